@@ -1,0 +1,34 @@
+# Every target works as the first command on a bare machine and does not reinstall when called again.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test lint format clean
+help:  ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
+
+setup: $(STAMP)  ## virtual environment with the tested versions (constraints.txt)
+$(STAMP): pyproject.toml constraints.txt .ci/make-venv
+	.ci/make-venv $(PYTHON) $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,qsvr,gp,dev]'
+	@touch $@
+
+lint: $(STAMP)  ## ruff, codespell, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/mypy
+
+format: $(STAMP)  ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP)  ## all tests that need neither a GPU nor an hour
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu"
+
+clean:  ## remove the environment, caches and outputs (events in data/ are kept)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

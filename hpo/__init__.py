@@ -1,0 +1,1 @@
+"""Distributed Optuna for any Hydra application: search space, study, workers, sweeper, report."""

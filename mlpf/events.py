@@ -1,0 +1,147 @@
+"""Events in memory (flat arrays plus offsets) and on disk (Parquet, one row per event)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mlpf.schema import N_X, N_Y, X_COLUMNS, Y_COLUMNS
+
+SCHEMA_VERSION = "1"
+_GROUPS = {"x": X_COLUMNS, "ygen": Y_COLUMNS, "ycand": Y_COLUMNS}
+
+
+@dataclass(frozen=True)
+class Events:
+    """A set of events as flat arrays.
+
+    Args:
+        x: shape (M, 12) float32, the columns `schema.X_COLUMNS`, all events one after another.
+        ygen: shape (M, 7) float32, the columns `schema.Y_COLUMNS`, the truth.
+        ycand: shape (M, 7) float32, the rule-based particle-flow candidates.
+        offsets: shape (B + 1,) int64; event b is rows offsets[b] to offsets[b + 1].
+
+    Raises:
+        ValueError: the shapes do not fit together.
+    """
+
+    x: NDArray[np.float32]
+    ygen: NDArray[np.float32]
+    ycand: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        n_rows = int(self.offsets[-1]) if len(self.offsets) else -1
+        for name, width in (("x", N_X), ("ygen", N_Y), ("ycand", N_Y)):
+            shape = getattr(self, name).shape
+            if shape != (n_rows, width):
+                raise ValueError(f"{name} has shape {shape}, the offsets ask ({n_rows}, {width})")
+        if self.offsets[0] != 0 or np.any(np.diff(self.offsets) < 0):
+            raise ValueError("offsets must start at 0 and never fall")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of elements of each event, shape (B,)."""
+        return np.diff(self.offsets)
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Events:
+        """Return the events `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        sizes = self.sizes[chosen]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], sizes)
+        return Events(self.x[rows], self.ygen[rows], self.ycand[rows], offsets)
+
+    def select_elements(self, keep: NDArray[np.bool_]) -> Events:
+        """Return all events with only the elements where `keep`, shape (M,), is true."""
+        kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
+        return Events(self.x[keep], self.ygen[keep], self.ycand[keep], kept_before[self.offsets])
+
+
+def concatenate(parts: Sequence[Events]) -> Events:
+    """Return the events of all `parts`, at least one, as one set."""
+    starts = np.cumsum([0, *(int(part.offsets[-1]) for part in parts)])
+    offsets = [part.offsets[1:] + start for part, start in zip(parts, starts, strict=False)]
+    return Events(
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.ygen for part in parts]),
+        np.concatenate([part.ycand for part in parts]),
+        np.concatenate([[0], *offsets]).astype(np.int64),
+    )
+
+
+def from_arrays(
+    x: Sequence[NDArray[Any]], ygen: Sequence[NDArray[Any]], ycand: Sequence[NDArray[Any]]
+) -> Events:
+    """Return one `Events` from one array per event; shapes (n, 12), (n, 7), (n, 7)."""
+    offsets = np.concatenate([[0], np.cumsum([len(event) for event in x])]).astype(np.int64)
+    return Events(_flatten(x, N_X), _flatten(ygen, N_Y), _flatten(ycand, N_Y), offsets)
+
+
+def _flatten(arrays: Sequence[NDArray[Any]], width: int) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros((0, width)), *arrays]).astype(np.float32)
+
+
+def write_parquet(events: Events, path: Path, provenance: Mapping[str, Any]) -> None:
+    """Write `events` to `path`, one row per event, a list column per quantity.
+
+    The file appears under its name only when it is complete. `provenance` goes into the metadata
+    as JSON under the key `provenance`, the schema version under `schema_version`.
+    """
+    columns = {
+        f"{group}_{name}": pa.LargeListArray.from_arrays(
+            events.offsets, np.ascontiguousarray(getattr(events, group)[:, i])
+        )
+        for group, names in _GROUPS.items()
+        for i, name in enumerate(names)
+    }
+    metadata = {"schema_version": SCHEMA_VERSION, "provenance": json.dumps(dict(provenance))}
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    pq.write_table(table, partial, compression="zstd", row_group_size=1000)
+    partial.rename(path)
+
+
+def read_parquet(path: Path) -> Events:
+    """Read the events of one file written by `write_parquet`.
+
+    Raises:
+        ValueError: the file is no Parquet, lacks a column, or has another schema version.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
+    version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"{path}: event schema version {version}, need {SCHEMA_VERSION}")
+    flat: dict[str, NDArray[np.float32]] = {}
+    offsets = np.zeros(1, dtype=np.int64)
+    for group, names in _GROUPS.items():
+        missing = [name for name in names if f"{group}_{name}" not in table.column_names]
+        if missing:
+            raise ValueError(f"{path}: missing columns {[f'{group}_{m}' for m in missing]}")
+        lists = [table[f"{group}_{name}"].combine_chunks() for name in names]
+        flat[group] = np.stack([column.flatten().to_numpy() for column in lists], axis=1)
+        sizes = lists[0].value_lengths().to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return Events(flat["x"], flat["ygen"], flat["ycand"], offsets)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Return what `write_parquet` recorded about the origin of a file."""
+    metadata = pq.read_schema(path).metadata or {}
+    provenance: dict[str, Any] = json.loads(metadata.get(b"provenance", b"{}"))
+    return provenance

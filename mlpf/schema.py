@@ -1,0 +1,50 @@
+"""Columns, classes and units of an event, shared by every reader and writer.
+
+An event is a list of detector elements (tracks first, then calorimeter towers). Each element has
+12 input features `x`, 7 true values `ygen` and the 7 values `ycand` of the rule-based
+particle-flow algorithm; row i of the three belongs to the same element. The layout is that of the
+published Delphes data set (Zenodo 4559324). Momenta and energies are in GeV, angles in radians.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+
+class ElementType(IntEnum):
+    """Kind of detector element, column 0 of `x`."""
+
+    TOWER = 1
+    TRACK = 2
+
+
+class Particle(IntEnum):
+    """Particle class, column 0 of `ygen` and `ycand`."""
+
+    NONE = 0
+    CHARGED_HADRON = 1
+    NEUTRAL_HADRON = 2
+    PHOTON = 3
+    ELECTRON = 4
+    MUON = 5
+
+
+N_CLASSES: Final = len(Particle)
+
+# Tower rows use the second name where there are two: E_T, E, E_em, E_had, then zeros.
+X_COLUMNS: Final = (
+    "type",
+    "pt",  # track: pt | tower: E_T
+    "eta",
+    "sin_phi",
+    "cos_phi",
+    "energy",  # track: momentum p = pt cosh(eta) | tower: E
+    "eta_outer_or_e_em",  # track: eta at the calorimeter face | tower: ECAL energy
+    "sin_phi_outer_or_e_had",  # track: sin(phi) at the face | tower: HCAL energy
+    "cos_phi_outer",
+    "charge",
+    "is_gen_muon",
+    "is_gen_electron",
+)
+Y_COLUMNS: Final = ("pid", "charge", "pt", "eta", "sin_phi", "cos_phi", "energy")
+N_X: Final = len(X_COLUMNS)
+N_Y: Final = len(Y_COLUMNS)

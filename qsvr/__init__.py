@@ -1,0 +1,1 @@
+"""Learning-curve prediction by support vector regression, classical and annealed."""
