@@ -1,6 +1,20 @@
-"""Where the configuration lives, for every entry point of the package."""
+"""Where the configuration lives, and the error that a user of a command may cause."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from hydra.errors import CompactHydraException, InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+
+class ConfigError(CompactHydraException):
+    """A mistake of the user: Hydra prints its message as one line and exits with code 1.
+
+    The whole traceback appears with HYDRA_FULL_ERROR=1.
+    """
 
 
 def config_dir() -> str:
@@ -14,3 +28,20 @@ def config_dir() -> str:
         if (folder / "train.yaml").is_file():
             return str(folder)
     raise FileNotFoundError(f"no conf/train.yaml inside or beside {package}")
+
+
+def build(cfg: DictConfig, group: str) -> Any:
+    """Return the object that a configuration group describes.
+
+    Args:
+        cfg: the whole configuration.
+        group: a key of it whose node has a `_target_`.
+
+    Raises:
+        ConfigError: the constructor refused a value or does not know a key.
+    """
+    try:
+        return instantiate(cfg[group])
+    except InstantiationException as error:
+        reason = error.__cause__ or error
+        raise ConfigError(f"{group}: {reason}") from error

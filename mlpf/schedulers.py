@@ -1,0 +1,91 @@
+"""Learning-rate schedules as plain functions of the optimiser step.
+
+Each factory has the signature `(optimizer, total_steps, ...)`, so that the training decides the
+number of steps and the configuration everything else. A schedule gives a factor on `optimizer.lr`
+in closed form: a resumed run follows the same curve, and a data loader that yields a few batches
+more than announced stays at the last value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:
+    """Return the schedule that keeps the learning rate."""
+    del total_steps
+    return LambdaLR(optimizer, lambda _: 1.0)
+
+
+def exponential(
+    optimizer: Optimizer, total_steps: int, expdecay_decay_steps: int, rate: float
+) -> LambdaLR:
+    """Return a staircase: the factor is `rate` ** (step // `expdecay_decay_steps`).
+
+    Args:
+        optimizer: its learning rates are the values at step 0.
+        total_steps: not used; the decay does not depend on the length of the training.
+        expdecay_decay_steps: optimiser steps between two drops, at least 1.
+        rate: factor of one drop, in (0, 1].
+
+    Raises:
+        ValueError: a value lies outside its range.
+    """
+    del total_steps
+    if expdecay_decay_steps < 1:
+        raise ValueError(f"expdecay_decay_steps must be >= 1, got {expdecay_decay_steps}")
+    if not 0 < rate <= 1:
+        raise ValueError(f"rate must be in (0, 1], got {rate}")
+    return LambdaLR(optimizer, lambda step: rate ** (step // expdecay_decay_steps))
+
+
+def cosine(optimizer: Optimizer, total_steps: int, final_factor: float) -> LambdaLR:
+    """Return half a cosine from 1 to `final_factor`, in [0, 1], at the last step.
+
+    Raises:
+        ValueError: `final_factor` lies outside its range.
+    """
+    if not 0 <= final_factor <= 1:
+        raise ValueError(f"final_factor must be in [0, 1], got {final_factor}")
+    return LambdaLR(optimizer, _arc(0, total_steps, 1.0, final_factor))
+
+
+def onecycle(
+    optimizer: Optimizer,
+    total_steps: int,
+    warmup_fraction: float,
+    start_factor: float,
+    final_factor: float,
+) -> LambdaLR:
+    """Return the one-cycle policy (arXiv:1708.07120): a cosine up to 1, then one down.
+
+    Args:
+        optimizer: its learning rates are the peak values.
+        total_steps: optimiser steps of the whole training.
+        warmup_fraction: part of the steps spent rising, in (0, 1).
+        start_factor: factor at step 0, in (0, 1].
+        final_factor: factor at the last step, in [0, 1].
+
+    Raises:
+        ValueError: a value lies outside its range.
+    """
+    if not 0 < warmup_fraction < 1:
+        raise ValueError(f"warmup_fraction must be in (0, 1), got {warmup_fraction}")
+    if not (0 < start_factor <= 1 and 0 <= final_factor <= 1):
+        raise ValueError(f"factors must be in (0, 1], got {start_factor} and {final_factor}")
+    peak = max(1, round(warmup_fraction * total_steps))
+    rise = _arc(0, peak, start_factor, 1.0)
+    fall = _arc(peak, total_steps, 1.0, final_factor)
+    return LambdaLR(optimizer, lambda step: rise(step) if step < peak else fall(step))
+
+
+def _arc(first: int, last: int, start: float, end: float) -> Callable[[int], float]:
+    def factor(step: int) -> float:
+        progress = min(1.0, (step - first) / max(1, last - first))
+        return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+    return factor

@@ -1,0 +1,24 @@
+"""Train a particle-flow network: `python -m mlpf.train [key=value ...]`, see `--help`."""
+
+from __future__ import annotations
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from mlpf.config import config_dir
+from mlpf.fit import fit
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Run one training; one line, because launchers pickle this function by value."""
+    return fit(cfg)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command with the same folder goes on from there")

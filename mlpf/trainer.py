@@ -1,0 +1,108 @@
+"""Builds the Lightning trainer: devices, processes, threads and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+
+from mlpf.checkpoint import AtomicCheckpointIO
+
+
+class Threads(Callback):
+    """Sets the number of CPU threads of each training process.
+
+    Args:
+        n_threads: at least 1.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Set it inside the process, after the launcher has set its own guess."""
+        del trainer, pl_module, stage
+        torch.set_num_threads(self.n_threads)
+
+
+def build_trainer(
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    run_dir: Path,
+    threads: int | str,
+    progress: bool | str,
+    strategy: str,
+    **options: Any,
+) -> pl.Trainer:
+    """Return a trainer that keeps its files in `run_dir`.
+
+    Args:
+        callbacks: what acts on the training, in this order.
+        loggers: where figures go beside `metrics.csv`.
+        run_dir: folder of the checkpoints.
+        threads: CPU threads of each process, or `auto` (`default_threads`).
+        progress: show a progress bar, or `auto`: where the output is a terminal.
+        strategy: a name that Lightning knows; `ddp` starts its own processes unless SLURM or
+            torchrun did.
+        options: further arguments of `pytorch_lightning.Trainer`.
+
+    Raises:
+        ValueError: `threads` is less than 1 or neither a number nor `auto`.
+        TypeError: Lightning does not know an option.
+    """
+    n_threads = default_threads() if threads == "auto" else int(threads)
+    if n_threads < 1:
+        raise ValueError(f"threads must be >= 1 or auto, got {threads}")
+    show = sys.stdout.isatty() if progress == "auto" else bool(progress)
+    bar = [RichProgressBar(leave=True)] if show else []
+    return pl.Trainer(
+        callbacks=[Threads(n_threads), *bar, *callbacks],
+        logger=list(loggers),
+        default_root_dir=run_dir,
+        strategy=_strategy(strategy),
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=show,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the data module gives each rank its own events
+        **options,
+    )
+
+
+def default_threads() -> int:
+    """Return OMP_NUM_THREADS if it is set, else the physical cores this process may use.
+
+    A sweep sets the variable to 1 for workers that share a machine: more threads than cores make
+    all of them several times slower.
+    """
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    if chosen.isdigit() and int(chosen) > 0:
+        return int(chosen)
+    cpus = os.sched_getaffinity(0)
+    topology = Path("/sys/devices/system/cpu")
+    siblings = [topology / f"cpu{cpu}/topology/thread_siblings_list" for cpu in cpus]
+    try:
+        return len({file.read_text() for file in siblings})
+    except OSError:
+        return len(cpus)
+
+
+def _strategy(name: str) -> str | Strategy:
+    """Spawn ranks instead of Lightning's own way, which runs the command line once per rank.
+
+    The command line may be a whole sweep, and Hydra would give every rank another run folder.
+    """
+    started_outside = TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+    if name == "ddp" and not started_outside:
+        return DDPStrategy(start_method="spawn")
+    return name

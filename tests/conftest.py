@@ -1,0 +1,75 @@
+"""A small set of events on disk and configurations that train on it in a second or two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from mlpf.config import config_dir
+from mlpf.events import Events, from_arrays, write_parquet
+
+
+def random_events(n_events: int, seed: int) -> Events:
+    """Events of 5 to 15 elements whose true class follows from their features."""
+    rng = np.random.default_rng(seed)
+    x, y = [], []
+    for n in rng.integers(5, 15, n_events):
+        kind = rng.integers(1, 3, n).astype(float)
+        pt, eta, phi = rng.exponential(5, n) + 1, rng.uniform(-2, 2, n), rng.uniform(-3, 3, n)
+        energy = pt * np.cosh(eta)
+        face = np.stack([eta, np.sin(phi), np.cos(phi)], 1)
+        rest = np.zeros((n, 3))
+        x.append(np.column_stack([kind, pt, face, energy, face, rest]))
+        pid = np.where(kind == 2, 1, np.where(pt > 4, 2, 0))
+        y.append(np.column_stack([pid, kind - 1, pt, face, energy]) * (pid > 0)[:, None])
+    return from_arrays(x, y, y)
+
+
+@pytest.fixture(scope="session")
+def events_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `train.parquet` (24 events), `val.parquet` and `test.parquet` (8 each)."""
+    folder = tmp_path_factory.mktemp("events")
+    for seed, (split, n_events) in enumerate({"train": 24, "val": 8, "test": 8}.items()):
+        write_parquet(random_events(n_events, seed), folder / f"{split}.parquet", {})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(events_folder: Path) -> list[str]:
+    """Overrides for a training of a second on `events_folder`."""
+    return [
+        "data=files",
+        f"data.folder={events_folder}",
+        "data.train=[train.parquet]",
+        "data.val=[val.parquet]",
+        "data.test=[test.parquet]",
+        "data.max_elements_per_batch=60",
+        "model.bin_size=8",
+        "model.output_dim=8",
+        "model.distance_dim=4",
+        "model.ffn_dist_hidden_dim=8",
+        "model.num_graph_layers_id=1",
+        "model.num_graph_layers_reg=1",
+        "model.decoder_width=8",
+        "optimizer.lr=1e-2",
+        "trainer=cpu",
+        "trainer.threads=1",
+        "trainer.max_epochs=2",
+        "logger=none",
+    ]
+
+
+@pytest.fixture(scope="session")
+def compose_tiny(tiny: list[str]) -> Callable[..., DictConfig]:
+    """A function: further overrides -> the whole composed configuration."""
+
+    def composed(*overrides: str) -> DictConfig:
+        with initialize_config_dir(config_dir(), version_base="1.3"):
+            return compose("train", overrides=[*tiny, *overrides])
+
+    return composed
