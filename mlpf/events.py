@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,14 @@ def write_parquet(events: Events, path: Path, provenance: Mapping[str, Any]) -> 
     table = pa.table(columns).replace_schema_metadata(metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    pq.write_table(table, partial, compression="zstd", row_group_size=1000)
+    pq.write_table(
+        table,
+        partial,
+        compression="zstd",
+        row_group_size=1000,
+        use_dictionary=False,  # physics values seldom repeat: a third smaller and faster like this
+        use_byte_stream_split=True,
+    )
     partial.rename(path)
 
 
@@ -118,30 +126,53 @@ def read_parquet(path: Path) -> Events:
     """Read the events of one file written by `write_parquet`.
 
     Raises:
-        ValueError: the file is no Parquet, lacks a column, or has another schema version.
+        ValueError: the file is no Parquet, has another schema version, lacks a column, or its
+            columns do not agree on the number of elements of each event.
     """
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
     version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
     if version != SCHEMA_VERSION:
         raise ValueError(f"{path}: event schema version {version}, need {SCHEMA_VERSION}")
-    flat: dict[str, NDArray[np.float32]] = {}
-    offsets = np.zeros(1, dtype=np.int64)
-    for group, names in _GROUPS.items():
-        missing = [name for name in names if f"{group}_{name}" not in table.column_names]
-        if missing:
-            raise ValueError(f"{path}: missing columns {[f'{group}_{m}' for m in missing]}")
-        lists = [table[f"{group}_{name}"].combine_chunks() for name in names]
-        flat[group] = np.stack([column.flatten().to_numpy() for column in lists], axis=1)
-        sizes = lists[0].value_lengths().to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Events(flat["x"], flat["ygen"], flat["ycand"], offsets)
+    columns = [f"{group}_{name}" for group, names in _GROUPS.items() for name in names]
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ValueError(f"{path}: missing columns {missing}")
+    offsets, values = _flat_columns(table.select(columns), path)
+    first = np.cumsum([0, *map(len, _GROUPS.values())])
+    x, ygen, ycand = (np.stack(values[a:b], axis=1) for a, b in pairwise(first))
+    return Events(x, ygen, ycand, offsets)
+
+
+def _flat_columns(
+    table: pa.Table, path: Path
+) -> tuple[NDArray[np.int64], list[NDArray[np.float32]]]:
+    """Return the common offsets of all columns, and the values of each."""
+    sizes: NDArray[np.int64] | None = None
+    values = []
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if column.type != pa.large_list(pa.float32()) or column.null_count:
+            raise ValueError(f"{path}: column {name} is {column.type}, need lists of float32")
+        its_sizes = column.value_lengths().to_numpy()
+        if sizes is not None and not np.array_equal(sizes, its_sizes):
+            raise ValueError(f"{path}: column {name} has other numbers of elements per event")
+        sizes = its_sizes
+        values.append(column.flatten().to_numpy(zero_copy_only=False))
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), values
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Return what `write_parquet` recorded about the origin of a file."""
-    metadata = pq.read_schema(path).metadata or {}
+    """Return what `write_parquet` recorded about the origin of a file.
+
+    Raises:
+        ValueError: the file is no Parquet.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
     provenance: dict[str, Any] = json.loads(metadata.get(b"provenance", b"{}"))
     return provenance

@@ -1,0 +1,216 @@
+"""Conversion of a folder of published files to Parquet, all cores, resumable.
+
+Files are written to a staging folder beside the destination and moved at the end, so that a
+destination never holds a part of a conversion in which a file was refused. A conversion that was
+killed goes on from the staging folder.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
+from rich.console import Console
+from rich.progress import track
+
+from mlpf import __version__
+from mlpf.config import ConfigError
+from mlpf.events import read_provenance, write_parquet
+from mlpf.files import locked, sha256
+from mlpf.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
+from mlpf.unpickle import DamagedPickle, RefusedPickle
+
+SUFFIX: Final = ".pkl.bz2"
+_PROGRESS: Final[dict[str, Any]] = {
+    "description": "converting",
+    "console": Console(stderr=True),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source file and what becomes of it.
+
+    Args:
+        source: a `*.pkl.bz2` file.
+        destination: the folder that shall hold the result.
+        events_per_file: events of each Parquet file; None for one file with all events.
+        overwrite: replace results that are there, whatever their settings.
+    """
+
+    source: Path
+    destination: Path
+    events_per_file: int | None
+    overwrite: bool
+
+    @property
+    def stem(self) -> str:
+        """Name of the source file without its suffix."""
+        return self.source.name.removesuffix(SUFFIX)
+
+    @property
+    def staging(self) -> Path:
+        """Folder in which the results wait until all files are read."""
+        return self.destination.with_name(self.destination.name + ".partial")
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what decides the content of the results."""
+        return {
+            "source_file": self.source.name,
+            "source_sha256": sha256(self.source),
+            "made_by": f"mlpf.convert {__version__}",
+            "corrections": [correction.__name__ for correction in CORRECTIONS],
+            "not_corrected": list(NOT_CORRECTED),
+            "events_per_file": self.events_per_file,
+        }
+
+
+def run(cfg: DictConfig) -> None:
+    """Run the command.
+
+    Raises:
+        ConfigError: nothing was converted, or some files were damaged and left out.
+    """
+    try:
+        problems = convert_folder(
+            Path(cfg.src), Path(cfg.dst), cfg.events_per_file, bool(cfg.overwrite), cfg.n_processes
+        )
+    except (ValueError, OSError, MissingMandatoryValue) as error:
+        raise ConfigError(str(error)) from error
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def convert_folder(
+    src: Path,
+    dst: Path,
+    events_per_file: int | None = None,
+    overwrite: bool = False,
+    n_processes: int | None = None,
+) -> list[str]:
+    """Convert every `*.pkl.bz2` file of `src` into Parquet files in `dst`.
+
+    A source `name.pkl.bz2` becomes `name.parquet`, or `name.000.parquet`, `name.001.parquet` and
+    so on if `events_per_file` is given. Results that are there already, of the same source content
+    and settings, are kept.
+
+    Args:
+        src: folder with the published files.
+        dst: folder for the results, made if needed.
+        events_per_file: largest number of events per result, at least 1; None for no limit.
+        overwrite: make all results again.
+        n_processes: files read at the same time, at least 1; None for one per core.
+
+    Returns:
+        One line for each damaged source file, which was left out. Empty if all were converted.
+
+    Raises:
+        RefusedPickle: a file would run code. `dst` is left as it was.
+        ValueError: an argument is out of range, `src` has no such files, or `dst` holds results
+            of other settings and `overwrite` is false.
+    """
+    for name, value in (("events_per_file", events_per_file), ("n_processes", n_processes)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be >= 1 or null, got {value}")
+    sources = sorted(src.glob(f"*{SUFFIX}"))
+    if not sources:
+        raise ValueError(f"src={src}: no *{SUFFIX} files there")
+    dst = dst.resolve()
+    jobs = [Job(source, dst, events_per_file, overwrite) for source in sources]
+    with locked(jobs[0].staging / ".lock"):
+        return _convert_all(jobs, n_processes)
+
+
+def _convert_all(jobs: Sequence[Job], n_processes: int | None) -> list[str]:
+    staging = jobs[0].staging
+    try:
+        problems = [problem for problem in _outcomes(jobs, n_processes) if problem]
+    except RefusedPickle:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    for job in jobs:
+        _publish(job)
+    shutil.rmtree(staging, ignore_errors=True)
+    return sorted(problems)
+
+
+def _outcomes(jobs: Sequence[Job], n_processes: int | None) -> Iterator[str]:
+    """Yield what `_convert` returns for each job, in the order in which they end."""
+    n_workers = min(n_processes or os.cpu_count() or 1, len(jobs))
+    if n_workers == 1:
+        yield from track(map(_convert, jobs), total=len(jobs), **_PROGRESS)
+        return
+    # Not forked: the threads of Arrow and of the progress bar would not survive it.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(n_workers, mp_context=context)
+    futures = {pool.submit(_convert, job): job for job in jobs}
+    try:
+        for future in track(as_completed(futures), total=len(jobs), **_PROGRESS):
+            yield future.result()
+    except BrokenProcessPool:
+        unread = [job.source.name for future, job in futures.items() if future.exception()]
+        raise ValueError(f"a process died, out of memory? Files not read: {unread}") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _convert(job: Job) -> str:
+    """Convert one file; return the line about what is wrong with it, empty if nothing is."""
+    provenance = job.provenance()
+    if not job.overwrite and _is_complete(job, job.destination, provenance):
+        return ""
+    if not job.overwrite and _results(job, job.destination):
+        raise ValueError(
+            f"{job.destination} holds results of {job.source.name} made from other content or "
+            "with other settings; overwrite=true replaces them"
+        )
+    if _is_complete(job, job.staging, provenance):
+        return ""
+    try:
+        events = correct(read_published(job.source))
+    except DamagedPickle as error:
+        return str(error)
+    step = job.events_per_file or len(events)
+    starts = range(0, len(events), step)
+    for part, start in enumerate(starts):
+        name = f"{job.stem}.{part:03d}.parquet" if job.events_per_file else f"{job.stem}.parquet"
+        chosen = events.take(np.arange(start, min(start + step, len(events))))
+        parts = {"part": part, "n_parts": len(starts)}
+        write_parquet(chosen, job.staging / name, provenance | parts)
+    return ""
+
+
+def _results(job: Job, folder: Path) -> list[Path]:
+    """Return the results of one source file in a folder, in order."""
+    name = re.compile(re.escape(job.stem) + r"(\.\d{3,})?\.parquet")
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in files if name.fullmatch(path.name))
+
+
+def _is_complete(job: Job, folder: Path, provenance: dict[str, Any]) -> bool:
+    found = [read_provenance(path) for path in _results(job, folder)]
+    expected = [provenance | {"part": part, "n_parts": len(found)} for part in range(len(found))]
+    return bool(found) and found == expected
+
+
+def _publish(job: Job) -> None:
+    """Move the staged results of one source file to the destination, in place of older ones."""
+    staged = _results(job, job.staging)
+    if not staged:
+        return
+    job.destination.mkdir(parents=True, exist_ok=True)
+    for stale in _results(job, job.destination):
+        stale.unlink()
+    for path in staged:
+        path.rename(job.destination / path.name)
