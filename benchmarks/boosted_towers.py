@@ -30,7 +30,8 @@ def tower_features(events: Events) -> NDArray[np.float64]:
 def tower_classes(events: Events) -> NDArray[np.int64]:
     """Return the true class of each tower, shape (T,)."""
     towers = events.x[:, 0] == ElementType.TOWER
-    return events.ygen[towers, 0].astype(np.int64)
+    classes: NDArray[np.int64] = events.ygen[towers, 0].astype(np.int64)
+    return classes
 
 
 def train_trees(events: Events, seed: int) -> HistGradientBoostingClassifier:
@@ -61,7 +62,7 @@ def _face_position(
 
 
 def _tree(points: NDArray[np.float64]) -> cKDTree:
-    return cKDTree(points, boxsize=[0.0, 2 * np.pi + 1e-9])  # phi is periodic, eta is not
+    return cKDTree(points, boxsize=np.array([0.0, 2 * np.pi + 1e-9]))  # phi is periodic, eta is not
 
 
 def _nearest_tracks(
@@ -83,5 +84,4 @@ def _sums_within(
         return np.zeros((len(towers), values.shape[1]))
     near = _tree(towers).sparse_distance_matrix(_tree(points), radius, output_type="coo_matrix")
     ones = (np.ones(near.nnz), (near.row, near.col))
-    total: NDArray[np.float64] = csr_matrix(ones, shape=near.shape) @ values
-    return total
+    return np.asarray(csr_matrix(ones, shape=near.shape) @ values)
