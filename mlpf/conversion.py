@@ -7,13 +7,9 @@ killed goes on from the staging folder.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,21 +17,16 @@ from typing import Any, Final
 import numpy as np
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
-from rich.console import Console
-from rich.progress import track
 
 from mlpf import __version__
 from mlpf.config import ConfigError
-from mlpf.events import read_provenance, write_parquet
+from mlpf.events import Events, read_provenance, write_parquet
 from mlpf.files import locked, sha256
+from mlpf.parallel import advance, run_tasks
 from mlpf.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
 from mlpf.unpickle import DamagedPickle, RefusedPickle
 
 SUFFIX: Final = ".pkl.bz2"
-_PROGRESS: Final[dict[str, Any]] = {
-    "description": "converting",
-    "console": Console(stderr=True),
-}
 
 
 @dataclass(frozen=True)
@@ -135,52 +126,48 @@ def convert_folder(
 def _convert_all(jobs: Sequence[Job], n_processes: int | None) -> list[str]:
     staging = jobs[0].staging
     try:
-        problems = [problem for problem in _outcomes(jobs, n_processes) if problem]
-    except RefusedPickle:
-        shutil.rmtree(staging, ignore_errors=True)
+        problems = run_tasks(
+            _convert,
+            jobs,
+            n_steps=len(jobs),
+            description="files",
+            n_processes=n_processes,
+        )
+    except ValueError:  # the user must act first; after a kill, staging stays to go on from
+        shutil.rmtree(staging)
         raise
     for job in jobs:
         _publish(job)
-    shutil.rmtree(staging, ignore_errors=True)
-    return sorted(problems)
-
-
-def _outcomes(jobs: Sequence[Job], n_processes: int | None) -> Iterator[str]:
-    """Yield what `_convert` returns for each job, in the order in which they end."""
-    n_workers = min(n_processes or os.cpu_count() or 1, len(jobs))
-    if n_workers == 1:
-        yield from track(map(_convert, jobs), total=len(jobs), **_PROGRESS)
-        return
-    # Not forked: the threads of Arrow and of the progress bar would not survive it.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, mp_context=context)
-    futures = {pool.submit(_convert, job): job for job in jobs}
-    try:
-        for future in track(as_completed(futures), total=len(jobs), **_PROGRESS):
-            yield future.result()
-    except BrokenProcessPool:
-        unread = [job.source.name for future, job in futures.items() if future.exception()]
-        raise ValueError(f"a process died, out of memory? Files not read: {unread}") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    shutil.rmtree(staging)
+    return [problem for problem in problems if problem]
 
 
 def _convert(job: Job) -> str:
     """Convert one file; return the line about what is wrong with it, empty if nothing is."""
     provenance = job.provenance()
+    if not _is_there(job, provenance):
+        try:
+            events = correct(read_published(job.source))
+        except DamagedPickle as error:
+            return str(error)
+        _write(events, job, provenance)
+    advance()
+    return ""
+
+
+def _is_there(job: Job, provenance: dict[str, Any]) -> bool:
+    """Tell whether the results exist, in the destination or from a conversion that was killed."""
     if not job.overwrite and _is_complete(job, job.destination, provenance):
-        return ""
+        return True
     if not job.overwrite and _results(job, job.destination):
         raise ValueError(
             f"{job.destination} holds results of {job.source.name} made from other content or "
             "with other settings; overwrite=true replaces them"
         )
-    if _is_complete(job, job.staging, provenance):
-        return ""
-    try:
-        events = correct(read_published(job.source))
-    except DamagedPickle as error:
-        return str(error)
+    return _is_complete(job, job.staging, provenance)
+
+
+def _write(events: Events, job: Job, provenance: dict[str, Any]) -> None:
     step = job.events_per_file or len(events)
     starts = range(0, len(events), step)
     for part, start in enumerate(starts):
@@ -188,7 +175,6 @@ def _convert(job: Job) -> str:
         chosen = events.take(np.arange(start, min(start + step, len(events))))
         parts = {"part": part, "n_parts": len(starts)}
         write_parquet(chosen, job.staging / name, provenance | parts)
-    return ""
 
 
 def _results(job: Job, folder: Path) -> list[Path]:

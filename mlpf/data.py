@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,7 +16,9 @@ from mlpf.config import ConfigError
 from mlpf.events import Events, concatenate, read_parquet
 from mlpf.loader import BatchLoader, BatchSampler
 from mlpf.selection import Selection
-from mlpf.source import SPLITS, PythiaSource
+from mlpf.source import PythiaSource
+
+SPLITS: Final = ("train", "val", "test")
 
 
 class EventDataModule(pl.LightningDataModule):
@@ -73,7 +76,7 @@ class EventDataModule(pl.LightningDataModule):
         """
         if self.source is not None:
             with _as_config_error():
-                self.source.prepare(self.folder)
+                self.source.prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Read the splits that a stage (`fit`, `validate`, `test`; None for all) needs.

@@ -150,14 +150,14 @@ def _flat_columns(
     table: pa.Table, path: Path
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float32]]]:
     """Return the common offsets of all columns, and the values of each."""
-    sizes: NDArray[np.int64] | None = None
+    sizes: NDArray[Any] = np.zeros(0)
     values = []
-    for name in table.column_names:
+    for i, name in enumerate(table.column_names):
         column = table[name].combine_chunks()
         if column.type != pa.large_list(pa.float32()) or column.null_count:
             raise ValueError(f"{path}: column {name} is {column.type}, need lists of float32")
         its_sizes = column.value_lengths().to_numpy()
-        if sizes is not None and not np.array_equal(sizes, its_sizes):
+        if i > 0 and not np.array_equal(sizes, its_sizes):
             raise ValueError(f"{path}: column {name} has other numbers of elements per event")
         sizes = its_sizes
         values.append(column.flatten().to_numpy(zero_copy_only=False))
