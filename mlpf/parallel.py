@@ -1,0 +1,111 @@
+"""Independent tasks on all cores with one progress bar."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import Synchronized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlpf.config import ConfigError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+# Where `advance` counts to: the progress bar itself or, in a worker, memory it shares.
+_count: Callable[[int], None] | None = None
+
+
+def advance(n: int = 1) -> None:
+    """Tell the progress bar, from within a task, that `n` more steps are done."""
+    if _count is not None:
+        _count(n)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use, which SLURM may have limited."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    n_steps: int,
+    description: str,
+    n_processes: int | None = None,
+) -> list[Result]:
+    """Return `function(task)` for each task, in the order of the tasks.
+
+    Args:
+        function: importable by name; it reports its progress with `advance`.
+        tasks: arguments, picklable.
+        n_steps: sum of what all tasks report.
+        description: left of the progress bar.
+        n_processes: at least 1; None for one per available core. With one, or one task, no process
+            is started.
+
+    Raises:
+        ConfigError: a worker was killed, as a rule for want of memory.
+    """
+    n_workers = min(n_processes or available_cores(), len(tasks))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task(description, total=n_steps)
+        if n_workers > 1:
+            return _in_processes(
+                function, tasks, n_workers, lambda n: progress.update(bar, completed=n)
+            )
+        _count_with(lambda n: progress.advance(bar, n))
+        return [function(task) for task in tasks]
+
+
+def _in_processes(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    n_workers: int,
+    show: Callable[[int], None],
+) -> list[Result]:
+    # Not forked: the threads of Arrow and of the progress bar would not survive it.
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("q", 0)
+    executor = ProcessPoolExecutor(
+        n_workers, mp_context=context, initializer=_count_in, initargs=(done,)
+    )
+    try:
+        futures = [executor.submit(function, task) for task in tasks]
+        running = set(futures)
+        while running:
+            finished, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
+            show(done.value)
+            for future in finished:
+                future.result()  # raises at once what a task raised
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise ConfigError(
+            "a worker process was killed; out of memory? Use fewer processes"
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _count_in(done: Synchronized[int]) -> None:
+    """Make `advance` of this worker count in shared memory."""
+
+    def add(n: int) -> None:
+        with done.get_lock():
+            done.value += n
+
+    _count_with(add)
+
+
+def _count_with(count: Callable[[int], None]) -> None:
+    global _count
+    _count = count
