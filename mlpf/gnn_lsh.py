@@ -179,10 +179,11 @@ class Hashing(nn.Module):
 def gaussian_adjacency(
     embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
 ) -> Tensor:
-    """Return A_ij = max(exp(-dist_mult |a_i - a_j|), clip_value_low) inside each bin.
+    """Return A_ij = max(exp(-dist_mult d_ij), clip_value_low) inside each bin.
 
-    Empty slots have no edge, whatever the clipping. The diagonal is that of distance 0 exactly.
-    The gradient is 0 where the distance or the clipping is at its floor.
+    d_ij = |a_i - a_j|, at least 1e-3: below, its gradient would lose its meaning to rounding. The
+    diagonal is exact, not a rounded difference. Empty slots have no edge, whatever the clipping.
+    The gradient is 0 where the distance or the edge weight is at its floor.
 
     Args:
         embedding: shape (K, S, D), float32 or float64.
