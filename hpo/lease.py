@@ -1,0 +1,155 @@
+"""Leases: who works on a RUNNING trial, and until when that is believed.
+
+The owner of a trial keeps pushing the expiry of its lease forward. A trial whose lease has
+expired, or whose owner is a dead process of this host, goes back to WAITING with its number,
+parameters and history, and whoever claims it next goes on from its checkpoint. The former owner
+finds out at its next heartbeat or report and may no longer tell a result (fencing).
+
+Clocks of different hosts should agree to well within `duration_s`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+LEASE = "hpo:lease"
+RETRIES = "hpo:retries"
+_log = logging.getLogger(__name__)
+
+
+class LeaseLostError(RuntimeError):
+    """Another worker was given this trial."""
+
+
+class Lease:
+    """The right to work on one RUNNING trial; a context manager with a heartbeat thread.
+
+    Leaving it by an exception (an interruption, a storage out of reach) gives the trial back.
+
+    Args:
+        storage: where the trial is.
+        trial_id: Optuna's id of a trial that this process has just set to RUNNING.
+        duration_s: a lease not renewed for so long has expired; renewed three times as often.
+    """
+
+    def __init__(self, storage: BaseStorage, trial_id: int, duration_s: float) -> None:
+        self._storage, self._trial_id, self._duration_s = storage, trial_id, duration_s
+        self._id = uuid.uuid4().hex
+        self._lost, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="lease")
+
+    def __enter__(self) -> Lease:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if kind is not None and self._is_mine():
+            release(self._storage, self._trial_id)
+
+    def check(self) -> None:
+        """Raise if the last heartbeat found the trial in other hands.
+
+        Raises:
+            LeaseLostError: this process must neither report nor tell any more.
+        """
+        if self._lost.is_set():
+            raise LeaseLostError("another worker has taken this trial over")
+
+    def renew(self) -> None:
+        """Push the expiry forward, or note that the lease is lost."""
+        if self._is_mine():
+            self._write()
+        else:
+            self._lost.set()
+
+    def _is_mine(self) -> bool:
+        trial = self._storage.get_trial(self._trial_id)
+        owner = (trial.system_attrs.get(LEASE) or {}).get("id")
+        return trial.state == TrialState.RUNNING and owner == self._id
+
+    def _write(self) -> None:
+        lease: dict[str, Any] = {
+            "id": self._id,
+            "host": _host(),
+            "pid": os.getpid(),
+            "expires": time.time() + self._duration_s,
+        }
+        self._storage.set_trial_system_attr(self._trial_id, LEASE, lease)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._duration_s / 3) and not self._lost.is_set():
+            try:
+                self.renew()
+            except Exception as error:  # noqa: BLE001 - a storage out of reach may come back
+                _log.warning("could not renew the lease: %s", error)
+
+
+def release(storage: BaseStorage, trial_id: int) -> None:
+    """Give a RUNNING trial back, to be gone on with by whoever claims it next."""
+    try:
+        storage.set_trial_system_attr(trial_id, LEASE, None)
+        storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    except UpdateFinishedTrialError:
+        pass  # it was told a moment ago
+
+
+def release_abandoned(
+    storage: BaseStorage, study_id: int, duration_s: float, max_retries: int
+) -> int:
+    """Release the trials whose owner is gone; return how many. Call it under the study's lock.
+
+    A trial abandoned more than `max_retries` times is failed: it seems to kill its workers.
+    """
+    running = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
+    abandoned = [trial for trial in running if _is_abandoned(trial, duration_s)]
+    for trial in abandoned:
+        retries = trial.system_attrs.get(RETRIES, 0) + 1
+        storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
+        if retries > max_retries:
+            reason = f"its worker died {retries} times"
+            storage.set_trial_user_attr(trial._trial_id, "fail_reason", reason)
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        else:
+            _log.info("trial %d was abandoned and is waiting again", trial.number)
+            release(storage, trial._trial_id)
+    return len(abandoned)
+
+
+def _is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
+    lease: dict[str, Any] | None = trial.system_attrs.get(LEASE)
+    if lease is None:  # claimed a moment ago, or by a worker that died in that moment
+        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        return time.time() > started + duration_s
+    if time.time() > float(lease["expires"]):
+        return True
+    return lease["host"] == _host() and not _is_alive(int(lease["pid"]))
+
+
+def _host() -> str:
+    """Name this host and its process namespace: where a process number means something."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()} {namespace.readlink() if namespace.exists() else ''}".strip()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, but alive
+    return True

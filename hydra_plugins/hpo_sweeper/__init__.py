@@ -1,0 +1,137 @@
+"""What Hydra can discover: the sweeper `optuna_async` and the launcher `hpo_local`.
+
+Hydra imports this module whenever any application starts, so the work is imported when needed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class OptunaAsyncSweeper(Sweeper):
+    """Asynchronous, pruned, resumable Optuna sweeps; see `hpo.sweeper`."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what the sweep needs."""
+        self._context, self._function, self._whole_config = hydra_context, task_function, config
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the sweep of these command-line overrides."""
+        from hpo.sweeper import Sweep, SweepOptions
+
+        options = SweepOptions(**self._options)
+        Sweep(options, self._context, self._whole_config, self._function, arguments).run()
+
+
+class LocalLauncher(Launcher):
+    """Jobs as processes of this machine; see `hpo.launcher`."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what the jobs need."""
+        self._context, self._function, self._whole_config = hydra_context, task_function, config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the jobs; return when all have ended."""
+        from hpo.launcher import LocalOptions, launch
+
+        options = LocalOptions(**self._options)
+        return launch(
+            options,
+            self._context,
+            self._whole_config,
+            self._function,
+            job_overrides,
+            initial_job_idx,
+        )
+
+
+@dataclass
+class OptunaAsyncConf:
+    """Settings of the sweeper; the names are those of hydra-optuna-sweeper where it has them."""
+
+    _target_: str = "hydra_plugins.hpo_sweeper.OptunaAsyncSweeper"
+    _recursive_: bool = False  # samplers and pruners are built by each worker
+    _convert_: str = "all"
+    study_name: Any = "${hydra.job.name}"
+    storage: Any = None  # null: journal file in the sweep folder; else path, URL or _target_
+    direction: Any = "minimize"
+    n_trials: int = 20  # of the study, earlier commands included
+    n_workers: int | None = None  # null: n_jobs, else one per core
+    n_jobs: int | None = None  # hydra-optuna-sweeper's name of n_workers
+    max_failure_rate: float = 0.0  # share of n_trials that may fail
+    max_retries: int = 3  # of a trial whose worker died
+    lease_s: float = 60.0  # a worker not heard of for so long is dead
+    sampler: Any = None
+    pruner: Any = None
+    params: Any = None  # key -> interval(), choice(), range(), tag(log, ...)
+    custom_search_space: str | None = None  # dotted path of f(cfg, trial)
+
+
+@dataclass
+class LocalConf:
+    """Settings of the launcher; see `hpo.launcher.LocalOptions`."""
+
+    _target_: str = "hydra_plugins.hpo_sweeper.LocalLauncher"
+    threads_per_worker: int | None = 1
+    max_processes: int | None = None
+    grace_s: float = 30.0
+
+
+_SAMPLERS = {
+    "tpe": {"_target_": "optuna.samplers.TPESampler", "seed": None, "n_startup_trials": 10},
+    "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
+    "gp": {"_target_": "optuna.samplers.GPSampler", "seed": None, "n_startup_trials": 10},
+}
+_PRUNERS = {
+    "asha": {
+        "_target_": "optuna.pruners.SuccessiveHalvingPruner",
+        "min_resource": 1,
+        "reduction_factor": 3,
+    },
+    "median": {"_target_": "optuna.pruners.MedianPruner"},
+    "none": {"_target_": "optuna.pruners.NopPruner"},
+}
+
+
+def _register() -> None:
+    store = ConfigStore.instance()
+    # Package `hydra`, so that the sweeper can bring along a sweep folder that is the same for the
+    # next command: without it no command could find the study of the one before.
+    sweeper = {
+        "defaults": [
+            "_self_",
+            {"sampler@sweeper.sampler": "tpe"},
+            {"pruner@sweeper.pruner": "asha"},
+        ],
+        "sweeper": OptunaAsyncConf,
+        "sweep": {"dir": "outputs/sweeps/${hydra.sweeper.study_name}"},
+    }
+    store.store(
+        group="hydra/sweeper", name="optuna_async", node=sweeper, package="hydra", provider="hpo"
+    )
+    store.store(group="hydra/launcher", name="hpo_local", node=LocalConf, provider="hpo")
+    for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
+        for name, node in nodes.items():
+            store.store(group=f"hydra/sweeper/{kind}", name=name, node=node, provider="hpo")
+
+
+_register()
