@@ -22,8 +22,8 @@ class MetricsFile(Callback):
     """Writes `metrics.csv`, one row per finished epoch.
 
     Its columns are `epoch` (from 1), `seconds` (wall time, validation included) and every figure
-    that the training logs per epoch; a figure that is NaN, as the fake rate of a class never
-    given, is left empty. A resumed run drops the rows of epochs that it repeats.
+    that the training logs per epoch; the fake rate of a class that was never given is `nan`.
+    A resumed run drops the rows of epochs that it repeats.
     """
 
     def __init__(self) -> None:
@@ -47,9 +47,8 @@ class MetricsFile(Callback):
         if not trainer.is_global_zero:
             return
         row = {"epoch": trainer.current_epoch + 1, "seconds": time.perf_counter() - self._started}
-        for name, value in trainer.callback_metrics.items():
-            if not name.endswith("_step") and not value.isnan():
-                row[name] = float(value)
+        figures = trainer.callback_metrics.items()
+        row |= {name: float(value) for name, value in figures if not name.endswith("_step")}
         self._history.append(row)
         write_history(self._history, Path(trainer.default_root_dir) / METRICS_FILE)
         log.info("%s", _line(row, trainer.max_epochs))
@@ -58,12 +57,13 @@ class MetricsFile(Callback):
 def write_history(history: History, path: Path) -> None:
     """Write one row per epoch; the file is replaced as a whole, so no reader sees half a row."""
     columns = list(dict.fromkeys(name for row in history for name in row))
+    rows = [row | {"epoch": int(row["epoch"])} for row in history]
 
     def write(partial: Path) -> None:
         with partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
-            writer.writerows(history)
+            writer.writerows(rows)
 
     replace_atomically(path, write)
 

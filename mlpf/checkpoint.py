@@ -59,14 +59,17 @@ class EpochCheckpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save; every rank takes part, rank 0 writes."""
         del pl_module
+        if self.monitor not in trainer.callback_metrics:
+            logged = ", ".join(trainer.callback_metrics)
+            raise ConfigError(f"callbacks.checkpoint.monitor: no {self.monitor} among {logged}")
         value = float(trainer.callback_metrics[self.monitor])
         folder = Path(trainer.default_root_dir) / FOLDER
         if value >= self.best:
-            trainer.save_checkpoint(folder / "last.ckpt")
+            trainer.save_checkpoint(folder / "last.ckpt", weights_only=False)
             return
         self.best = value
         # Best first: a run killed between the two files repeats the epoch and writes both again.
-        trainer.save_checkpoint(folder / "best.ckpt")
+        trainer.save_checkpoint(folder / "best.ckpt", weights_only=False)
         if trainer.is_global_zero:
             replace_atomically(folder / "last.ckpt", lambda p: _link(folder / "best.ckpt", p))
 

@@ -20,22 +20,17 @@ from mlpf.checkpoint import FOLDER
 from mlpf.config import ConfigError, build
 from mlpf.module import TrainingModule
 from mlpf.plots import draw_loss_curves
+from mlpf.trainer import quiet_lightning
 
 log = logging.getLogger(__name__)
 
-_EXPECTED_WARNINGS = (
-    ".*does not have many workers.*",
-    ".*The number of training batches .* is smaller than the logging interval.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*GPU available but not used.*",
-)
+
+# What makes a training what it is; the rest may differ when it is resumed.
+_IDENTITY = ("data", "model", "loss", "optimizer", "scheduler", "seed")
 
 
 def fit(cfg: DictConfig) -> float:
     """Train in the run folder of the Hydra job and return the best validation loss.
-
-    If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
-    had never stopped; a finished one is only summarised.
 
     Args:
         cfg: the composition of `conf/train.yaml`.
@@ -44,23 +39,48 @@ def fit(cfg: DictConfig) -> float:
         ConfigError: the configuration or a file that it names is wrong.
         FloatingPointError: the loss became NaN or infinite.
     """
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-    with _quiet_lightning():
-        train(cfg, run_dir)
-    history = read_history(run_dir / METRICS_FILE)
-    return _summarise(history, run_dir)
+    return train(cfg, Path(HydraConfig.get().runtime.output_dir))
 
 
-def train(cfg: DictConfig, run_dir: Path) -> None:
-    """Build the parts that `cfg` names and train, resuming from `run_dir` if possible.
+def train(cfg: DictConfig, run_dir: Path) -> float:
+    """Train in `run_dir` and return the best validation loss.
+
+    If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
+    had never stopped; a finished one is only summarised.
+
+    Args:
+        cfg: the composition of `conf/train.yaml`.
+        run_dir: receives `config.yaml`, `metrics.csv`, `loss_curves.png` and `checkpoints/`.
 
     Raises:
-        ConfigError: a part refuses its configuration, or its data are missing or broken.
+        ConfigError: the configuration or a file that it names is wrong, or `run_dir` holds a
+            training with other settings.
         FloatingPointError: the loss became NaN or infinite.
     """
+    last = run_dir / FOLDER / "last.ckpt"
+    resume = last if last.is_file() else None
+    if resume:
+        _check_same_training(cfg, run_dir / "config.yaml")
+        log.info("resuming from %s", resume)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    with warnings.catch_warnings(), _plain_exceptions():
+        quiet_lightning()
+        module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    return _summarise(read_history(run_dir / METRICS_FILE), run_dir)
+
+
+def _check_same_training(cfg: DictConfig, recorded: Path) -> None:
+    old = OmegaConf.load(recorded)
+    new = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    for key in _IDENTITY:
+        if OmegaConf.select(old, key) != OmegaConf.select(new, key):
+            raise ConfigError(f"{recorded.parent} holds a training with another `{key}`")
+
+
+def _module(cfg: DictConfig) -> TrainingModule:
     module = TrainingModule(
         network=build(cfg, "model"),
         loss=build(cfg, "loss"),
@@ -68,14 +88,11 @@ def train(cfg: DictConfig, run_dir: Path) -> None:
         scheduler=build(cfg, "scheduler"),
         seed=cfg.seed,
     )
-    data: pl.LightningDataModule = build(cfg, "data")
-    trainer = _trainer(cfg, run_dir)
-    last = run_dir / FOLDER / "last.ckpt"
-    resume = last if last.is_file() else None
-    if resume:
-        log.info("resuming from %s", resume)
-    with _plain_exceptions():
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    try:  # their values are looked at only when they are made
+        module.make_optimizer(total_steps=1)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer and scheduler: {error}") from error
+    return module
 
 
 def _trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
@@ -101,39 +118,23 @@ def _plain_exceptions() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
     except ProcessRaisedException as error:  # a rank of `trainer=ddp`
-        reason = str(error).strip().splitlines()[-1]
-        if reason.startswith("FloatingPointError: "):
-            raise FloatingPointError(reason.removeprefix("FloatingPointError: ")) from error
+        name, _, message = str(error).strip().splitlines()[-1].partition(": ")
+        known = {"FloatingPointError": FloatingPointError, "mlpf.config.ConfigError": ConfigError}
+        if name in known:
+            raise known[name](message) from error
         raise
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence advertisements and advice on settings that were chosen on purpose."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        for message in _EXPECTED_WARNINGS:
-            warnings.filterwarnings("ignore", message)
-        yield
-    logger.setLevel(level)
 
 
 def _summarise(history: History, run_dir: Path) -> float:
     best = min(history, key=lambda row: row["val_loss"])
     draw_loss_curves(history, run_dir / "loss_curves.png")
-    accuracy = (
-        f", tower accuracy {best['val_tower_accuracy']:.4f}"
-        if "val_tower_accuracy" in best
-        else ""
-    )
     log.info(
-        "best epoch %.0f of %d: val_loss %.6g%s; files in %s",
+        "best epoch %.0f of %d: val_loss %.6g, tower accuracy %.4f (rule-based %.4f); files in %s",
         best["epoch"],
         len(history),
         best["val_loss"],
-        accuracy,
+        best["val_tower_accuracy"],
+        best["val_rule_based_tower_accuracy"],
         run_dir,
     )
     return best["val_loss"]

@@ -82,12 +82,17 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimiser and its schedule, advanced at each optimiser step."""
-        optimizer = self._optimizer(self.network.parameters())
-        schedule = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = self.make_optimizer(total_steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def make_optimizer(self, total_steps: int) -> tuple[Optimizer, LRScheduler]:
+        """Return a fresh optimiser of the network and its schedule over `total_steps` steps."""
+        optimizer = self._optimizer(self.network.parameters())
+        return optimizer, self._scheduler(optimizer, total_steps)
 
     def on_train_epoch_start(self) -> None:
         """Seed by (seed, epoch, rank): a resumed epoch draws what the first attempt drew."""
@@ -131,7 +136,9 @@ class TrainingModule(pl.LightningModule):
             name: torch.tensor(value, dtype=torch.float64) for name, value in losses.items()
         }
         figures |= {f"val_{k}": v for k, v in self.class_metrics.compute().items()}
-        figures["lr"] = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
+        figures["lr"] = torch.tensor(
+            self.trainer.optimizers[0].param_groups[0]["lr"], dtype=torch.float64
+        )
         self.class_metrics.reset()
         for name, figure in figures.items():
             self.log(name, figure, prog_bar=name == "val_loss", batch_size=1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,20 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from mlpf.checkpoint import AtomicCheckpointIO
 
+log = logging.getLogger("mlpf")
 
-class Threads(Callback):
-    """Sets the number of CPU threads of each training process.
+_EXPECTED_WARNINGS = (
+    ".*isinstance.treespec, LeafSpec.*",
+    ".*does not have many workers.*",
+    ".*number of training batches .* is smaller than the logging interval.*",
+    ".*when logging on epoch level in distributed setting.*",  # sums are over all ranks already
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*GPU available but not used.*",
+)
+
+
+class ProcessSettings(Callback):
+    """Gives each training process its number of CPU threads and its log.
 
     Args:
         n_threads: at least 1.
@@ -30,9 +44,20 @@ class Threads(Callback):
         self.n_threads = n_threads
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Set it inside the process, after the launcher has set its own guess."""
-        del trainer, pl_module, stage
+        """Set up the process, after the launcher has set its own guess of the threads."""
+        del pl_module, stage
         torch.set_num_threads(self.n_threads)
+        if multiprocessing.parent_process() is not None:  # a rank: nothing is configured yet
+            quiet_lightning()
+            logging.basicConfig(format="%(message)s")
+            log.setLevel(logging.INFO if trainer.is_global_zero else logging.WARNING)
+
+
+def quiet_lightning() -> None:
+    """Silence advertisements and advice on settings that were chosen on purpose."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for message in _EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message)
 
 
 def build_trainer(
@@ -42,6 +67,7 @@ def build_trainer(
     threads: int | str,
     progress: bool | str,
     strategy: str,
+    max_epochs: int,
     **options: Any,
 ) -> pl.Trainer:
     """Return a trainer that keeps its files in `run_dir`.
@@ -54,22 +80,27 @@ def build_trainer(
         progress: show a progress bar, or `auto`: where the output is a terminal.
         strategy: a name that Lightning knows; `ddp` starts its own processes unless SLURM or
             torchrun did.
+        max_epochs: at least 1.
         options: further arguments of `pytorch_lightning.Trainer`.
 
     Raises:
-        ValueError: `threads` is less than 1 or neither a number nor `auto`.
+        ValueError: `threads` is less than 1 or neither a number nor `auto`, or `max_epochs` is
+            less than 1.
         TypeError: Lightning does not know an option.
     """
-    n_threads = default_threads() if threads == "auto" else int(threads)
-    if n_threads < 1:
+    n_threads = default_threads() if threads == "auto" else threads
+    if not isinstance(n_threads, int) or n_threads < 1:
         raise ValueError(f"threads must be >= 1 or auto, got {threads}")
+    if max_epochs < 1:
+        raise ValueError(f"max_epochs must be >= 1, got {max_epochs}")
     show = sys.stdout.isatty() if progress == "auto" else bool(progress)
     bar = [RichProgressBar(leave=True)] if show else []
     return pl.Trainer(
-        callbacks=[Threads(n_threads), *bar, *callbacks],
+        callbacks=[ProcessSettings(n_threads), *bar, *callbacks],
         logger=list(loggers),
         default_root_dir=run_dir,
         strategy=_strategy(strategy),
+        max_epochs=max_epochs,
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=show,
         enable_model_summary=False,

@@ -43,7 +43,7 @@ def events_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(events_folder: Path) -> list[str]:
     """Overrides for a training of a second on `events_folder`."""
     return [
-        "data=files",
+        "data=delphes",
         f"data.folder={events_folder}",
         "data.train=[train.parquet]",
         "data.val=[val.parquet]",

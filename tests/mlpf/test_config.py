@@ -1,0 +1,31 @@
+"""Finding `conf/` and turning a bad value into one line."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from mlpf.config import ConfigError, build, config_dir
+
+
+def test_the_configuration_lies_beside_the_package_in_a_checkout():
+    assert (Path(config_dir()) / "train.yaml").is_file()
+
+
+def test_build_makes_the_object_that_a_group_describes():
+    cfg = OmegaConf.create(
+        {"when": {"_target_": "datetime.date", "year": 2021, "month": 5, "day": 1}}
+    )
+    assert build(cfg, "when").isoformat() == "2021-05-01"
+
+
+def test_build_names_the_group_whose_value_is_refused():
+    cfg = OmegaConf.create({"model": {"_target_": "mlpf.model.MLPF", "dropout": 3}})
+    with pytest.raises(ConfigError, match=r"^model: dropout must be in \[0, 1\), got 3$"):
+        build(cfg, "model")
+
+
+def test_build_refuses_a_key_that_the_constructor_does_not_know():
+    cfg = OmegaConf.create({"model": {"_target_": "mlpf.model.MLPF", "n_layers": 3}})
+    with pytest.raises(ConfigError, match="n_layers"):
+        build(cfg, "model")
