@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -77,7 +78,7 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")
     done = context.Value("q", 0)
     executor = ProcessPoolExecutor(
-        n_workers, mp_context=context, initializer=_count_in, initargs=(done,)
+        n_workers, mp_context=context, initializer=_start_worker, initargs=(done,)
     )
     try:
         futures = [executor.submit(function, task) for task in tasks]
@@ -96,14 +97,23 @@ def _in_processes(
         executor.shutdown(cancel_futures=True)
 
 
-def _count_in(done: Synchronized[int]) -> None:
-    """Make `advance` of this worker count in shared memory."""
+def _start_worker(done: Synchronized[int]) -> None:
+    """Make `advance` of this worker count in shared memory, and the worker end with its parent."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def add(n: int) -> None:
         with done.get_lock():
             done.value += n
 
     _count_with(add)
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent was killed: nobody would ever stop a worker that waits for tasks."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _count_with(count: Callable[[int], None]) -> None:
