@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import CompactHydraException, InstantiationException
+from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -45,3 +47,24 @@ def build(cfg: DictConfig, group: str) -> Any:
     except InstantiationException as error:
         reason = error.__cause__ or error
         raise ConfigError(f"{group}: {reason}") from error
+
+
+class SearchSpaceNeedsSearch(Callback):
+    """Refuses a search space where nothing searches it: alone it would be ignored."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check a single job."""
+        del kwargs
+        _check_search(config)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check a multirun."""
+        del kwargs
+        _check_search(config)
+
+
+def _check_search(config: DictConfig) -> None:
+    sweeper = config.hydra.sweeper
+    if sweeper.get("params") and sweeper._target_.endswith(".BasicSweeper"):
+        # Hydra turns an exception in a callback into a warning, this one it lets pass.
+        sys.exit("search_space: nothing searches it; add for example -m hpo=asha_bo")
