@@ -1,4 +1,4 @@
-"""The link between PyTorch Lightning and the trial; the only module here that imports Lightning."""
+"""Links PyTorch Lightning to the trial; the only module here that imports Lightning."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hpo.trial import current_trial
 class ReportTrial(Callback):
     """Reports a logged metric after every validation and stops the training when told to.
 
-    Rank 0 alone asks; its answer goes to all ranks, so that they stop together. The training ends
-    as if it had reached its last epoch: checkpoints and logs are complete, `Trainer.fit` returns, and
-    the worker counts the trial as pruned. Outside a sweep nothing happens.
+    Rank 0 alone asks; its answer goes to all ranks, so that they stop together. The training
+    ends as if it had reached its last epoch: checkpoints and logs are complete, `Trainer.fit`
+    returns, and the worker counts the trial as pruned. Outside a sweep nothing happens.
 
     Args:
         monitor: name of a metric that is logged once per validation epoch.

@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.space import Space
+from hpo.summary import BUDGET
 
 SPACE = "hpo:space"
 
@@ -120,6 +121,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
     if spec.custom_search_space is None:
         _check_same_space(spec.study_name, _known_space(study, trials), wanted)
     study.set_user_attr(SPACE, wanted)
+    study.set_user_attr(BUDGET, spec.n_trials)
     for _ in range(len(trials), spec.n_trials):
         study.enqueue_trial({})
     return study

@@ -19,9 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.best import APP, describe_app
 from hpo.launcher import n_cores
 from hpo.lease import RETRIES, release_abandoned
+from hpo.progress import Progress
 from hpo.redact import hide, hide_in, passwords
+from hpo.reporting import write_report
 from hpo.space import Space, parse_space, render
 from hpo.study import SweepSpec, open_storage, open_study, study_lock, too_many_failures
 from hpo.worker import Worker
@@ -110,7 +113,10 @@ class Sweep:
             self._spec = _spec(options, Path(config.hydra.sweep.dir).absolute(), space)
             with study_lock(self._spec.sweep_dir):
                 self._storage = open_storage(options.storage, self._spec.sweep_dir)
-                open_study(self._spec, self._storage)
+                study = open_study(self._spec, self._storage)
+                keys = [*space.distributions]
+                app = describe_app(config, context.config_loader, space.fixed, keys)
+                study.set_user_attr(APP, app)
         except ValueError as error:
             raise SweepError(str(error)) from error
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
@@ -134,14 +140,21 @@ class Sweep:
             return
         OmegaConf.save(self._config, spec.sweep_dir / "multirun.yaml")
         try:
-            with signals.interrupt():
+            with signals.interrupt(), Progress(self._storage, self._study_id, self._is_apart()):
                 self._work()
         except KeyboardInterrupt:
             self._release_abandoned()
             _log.warning("interrupted; the same command goes on where it stopped")
             raise SystemExit(130) from None
+        summary = write_report(self._storage, spec.study_name, spec.sweep_dir)
         if too_many_failures(self._storage, self._study_id, spec):
             raise SweepError(self._failures())
+        if summary.best is not None:
+            _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
+
+    def _is_apart(self) -> bool:
+        """Tell whether the workers leave this terminal alone."""
+        return "basic_launcher" not in str(self._config.hydra.launcher._target_)
 
     def _work(self) -> None:
         fruitless = 0

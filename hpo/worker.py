@@ -31,9 +31,9 @@ from hpo.study import (
     study_lock,
     too_many_failures,
 )
+from hpo.summary import WORKER
 from hpo.trial import ActiveTrial, set_current_trial
 
-WORKER = "hpo:worker:"
 _log = logging.getLogger(__name__)
 
 
@@ -135,11 +135,14 @@ class Worker:
         }
         self._write_record()
         with signals.interrupt():
-            while (ticket := self._next_ticket()) is not None:
-                self._work_on(ticket)
-                configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
+            try:
+                while (ticket := self._next_ticket()) is not None:
+                    self._work_on(ticket)
+                    configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
+                    self._write_record()
+                    _free_memory()
+            finally:
                 self._write_record()
-                _free_memory()
 
     def _next_ticket(self) -> FrozenTrial | None:
         spec = self._spec

@@ -1,0 +1,79 @@
+"""The best trial as a primary configuration: `--config-dir <sweep folder> --config-name best`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+APP = "hpo:app"
+# Groups that set a sweep up; the best configuration is for a run of its own.
+_SWEEP_GROUPS = ("hpo", "launcher", "search_space")
+
+
+def describe_app(
+    config: DictConfig, loader: ConfigLoader, fixed: Sequence[str], searched: Sequence[str]
+) -> dict[str, Any]:
+    """Return what `best_config` has to know of an application, to be stored with the study.
+
+    Args:
+        config: of the sweep.
+        loader: Hydra's.
+        fixed: overrides of every trial.
+        searched: keys that the trials vary.
+    """
+    kept = [override.input_line for override in _kept(fixed) if override.input_line]
+    own = loader.load_configuration(config.hydra.job.config_name, kept, run_mode=RunMode.RUN)
+    keys = [o.key_or_group for o in _kept([*fixed, *(f"{name}=null" for name in searched)])]
+    return {
+        "config_name": config.hydra.job.config_name,
+        "searchpath": list(config.hydra.searchpath),
+        "always_multirun": own.hydra.mode == RunMode.MULTIRUN,
+        "groups": [key for key in keys if loader.get_group_options(key)],
+    }
+
+
+def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) -> str:
+    """Return YAML that composes to the configuration of a trial, without the sweep around it.
+
+    Args:
+        app: from `describe_app`.
+        overrides: of the trial.
+        comment: first line.
+    """
+    defaults: list[Any] = [app["config_name"]] if app["config_name"] else []
+    values: dict[str, Any] = {}
+    impossible = []
+    for override in _kept(overrides):
+        if override.is_delete() or "[" in override.key_or_group:
+            impossible.append(override.input_line)
+        elif override.key_or_group in app["groups"]:
+            key = override.get_key_element().lstrip("+")
+            defaults.append({key if override.is_add() else f"override {key}": override.value()})
+        else:
+            _set(values, override.key_or_group.split("."), override.value())
+    defaults.append("_self_")
+    hydra: dict[str, Any] = {"searchpath": app["searchpath"]} if app["searchpath"] else {}
+    if app["always_multirun"]:
+        hydra["mode"] = "RUN"
+    whole = {"defaults": defaults, **({"hydra": hydra} if hydra else {}), **values}
+    note = f"# To be added on the command line: {' '.join(map(str, impossible))}\n"
+    return f"# {comment}\n{note if impossible else ''}{yaml.safe_dump(whole, sort_keys=False)}"
+
+
+def _kept(overrides: Sequence[str]) -> list[Override]:
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    roots = [override.key_or_group.split(".")[0].split("/")[0] for override in parsed]
+    return [o for o, root in zip(parsed, roots, strict=True) if root not in _SWEEP_GROUPS]
+
+
+def _set(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value

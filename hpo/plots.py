@@ -1,0 +1,92 @@
+"""Pictures of a study: history, learning curves, importances."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import optuna
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial, TrialState
+
+_GREY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
+
+
+def draw_history(trials: Sequence[FrozenTrial], direction: str, path: Path) -> None:
+    """Draw the value of each trial by its number, pruned ones grey, and the best so far."""
+    figure, axes = _figure("trial", "value")
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    pruned = [t for t in trials if t.state == TrialState.PRUNED and t.value is not None]
+    for some, colour, label in ((pruned, _GREY, "pruned"), (complete, _BLUE, "complete")):
+        axes.scatter(
+            [t.number for t in some], [float(t.value or 0) for t in some], c=colour, label=label
+        )
+    if complete:
+        better = max if direction == "maximize" else min
+        best = list(accumulate((float(t.value or 0) for t in complete), better))
+        axes.step([t.number for t in complete], best, where="post", c=_RED, label="best so far")
+    _scale(axes, [float(t.value or 0) for t in [*complete, *pruned]])
+    axes.legend()
+    _save(figure, path)
+
+
+def draw_learning_curves(trials: Sequence[FrozenTrial], best: int | None, path: Path) -> None:
+    """Draw the reported values of each trial by step: pruned grey, complete blue, the best red."""
+    figure, axes = _figure("step (epoch)", "value")
+    order = sorted(trials, key=lambda t: (t.state != TrialState.PRUNED, t.number == best))
+    labels = set()
+    for trial in order:
+        label = trial.state.name.lower() if trial.number != best else f"best: trial {best}"
+        colour = _GREY if trial.state == TrialState.PRUNED else _BLUE
+        axes.plot(
+            list(trial.intermediate_values),
+            list(trial.intermediate_values.values()),
+            marker=".",
+            color=_RED if trial.number == best else colour,
+            linewidth=2 if trial.number == best else 1,
+            label=None if label in labels else label,
+        )
+        labels.add(label)
+    _scale(axes, [value for trial in trials for value in trial.intermediate_values.values()])
+    if labels:
+        axes.legend()
+    _save(figure, path)
+
+
+def draw_importances(study: optuna.Study, path: Path) -> None:
+    """Draw how much of the objective's variation each parameter explains, if trials suffice."""
+    figure, axes = _figure("importance", "")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*too small to compute")
+            importances = optuna.importance.get_param_importances(study)
+    except (ValueError, RuntimeError, UserWarning) as error:
+        axes.text(0.5, 0.5, f"not yet: {error}", ha="center", va="center", wrap=True)
+        axes.set_axis_off()
+    else:
+        names = list(importances)[::-1]
+        axes.barh(names, [importances[name] for name in names], color=_BLUE)
+    _save(figure, path)
+
+
+def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=x_label, ylabel=y_label)
+    return figure, axes
+
+
+def _scale(axes: Axes, values: Sequence[float]) -> None:
+    # A diverged trial would flatten all others.
+    if values and min(values) > 0 and max(values) > 30 * min(values):
+        axes.set_yscale("log")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # Two commands of one study may end at the same time: the file is replaced as a whole.
+    partial = path.with_suffix(f".{id(figure)}.partial")
+    figure.savefig(partial, format="png", dpi=130)
+    partial.replace(path)

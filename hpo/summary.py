@@ -1,0 +1,160 @@
+"""The figures of a sweep, computed from what the study stores and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+BUDGET = "hpo:n_trials"
+WORKER = "hpo:worker:"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best complete trial."""
+
+    number: int
+    value: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Epochs trained, and those that pruning has saved.
+
+    Attributes:
+        run: epochs of all trials.
+        saved: what the pruned trials would have run as long as the longest complete one, less
+            what they ran.
+    """
+
+    run: int
+    saved: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study at one moment.
+
+    Attributes:
+        study_name: its name.
+        direction: "minimize" or "maximize".
+        n_trials: trials by state (complete, pruned, fail, running, waiting) and in total.
+        best: None as long as no trial is complete.
+        epochs: see there.
+        worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
+            of an epoch).
+        wall_s: time during which at least one worker was there, over all commands.
+        worker_busy_fraction: share of the workers' time spent inside the application; None for a
+            study without workers of ours.
+        n_workers: workers that took part, over all commands.
+    """
+
+    study_name: str
+    direction: str
+    n_trials: dict[str, int]
+    best: Best | None
+    epochs: Epochs
+    worker_hours: dict[str, float]
+    wall_s: float
+    worker_busy_fraction: float | None
+    n_workers: int
+
+    @property
+    def n_finished(self) -> int:
+        """Trials that are complete, pruned or failed."""
+        return sum(
+            self.n_trials[state.name.lower()] for state in TrialState if state.is_finished()
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-serialisable dictionary."""
+        return asdict(self)
+
+
+def summarise(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
+    """Return the figures of a study and the trials of its budget."""
+    attributes = storage.get_study_user_attrs(study_id)
+    budget = attributes.get(BUDGET)
+    everything = storage.get_all_trials(study_id, deepcopy=False)
+    trials = [
+        t for t in everything if budget is None or t.number < budget or t.state.is_finished()
+    ]
+    workers = [value for key, value in attributes.items() if key.startswith(WORKER)]
+    direction = storage.get_study_directions(study_id)[0]
+    used_s = sum(trial.user_attrs.get("seconds", _duration_s(trial)) for trial in trials)
+    epochs = _epochs(trials)
+    counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
+    return (
+        Summary(
+            study_name=storage.get_study_name_from_id(study_id),
+            direction=direction.name.lower(),
+            n_trials={**counts, "total": len(trials)},
+            best=_best(trials, direction),
+            epochs=epochs,
+            worker_hours={
+                "used": used_s / 3600,
+                "saved": epochs.saved * used_s / max(epochs.run, 1) / 3600,
+            },
+            wall_s=_union_s(_intervals(workers, trials)),
+            worker_busy_fraction=_busy_fraction(workers),
+            n_workers=len(workers),
+        ),
+        trials,
+    )
+
+
+def n_epochs(trial: FrozenTrial) -> int:
+    """Return the epochs that a trial has run: its last reported step."""
+    diverged = trial.user_attrs.get("diverged")
+    return max(trial.last_step or 0, diverged if isinstance(diverged, int) else 0)
+
+
+def _epochs(trials: Sequence[FrozenTrial]) -> Epochs:
+    full = max((n_epochs(t) for t in trials if t.state == TrialState.COMPLETE), default=0)
+    pruned = [n_epochs(t) for t in trials if t.state == TrialState.PRUNED]
+    saved = sum(max(full - epochs, 0) for epochs in pruned)
+    return Epochs(run=sum(n_epochs(t) for t in trials), saved=saved)
+
+
+def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> Best | None:
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    if not complete:
+        return None
+    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+    best = min(complete, key=lambda trial: sign * (trial.value or 0.0))
+    return Best(best.number, float(best.value or 0.0), best.params)
+
+
+def _duration_s(trial: FrozenTrial) -> float:
+    return trial.duration.total_seconds() if trial.duration is not None else 0.0
+
+
+def _intervals(
+    workers: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
+) -> list[tuple[float, float]]:
+    if workers:
+        return [(worker["start"], worker["end"]) for worker in workers]
+    return [
+        (t.datetime_start.timestamp(), t.datetime_complete.timestamp())
+        for t in trials
+        if t.datetime_start is not None and t.datetime_complete is not None
+    ]
+
+
+def _union_s(intervals: Iterable[tuple[float, float]]) -> float:
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _busy_fraction(workers: Sequence[Mapping[str, Any]]) -> float | None:
+    present_s = sum(worker["end"] - worker["start"] for worker in workers)
+    return sum(worker["busy_s"] for worker in workers) / present_s if present_s > 0 else None
