@@ -24,7 +24,7 @@ from mlpf.events import Events, read_provenance, write_parquet
 from mlpf.files import locked, sha256
 from mlpf.parallel import advance, run_tasks
 from mlpf.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
-from mlpf.unpickle import DamagedPickle, RefusedPickle
+from mlpf.unpickle import DamagedPickle
 
 SUFFIX: Final = ".pkl.bz2"
 

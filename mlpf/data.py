@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ class EventDataModule(pl.LightningDataModule):
 
     Args:
         folder: where the Parquet files lie.
-        train: file name patterns (glob), relative to `folder`, of the training events.
+        train: file name patterns (glob) of the training events, relative to `folder` or absolute.
         val: the same for the validation events.
         test: the same for the test events; may be empty.
         max_elements_per_batch: a batch is filled with events up to this number of elements, at
@@ -104,15 +105,15 @@ class EventDataModule(pl.LightningDataModule):
         """Return the files of each split, sorted by name.
 
         Raises:
-            ValueError: a pattern matches no file, or a file is in two splits.
+            ValueError: a file is in two splits.
         """
-        found = {split: self._matches(split) for split in SPLITS}
         owner: dict[Path, str] = {}
-        for split, paths in found.items():
-            for path in paths:
-                if owner.setdefault(path, split) != split:
+        for split, patterns in self.patterns.items():
+            for path in {path for pattern in patterns for path in self._matches(pattern)}:
+                if path in owner:
                     raise ValueError(f"{path} is in data.{owner[path]} and in data.{split}")
-        return found
+                owner[path] = split
+        return {split: sorted(p for p in owner if owner[p] == split) for split in SPLITS}
 
     def train_dataloader(self) -> BatchLoader:
         """Return shuffled batches of the training events; the order changes each epoch."""
@@ -135,19 +136,17 @@ class EventDataModule(pl.LightningDataModule):
         """Return the batch on `device`, copied while the GPU works if it is page-locked."""
         return batch.to(device, non_blocking=True)
 
-    def _matches(self, split: str) -> list[Path]:
-        paths: set[Path] = set()
-        for pattern in self.patterns[split]:
-            matched = set(self.folder.glob(pattern))
-            if not matched:
-                raise ValueError(f"data.{split}: no file matches {self.folder / pattern}")
-            paths |= matched
-        return sorted(paths)
+    def _matches(self, pattern: str) -> list[Path]:
+        names = glob(pattern, root_dir=self.folder)  # noqa: PTH207 (Path's takes none absolute)
+        return [(self.folder / name).resolve() for name in names]
 
     def _read(self, split: str) -> Events:
         paths = self.files()[split]
-        if not paths:
+        if not self.patterns[split]:
             raise ValueError(f"data.{split} names no files")
+        for pattern in self.patterns[split]:
+            if not self._matches(pattern):
+                raise ValueError(f"data.{split}: no file matches {self.folder / pattern}")
         limit = self.max_events[split]
         parts: list[Events] = []
         for path in paths:

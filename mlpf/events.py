@@ -155,7 +155,9 @@ def _flat_columns(
     for i, name in enumerate(table.column_names):
         column = table[name].combine_chunks()
         if column.type != pa.large_list(pa.float32()) or column.null_count:
-            raise ValueError(f"{path}: column {name} is {column.type}, need lists of float32")
+            raise ValueError(
+                f"{path}: column {name} is {column.type}, need lists of float32, none missing"
+            )
         its_sizes = column.value_lengths().to_numpy()
         if i > 0 and not np.array_equal(sizes, its_sizes):
             raise ValueError(f"{path}: column {name} has other numbers of elements per event")

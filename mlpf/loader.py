@@ -27,7 +27,7 @@ class BatchSampler:
     some. Over all ranks each event comes exactly once per epoch.
 
     Args:
-        sizes: shape (B,), number of elements of each event; B at least `world_size`.
+        sizes: shape (B,), number of elements of each event.
         max_elements: upper bound of the elements in a batch, at least 1. An event larger than
             that gets a batch of its own.
         shuffle: false for the given order in all epochs.
@@ -36,7 +36,7 @@ class BatchSampler:
         world_size: number of processes that share the events.
 
     Raises:
-        ValueError: `max_elements` is below 1 or there are fewer events than processes.
+        ValueError: `max_elements` is below 1, or there are too few events for equal shares.
     """
 
     def __init__(
@@ -51,8 +51,6 @@ class BatchSampler:
     ) -> None:
         if max_elements < 1:
             raise ValueError(f"data.max_elements_per_batch must be >= 1, got {max_elements}")
-        if len(sizes) < world_size:
-            raise ValueError(f"{len(sizes)} events cannot be shared by {world_size} processes")
         self.sizes, self.max_elements = sizes, max_elements
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self.rank, self.world_size = rank, world_size

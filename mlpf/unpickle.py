@@ -40,7 +40,7 @@ _PUTS: Final = {"PUT", "BINPUT", "LONG_BINPUT"}
 def loads(data: bytes) -> Any:
     """Return the object pickled in `data`.
 
-    Accepts protocols 0 to 5, numpy before and after version 2, and strings of Python 2.
+    Accepts protocols 0 to 5, numpy before and after version 2, and protocol 2 of Python 2.
 
     Raises:
         RefusedPickle: the pickle names a function or class other than those of numpy arrays, or
@@ -146,6 +146,7 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 _CORES: Final = ("numpy.core", "numpy._core")  # numpy < 2, numpy >= 2
 _PERMITTED: Final[dict[tuple[str, str], _Global]] = {
     ("_codecs", "encode"): _Global(_encode),  # bytes in protocols 0 to 2
+    ("__builtin__", "bytes"): _Global(lambda: b""),  # an empty array there
     ("numpy", "ndarray"): _Global(_Array),
     ("numpy", "dtype"): _Global(_Dtype),
     **{(f"{core}.multiarray", "_reconstruct"): _Global(_Array) for core in _CORES},
