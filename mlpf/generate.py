@@ -278,11 +278,15 @@ def run(cfg: DictConfig) -> None:
 
     Raises:
         ConfigError: the chosen `data` is not generated, or `generate` refuses a value.
+        SystemExit: Ctrl-C was pressed.
     """
     if cfg.data.get("source") is None:
         raise ConfigError("data has no source to generate from; choose data=pythia8")
     source = {key: value for key, value in cfg.data.source.items() if key != "_target_"}
-    generate(**source, n_processes=cfg.n_processes)
+    try:
+        generate(**source, n_processes=cfg.n_processes)
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command makes the missing files") from None
 
 
 @hydra.main(config_path=config_dir(), config_name="generate", version_base="1.3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
@@ -100,6 +101,8 @@ def _in_processes(
 def _start_worker(done: Synchronized[int]) -> None:
     """Make `advance` of this worker count in shared memory, and the worker end with its parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Ctrl-C reaches workers too. As an exception it would end their task, but not them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def add(n: int) -> None:
         with done.get_lock():

@@ -37,6 +37,11 @@ class Pool:
         """Return the records of one event."""
         return self.records[self.offsets[number] : self.offsets[number + 1]]
 
+    def part(self, start: int, stop: int) -> Pool:
+        """Return the events `start` to `stop` - 1."""
+        offsets = self.offsets[start : stop + 1]
+        return Pool(self.records[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     def save(self, path: Path) -> None:
         """Write the pool; the file appears under its name only when it is complete."""
         path.parent.mkdir(parents=True, exist_ok=True)
