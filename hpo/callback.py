@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
 
 from hpo.trial import current_trial
 
@@ -29,7 +30,7 @@ class ReportTrial(Callback):
             ValueError: the metric is not logged.
         """
         del pl_module
-        if trainer.sanity_checking or not trainer.training:
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         if self.monitor not in trainer.callback_metrics:
             logged = ", ".join(trainer.callback_metrics)
