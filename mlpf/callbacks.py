@@ -51,7 +51,9 @@ class MetricsFile(Callback):
         row |= {name: float(value) for name, value in figures if not name.endswith("_step")}
         self._history.append(row)
         write_history(self._history, Path(trainer.default_root_dir) / METRICS_FILE)
-        log.info("%s", _line(row, trainer.max_epochs))
+        # A log line would run into a progress bar, what is printed moves above it.
+        show = trainer.print if trainer.progress_bar_callback else log.info
+        show(_line(row, trainer.max_epochs))
 
 
 def write_history(history: History, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the configuration lives, and the error that a user of a command may cause."""
+"""Where the configuration lives, and the errors that a user of a command may cause."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class ConfigError(CompactHydraException):
 
     The whole traceback appears with HYDRA_FULL_ERROR=1.
     """
+
+
+class DivergedError(CompactHydraException, FloatingPointError):
+    """A loss became NaN or infinite; a command ends as with `ConfigError`."""
 
 
 def config_dir() -> str:

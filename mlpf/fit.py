@@ -17,7 +17,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from mlpf.callbacks import METRICS_FILE, History, read_history
 from mlpf.checkpoint import FOLDER
-from mlpf.config import ConfigError, build
+from mlpf.config import ConfigError, DivergedError, build
 from mlpf.module import TrainingModule
 from mlpf.plots import draw_loss_curves
 from mlpf.trainer import quiet_lightning
@@ -37,7 +37,7 @@ def fit(cfg: DictConfig) -> float:
 
     Raises:
         ConfigError: the configuration or a file that it names is wrong.
-        FloatingPointError: the loss became NaN or infinite.
+        DivergedError: the loss became NaN or infinite.
     """
     return train(cfg, Path(HydraConfig.get().runtime.output_dir))
 
@@ -55,7 +55,7 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
     Raises:
         ConfigError: the configuration or a file that it names is wrong, or `run_dir` holds a
             training with other settings.
-        FloatingPointError: the loss became NaN or infinite.
+        DivergedError: the loss became NaN or infinite.
     """
     last = run_dir / FOLDER / "last.ckpt"
     resume = last if last.is_file() else None
@@ -119,9 +119,9 @@ def _plain_exceptions() -> Iterator[None]:
         raise KeyboardInterrupt from None
     except ProcessRaisedException as error:  # a rank of `trainer=ddp`
         name, _, message = str(error).strip().splitlines()[-1].partition(": ")
-        known = {"FloatingPointError": FloatingPointError, "mlpf.config.ConfigError": ConfigError}
-        if name in known:
-            raise known[name](message) from error
+        for kind in (ConfigError, DivergedError):
+            if name == f"{kind.__module__}.{kind.__name__}":
+                raise kind(message) from error
         raise
 
 

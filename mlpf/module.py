@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mlpf.batch import Batch
+from mlpf.config import DivergedError
 from mlpf.metrics import ClassMetrics
 from mlpf.model import Prediction
 
@@ -121,7 +122,7 @@ class TrainingModule(pl.LightningModule):
         """Log the figures of the epoch; every rank takes part.
 
         Raises:
-            FloatingPointError: a loss is NaN or infinite; the message names epoch and parts.
+            DivergedError: a loss is NaN or infinite; the message names epoch and parts.
         """
         losses = {
             f"{stage}_{name}": value
@@ -131,7 +132,7 @@ class TrainingModule(pl.LightningModule):
         diverged = [name for name, value in losses.items() if not math.isfinite(value)]
         if diverged:
             epoch = self.current_epoch + 1
-            raise FloatingPointError(f"diverged in epoch {epoch}: {', '.join(diverged)}")
+            raise DivergedError(f"diverged in epoch {epoch}: {', '.join(diverged)}")
         figures = {
             name: torch.tensor(value, dtype=torch.float64) for name, value in losses.items()
         }

@@ -37,16 +37,16 @@ class ProcessSettings(Callback):
     """Gives each training process its number of CPU threads and its log.
 
     Args:
-        n_threads: at least 1.
+        n_threads: at least 1; None for `default_threads` of each process.
     """
 
-    def __init__(self, n_threads: int) -> None:
+    def __init__(self, n_threads: int | None) -> None:
         self.n_threads = n_threads
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Set up the process, after the launcher has set its own guess of the threads."""
+        """Set up the process. Lightning has set OMP_NUM_THREADS to a rank's share by now."""
         del pl_module, stage
-        torch.set_num_threads(self.n_threads)
+        torch.set_num_threads(self.n_threads or default_threads())
         if multiprocessing.parent_process() is not None:  # a rank: nothing is configured yet
             quiet_lightning()
             logging.basicConfig(format="%(message)s")
@@ -88,8 +88,8 @@ def build_trainer(
             less than 1.
         TypeError: Lightning does not know an option.
     """
-    n_threads = default_threads() if threads == "auto" else threads
-    if not isinstance(n_threads, int) or n_threads < 1:
+    n_threads = None if threads == "auto" else threads
+    if n_threads is not None and (not isinstance(n_threads, int) or n_threads < 1):
         raise ValueError(f"threads must be >= 1 or auto, got {threads}")
     if max_epochs < 1:
         raise ValueError(f"max_epochs must be >= 1, got {max_epochs}")

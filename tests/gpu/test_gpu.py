@@ -78,9 +78,17 @@ def test_the_compiled_network_gives_the_same_loss():
 
 def test_four_trials_train_at_once_on_one_gpu(tiny, tmp_path):
     def start(seed):
+        own = [f"seed={seed}", f"hydra.run.dir={tmp_path / str(seed)}"]
         return subprocess.Popen(
-            [sys.executable, "-m", "mlpf.train", *tiny, "trainer=gpu", f"seed={seed}"]
-            + [f"hydra.run.dir={tmp_path / str(seed)}", "trainer.max_epochs=20"],
+            [
+                sys.executable,
+                "-m",
+                "mlpf.train",
+                *tiny,
+                "trainer=gpu",
+                "trainer.max_epochs=20",
+                *own,
+            ],
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         )
 

@@ -5,13 +5,14 @@ import shutil
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from mlpf.batch import Batch
 from mlpf.callbacks import read_history
 from mlpf.checkpoint import load_network
 from mlpf.config import ConfigError
 from mlpf.events import read_parquet
-from mlpf.fit import train
+from mlpf.fit import _plain_exceptions, train
 from mlpf.losses import ParticleFlowLoss
 from mlpf.module import TrainingModule
 
@@ -156,6 +157,17 @@ def test_two_processes_train_together_on_the_cpu(run, compose_tiny, tmp_path):
     with torch.no_grad():
         loss = ParticleFlowLoss()(network(batch), batch)["loss"]
     assert history[-1]["val_loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_the_error_of_a_rank_is_the_error_of_the_training():
+    text = "\n-- Process 1 terminated with the following error:\nTraceback ...\n"
+    for line, kind in (
+        ("mlpf.config.DivergedError: diverged in epoch 2: val_loss", FloatingPointError),
+        ("mlpf.config.ConfigError: data: no file", ConfigError),
+        ("KeyError: 'x'", ProcessRaisedException),
+    ):
+        with pytest.raises(kind, match=line.partition(": ")[2]), _plain_exceptions():
+            raise ProcessRaisedException(text + line + "\n", 1, 1234)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_help_names_the_groups_and_gives_examples(command):
         (["optimizer=adm"], "Could not find 'optimizer/adm'"),
         (["scheduler=cosine", "scheduler.expdecay_decay_steps=10"], "expdecay_decay_steps"),
         (["data.folder=nowhere"], "data: data.train: no file matches nowhere/train.parquet"),
+        (["optimizer=sgd", "optimizer.lr=1e30"], "diverged in epoch 1: "),
         (["model.bin_size=0"], "model: bin_size must be >= 1, got 0"),
     ],
 )
