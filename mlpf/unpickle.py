@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -33,8 +33,13 @@ _REFUSED_OPCODES: Final = (
     {"INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
     | {"PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
     | {"EXT1", "EXT2", "EXT4"}
+    | {"EMPTY_SET", "ADDITEMS", "FROZENSET"}
 )
 _PUTS: Final = {"PUT", "BINPUT", "LONG_BINPUT"}
+_TUPLES: Final = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
+# Tuples in one another more than 100 000 deep overflow the stack of the interpreter if they are
+# hashed, as a key is. An event takes 12 tuples side by side, so this allows 4000 events per file.
+MAX_TUPLES: Final = 50_000
 
 
 def loads(data: bytes) -> Any:
@@ -57,18 +62,36 @@ def loads(data: bytes) -> Any:
 
 
 def _check_opcodes(data: bytes) -> None:
-    n_stored = 0
+    n_stored, n_tuples = 0, 0
+    for name, argument in _opcodes(data):
+        if name in _REFUSED_OPCODES:
+            raise RefusedPickle(f"opcode {name}")
+        if name in _PUTS:
+            # The C unpickler allocates a table as long as the largest index.
+            if int(argument) > n_stored + 1:
+                raise RefusedPickle(f"opcode {name} with index {argument}")
+            n_stored += 1
+        n_tuples += name in _TUPLES
+    if n_tuples > MAX_TUPLES:
+        raise DamagedPickle(f"more than {MAX_TUPLES} tuples")
+
+
+def _opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
+    """Yield names and arguments of the opcodes, which must not cross the end of their frame.
+
+    At such a crossing the unpickler would drop the rest of the frame and read other opcodes than
+    those seen here.
+    """
+    previous, frame_end = 0, 0
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name in _REFUSED_OPCODES:
-                raise RefusedPickle(f"opcode {opcode.name}")
-            if opcode.name in _PUTS:
-                # The C unpickler allocates a table as long as the largest index.
-                if int(argument or 0) > n_stored + 1:
-                    raise RefusedPickle(f"opcode {opcode.name} with index {argument}")
-                n_stored += 1
-    except RefusedPickle:
-        raise
+        for opcode, argument, position in pickletools.genops(data):
+            at = position or 0
+            if previous < frame_end < at or (opcode.name == "FRAME" and at < frame_end):
+                raise ValueError("wrong frame length")
+            if opcode.name == "FRAME":
+                frame_end = at + 9 + int(argument or 0)  # 9: the opcode with its argument
+            previous = at
+            yield opcode.name, argument
     except Exception as error:  # its decoders raise errors of many kinds
         raise DamagedPickle(f"truncated or not a pickle ({error})") from error
 
@@ -120,9 +143,9 @@ def _from_buffer(data: object, dtype: object, shape: object, order: str = "C") -
         raise RefusedPickle("array of objects")
     if not (isinstance(dtype, _Dtype) and isinstance(shape, tuple)):
         raise TypeError("an array needs a dtype and a shape")
-    raw = _encode(data) if isinstance(data, str) else data
-    if not isinstance(raw, bytes | bytearray):
-        raise TypeError(f"array data of type {type(raw).__name__}")
+    if not isinstance(data, bytes | bytearray | str):
+        raise TypeError(f"array data of type {type(data).__name__}")
+    raw = _encode(data) if isinstance(data, str) else bytes(data)
     if any(not isinstance(n, int) or n < 0 for n in shape):
         raise ValueError(f"array of shape {shape}")
     array = _Array()
@@ -138,7 +161,7 @@ def _scalar(dtype: object, data: object) -> Any:
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding not in {"latin1", "latin-1"}:
+    if encoding != "latin1":
         raise RefusedPickle(f"_codecs.encode to {encoding!r}")
     return text.encode("latin1")
 

@@ -165,6 +165,37 @@ def test_a_length_beyond_the_end_is_damage():
             loads(data)
 
 
+def test_tuples_too_deep_to_be_a_key_are_damage():
+    nested = b")" + b"\x85" * 1_000_000
+    with pytest.raises(DamagedPickle, match="more than 50000 tuples"):
+        loads(b"\x80\x02}" + nested + b"K\x01s.")
+
+
+def test_a_set_is_refused():
+    for protocol in PROTOCOLS:
+        with pytest.raises(RefusedPickle, match=r"set|EMPTY_SET"):
+            loads(pickle.dumps({1, 2}, protocol=protocol))
+
+
+@pytest.mark.parametrize("change", [1, -20])
+def test_a_frame_that_ends_within_an_opcode_is_damage(change):
+    data = bytearray(pickle.dumps({"X": [np.eye(3)]}, protocol=4))
+    assert data[2:3] == pickle.FRAME
+    (length,) = struct.unpack("<Q", data[3:11])
+    data[3:11] = struct.pack("<Q", length + change)
+    with pytest.raises(DamagedPickle):
+        loads(bytes(data))
+
+
+def test_opcodes_cannot_be_hidden_behind_the_end_of_a_frame():
+    # To pickletools the byte string covers the rest; the unpickler would drop the 3 bytes that
+    # the frame has left, read 5 others for it, and then run what is hidden after them.
+    hidden = b"cposix\nsystem\n."
+    data = b"\x80\x04\x95" + struct.pack("<Q", 5) + b"C\x20" + b"abc" + b"x" * 29 + hidden
+    with pytest.raises(DamagedPickle, match="wrong frame length"):
+        loads(data)
+
+
 def test_a_list_that_holds_itself_does_no_harm():
     nested = []
     nested.append(nested)
