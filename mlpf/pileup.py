@@ -58,7 +58,7 @@ class Pool:
             ValueError: the file is damaged or holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 pool = cls(arrays["records"], arrays["offsets"])
         except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path}: not a pool of events ({error}); delete it") from error
