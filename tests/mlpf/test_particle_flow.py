@@ -33,9 +33,7 @@ def tracks(energy, resolution=0.1):
     zeros = np.zeros(len(energy))
     pt = np.asarray(energy, dtype=float)
     index = np.arange(len(energy))
-    return Tracks(
-        index, zeros + 1, pt, zeros, zeros, zeros, zeros, zeros + resolution, mass=zeros
-    )
+    return Tracks(index, zeros + 1, pt, zeros, zeros, zeros, zeros, zeros + resolution, mass=zeros)
 
 
 def truth(made, tracked, ecal, hcal, **options):
