@@ -112,7 +112,7 @@ def test_a_broken_file_is_named(folder):
     [
         ({"max_elements_per_batch": 0}, "data.max_elements_per_batch must be >= 1, got 0"),
         ({"max_events": {"train": 0}}, "data.max_events.train must be >= 1 or null, got 0"),
-        ({"max_events": {"trian": 5}}, r"data.max_events has keys .*, not \['trian'\]"),
+        ({"max_events": {"training": 5}}, r"data.max_events has keys .*, not \['training'\]"),
     ],
 )
 def test_impossible_settings_are_refused_at_once(folder, changes, message):
