@@ -1,20 +1,14 @@
 """Graph layers whose neighbourhoods are bins found by locality-sensitive hashing (GNN-LSH).
 
-Each layer embeds the elements of an event, sorts them by a hash of the embedding, cuts the sorted
-list into bins of equal size and passes messages inside each bin over a dense, learned adjacency.
-The cost is linear in the number of elements. Method: [Pata2021]_; hashing: [Kitaev2020]_; gated
-convolution: [Xin2020]_ (GHConv).
+Each layer embeds the elements of an event, finds bins of near ones (`mlpf.bins`) and passes
+messages inside each bin over a dense, learned adjacency. The cost is linear in the number of
+elements. Method: [Pata2021]_; gated convolution: [Xin2020]_ (GHConv).
 
-Rows stay in the order of the batch; only what enters the dense products inside the bins is moved
-there. So padding touches neither the wide products nor the result, and each event needs its own
-number of bins only.
-
-Shapes: M elements of the batch, B events, S bin size, K bins of all events together, P = K * S
-slots of these bins, D embedding dimension, W columns of the hash codebook, O output width.
+Shapes: M elements of the batch, S bin size, K bins of all events together, D embedding dimension,
+O output width.
 
 .. [Pata2021] MLPF: efficient machine-learned particle-flow reconstruction using graph neural
    networks, arXiv:2101.08578.
-.. [Kitaev2020] Reformer: the efficient transformer, arXiv:2001.04451.
 .. [Xin2020] Graph highway networks, arXiv:2004.04635.
 """
 
@@ -28,152 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlpf.bins import BinLayout, Binning, Hashing, apply
+
 _SQUARED_DISTANCE_FLOOR = 1e-6  # keeps the gradient of the distance finite at equal embeddings
-
-
-@dataclass(frozen=True)
-class BinLayout:
-    """How many bins each event has and where they lie; the same for all layers of a network.
-
-    Args:
-        bin_size: S, at least 1.
-        offsets: shape (B + 1,) int64, the events' rows in the batch.
-        event: shape (M,) int64, the event of each row.
-        slots: shape (M,) int64, ascending; element r of an event in hashed order goes to the slot
-            of the event's r-th row.
-        n_columns: shape (M, 1) int64, codebook columns that the row's event uses: half its bins,
-            but at least one.
-        valid: shape (P, 1) bool, false where a slot stays empty.
-    """
-
-    bin_size: int
-    offsets: Tensor
-    event: Tensor
-    slots: Tensor
-    n_columns: Tensor
-    valid: Tensor
-
-    @classmethod
-    def from_offsets(cls, offsets: Tensor, bin_size: int, n_elements: int) -> BinLayout:
-        """Return the layout for events that begin at `offsets` and hold `n_elements` rows."""
-        sizes = offsets.diff()
-        n_bins = (sizes + bin_size - 1) // bin_size
-        first_slot = (n_bins.cumsum(0) - n_bins) * bin_size
-        event = torch.repeat_interleave(sizes, output_size=n_elements)
-        rows = torch.arange(n_elements, device=offsets.device)
-        slots = rows + (first_slot - offsets[:-1])[event]
-        n_slots = int(n_bins.sum()) * bin_size
-        valid = torch.zeros(n_slots, 1, dtype=torch.bool, device=offsets.device)
-        valid[slots] = True
-        n_columns = (n_bins // 2).clamp(min=1)[event].unsqueeze(1)
-        return cls(bin_size, offsets, event, slots, n_columns, valid)
-
-
-@dataclass(frozen=True)
-class Binning:
-    """Which element sits in which slot of a layout.
-
-    Args:
-        layout: the bins.
-        slot: shape (M,) int64, the slot of each element.
-        source: shape (P,) int64, the element in each slot; 0 in an empty one.
-    """
-
-    layout: BinLayout
-    slot: Tensor
-    source: Tensor
-
-    @classmethod
-    def from_order(cls, layout: BinLayout, order: Tensor) -> Binning:
-        """Fill the slots with the elements `order`, shape (M,): event by event, a permutation."""
-        slot = torch.empty_like(order)
-        slot[order] = layout.slots
-        source = torch.zeros(len(layout.valid), dtype=order.dtype, device=order.device)
-        source[layout.slots] = order
-        return cls(layout, slot, source)
-
-    def to_bins(self, x: Tensor) -> Tensor:
-        """Return the rows of `x`, shape (M, C), in their bins, shape (K, S, C), 0 if empty."""
-        spread = _apply(_ToBins, x, self.slot, self.source, self.layout.valid)
-        return spread.view(-1, self.layout.bin_size, x.shape[1])
-
-    def from_bins(self, binned: Tensor) -> Tensor:
-        """Return the rows, shape (M, C), of `binned`, shape (K, S, C); undoes `to_bins`."""
-        flat = binned.reshape(len(self.source), binned.shape[2])
-        return _apply(_FromBins, flat, self.slot, self.source, self.layout.valid)
-
-
-def _apply(function: type[torch.autograd.Function], *args: Any) -> Tensor:
-    result: Tensor = function.apply(*args)  # type: ignore[no-untyped-call]
-    return result
-
-
-class _ToBins(torch.autograd.Function):
-    """A gather whose gradient is a gather too: PyTorch's own would be a slow scatter-add."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
-        ctx.save_for_backward(slot)
-        return x.index_select(0, source).mul_(valid)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (slot,) = ctx.saved_tensors
-        return grads[0].index_select(0, slot), None, None, None
-
-
-class _FromBins(torch.autograd.Function):
-    """The transpose of `_ToBins`."""
-
-    @staticmethod
-    def forward(ctx: Any, flat: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
-        ctx.save_for_backward(source, valid)
-        return flat.index_select(0, slot)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        source, valid = ctx.saved_tensors
-        return grads[0].index_select(0, source).mul_(valid), None, None, None
-
-
-class Hashing(nn.Module):
-    """Angular locality-sensitive hashing with a fixed random codebook.
-
-    An element's code is the codebook direction, of +R and -R, that its embedding points along
-    most. An event of n bins uses n // 2 columns of R, so about as many codes as bins. The
-    embedding is centred per event first: distances do not change, but a common offset would
-    otherwise give nearly all elements the same code.
-
-    Inside one code the elements are ordered by their projection on the next column. So the order
-    depends on the embedding alone: a permutation of the rows of an event changes nothing, unless
-    two different rows tie exactly (equal rows may be exchanged, which nobody sees).
-
-    Args:
-        distance_dim: D, at least 1.
-        max_n_bins: twice the number W of codebook columns, at least 2. Larger events work, with
-            fewer codes than bins.
-    """
-
-    codebook: Tensor
-
-    def __init__(self, distance_dim: int, max_n_bins: int) -> None:
-        super().__init__()
-        self.register_buffer("codebook", torch.randn(distance_dim, max_n_bins // 2))
-
-    @torch.no_grad()
-    def forward(self, embedding: Tensor, layout: BinLayout) -> Binning:
-        """Return the bins of the elements with `embedding`, shape (M, D)."""
-        means = torch.segment_reduce(embedding, "mean", offsets=layout.offsets, axis=0)
-        projections = (embedding - means[layout.event]) @ self.codebook
-        width = projections.shape[1]
-        unused = torch.arange(width, device=embedding.device) >= layout.n_columns
-        column = projections.abs().masked_fill(unused, -1.0).argmax(1, keepdim=True)
-        code = column + width * (projections.gather(1, column) < 0)
-        within = projections.gather(1, (column + 1) % width).double()
-        # One stable sort for all events: the whole part is (event, code), the rest lies in (0, 1).
-        key = layout.event * (2 * width) + code.squeeze(1) + 0.5
-        order = torch.argsort(key + within.squeeze(1).atan() / torch.pi, stable=True)
-        return Binning.from_order(layout, order)
 
 
 def gaussian_adjacency(
@@ -194,7 +45,7 @@ def gaussian_adjacency(
     Returns:
         Shape (K, S, S), symmetric, in [0, 1].
     """
-    return _apply(_GaussianAdjacency, embedding, valid, dist_mult, clip_value_low)
+    return apply(_GaussianAdjacency, embedding, valid, dist_mult, clip_value_low)
 
 
 class _GaussianAdjacency(torch.autograd.Function):
@@ -286,6 +137,9 @@ class GraphOptions:
         normalize_degrees: divide each message by the root of both ends' summed edge weights.
         layernorm: normalise the input of the layer.
         dropout: after each hidden embedding layer and each convolution, in [0, 1).
+        position_gain: what a distance of 1 in space adds to the embedding distance before any
+            training, at least 0. The larger, the more local the first graphs; with 0 the network
+            must find out by itself which features are coordinates.
         max_n_bins: see `Hashing`.
 
     Raises:
@@ -302,6 +156,7 @@ class GraphOptions:
     normalize_degrees: bool
     layernorm: bool
     dropout: float
+    position_gain: float
     max_n_bins: int
 
     def __post_init__(self) -> None:
@@ -316,6 +171,8 @@ class GraphOptions:
         check_at_least(2, max_n_bins=self.max_n_bins)
         if not self.dist_mult > 0.0:
             raise ValueError(f"dist_mult must be > 0, got {self.dist_mult}")
+        if not self.position_gain >= 0.0:
+            raise ValueError(f"position_gain must be >= 0, got {self.position_gain}")
         for name in ("clip_value_low", "dropout"):
             if not 0.0 <= (value := getattr(self, name)) < 1.0:
                 raise ValueError(f"{name} must be in [0, 1), got {value}")
@@ -330,6 +187,10 @@ def check_at_least(minimum: int, **values: int) -> None:
 
 class GraphLayer(nn.Module):
     """One learned graph and the messages passed over it.
+
+    The embedding is a small network of the features plus a linear map of the position in space.
+    The map starts as `position_gain` times an isometry: without it all edges of a new network
+    would be about 1, and the graph would learn to look at close elements only slowly or never.
 
     Args:
         n_in: width of the input features.
@@ -347,18 +208,28 @@ class GraphLayer(nn.Module):
             for block in (nn.Linear(a, b), nn.ELU(), nn.Dropout(options.dropout))
         ]
         self.embed = nn.Sequential(*hidden, nn.Linear(widths[-1], options.distance_dim))
+        self.locate = nn.Linear(3, options.distance_dim, bias=False)
+        nn.init.orthogonal_(self.locate.weight)
         self.hashing = Hashing(options.distance_dim, options.max_n_bins)
         conv_inputs = [n_in] + [options.output_dim] * (options.num_node_messages - 1)
         self.convs = nn.ModuleList(GHConv(width, options.output_dim) for width in conv_inputs)
         self.dropout = nn.Dropout(options.dropout)
 
-    def forward(self, x: Tensor, layout: BinLayout) -> Tensor:
-        """Return the new features, shape (M, O), of elements with features `x`, (M, n_in)."""
+    def forward(self, x: Tensor, position: Tensor, layout: BinLayout) -> Tensor:
+        """Return the new features, shape (M, O).
+
+        Args:
+            x: shape (M, n_in), the features.
+            position: shape (M, 3), where the elements are in space; coordinates of order 1.
+            layout: the bins of the batch.
+        """
         x = self.input_norm(x)
-        embedding = self.embed(x)
+        features = self.embed(x)
         # Rounding to bfloat16 would move whole bins and wipe out small distances.
         with torch.autocast(x.device.type, enabled=False):
-            adjacency, norm, binning = self._graph(_at_least_float32(embedding), layout)
+            embedding = features.to(position.dtype)
+            embedding = embedding + self.options.position_gain * self.locate(position)
+            adjacency, norm, binning = self._graph(embedding, layout)
         for conv in self.convs:
             x = self.dropout(conv(x, adjacency, norm, binning))
         return x
@@ -377,7 +248,3 @@ class GraphLayer(nn.Module):
             return adjacency, None, binning
         degree = binning.from_bins(adjacency.sum(2, keepdim=True))
         return adjacency, torch.rsqrt(degree + 1e-6), binning
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlpf.batch import Batch
-from mlpf.gnn_lsh import BinLayout, GraphLayer, GraphOptions, check_at_least
+from mlpf.bins import BinLayout
+from mlpf.gnn_lsh import GraphLayer, GraphOptions, check_at_least
 from mlpf.schema import N_CLASSES, ElementType, Particle
 
 ANGLE_SCALE = 0.1  # differences of eta, sin(phi), cos(phi) are predicted in units of this
@@ -90,12 +91,22 @@ def _log(gev: Tensor) -> Tensor:
     return gev.clamp(min=_FLOOR_GEV).log()
 
 
+def face_position(x: Tensor) -> Tensor:
+    """Return eta, sin(phi), cos(phi) at the calorimeter face, shape (M, 3).
+
+    Common to towers and tracks: it decides whether a track points at a tower.
+
+    Args:
+        x: shape (M, 12), columns `schema.X_COLUMNS`.
+    """
+    return torch.where(x[:, :1] == ElementType.TOWER, x[:, 2:5], x[:, 6:9])
+
+
 def encode(x: Tensor) -> Tensor:
     """Return the features that the network reads, shape (M, 20), all of order 1.
 
     The raw columns 6 to 8 mean different things for towers and tracks; here each quantity has its
-    own column, 0 for the other type. The position at the calorimeter face is common to both: it is
-    what decides whether a track points at a tower.
+    own column, 0 for the other type, but for the `face_position`, which both have.
 
     0-1: tower, track (one-hot). 2: log(pt / GeV). 3: log(E / GeV) / 2. 4: eta / 2. 5-6: sin(phi),
     cos(phi). 7-9: eta / 2, sin(phi), cos(phi) at the calorimeter face. 10-11: ECAL and HCAL energy
@@ -108,7 +119,7 @@ def encode(x: Tensor) -> Tensor:
     """
     tower = (x[:, :1] == ElementType.TOWER).to(x.dtype)
     track = (x[:, :1] == ElementType.TRACK).to(x.dtype)
-    face = torch.where(tower.bool(), x[:, 2:5], x[:, 6:9])
+    face = face_position(x)
     deposits = x[:, 6:8].clamp(min=0.0) * tower
     share = deposits / deposits.sum(1, keepdim=True).clamp(min=_FLOOR_GEV)
     sin_a, cos_a, sin_b, cos_b = (t.unsqueeze(1) for t in (*x[:, 3:5].T, *face[:, 1:].T))
@@ -194,12 +205,12 @@ class Stack(nn.Module):
             *(nn.Linear(N_ENCODED, width), nn.ELU(), nn.Linear(width, width)) if n_layers else ()
         )
 
-    def forward(self, encoded: Tensor, layout: BinLayout) -> list[Tensor]:
+    def forward(self, encoded: Tensor, position: Tensor, layout: BinLayout) -> list[Tensor]:
         """Return the encoded features and the output of every layer, widths `n_out`."""
         outputs = [encoded]
         nodes = self.node_encoding(encoded)
         for layer in self.layers:
-            nodes = layer(nodes, layout)
+            nodes = layer(nodes, position, layout)
             outputs.append(nodes)
         return outputs
 
@@ -224,6 +235,7 @@ class MLPF(nn.Module):
         normalize_degrees: normalise messages by the degrees of both ends.
         layernorm: normalise the input of each layer.
         dropout: in [0, 1), in graph layers and heads.
+        position_gain: how far a distance of 1 in `face_position` separates in that space.
         decoder_width: hidden width of each head, at least 1.
         max_n_bins: twice the number of hash codebook columns, at least 2.
 
@@ -247,6 +259,7 @@ class MLPF(nn.Module):
         normalize_degrees: bool = True,
         layernorm: bool = False,
         dropout: float = 0.0,
+        position_gain: float = 200.0,
         decoder_width: int = 256,
         max_n_bins: int = 100,
     ) -> None:
@@ -266,6 +279,7 @@ class MLPF(nn.Module):
             normalize_degrees=normalize_degrees,
             layernorm=layernorm,
             dropout=dropout,
+            position_gain=position_gain,
             max_n_bins=max_n_bins,
         )
         self.bin_size = bin_size
@@ -288,9 +302,10 @@ class MLPF(nn.Module):
 
     def forward(self, batch: Batch) -> Prediction:
         """Return the prediction for the elements of `batch`, in their order."""
-        encoded = encode(batch.x)
+        encoded, position = encode(batch.x), face_position(batch.x)
         layout = BinLayout.from_offsets(batch.offsets, self.bin_size, len(encoded))
-        classes = self.class_heads(self.id_stack(encoded, layout))
+        classes = self.class_heads(self.id_stack(encoded, position, layout))
         logits, charge = classes.split([N_CLASSES, _N_CHARGES], dim=1)
-        momentum = self.momentum_heads([*self.reg_stack(encoded, layout), logits.detach()])
+        parts = self.reg_stack(encoded, position, layout)
+        momentum = self.momentum_heads([*parts, logits.detach()])
         return Prediction(logits, charge, momentum)

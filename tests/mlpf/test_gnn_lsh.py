@@ -2,15 +2,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mlpf.gnn_lsh import (
-    BinLayout,
-    Binning,
-    GHConv,
-    GraphLayer,
-    GraphOptions,
-    Hashing,
-    gaussian_adjacency,
-)
+from mlpf.bins import BinLayout, Binning
+from mlpf.gnn_lsh import GHConv, GraphLayer, GraphOptions, gaussian_adjacency
 
 OPTIONS = {
     "output_dim": 6,
@@ -23,6 +16,7 @@ OPTIONS = {
     "normalize_degrees": True,
     "layernorm": True,
     "dropout": 0.0,
+    "position_gain": 2.0,
     "max_n_bins": 20,
 }
 
@@ -35,6 +29,10 @@ def layout_of(sizes, bin_size):
 def layer_of(**changes):
     torch.manual_seed(0)
     return GraphLayer(3, GraphOptions(**{**OPTIONS, **changes})).double()
+
+
+def inputs(n):
+    return torch.randn(n, 3, dtype=torch.float64), torch.randn(n, 3, dtype=torch.float64)
 
 
 # The reference: one event, one bin and one element at a time, from the formulas alone.
@@ -61,10 +59,10 @@ def reference_conv(conv, x, adjacency, normalize):
     return functional.elu(g * hom + (1 - g) * (x @ own.T))
 
 
-def reference_layer(layer, x, bin_size):
+def reference_layer(layer, x, position, bin_size):
     o = layer.options
     x = layer.input_norm(x)
-    embedding = layer.embed(x)
+    embedding = layer.embed(x) + o.position_gain * position @ layer.locate.weight.T
     n_bins = -(-len(x) // bin_size)
     order = reference_order(embedding, layer.hashing.codebook, n_bins)
     out = torch.zeros(len(x), o.output_dim, dtype=x.dtype)
@@ -87,14 +85,15 @@ def test_a_layer_equals_a_plain_loop_over_the_formulas(
 ):
     layer = layer_of(normalize_degrees=normalize_degrees, clip_value_low=clip_value_low)
     sizes = [37, 0, 1, 16, 50]
-    x = torch.randn(sum(sizes), 3, dtype=torch.float64)
+    x, position = inputs(sum(sizes))
     x.requires_grad_()
     weights = torch.randn(sum(sizes), 6, dtype=torch.float64)
     parameters = [x, *layer.parameters()]
 
-    out = layer(x, layout_of(sizes, bin_size))
-    grads = torch.autograd.grad((out * weights).sum(), parameters, allow_unused=True)
-    reference = torch.cat([reference_layer(layer, event, bin_size) for event in x.split(sizes)])
+    out = layer(x, position, layout_of(sizes, bin_size))
+    grads = torch.autograd.grad((out * weights).sum(), parameters)
+    events = zip(x.split(sizes), position.split(sizes), strict=True)
+    reference = torch.cat([reference_layer(layer, *event, bin_size) for event in events])
     reference_grads = torch.autograd.grad((reference * weights).sum(), parameters)
 
     torch.testing.assert_close(out, reference, atol=1e-10, rtol=0)
@@ -137,94 +136,37 @@ def test_float32_distances_of_far_and_close_points_are_accurate():
     assert (single - double).abs().max() < 1e-3
 
 
-def test_rows_go_to_bins_and_come_back():
-    layout = layout_of([3, 0, 5, 4], 4)
-    torch.manual_seed(0)
-    order = torch.cat([torch.randperm(3), 3 + torch.randperm(5), 8 + torch.randperm(4)])
-    binning = Binning.from_order(layout, order)
-    x = torch.arange(1.0, 13.0).unsqueeze(1)
-    binned = binning.to_bins(x)
-    assert binned.shape == (4, 4, 1)
-    assert binned[0, :, 0].tolist() == [*x[order[:3], 0].tolist(), 0]
-    assert binned[2, :, 0].tolist() == [x[order[7], 0].item(), 0, 0, 0]
-    torch.testing.assert_close(binning.from_bins(binned), x)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "bin_size", "n_slots"),
-    [([7], 4, 8), ([8], 4, 8), ([7, 0, 1], 4, 12), ([3], 100, 100), ([0], 4, 0), ([2, 2], 1, 4)],
-)
-def test_each_event_is_padded_to_whole_bins_only(sizes, bin_size, n_slots):
-    layout = layout_of(sizes, bin_size)
-    assert len(layout.valid) == n_slots
-    assert layout.valid.sum() == sum(sizes)
-
-
-def clustered(n_clusters, per_cluster):
-    centres = 5 * torch.randn(n_clusters, 8)
-    label = torch.arange(n_clusters).repeat(per_cluster)
-    return centres[label] + 0.1 * torch.randn(len(label), 8), label
-
-
-def test_hashing_moves_rows_and_brings_near_points_into_one_bin():
-    torch.manual_seed(1)
-    bin_size, shares = 32, []
-    for _ in range(10):
-        points, label = clustered(40, 16)
-        layout = layout_of([len(points)], bin_size)
-        binning = Hashing(8, 100)(points, layout)
-        assert not torch.equal(binning.slot, layout.slots)
-        bins = binning.slot // bin_size
-        same_cluster = label[:, None] == label
-        shares.append((bins[:, None] == bins)[same_cluster].float().mean())
-    chance = bin_size / (40 * 16)
-    assert torch.stack(shares).mean() > 10 * chance
-
-
-def test_a_common_offset_of_the_embedding_changes_no_bin():
-    torch.manual_seed(0)
-    points = torch.randn(300, 8, dtype=torch.float64)
-    layout, hashing = layout_of([100, 200], 16), Hashing(8, 100).double()
-    assert torch.equal(hashing(points, layout).slot, hashing(points + 1e3, layout).slot)
-
-
-def test_an_event_uses_its_own_number_of_codes():
-    torch.manual_seed(0)
-    points = torch.randn(200, 8, dtype=torch.float64)
-    hashing = Hashing(8, 100).double()
-    alone = hashing(points[:40], layout_of([40], 16)).slot
-    beside = hashing(points, layout_of([40, 160], 16)).slot
-    assert torch.equal(alone, beside[:40])
-
-
-def test_more_bins_than_the_codebook_knows_are_filled_all_the_same():
-    torch.manual_seed(0)
-    binning = Hashing(8, 4)(torch.randn(100, 8), layout_of([100], 2))
-    assert binning.slot.sort().values.tolist() == list(range(100))
-
-
 def test_a_layer_does_not_depend_on_the_order_of_the_rows():
     layer, layout = layer_of(), layout_of([30, 45], 8)
-    x = torch.randn(75, 3, dtype=torch.float64)
+    x, position = inputs(75)
     order = torch.cat([torch.randperm(30), 30 + torch.randperm(45)])
-    torch.testing.assert_close(
-        layer(x[order], layout), layer(x, layout)[order], atol=1e-10, rtol=0
-    )
+    expected = layer(x, position, layout)[order]
+    out = layer(x[order], position[order], layout)
+    torch.testing.assert_close(out, expected, atol=1e-10, rtol=0)
 
 
 def test_an_event_does_not_depend_on_its_neighbours_in_the_batch():
-    layer, x = layer_of(clip_value_low=0.2), torch.randn(60, 3, dtype=torch.float64)
-    together = layer(x, layout_of([11, 0, 19, 30], 8))
-    apart = [layer(event, layout_of([len(event)], 8)) for event in x.split([11, 19, 30])]
+    layer, sizes = layer_of(clip_value_low=0.2), [11, 0, 19, 30]
+    x, position = inputs(60)
+    together = layer(x, position, layout_of(sizes, 8))
+    events = zip(x.split(sizes), position.split(sizes), strict=True)
+    apart = [layer(*event, layout_of([len(event[0])], 8)) for event in events]
     torch.testing.assert_close(together, torch.cat(apart), atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("normalize_degrees", [True, False])
 def test_empty_slots_have_no_influence_even_with_clipped_edges(normalize_degrees):
     layer = layer_of(clip_value_low=0.2, normalize_degrees=normalize_degrees)
-    x = torch.randn(20, 3, dtype=torch.float64)
-    exact, padded = (layer(x, layout_of([20], size)) for size in (20, 50))
+    x, position = inputs(20)
+    exact, padded = (layer(x, position, layout_of([20], size)) for size in (20, 50))
     torch.testing.assert_close(exact, padded, atol=1e-10, rtol=0)
+
+
+def test_a_new_layer_sees_distances_in_space_magnified_by_the_gain():
+    _, position = inputs(50)
+    embedding = 200.0 * layer_of(position_gain=200.0).locate(position)
+    expected = 200.0 * torch.pdist(position)
+    torch.testing.assert_close(torch.pdist(embedding), expected, rtol=1e-5, atol=0)
 
 
 def test_xavier_draws_each_product_of_the_convolution_apart():
@@ -243,6 +185,7 @@ def test_xavier_draws_each_product_of_the_convolution_apart():
         ("dist_mult", float("nan")),
         ("clip_value_low", 1.0),
         ("dropout", -0.1),
+        ("position_gain", -1.0),
         ("max_n_bins", 1),
     ],
 )
