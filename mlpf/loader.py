@@ -28,8 +28,8 @@ class BatchSampler:
 
     Args:
         sizes: shape (B,), number of elements of each event.
-        max_elements: upper bound of the elements in a batch, at least 1. An event larger than
-            that gets a batch of its own.
+        max_elements: upper bound of the elements in a batch, at least 1. A larger event gets
+            a batch of its own, but for empty events before it.
         shuffle: false for the given order in all epochs.
         seed: at least 0.
         rank: of this process, from 0.
