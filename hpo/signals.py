@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _received = threading.Event()
@@ -19,20 +18,26 @@ def received() -> bool:
 
 
 @contextmanager
-def interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP (in the main thread only)."""
+def interrupt(once: bool = False) -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP (in the main thread only).
+
+    Args:
+        once: ignore further signals, which would only disturb the cleaning up after the first.
+    """
     _received.clear()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _raise) for number in _SIGNALS}
+
+    def handle(_: int, __: FrameType | None) -> None:
+        repeated = _received.is_set()
+        _received.set()
+        if not (repeated and once):
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise(_: int, __: FrameType | None) -> NoReturn:
-    _received.set()
-    raise KeyboardInterrupt

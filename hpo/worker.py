@@ -134,7 +134,7 @@ class Worker:
             "n_trials": 0,
         }
         self._write_record()
-        with signals.interrupt():
+        with signals.interrupt(once=True):
             try:
                 while (ticket := self._next_ticket()) is not None:
                     self._work_on(ticket)

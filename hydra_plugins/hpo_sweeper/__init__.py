@@ -107,6 +107,12 @@ _PRUNERS = {
         "min_resource": 1,
         "reduction_factor": 3,
     },
+    "hyperband": {
+        "_target_": "optuna.pruners.HyperbandPruner",
+        "min_resource": 1,
+        "max_resource": "???",  # steps of a full trial; "auto" would differ between workers
+        "reduction_factor": 3,
+    },
     "median": {"_target_": "optuna.pruners.MedianPruner"},
     "none": {"_target_": "optuna.pruners.NopPruner"},
 }

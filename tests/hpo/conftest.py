@@ -1,0 +1,129 @@
+"""Sweeps of a toy application, in this process or as a command of their own."""
+
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+from hpo.study import open_storage
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def quiet_optuna():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.fixture
+def storages(tmp_path):
+    """Makes a storage of a kind; workers of one study may each make their own."""
+
+    def make(kind):
+        url = f"sqlite:///{tmp_path}/study.db"
+        return open_storage(url if kind == "sqlite" else tmp_path / "journal.log", tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch, capsys):
+    """Runs `python toy.py ...` inside this process; returns exit code and what it printed."""
+    spec = importlib.util.spec_from_file_location("toy", HERE / "toy" / "toy.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.chdir(tmp_path)
+    for picture in ("draw_history", "draw_learning_curves", "draw_importances"):
+        monkeypatch.setattr(f"hpo.reporting.{picture}", lambda *_: None)  # slow, tested apart
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["toy.py", *arguments])
+        code = 0
+        try:
+            module.main()
+        except SystemExit as error:
+            code = error.code
+        for handler in set(root.handlers) - set(handlers):
+            root.removeHandler(handler)
+            handler.close()
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for logger in map(logging.getLogger, list(logging.root.manager.loggerDict)):
+        logger.disabled = False
+
+
+class Command:
+    """A sweep as its users run it, in its own process group."""
+
+    def __init__(self, folder, app, *arguments):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / app), *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def end(self):
+        """Wait; return exit code and output."""
+        output, _ = self.process.communicate(timeout=120)
+        return self.process.returncode, output
+
+    def interrupt(self):
+        """Ctrl-C that reaches the parent alone."""
+        self.process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Starts a command in `tmp_path`; kills what is left of it at the end."""
+    commands = []
+
+    def start(app, *arguments):
+        commands.append(Command(tmp_path, app, *arguments))
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        if command.process.poll() is None:
+            command.process.kill()
+            command.process.wait()
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Reads the study of a sweep folder."""
+
+    def read(name="toy", folder="sweep"):
+        return optuna.load_study(study_name=name, storage=open_storage(None, tmp_path / folder))
+
+    return read
+
+
+@pytest.fixture
+def wait_until():
+    """Waits for a condition, with a generous limit."""
+
+    def wait(condition, limit_s=60):
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.05)
+
+    return wait

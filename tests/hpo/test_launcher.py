@@ -1,0 +1,121 @@
+"""Sweeps as commands with worker processes: totals, interruptions, deaths, two shells."""
+
+import json
+import os
+import signal
+from collections import Counter
+
+import optuna
+
+TOY = "toy/toy.py"
+LOCAL = "hydra/launcher=hpo_local"
+
+
+def states(study):
+    return Counter(trial.state.name for trial in study.trials)
+
+
+def pids(study):
+    """Process numbers of the workers by trial, while trials run."""
+    running = study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+    leases = {trial.number: trial.system_attrs.get("hpo:lease") for trial in running}
+    return {number: lease["pid"] for number, lease in leases.items() if lease}
+
+
+def epochs_of(folder, number):
+    return (folder / f"sweep/trials/{number:04d}/epochs").read_text().split()
+
+
+def test_an_application_of_twenty_lines_runs_a_pruned_sweep(shell, study, tmp_path):
+    code, output = shell("app/app.py", "-m").end()
+    assert code == 0, output
+    folder = tmp_path / "outputs/sweeps/app"
+    counts = states(study("app", folder))
+    assert counts["COMPLETE"] + counts["PRUNED"] == 30
+    assert counts["PRUNED"] >= 10
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["n_trials"]["total"] == 30
+    assert summary["n_trials"]["pruned"] == counts["PRUNED"]
+    assert 0 < summary["worker_busy_fraction"] < 1
+    assert "30 of 30 finished" in output
+    for picture in ("history", "learning_curves", "importances"):
+        assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_shells_share_a_study_and_its_total_is_exact(shell, study, tmp_path):
+    arguments = ("-m", LOCAL, "hydra.sweeper.n_trials=40", "hydra.sweeper.n_workers=2")
+    ends = [command.end() for command in [shell(TOY, *arguments), shell(TOY, *arguments)]]
+    assert [code for code, _ in ends] == [0, 0], ends
+    assert states(study()) == {"COMPLETE": 40}
+    assert len(list((tmp_path / "sweep/trials").iterdir())) == 40
+    # Every trial ran each of its epochs once, whoever had it.
+    assert all(epochs_of(tmp_path, n) == ["0", "1", "2"] for n in range(40))
+    tables = ["40 of 40 finished: 40 complete" in output for _, output in ends]
+    assert tables == [True, True]
+
+
+def test_ctrl_c_in_the_parent_leaves_a_study_that_the_same_command_finishes(
+    shell, study, tmp_path, wait_until
+):
+    arguments = ("-m", LOCAL, "hydra.sweeper.n_workers=2", "epochs=8", "epoch_s=0.2")
+    command = shell(TOY, *arguments)
+    wait_until(lambda: len(list(tmp_path.glob("sweep/trials/*/epochs"))) >= 2)
+    command.interrupt()
+    code, output = command.end()
+    assert code == 130, output
+    counts = states(study())
+    assert counts["RUNNING"] == 0
+    assert counts["FAIL"] == 0
+    assert counts["WAITING"] >= 2
+    code, output = shell(TOY, *arguments).end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 6}
+    # Interrupted trials went on from their checkpoint: no epoch was run twice.
+    assert all(epochs_of(tmp_path, n) == [str(e) for e in range(8)] for n in range(6))
+    assert all(trial.last_step == 8 for trial in study().trials)
+
+
+def test_the_trial_of_a_killed_worker_goes_on_elsewhere(shell, study, tmp_path, wait_until):
+    command = shell(TOY, "-m", LOCAL, "hydra.sweeper.n_workers=2", "epochs=8", "epoch_s=0.2")
+    wait_until(lambda: len(list(tmp_path.glob("sweep/trials/*/epochs"))) >= 2)
+    number, pid = next(iter(pids(study()).items()))
+    os.kill(pid, signal.SIGKILL)
+    code, output = command.end()
+    assert code == 0, output
+    assert "was ended by signal 9" in output
+    assert states(study()) == {"COMPLETE": 6}
+    assert study().trials[number].system_attrs["hpo:retries"] == 1
+    # At most the epoch in work was repeated.
+    assert Counter(epochs_of(tmp_path, number)).total() <= 9
+
+
+def test_workers_die_with_a_killed_parent_and_the_study_can_be_resumed(
+    shell, study, tmp_path, wait_until
+):
+    arguments = ("-m", LOCAL, "hydra.sweeper.n_workers=2", "epochs=8", "epoch_s=0.1")
+    command = shell(TOY, *arguments)
+    wait_until(lambda: len(list(tmp_path.glob("sweep/trials/*/epochs"))) >= 2)
+    command.process.kill()
+    command.end()
+    wait_until(lambda: not pids(study()))  # they give their trials back
+    code, output = shell(TOY, *arguments).end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 6}
+
+
+def test_a_plain_multirun_runs_in_processes_with_their_number_of_threads(shell, tmp_path):
+    code, output = shell(
+        TOY,
+        "--config-name=plain",
+        "-m",
+        LOCAL,
+        "hydra.launcher.threads_per_worker=3",
+        "hydra.launcher.max_processes=1",
+        "hydra.sweep.dir=plain",
+        "raises=[],[-1]",
+    ).end()
+    assert code == 1
+    assert "RuntimeError: no luck" in output
+    assert (tmp_path / "plain/0/threads").read_text() == "3"
+    assert (tmp_path / "plain/0/epochs").read_text() == "0\n1\n2\n"
+    assert not (tmp_path / "plain/1/epochs").exists()

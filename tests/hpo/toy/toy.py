@@ -1,0 +1,41 @@
+"""An application that fails, exits, diverges or takes its time as its configuration says."""
+
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+
+import hpo
+
+
+def train(cfg):
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    trial = hpo.current_trial()
+    (folder / "threads").write_text(os.environ.get("OMP_NUM_THREADS", ""))
+    number = trial.number if trial else -1
+    checkpoint, log = folder / "last", folder / "epochs"
+    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    if number in cfg.raises:
+        raise RuntimeError("no luck")
+    if number in cfg.exits:
+        sys.exit(3)
+    for epoch in range(first, cfg.epochs):
+        time.sleep(cfg.epoch_s)
+        with log.open("a") as stream:
+            stream.write(f"{epoch}\n")
+        checkpoint.write_text(str(epoch + 1))
+        hpo.report(math.nan if number in cfg.diverges else cfg.x**2 + 1 / (epoch + 1), epoch + 1)
+    return None if cfg.returns_nothing else cfg.x**2 + 1 / cfg.epochs
+
+
+@hydra.main(config_path=str(Path(__file__).parent), config_name="toy", version_base="1.3")
+def main(cfg):
+    return train(cfg)
+
+
+if __name__ == "__main__":
+    main()
