@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from benchmarks.comparison import Row, compare, markdown
 from mlpf import __version__
 from mlpf.events import Events, concatenate, from_arrays
-from mlpf.generate import make_events, make_pool
+from mlpf.generate import make_events, make_pools
 from mlpf.parallel import advance, run_tasks
 from mlpf.particle_flow import simulate_event
 from mlpf.pileup import Pool, join, mix
@@ -141,10 +141,12 @@ def pool_errors(cache: Path) -> dict[int, float]:
 def check(delphes: Path, cache: Path) -> dict[str, Any]:
     """Make our events, compare, and return the result."""
     published = [read_published(delphes / reference.name) for reference in REFERENCES]
-    for number in sorted({reference.pool for reference in REFERENCES}):
-        path = pool_path(number, cache)
-        if not path.is_file():
-            make_pool(POOL_SIZE, (0, number), cache, n_processes=None).save(path)
+    numbers = sorted({reference.pool for reference in REFERENCES})
+    missing = [n for n in numbers if not pool_path(n, cache).is_file()]
+    if missing:
+        pools = make_pools(POOL_SIZE, [(0, n) for n in missing], cache, n_processes=None)
+        for number, pool in zip(missing, pools, strict=True):
+            pool.save(pool_path(number, cache))
     requests = [
         (len(events), reference.pythia_seed)
         for events, reference in zip(published, REFERENCES, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -164,15 +164,19 @@ def _jackknife_error(ours: Floats, reference: Floats) -> Floats:
     return error
 
 
-def markdown(rows: Iterable[dict[str, Any]]) -> str:
-    """Return rows (of `Row.as_dict`) as a table."""
-    lines = [
-        "| pile-up | quantity | ours | Delphes | ratio | error | bound | |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {r['pileup']} | {r['name']} | {r['ours']:.4g} | {r['reference']:.4g} "
-        f"| {r['ratio']:.3f} | {r['error']:.3f} | {r['bound']:.2f} | {r['verdict']} |"
-        for r in rows
-    ]
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows (of `Row.as_dict`) as a table: one line per quantity, pile-up side by side."""
+    pileups = sorted({row["pileup"] for row in rows})
+    found = {(row["name"], row["pileup"]): row for row in rows}
+    head = "".join(f" ours | Delphes | ratio, pile-up {pileup} |" for pileup in pileups)
+    lines = [f"| quantity | bound |{head}", "|---|---|" + "---|" * (3 * len(pileups))]
+    for name, bound in {row["name"]: row["bound"] for row in rows}.items():
+        cells = (_cells(found[name, pileup]) for pileup in pileups)
+        lines.append(f"| {name} | {bound:.0%} |{''.join(cells)}")
     return "\n".join(lines)
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    verdict = "" if row["verdict"] == "ok" else f" **{row['verdict']}**"
+    ratio = f"{row['ratio']:.3f} ± {row['error']:.3f}{verdict}"
+    return f" {row['ours']:.4g} | {row['reference']:.4g} | {ratio} |"

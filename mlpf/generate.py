@@ -103,9 +103,12 @@ def _prepare(jobs: Sequence[Job], n_processes: int | None) -> None:
     make_tables(PROCESSES[jobs[0].process], jobs[0].cache)
     if jobs[0].pileup == 0:
         return
-    for job in {job.pool_path: job for job in jobs}.values():
-        if not job.pool_path.is_file():
-            make_pool(job.n_minbias, job.pool_seed, job.cache, n_processes).save(job.pool_path)
+    missing = {job.pool_path: job for job in jobs if not job.pool_path.is_file()}
+    if missing:
+        seeds = [job.pool_seed for job in missing.values()]
+        pools = make_pools(jobs[0].n_minbias, seeds, jobs[0].cache, n_processes)
+        for path, pool in zip(missing, pools, strict=True):
+            pool.save(path)
 
 
 def make_file(job: Job) -> tuple[float, float]:
@@ -132,26 +135,33 @@ def make_file(job: Job) -> tuple[float, float]:
     return pythia_s, simulation_s
 
 
-def make_pool(n_events: int, seed: tuple[int, int], cache: Path, n_processes: int | None) -> Pool:
-    """Return minimum-bias events, made on several cores.
+def make_pools(
+    n_events: int, seeds: Sequence[tuple[int, int]], cache: Path, n_processes: int | None
+) -> list[Pool]:
+    """Return one pool of minimum-bias events for each of `seeds`, made on several cores.
 
     Args:
-        n_events: at least 1.
-        seed: two numbers, at least 0; the events depend on nothing else.
+        n_events: of each pool, at least 1.
+        seeds: two numbers per pool, at least 0; its events depend on nothing else.
         cache: folder with Pythia's tables, which are made if they are missing.
         n_processes: at least 1; None for one per available core.
     """
     make_tables(MINIMUM_BIAS, cache)
-    parts = enumerate(portions(n_events, _POOL_TASK))
-    tasks = [(n, independent_seeds(seed[0], len(SPLITS), seed[1], i)[0], cache) for i, n in parts]
-    pools = run_tasks(
+    sizes = portions(n_events, _POOL_TASK)
+    tasks = [
+        (n, independent_seeds(seed, len(SPLITS), purpose, part)[0], cache)
+        for seed, purpose in seeds
+        for part, n in enumerate(sizes)
+    ]
+    parts = run_tasks(
         _make_pool_part,
         tasks,
-        n_steps=n_events,
+        n_steps=n_events * len(seeds),
         description="pile-up pool",
         n_processes=n_processes,
     )
-    return join(pools)
+    starts = range(0, len(parts), len(sizes))
+    return [join(parts[start : start + len(sizes)]) for start in starts]
 
 
 def _make_pool_part(task: tuple[int, int, Path]) -> Pool:
