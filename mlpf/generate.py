@@ -287,7 +287,8 @@ def run(cfg: DictConfig) -> None:
     """Run the command with the fields of `cfg.data.source`.
 
     Raises:
-        ConfigError: the chosen `data` is not generated, or `generate` refuses a value.
+        ConfigError: the chosen `data` is not generated, `generate` refuses a value, or the folder
+            cannot be written or holds damaged files.
         SystemExit: Ctrl-C was pressed.
     """
     if cfg.data.get("source") is None:
@@ -297,6 +298,8 @@ def run(cfg: DictConfig) -> None:
         generate(**source, n_processes=cfg.n_processes)
     except KeyboardInterrupt:
         raise SystemExit("interrupted; the same command makes the missing files") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(error)) from error
 
 
 @hydra.main(config_path=config_dir(), config_name="generate", version_base="1.3")

@@ -176,6 +176,27 @@ def test_the_command_refuses_data_that_are_not_generated():
         run(composed("data=delphes"))
 
 
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch):
+    def interrupt(**settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlpf.generate.generate", interrupt)
+    with pytest.raises(SystemExit, match="the same command makes the missing files"):
+        run(composed())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="file/folder"):
+        run(composed(f"data.source.folder={tmp_path}/file/folder"))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "train-000.parquet").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"train-000\.parquet"):
+        run(composed(f"data.source.folder={tmp_path}"))
+
+
 def test_a_wrong_value_is_one_clear_line_and_a_failure(tmp_path):
     command = [sys.executable, "-m", "mlpf.generate", "data.source.pileup=30"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)

@@ -1,6 +1,10 @@
 """Tasks on several processes."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +27,11 @@ def die(number: int) -> int:
 
 def process_id(number: int) -> int:
     return os.getpid()
+
+
+def note_process_and_sleep(folder: str) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
 
 
 @pytest.mark.parametrize("n_processes", [1, 2])
@@ -53,3 +62,31 @@ def test_progress_may_be_reported_outside_of_a_task():
 
 def test_at_least_one_core_is_available():
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    code = (
+        "from tests.mlpf.test_parallel import *\n"
+        f"run_tasks(note_process_and_sleep, [{str(tmp_path)!r}] * 2,"
+        " n_steps=2, description='', n_processes=2)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as parent:
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+        parent.kill()
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    wait_until(lambda: not any(is_running(worker) for worker in workers))
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until(condition) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
