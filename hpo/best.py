@@ -51,13 +51,14 @@ def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) 
     values: dict[str, Any] = {}
     impossible = []
     for override in _kept(overrides):
-        if override.is_delete() or "[" in override.key_or_group:
+        path = override.key_or_group.split(".")
+        if override.is_delete() or any(part.isdigit() for part in path):  # an element of a list
             impossible.append(override.input_line)
         elif override.key_or_group in app["groups"]:
             key = override.get_key_element().lstrip("+")
             defaults.append({key if override.is_add() else f"override {key}": override.value()})
         else:
-            _set(values, override.key_or_group.split("."), override.value())
+            _set(values, path, override.value())
     defaults.append("_self_")
     hydra: dict[str, Any] = {"searchpath": app["searchpath"]} if app["searchpath"] else {}
     if app["always_multirun"]:

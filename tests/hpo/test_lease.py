@@ -1,0 +1,128 @@
+import subprocess
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpo.lease import LEASE, RETRIES, Lease, LeaseLostError, release, release_abandoned
+from hpo.trial import ActiveTrial
+
+
+@pytest.fixture(params=["journal", "sqlite", "memory"])
+def running(request, storages):
+    """A study with one RUNNING trial that has a parameter and two reports."""
+    memory = optuna.storages.InMemoryStorage()
+    storage = memory if request.param == "memory" else storages(request.param)
+    study = optuna.create_study(storage=storage, pruner=optuna.pruners.NopPruner())
+    study.enqueue_trial({})
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    for step in (1, 2):
+        trial.report(0.5, step)
+    return study, storage, trial
+
+
+def reap(study, storage, duration_s=60.0, max_retries=3):
+    return release_abandoned(storage, study._study_id, duration_s, max_retries)
+
+
+def test_a_released_trial_keeps_its_number_parameters_and_history(running):
+    study, storage, trial = running
+    release(storage, trial._trial_id)
+    waiting = study.trials[0]
+    assert waiting.state == TrialState.WAITING
+    assert waiting.params == trial.params
+    assert waiting.intermediate_values == {1: 0.5, 2: 0.5}
+    assert study.ask().number == 0
+
+
+def test_releasing_a_trial_that_was_told_meanwhile_changes_nothing(running):
+    study, storage, trial = running
+    study.tell(trial, 1.0)
+    release(storage, trial._trial_id)
+    assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_a_trial_whose_owner_lives_is_left_alone(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60):
+        assert reap(study, storage) == 0
+    assert study.trials[0].state == TrialState.RUNNING
+
+
+def test_a_trial_whose_lease_has_expired_waits_again(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        expired = {**study.trials[0].system_attrs[LEASE], "expires": time.time() - 1}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, expired)
+        assert reap(study, storage) == 1
+        assert study.trials[0].state == TrialState.WAITING
+        assert study.trials[0].system_attrs[RETRIES] == 1
+        lease.renew()
+        with pytest.raises(LeaseLostError):
+            lease.check()
+
+
+def test_a_trial_whose_owner_is_a_dead_process_of_this_host_waits_again(running):
+    study, storage, trial = running
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with Lease(storage, trial._trial_id, 60):
+        owner = {**study.trials[0].system_attrs[LEASE], "pid": dead.pid}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+        assert reap(study, storage) == 1
+
+
+def test_a_dead_process_number_of_another_host_proves_nothing(running):
+    study, storage, trial = running
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with Lease(storage, trial._trial_id, 60):
+        owner = {**study.trials[0].system_attrs[LEASE], "pid": dead.pid, "host": "elsewhere"}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+        assert reap(study, storage) == 0
+
+
+def test_a_trial_claimed_a_moment_ago_has_time_to_write_its_lease(running):
+    study, storage, _ = running
+    assert reap(study, storage) == 0
+    assert reap(study, storage, duration_s=-1) == 1
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(running):
+    study, storage, _ = running
+    reap(study, storage, duration_s=-1, max_retries=1)
+    study.ask()
+    reap(study, storage, duration_s=-1, max_retries=1)
+    assert study.trials[0].state == TrialState.FAIL
+    assert study.trials[0].user_attrs["fail_reason"] == "its worker died 2 times"
+
+
+def test_an_exception_gives_the_trial_back(running):
+    study, storage, trial = running
+    with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
+        raise KeyboardInterrupt
+    assert study.trials[0].state == TrialState.WAITING
+
+
+def test_an_exception_leaves_a_trial_alone_that_is_in_other_hands(running):
+    study, storage, trial = running
+    lease = Lease(storage, trial._trial_id, 60).__enter__()
+    storage.set_trial_system_attr(trial._trial_id, LEASE, {"id": "another"})
+    lease.__exit__(KeyboardInterrupt)
+    assert study.trials[0].state == TrialState.RUNNING
+
+
+def test_the_heartbeat_pushes_the_expiry_forward_and_finds_a_loss(running, wait_until):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 0.3) as lease:
+        first = study.trials[0].system_attrs[LEASE]["expires"]
+        wait_until(lambda: study.trials[0].system_attrs[LEASE]["expires"] > first)
+        active = ActiveTrial(trial, lease)
+        assert not active.should_stop(0.4, 3)
+        release(storage, trial._trial_id)
+        wait_until(lease._lost.is_set)
+        with pytest.raises(LeaseLostError):
+            active.should_stop(0.4, 4)
+    assert study.trials[0].last_step == 3
