@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test test-gpu lint format check-simulation bench repro-hpo repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -26,8 +26,26 @@ format: $(STAMP)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
+	$(BIN)/python -m benchmarks.demo short=$(if $(filter short,$(DEMO)),true,false)
+
 test: $(STAMP)  ## all tests that need neither a GPU nor an hour
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu"
+
+test-gpu: $(STAMP)  ## bf16, compile, four trials on one GPU, time of a train step (needs CUDA)
+	$(BIN)/pytest -m gpu -rs tests/gpu
+
+check-simulation: $(STAMP)  ## our detector simulation against real Delphes events (DELPHES=DIR)
+	$(BIN)/python -m benchmarks.check_simulation $(if $(DELPHES),delphes=$(DELPHES))
+
+bench: $(STAMP)  ## CPU time of a train step (docs/benchmarks.md)
+	$(BIN)/python -m benchmarks.train_step
+
+repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=tiny|small|full)
+	$(BIN)/python -m benchmarks.repro_hpo scale=$(or $(SCALE),tiny)
+
+repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
+	$(BIN)/python -m benchmarks.towers $(if $(DELPHES),delphes=$(DELPHES))
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs

@@ -16,6 +16,7 @@ Everything resumes: the same command goes on where an interrupted one stopped.
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+
+from benchmarks.command import fail, parse
+from mlpf.callbacks import read_history
 
 PUBLISHED_DECREASE = 0.44
 FIRST_SEED = 101
@@ -53,21 +55,13 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the comparison; see the module's text."""
-    if {"-h", "--help"} & set(arguments):
-        print(__doc__)
-        return 0
-    try:
-        loaded = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.from_cli(arguments))
-        settings = OmegaConf.to_object(loaded)
-    except OmegaConfBaseException as error:
-        return _complain(str(error).splitlines()[0])
-    assert isinstance(settings, Settings)
+    settings = parse(Settings, arguments, __doc__)
     if settings.scale not in SCALES or settings.seeds < 2:
-        return _complain(f"scale must be one of {', '.join(SCALES)} and seeds at least 2")
+        fail(f"scale must be one of {', '.join(SCALES)} and seeds at least 2")
     try:
         result = compare(settings)
     except subprocess.CalledProcessError as error:
-        return _complain(f"this step failed, the same command resumes it: {error.cmd[1:]}")
+        fail(f"this step failed, the same command resumes it: {shlex.join(error.cmd)}")
     settings.results.mkdir(parents=True, exist_ok=True)
     stem = settings.results / f"repro_hpo_{settings.scale}"
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
@@ -110,7 +104,7 @@ def _train(*arguments: str) -> None:
 
 def _validation_losses(folder: Path, n_runs: int) -> list[list[float]]:
     files = [folder / str(i) / "metrics.csv" for i in range(n_runs)]
-    return [np.genfromtxt(f, delimiter=",", names=True)["val_loss"].tolist() for f in files]
+    return [[row["val_loss"] for row in read_history(file)] for file in files]
 
 
 def _minima(runs: list[list[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -152,11 +146,6 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     axes.set_title(f"{result['scale']}: {-100 * result['relative_decrease']:.0f} % loss")
     axes.legend()
     figure.savefig(path, dpi=120)
-
-
-def _complain(message: str) -> int:
-    print(f"repro_hpo: {message}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class ParticleFlowLoss(nn.Module):
         weight_cls: weight of the classification in the total, at least 0; so the other weights.
         weight_charge: of the charge, a cross-entropy.
         weight_pt: of the transverse momentum.
-        weight_eta: of the pseudorapidity.
+        weight_eta: of the pseudorapidity. 0.01 in units of 0.1 equals a Huber loss with delta 0.1
+            on the angle itself; so for the next two.
         weight_sin_phi: of sin(phi).
         weight_cos_phi: of cos(phi).
         weight_energy: of the energy.
@@ -53,9 +54,9 @@ class ParticleFlowLoss(nn.Module):
         weight_cls: float = 1.0,
         weight_charge: float = 1.0,
         weight_pt: float = 1.0,
-        weight_eta: float = 1.0,
-        weight_sin_phi: float = 1.0,
-        weight_cos_phi: float = 1.0,
+        weight_eta: float = 0.01,
+        weight_sin_phi: float = 0.01,
+        weight_cos_phi: float = 0.01,
         weight_energy: float = 1.0,
     ) -> None:
         super().__init__()
