@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
+from benchmarks.command import fail, parse
 from benchmarks.comparison import Row, compare, markdown
 from mlpf import __version__
 from mlpf.events import Events, concatenate, from_arrays
@@ -208,21 +208,21 @@ def _cpu_ms(ours: Sequence[Events], cost: Sequence[float]) -> dict[int, float]:
     return {pileup: round(1000 * seconds[pileup] / n, 2) for pileup, n in events.items()}
 
 
-def main(arguments: Sequence[str]) -> int:
+@dataclass
+class Settings:
+    """Arguments of the command: folders, and the file to write."""
+
+    delphes: str = "../shared/data/delphes"
+    cache: str = "data/check_simulation"
+    out: str = "benchmarks/results/check_simulation.json"
+
+
+def main(arguments: list[str]) -> int:
     """Run the check and return the exit code."""
-    defaults = {
-        "delphes": "../shared/data/delphes",
-        "cache": "data/check_simulation",
-        "out": "benchmarks/results/check_simulation.json",
-    }
-    base = OmegaConf.create(defaults)
-    OmegaConf.set_struct(base, True)
-    cfg = OmegaConf.merge(base, OmegaConf.from_cli(list(arguments)))
-    assert isinstance(cfg, DictConfig)
+    cfg = parse(Settings, arguments, __doc__)
     missing = [r.name for r in REFERENCES if not (Path(cfg.delphes) / r.name).is_file()]
     if missing:
-        print(f"delphes={cfg.delphes}: no {missing[0]}", file=sys.stderr)
-        return 2
+        fail(f"delphes={cfg.delphes}: no {missing[0]} there")
     result = check(Path(cfg.delphes), Path(cfg.cache))
     out = Path(cfg.out)
     out.parent.mkdir(parents=True, exist_ok=True)
