@@ -59,6 +59,8 @@ def generate(
     n_minbias: int,
     events_per_file: int,
     n_processes: int | None = None,
+    *,
+    count_once: bool = True,
 ) -> None:
     """Make the Parquet files of `folder` that are missing.
 
@@ -72,6 +74,7 @@ def generate(
             training and one for the other splits.
         events_per_file: at least 1.
         n_processes: at least 1; None for one per available core. The events do not depend on it.
+        count_once: see `particle_flow.tower_truth`.
 
     Raises:
         ConfigError: an argument is out of range, Pythia is missing, or `folder` holds events made
@@ -80,7 +83,10 @@ def generate(
     if n_processes is not None:
         require_at_least(1, "n_processes", n_processes)
     folder = Path(folder).absolute()
-    jobs = plan(folder, process, pileup, n_events, seed, n_minbias, events_per_file)
+    jobs = plan(
+        *(folder, process, pileup, n_events, seed, n_minbias, events_per_file),
+        count_once=count_once,
+    )
     start = time.perf_counter()
     with locked(folder / ".lock"):
         jobs = [job for job in jobs if not job.is_done()]
@@ -126,7 +132,8 @@ def make_file(job: Job) -> tuple[float, float]:
         pythia_s += time.process_time() - clock
         clock = time.process_time()
         for i in range(len(batch)):
-            simulated.append(simulate_event(mix(batch.event(i), pool, job.pileup, rng), rng))
+            particles = mix(batch.event(i), pool, job.pileup, rng)
+            simulated.append(simulate_event(particles, rng, count_once=job.count_once))
             advance()
         simulation_s += time.process_time() - clock
         clock = time.process_time()

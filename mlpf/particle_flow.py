@@ -50,6 +50,13 @@ _KINDS: Final = (
 )
 
 
+def labels(*, count_once: bool = True) -> dict[str, str]:
+    """Return the conventions of the labels, for the metadata; see `tower_truth`."""
+    if count_once:
+        return LABELS
+    return LABELS | {"ygen_of_two_towers": "a particle counts in both towers, as published"}
+
+
 @dataclass(frozen=True)
 class EventArrays:
     """One event as float32 arrays of shapes (E, 12), (E, 7), (E, 7); columns in `mlpf.schema`."""

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from mlpf import __version__, detector
 from mlpf.config import ConfigError
 from mlpf.events import read_provenance
-from mlpf.particle_flow import LABELS
+from mlpf.particle_flow import labels
 
 SPLITS: Final = ("train", "val", "test")
 PILEUPS: Final = (0, 20, 50, 200)
@@ -55,7 +55,8 @@ COMMON: Final = (
 )
 
 _MAX_PYTHIA_SEED = 900_000_000
-_SAME = ("process", "pileup", "seed", "n_minbias")  # what all files of a folder have in common
+# What all files of a folder have in common.
+_SAME = ("process", "pileup", "seed", "n_minbias", "count_once")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Job:
         pileup: mean number of pile-up interactions.
         seed: of the whole generation.
         n_minbias: number of events of each pile-up pool.
+        count_once: see `particle_flow.tower_truth`.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class Job:
     pileup: int
     seed: int
     n_minbias: int
+    count_once: bool = True
 
     @property
     def seeds(self) -> tuple[int, np.random.Generator]:
@@ -136,7 +139,7 @@ class Job:
             "settings_pileup": [*COMMON, *MINIMUM_BIAS],
             "detector_card": detector.CARD,
             "vertex_sigma_z_mm": detector.VERTEX_SIGMA_Z_MM,
-            "labels": LABELS,
+            "labels": labels(count_once=self.count_once),
         }
 
 
@@ -148,6 +151,8 @@ def plan(
     seed: int,
     n_minbias: int,
     events_per_file: int,
+    *,
+    count_once: bool = True,
 ) -> list[Job]:
     """Return one job per file; see `mlpf.generate.generate` for the arguments.
 
@@ -166,8 +171,9 @@ def plan(
     require_at_least(0, "data.source.seed", seed)
     require_at_least(1, "data.source.n_minbias", n_minbias)
     require_at_least(1, "data.source.events_per_file", events_per_file)
+    shared = (process, pileup, seed, n_minbias, count_once)
     return [
-        Job(folder / f"{split}-{i:03d}.parquet", split, i, n, process, pileup, seed, n_minbias)
+        Job(folder / f"{split}-{i:03d}.parquet", split, i, n, *shared)
         for split in SPLITS
         for i, n in enumerate(portions(n_events.get(split, 0), events_per_file))
     ]

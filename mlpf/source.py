@@ -21,6 +21,7 @@ class PythiaSource:
         seed: same seed, same events; at least 0.
         n_minbias: size of the pools that pile-up is drawn from, at least 1.
         events_per_file: at least 1.
+        count_once: see `particle_flow.tower_truth`.
     """
 
     folder: str
@@ -30,6 +31,7 @@ class PythiaSource:
     seed: int
     n_minbias: int
     events_per_file: int
+    count_once: bool = True
 
     def prepare(self) -> None:
         """Make the files that are missing; other processes that want them wait meanwhile.
@@ -51,6 +53,7 @@ class PythiaSource:
             seed=self.seed,
             n_minbias=self.n_minbias,
             events_per_file=self.events_per_file,
+            count_once=self.count_once,
         )
         for split, asked in self.n_events.items():
             files = folder.glob(f"{split}-*.parquet")

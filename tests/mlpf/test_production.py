@@ -112,3 +112,12 @@ def test_provenance_tells_how_to_make_the_file_again(jobs):
     expected = {"process": "ttbar", "pileup": 20, "seed": 1, "split": "train", "file": 1}
     assert expected.items() <= provenance.items()
     assert "ygen_charge_of_tracks" in provenance["labels"]
+
+
+def test_labels_as_published_are_recorded_and_not_mixed_with_corrected_ones(jobs, tmp_path):
+    (published, *_) = plan(tmp_path, **SETTINGS, count_once=False)
+    assert "as published" in published.provenance()["labels"]["ygen_of_two_towers"]
+    assert "counts once" in jobs[0].provenance()["labels"]["ygen_of_two_towers"]
+    write(jobs[0], 2)
+    with pytest.raises(ConfigError, match="made with count_once=True, asked is count_once=False"):
+        published.is_done()

@@ -39,6 +39,7 @@ def test_the_source_asks_for_what_it_says(tmp_path, monkeypatch):
             "seed": 1,
             "n_minbias": 10,
             "events_per_file": 2,
+            "count_once": True,
         }
     ]
 
