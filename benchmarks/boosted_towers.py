@@ -62,7 +62,9 @@ def _face_position(
 
 
 def _tree(points: NDArray[np.float64]) -> cKDTree:
-    return cKDTree(points, boxsize=np.array([0.0, 2 * np.pi + 1e-9]))  # phi is periodic, eta is not
+    return cKDTree(
+        points, boxsize=np.array([0.0, 2 * np.pi + 1e-9])
+    )  # phi is periodic, eta is not
 
 
 def _nearest_tracks(
