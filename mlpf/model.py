@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from mlpf.batch import Batch
 from mlpf.bins import BinLayout
+from mlpf.encoding import FLOOR_GEV, N_ENCODED, Encoder, log_gev
 from mlpf.gnn_lsh import GraphLayer, GraphOptions, check_at_least
-from mlpf.schema import N_CLASSES, ElementType, Particle
+from mlpf.schema import N_CLASSES, Particle
 
 ANGLE_SCALE = 0.1  # differences of eta, sin(phi), cos(phi) are predicted in units of this
 MOMENTUM_TARGETS = ("pt", "eta", "sin_phi", "cos_phi", "energy")
 _N_CHARGES = 3  # -1, 0, +1
-_FLOOR_GEV = 1e-3  # below any threshold of the detector; keeps logarithms finite
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Prediction:
         """
         pid = self.pid
         values = self.momentum.to(x.dtype)
-        pt = x[:, 1].clamp(min=_FLOOR_GEV) * values[:, 0].exp()
-        energy = x[:, 5].clamp(min=_FLOOR_GEV) * values[:, 4].exp()
+        pt = x[:, 1].clamp(min=FLOOR_GEV) * values[:, 0].exp()
+        energy = x[:, 5].clamp(min=FLOOR_GEV) * values[:, 4].exp()
         eta, sin_phi, cos_phi = (x[:, 2:5] + ANGLE_SCALE * values[:, 1:4]).unbind(1)
-        length = torch.hypot(sin_phi, cos_phi).clamp(min=_FLOOR_GEV)
+        length = torch.hypot(sin_phi, cos_phi).clamp(min=FLOOR_GEV)
         neutral = (pid == Particle.NEUTRAL_HADRON) | (pid == Particle.PHOTON)
         sign = torch.where(self.charge[:, 2] >= self.charge[:, 0], 1.0, -1.0)
         columns = (
@@ -82,69 +82,9 @@ def momentum_targets(x: Tensor, ygen: Tensor) -> Tensor:
         x: shape (M, 12), columns `schema.X_COLUMNS`.
         ygen: shape (M, 7), columns `schema.Y_COLUMNS`.
     """
-    log_pt = _log(ygen[:, 2:3]) - _log(x[:, 1:2])
-    log_energy = _log(ygen[:, 6:7]) - _log(x[:, 5:6])
+    log_pt = log_gev(ygen[:, 2:3]) - log_gev(x[:, 1:2])
+    log_energy = log_gev(ygen[:, 6:7]) - log_gev(x[:, 5:6])
     return torch.cat([log_pt, (ygen[:, 3:6] - x[:, 2:5]) / ANGLE_SCALE, log_energy], 1)
-
-
-def _log(gev: Tensor) -> Tensor:
-    return gev.clamp(min=_FLOOR_GEV).log()
-
-
-def face_position(x: Tensor) -> Tensor:
-    """Return eta, sin(phi), cos(phi) at the calorimeter face, shape (M, 3).
-
-    Common to towers and tracks: it decides whether a track points at a tower.
-
-    Args:
-        x: shape (M, 12), columns `schema.X_COLUMNS`.
-    """
-    return torch.where(x[:, :1] == ElementType.TOWER, x[:, 2:5], x[:, 6:9])
-
-
-def encode(x: Tensor) -> Tensor:
-    """Return the features that the network reads, shape (M, 20), all of order 1.
-
-    The raw columns 6 to 8 mean different things for towers and tracks; here each quantity has its
-    own column, 0 for the other type, but for the `face_position`, which both have.
-
-    0-1: tower, track (one-hot). 2: log(pt / GeV). 3: log(E / GeV) / 2. 4: eta / 2. 5-6: sin(phi),
-    cos(phi). 7-9: eta / 2, sin(phi), cos(phi) at the calorimeter face. 10-11: ECAL and HCAL energy
-    of a tower, log(1 + E / GeV) / 2. 12-13: their share in the tower's energy. 14: distance in eta
-    between vertex direction and calorimeter face. 15-16: sine and cosine of that in phi.
-    17: charge of a track. 18-19: generator-level muon and electron flags of a track.
-
-    Args:
-        x: shape (M, 12), columns `schema.X_COLUMNS`.
-    """
-    tower = (x[:, :1] == ElementType.TOWER).to(x.dtype)
-    track = (x[:, :1] == ElementType.TRACK).to(x.dtype)
-    face = face_position(x)
-    deposits = x[:, 6:8].clamp(min=0.0) * tower
-    share = deposits / deposits.sum(1, keepdim=True).clamp(min=_FLOOR_GEV)
-    sin_a, cos_a, sin_b, cos_b = (t.unsqueeze(1) for t in (*x[:, 3:5].T, *face[:, 1:].T))
-    return torch.cat(
-        [
-            tower,
-            track,
-            _log(x[:, 1:2]),
-            _log(x[:, 5:6]) / 2,
-            x[:, 2:3] / 2,
-            x[:, 3:5],
-            face[:, :1] / 2,
-            face[:, 1:],
-            deposits.log1p() / 2,
-            share,
-            face[:, :1] - x[:, 2:3],
-            sin_b * cos_a - cos_b * sin_a,
-            cos_b * cos_a + sin_b * sin_a,
-            x[:, 9:12] * track,
-        ],
-        1,
-    )
-
-
-N_ENCODED = 20
 
 
 class Heads(nn.Module):
@@ -235,7 +175,7 @@ class MLPF(nn.Module):
         normalize_degrees: normalise messages by the degrees of both ends.
         layernorm: normalise the input of each layer.
         dropout: in [0, 1), in graph layers and heads.
-        position_gain: how far a distance of 1 in `face_position` separates in that space.
+        position_gain: how far a distance of 1 in the encoder's position separates in that space.
         decoder_width: hidden width of each head, at least 1.
         max_n_bins: twice the number of hash codebook columns, at least 2.
 
@@ -283,6 +223,7 @@ class MLPF(nn.Module):
             max_n_bins=max_n_bins,
         )
         self.bin_size = bin_size
+        self.encoder = Encoder()
         self.id_stack = Stack(num_graph_layers_id, options)
         self.reg_stack = Stack(num_graph_layers_reg, options)
         self.class_heads = Heads(
@@ -302,7 +243,7 @@ class MLPF(nn.Module):
 
     def forward(self, batch: Batch) -> Prediction:
         """Return the prediction for the elements of `batch`, in their order."""
-        encoded, position = encode(batch.x), face_position(batch.x)
+        encoded, position = self.encoder(batch.x)
         layout = BinLayout.from_offsets(batch.offsets, self.bin_size, len(encoded))
         classes = self.class_heads(self.id_stack(encoded, position, layout))
         logits, charge = classes.split([N_CLASSES, _N_CHARGES], dim=1)
