@@ -35,7 +35,10 @@ def interrupt(once: bool = False) -> Iterator[None]:
         if not (repeated and once):
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    # Under nohup a hang-up is ignored, and stays so. SIGINT is ignored where a script started the
+    # command in the background, but whoever sends it then means it.
+    caught = [n for n in _SIGNALS if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in caught}
     try:
         yield
     finally:

@@ -30,20 +30,25 @@ class StopsAtTwo:
         return step >= 2
 
 
-if sys.argv[1] == "0":  # rank 0 alone knows the trial
-    set_current_trial(StopsAtTwo())
-data = DataLoader(TensorDataset(torch.ones(4, 1)), batch_size=2)
-trainer = pl.Trainer(
-    accelerator="cpu",
-    devices=1,
-    num_nodes=2,
-    strategy="ddp",
-    max_epochs=5,
-    logger=False,
-    enable_checkpointing=False,
-    enable_progress_bar=False,
-    enable_model_summary=False,
-    callbacks=[ReportTrial()],
-)
-trainer.fit(Line(), data, data)
-sys.stdout.write(f"stopped after {trainer.current_epoch}\n")
+def run(rank):
+    if rank == "0":  # rank 0 alone knows the trial
+        set_current_trial(StopsAtTwo())
+    data = DataLoader(TensorDataset(torch.ones(4, 1)), batch_size=2)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        num_nodes=2,
+        strategy="ddp",
+        max_epochs=5,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[ReportTrial()],
+    )
+    trainer.fit(Line(), data, data)
+    sys.stdout.write(f"stopped after {trainer.current_epoch}\n")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])

@@ -15,9 +15,9 @@ def states(study):
 def test_a_sweep_ends_with_exactly_n_trials_and_a_folder_for_each(toy, study, tmp_path):
     code, _ = toy("-m")
     assert code == 0
-    assert states(study()) == {"COMPLETE": 6}
+    assert states(study()) == {"COMPLETE": 4}
     folders = sorted(path.name for path in (tmp_path / "sweep/trials").iterdir())
-    assert folders == [f"{number:04d}" for number in range(6)]
+    assert folders == [f"{number:04d}" for number in range(4)]
     trial = study().trials[3]
     overrides = yaml.safe_load((tmp_path / "sweep/trials/0003/.hydra/overrides.yaml").read_text())
     assert overrides == [f"x={trial.params['x']!r}"]
@@ -70,23 +70,23 @@ def test_pruned_trials_count_and_their_epochs_are_saved(toy, study, tmp_path):
 def test_a_failing_trial_is_recorded_with_its_reason_and_the_sweep_goes_on(toy, study, tmp_path):
     code, _ = toy("-m", "raises=[1]", "exits=[2]", "hydra.sweeper.max_failure_rate=0.5")
     assert code == 0
-    assert states(study()) == {"COMPLETE": 4, "FAIL": 2}
+    assert states(study()) == {"COMPLETE": 2, "FAIL": 2}
     assert study().trials[1].user_attrs["fail_reason"] == "RuntimeError: no luck"
     assert study().trials[2].user_attrs["fail_reason"] == "the task called sys.exit(3)"
     assert "no luck" in (tmp_path / "sweep/trials/0001/toy.log").read_text()
 
 
 def test_too_many_failures_end_the_sweep_with_an_error(toy, study):
-    code, printed = toy("-m", "raises=[0,1,2,3,4,5]", "hydra.sweeper.max_failure_rate=0.34")
+    code, printed = toy("-m", "raises=[0,1,2,3]", "hydra.sweeper.max_failure_rate=0.3")
     assert code == 1
-    assert "max_failure_rate=0.34" in printed
+    assert "max_failure_rate=0.3" in printed
     assert "RuntimeError: no luck" in printed
-    assert states(study()) == {"FAIL": 3, "WAITING": 3}
+    assert states(study()) == {"FAIL": 2, "WAITING": 2}
 
 
 def test_the_first_failure_ends_a_sweep_by_default(toy, study):
     assert toy("-m", "raises=[1]")[0] == 1
-    assert states(study()) == {"COMPLETE": 1, "FAIL": 1, "WAITING": 4}
+    assert states(study()) == {"COMPLETE": 1, "FAIL": 1, "WAITING": 2}
 
 
 def test_a_task_that_returns_no_number_fails(toy, study):
@@ -96,7 +96,7 @@ def test_a_task_that_returns_no_number_fails(toy, study):
 
 def test_a_loss_that_is_not_finite_prunes_its_trial_as_diverged(toy, study):
     assert toy("-m", "diverges=[1]")[0] == 0
-    assert states(study()) == {"COMPLETE": 5, "PRUNED": 1}
+    assert states(study()) == {"COMPLETE": 3, "PRUNED": 1}
     assert study().trials[1].user_attrs["diverged"] == 1
 
 
@@ -183,13 +183,13 @@ def test_without_multirun_the_application_runs_once_and_reports_to_nobody(toy, t
 def test_pruners_of_the_group_work(toy, study, pruner):
     limit = ["hydra.sweeper.pruner.max_resource=3"] if pruner == "hyperband" else []
     assert toy("-m", f"hydra/sweeper/pruner={pruner}", *limit)[0] == 0
-    assert len(study().trials) == 6
+    assert len(study().trials) == 4
 
 
 def test_a_sqlite_database_serves_as_storage(toy, tmp_path):
     assert toy("-m", "hydra.sweeper.storage=sqlite:///study.db")[0] == 0
     study = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path}/study.db")
-    assert states(study) == {"COMPLETE": 6}
+    assert states(study) == {"COMPLETE": 4}
 
 
 def test_a_storage_given_as_object_is_built_by_each_worker(toy, tmp_path):

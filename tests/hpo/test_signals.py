@@ -1,0 +1,40 @@
+import os
+import signal
+
+import pytest
+
+from hpo import signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_way_to_stop_a_command_is_an_interruption(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), signals.interrupt():
+        os.kill(os.getpid(), number)
+    assert signals.received()
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_signal_does_not_disturb_the_cleaning_up():
+    cleaned = []
+
+    def work():
+        with signals.interrupt(once=True):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+                cleaned.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert cleaned == [True]
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.interrupt():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
