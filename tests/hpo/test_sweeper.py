@@ -186,6 +186,12 @@ def test_pruners_of_the_group_work(toy, study, pruner):
     assert len(study().trials) == 4
 
 
+def test_a_gaussian_process_samples(toy, study):
+    options = ("hydra/sweeper/sampler=gp", "hydra.sweeper.sampler.n_startup_trials=2")
+    assert toy("-m", *options)[0] == 0
+    assert states(study()) == {"COMPLETE": 4}
+
+
 def test_a_sqlite_database_serves_as_storage(toy, tmp_path):
     assert toy("-m", "hydra.sweeper.storage=sqlite:///study.db")[0] == 0
     study = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path}/study.db")

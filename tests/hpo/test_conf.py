@@ -1,0 +1,72 @@
+"""Every option of `conf/hpo` composes with the training and builds what it names."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+
+from hpo.space import parse_space
+from hpo.sweeper import SweepOptions
+
+CONF = Path(__file__).parents[2] / "conf"
+OPTIONS = sorted(f.stem for f in (CONF / "hpo").glob("*.yaml") if not f.stem.startswith("_"))
+
+
+@pytest.fixture
+def sweeper():
+    """Composes like the command line does; returns the sweeper's settings."""
+
+    def settings(*overrides):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        return instantiate(config.hydra.sweeper)._options
+
+    yield settings
+    HydraConfig.instance().cfg = None
+
+
+def test_the_documented_searches_exist():
+    assert OPTIONS == ["asha", "asha_bo", "asha_gp", "bohb", "hyperband", "random", "tpe"]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
+    options = SweepOptions(**sweeper(f"hpo={option}"))
+    assert isinstance(instantiate(options.sampler), optuna.samplers.BaseSampler)
+    assert isinstance(instantiate(options.pruner), optuna.pruners.BasePruner)
+    assert options.study_name == option
+    assert options.n_trials == 30
+    assert set(parse_space(options.params, []).distributions) == {
+        "optimizer.lr",
+        "scheduler.expdecay_decay_steps",
+        "model.dropout",
+        "model.clip_value_low",
+        "model.dist_mult",
+    }
+
+
+def test_the_pruner_can_be_swapped_alone(sweeper):
+    options = sweeper("hpo=asha_bo", "hpo/pruner=median")
+    assert options["pruner"]["_target_"] == "optuna.pruners.MedianPruner"
+    assert options["sampler"]["_target_"] == "optuna.samplers.TPESampler"
+
+
+def test_hyperband_knows_the_epochs_of_a_full_trial(sweeper):
+    options = sweeper("hpo=hyperband", "trainer.max_epochs=27")
+    assert options["pruner"]["max_resource"] == 27
+
+
+@pytest.mark.parametrize("space", ["stage1", "stage2", "curves7"])
+def test_each_search_space_is_in_the_grammar(sweeper, space):
+    options = sweeper("hpo=random", f"search_space={space}")
+    assert parse_space(options["params"], []).distributions
+
+
+def test_the_sweep_folder_has_the_name_of_the_study(sweeper):
+    sweeper("hpo=asha_bo", "hpo.study_name=mine", "launcher=local")
+    assert HydraConfig.get().sweep.dir == "outputs/sweeps/mine"
+    assert HydraConfig.get().launcher.threads_per_worker == 1
