@@ -1,6 +1,6 @@
 """What the network is told of each detector element: features of order 1 and a position.
 
-Shapes: M elements of the batch, F = 22 features, R rings of calorimeter cells.
+Shapes: M elements of the batch, F = 24 features, R rings of calorimeter cells.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mlpf.detector import HCAL, CellGrid
 from mlpf.schema import ElementType
 
-N_ENCODED = 22
+N_ENCODED = 24
 FLOOR_GEV = 1e-3  # below any threshold of the detector; keeps logarithms finite
 _CELL_SCALE = 0.1  # about the size of a cell
 
@@ -35,8 +35,10 @@ class Encoder(nn.Module):
     5-6: sin(phi), cos(phi). 7-9: eta / 2, sin(phi), cos(phi) at the calorimeter face (for a tower
     the same). 10-11: ECAL and HCAL energy of a tower, log(1 + E / GeV) / 2. 12-13: their share in
     the tower's energy. 14: eta at the face minus eta. 15-16: sine and cosine of that in phi.
-    17: charge of a track. 18-19: generator-level muon and electron flags of a track. 20-21: eta
-    and phi at the face minus those of the cell's centre, in units of 0.1. The raw columns 6 to 8
+    17: charge of a track. 18-19: generator-level muon and electron flags of a track. 20-21:
+    sqrt(E / GeV) / 4 and E / 20 GeV, at most 10: a message is a sum, and sums of energies are what
+    has to be compared. 22-23: eta and phi at the face minus those of the cell's centre, in units
+    of 0.1. The raw columns 6 to 8
     mean different things for towers and tracks; here what only one type has is 0 for the other.
 
     Args:
@@ -77,7 +79,7 @@ class Encoder(nn.Module):
 
 
 def _features(x: Tensor, face: Tensor) -> Tensor:
-    """The first 20 columns."""
+    """The first 22 columns."""
     tower = (x[:, :1] == ElementType.TOWER).to(x.dtype)
     track = (x[:, :1] == ElementType.TRACK).to(x.dtype)
     deposits = x[:, 6:8].clamp(min=0.0) * tower
@@ -99,6 +101,8 @@ def _features(x: Tensor, face: Tensor) -> Tensor:
             sin_b * cos_a - cos_b * sin_a,
             cos_b * cos_a + sin_b * sin_a,
             x[:, 9:12] * track,
+            x[:, 5:6].clamp(min=0.0).sqrt() / 4,
+            x[:, 5:6].clamp(min=0.0, max=200.0) / 20,
         ],
         1,
     )

@@ -23,9 +23,30 @@ def encoded(*rows):
 
 def test_a_track_is_encoded_as_documented():
     features, _ = encoded(TRACK)
+    energy = [math.e / 4, math.e**2 / 20]
     bend = [0.2, math.sin(0.1), math.cos(0.1)]
     offsets = [(0.8 - TRACK_CENTRE[0]) * 10, math.sin(1.1 - TRACK_CENTRE[1]) * 10]
-    expected = [0, 1, 1, 1, 0.3, S, C, 0.4, *FACE[1:], 0, 0, 0, 0, *bend, -1, 0, 1, *offsets]
+    expected = [
+        0,
+        1,
+        1,
+        1,
+        0.3,
+        S,
+        C,
+        0.4,
+        *FACE[1:],
+        0,
+        0,
+        0,
+        0,
+        *bend,
+        -1,
+        0,
+        1,
+        *energy,
+        *offsets,
+    ]
     np.testing.assert_allclose(features[0], expected, atol=2e-6, rtol=1e-6)
     assert features.shape == (1, N_ENCODED)
 
@@ -36,7 +57,7 @@ def test_a_tower_is_encoded_as_documented():
     own = [1, 0, 1, log_e, 0.3, S, C, 0.3, S, C]
     deposits = [log_e, math.log(2) / 2, 2 / 3, 1 / 3]
     offsets = [(0.6 - TOWER_CENTRE[0]) * 10, math.sin(1.0 - TOWER_CENTRE[1]) * 10]
-    expected = [*own, *deposits, 0, 0, 1, 0, 0, 0, *offsets]
+    expected = [*own, *deposits, 0, 0, 1, 0, 0, 0, 3**0.5 / 4, 0.15, *offsets]
     np.testing.assert_allclose(features[0], expected, atol=2e-6, rtol=1e-6)
 
 
