@@ -209,11 +209,13 @@ class Sweep:
         trials = self._storage.get_all_trials(
             self._study_id, deepcopy=False, states=(TrialState.FAIL,)
         )
-        reasons = [f"trial {t.number}: {t.user_attrs.get('fail_reason')}" for t in trials]
+        reasons = {t.user_attrs.get("fail_reason"): t.number for t in trials}  # the last of each
+        last = [f"trial {number}: {reason}" for reason, number in reasons.items()][-3:]
         return (
             f"{len(trials)} trials failed, more than max_failure_rate="
-            f"{self._spec.max_failure_rate} of n_trials={self._spec.n_trials} allows; "
-            f"the last ones: {'; '.join(reasons[-3:])}"
+            f"{self._spec.max_failure_rate} of n_trials={self._spec.n_trials} allows: "
+            f"{'; '.join(last)}. They stay in the study: once the cause is mended, allow more "
+            "of them or take another study_name"
         )
 
 
