@@ -1,4 +1,6 @@
-"""Process CPU time of one train step on PU200 events: `python -m benchmarks.train_step`.
+"""Process CPU time of one train step on PU200 events (`make bench`).
+
+    python -m benchmarks.train_step [events=FILE] [out=FILE] [bin_size=160] [n_repeats=3]
 
 Protocol: one thread, float32 unless said, forward, loss, backward and Adam; the least of three
 steps after one to warm up. CPU time, not wall time: other jobs may run on the machine.
@@ -21,9 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from benchmarks.command import fail, parse
 from mlpf.batch import Batch
 from mlpf.events import Events, read_parquet
 from mlpf.losses import ParticleFlowLoss
@@ -33,7 +34,7 @@ from mlpf.published import read_published
 
 @dataclass
 class Settings:
-    """What `key=value` on the command line may set.
+    """What the command line may set.
 
     Args:
         events: Parquet file of `mlpf.generate` or `mlpf.convert`, or a published `.pkl.bz2`; at
@@ -43,8 +44,8 @@ class Settings:
         n_repeats: measured steps, at least 1.
     """
 
-    events: str = "../shared/data/delphes/tev14_pythia8_ttbar_pu200_0.pkl.bz2"
-    out: str = "benchmarks/results/train_step.json"
+    events: Path = Path("../shared/data/delphes/tev14_pythia8_ttbar_pu200_0.pkl.bz2")
+    out: Path = Path("benchmarks/results/train_step.json")
     bin_size: int = 160
     n_repeats: int = 3
 
@@ -127,22 +128,25 @@ def machine() -> dict[str, str]:
     }
 
 
-def main() -> None:
+def main(arguments: list[str]) -> int:
     """Measure and write the JSON file."""
+    settings = parse(Settings, arguments, __doc__)
+    if not settings.events.is_file():
+        fail(f"events={settings.events}: no such file; take any PU200 events of mlpf.generate")
+    is_published = settings.events.name.endswith(".pkl.bz2")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Settings), OmegaConf.from_cli())
-        settings = Settings(**OmegaConf.to_container(merged))  # type: ignore[arg-type]
-        path = Path(settings.events)
-        events = read_published(path) if path.name.endswith(".pkl.bz2") else read_parquet(path)
-    except (OmegaConfBaseException, ValueError, OSError) as error:
-        sys.exit(f"error: {str(error).splitlines()[0]}")
+        events = (read_published if is_published else read_parquet)(settings.events)
+    except ValueError as error:
+        fail(str(error))
+    if len(events) < 4:
+        fail(f"events={settings.events}: {len(events)} events, need at least 4")
     torch.set_num_threads(1)
-    report = {"events": path.name} | measure(events, settings)
-    out = Path(settings.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written to {out}")
+    report = {"events": settings.events.name} | measure(events, settings)
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    settings.out.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"written to {settings.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from mlpf.batch import Batch
+from mlpf.bins import BinLayout
 from mlpf.config import config_dir
 from mlpf.events import from_arrays
 from mlpf.model import MLPF, Heads, Prediction, momentum_targets
@@ -103,6 +104,31 @@ def test_the_order_of_an_events_elements_does_not_matter():
     torch.testing.assert_close(
         flat(model(shuffled)), flat(model(batch))[order], atol=1e-10, rtol=0
     )
+
+
+def test_a_new_network_puts_close_towers_and_tracks_into_one_bin():
+    bin_size, shares = 32, []
+    batch = batch_of([900])
+    near = pairs_within(0.2, batch.x)
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = MLPF(**{**SMALL, "bin_size": bin_size}).double()
+        encoded, position = model.encoder(batch.x)
+        layer = model.id_stack.layers[0]
+        embedding = layer.embed(model.id_stack.node_encoding(encoded))
+        embedding = embedding + layer.options.position_gain * layer.locate(position)
+        layout = BinLayout.from_offsets(batch.offsets, bin_size, 900)
+        bins = layer.hashing(embedding, layout).slot // bin_size
+        shares.append((bins[near[0]] == bins[near[1]]).double().mean())
+    chance = bin_size / 900
+    assert torch.stack(shares).mean() > 10 * chance
+
+
+def pairs_within(radius, x):
+    """Indices of the tower-track pairs closer than `radius` at the calorimeter face."""
+    face = torch.where(x[:, :1] == 1, x[:, 2:5], x[:, 6:9])
+    near = (torch.cdist(face, face) < radius) & (x[:, 0] == 1)[:, None] & (x[:, 0] == 2)
+    return near.nonzero(as_tuple=True)
 
 
 @pytest.mark.parametrize(
