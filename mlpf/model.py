@@ -186,7 +186,7 @@ class MLPF(nn.Module):
     def __init__(
         self,
         *,
-        bin_size: int = 160,
+        bin_size: int = 640,
         num_graph_layers_id: int = 3,
         num_graph_layers_reg: int = 3,
         output_dim: int = 256,
