@@ -24,6 +24,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.redact import hide, passwords
 from hpo.space import Space
 from hpo.summary import BUDGET
 
@@ -67,24 +68,31 @@ def open_storage(spec: Any, sweep_dir: Path) -> BaseStorage:
     """Return the storage: None and paths mean a journal file, a text with `://` is a database URL.
 
     Raises:
-        ValueError: the storage lives in one process only.
+        ValueError: it cannot be opened, or lives in one process only.
     """
-    storage: Any
-    if isinstance(spec, Mapping):
-        storage = instantiate(dict(spec))
-    elif spec is not None and "://" in str(spec):
-        # sqlite gives up after 5 s by default, too soon when workers queue for it.
-        wait = {"connect_args": {"timeout": 100}} if str(spec).startswith("sqlite") else None
-        storage = RDBStorage(str(spec), engine_kwargs=wait)
-    else:
-        path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
+    try:
+        storage = _open(spec, sweep_dir)
+    except Exception as error:  # whatever a database driver or a class of the user's raises
+        line = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ValueError(f"storage: {hide(line, passwords(spec))}") from error
     if isinstance(storage, InMemoryStorage):
         raise ValueError(
             "storage: InMemoryStorage can't be shared by workers; use a file or a URL"
         )
     return optuna.storages.get_storage(storage)
+
+
+def _open(spec: Any, sweep_dir: Path) -> BaseStorage:
+    if isinstance(spec, Mapping):
+        storage: BaseStorage = instantiate(dict(spec))
+        return storage
+    if spec is not None and "://" in str(spec):
+        # sqlite gives up after 5 s by default, too soon when workers queue for it.
+        wait = {"connect_args": {"timeout": 100}} if str(spec).startswith("sqlite") else None
+        return RDBStorage(str(spec), engine_kwargs=wait)
+    path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
 
 
 @contextmanager

@@ -211,13 +211,47 @@ def test_memory_of_one_process_is_refused_as_storage(toy):
     assert "storage: InMemoryStorage can't be shared" in printed
 
 
-def test_the_password_of_a_storage_is_written_nowhere(toy, tmp_path, monkeypatch):
-    # sqlite ignores user and password in the address, so that a real database is not needed here.
-    monkeypatch.setenv("SECRET", "hunter2")
-    location = "sqlite+pysqlite://me:${oc.env:SECRET}@/study.db"
-    toy("-m", f"hydra.sweeper.storage='{location}'", "+copy=${hydra:sweeper.storage}")
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".db"]
-    assert all("hunter2" not in path.read_text(errors="ignore") for path in files)
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@host/db", "${oc.env:ADDRESS}"])
+def test_the_password_of_a_storage_is_written_nowhere(toy, study, tmp_path, monkeypatch, url):
+    # A stand-in for a database: takes its address and keeps a journal.
+    (tmp_path / "stand_in.py").write_text(
+        "from hpo.study import open_storage\n"
+        "def connect(url):\n"
+        "    assert url == 'postgresql://me:hunter2@host/db'\n"
+        "    return open_storage('sweep/journal.log', None)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ADDRESS", "postgresql://me:hunter2@host/db")
+    node = f"{{_target_: stand_in.connect, url: '{url}'}}"
+    code, printed = toy("-m", f"hydra.sweeper.storage={node}", "+copy=${hydra:sweeper.storage}")
+    assert code == 0
+    assert "hunter2" not in printed
+    written = [p for p in (tmp_path / "sweep").rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    assert all("hunter2" not in path.read_text(errors="ignore") for path in written)
+    if "oc.env" not in url:
+        assert "me:***@host" in (tmp_path / "sweep/multirun.yaml").read_text()
+        assert "me:***@host" in (tmp_path / "sweep/trials/0000/.hydra/hydra.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("sqlite+pysqlite://me:hunter2@/x.db", "storage: Invalid SQLite URL"),
+        ("nonsense://host/db", "storage: "),
+        ("{_target_: no.such.thing}", "storage: "),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_one_clear_line(toy, storage, message):
+    code, printed = toy(
+        "-m",
+        f"hydra.sweeper.storage='{storage}'"
+        if "://" in storage
+        else f"hydra.sweeper.storage={storage}",
+    )
+    assert code == 1
+    assert printed.startswith(message)
+    assert "hunter2" not in printed
+    assert "Traceback" not in printed
 
 
 def test_a_custom_search_space_suggests_more(toy, study, tmp_path, monkeypatch):
