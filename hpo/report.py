@@ -1,20 +1,118 @@
-"""Report on a study: `python -m hpo.report study=NAME storage=WHERE`, see `--help`."""
+"""The report on a study: its files, and the command `python -m hpo.report`, see `--help`."""
 
+from __future__ import annotations
+
+import json
+import os
 import sys
-from types import ModuleType
+from collections.abc import Sequence
+from pathlib import Path
 
-from hpo import trial
-from hpo.reporting import main
+import optuna
+from optuna.storages import BaseStorage
+from rich.console import Console
+
+from hpo.best import APP, best_config
+from hpo.plots import draw_history, draw_importances, draw_learning_curves
+from hpo.progress import table
+from hpo.study import open_storage
+from hpo.summary import Summary, summarise
+
+USAGE = """\
+Report on a study: table, best configuration, pictures, figures.
+
+    python -m hpo.report study=NAME storage=WHERE [dir=FOLDER]
+
+study    name of the study; may be left out if the storage holds one only
+storage  journal file, sweep folder, or database URL
+dir      folder for the files; the one of the journal, else outputs/sweeps/NAME
+
+Writes best.yaml, summary.json, history.png, learning_curves.png and importances.png.
+"""
 
 
-class _Callable(ModuleType):
-    """Keeps `hpo.report(value, step)` working where this module, of the same name, is imported."""
+def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary:
+    """Write the files of a study into `folder` and return its figures.
 
-    def __call__(self, value: float, step: int) -> None:
-        trial.report(value, step)
+    Raises:
+        KeyError: the storage has no such study.
+    """
+    study_id = storage.get_study_id_from_name(study_name)
+    summary, trials = summarise(storage, study_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "summary.json", json.dumps(summary.as_dict(), indent=2) + "\n")
+    best = summary.best
+    app = storage.get_study_user_attrs(study_id).get(APP)
+    if best is not None and app is not None:
+        comment = f"Trial {best.number} of study {study_name}: {best.value:.6g}."
+        overrides = trials[best.number].user_attrs["overrides"]
+        _write(folder / "best.yaml", best_config(app, overrides, comment))
+    draw_history(trials, summary.direction, folder / "history.png")
+    draw_learning_curves(trials, best.number if best else None, folder / "learning_curves.png")
+    study = optuna.load_study(study_name=study_name, storage=storage)
+    draw_importances(study, folder / "importances.png")
+    return summary
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; return its exit code."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        Console().print(USAGE.rstrip(), markup=False, highlight=False)
+        return 0
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        settings = _settings(arguments)
+        location = _location(settings["storage"])
+        storage = open_storage(str(location), Path.cwd())
+        name = _study_name(storage, settings.get("study"))
+        home = location.parent if isinstance(location, Path) else Path("outputs/sweeps") / name
+        folder = Path(settings.get("dir", home))
+        summary = write_report(storage, name, folder)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    console = Console()
+    console.print(table(summary, [], None, None))
+    console.print(f"files in {folder}", markup=False, highlight=False)
+    return 0
+
+
+def _settings(arguments: Sequence[str]) -> dict[str, str]:
+    settings = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if key not in ("study", "storage", "dir") or not equals or not value:
+            raise ValueError(f"{argument}: expected study=..., storage=... or dir=...; see --help")
+        settings[key] = value
+    if "storage" not in settings:
+        raise ValueError("storage=... is missing: a journal file, a sweep folder or a URL")
+    return settings
+
+
+def _location(text: str) -> Path | str:
+    if "://" in text:
+        return text
+    path = Path(text)
+    path = path / "journal.log" if path.is_dir() else path
+    if not path.is_file():  # opening it would create it
+        raise ValueError(f"storage={text}: no such journal file")
+    return path
+
+
+def _study_name(storage: BaseStorage, wanted: str | None) -> str:
+    names = sorted(study.study_name for study in storage.get_all_studies())
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted not in names:
+        raise ValueError(f"study={wanted}: the storage has {', '.join(names) or 'no study'}")
+    return wanted
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-else:
-    sys.modules[__name__].__class__ = _Callable

@@ -24,7 +24,7 @@ from hpo.launcher import n_cores
 from hpo.lease import RETRIES, release_abandoned
 from hpo.progress import Progress
 from hpo.redact import hide, hide_in, passwords
-from hpo.reporting import write_report
+from hpo.report import write_report
 from hpo.space import Space, parse_space, render
 from hpo.study import SweepSpec, open_storage, open_study, study_lock, too_many_failures
 from hpo.worker import Worker

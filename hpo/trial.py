@@ -73,12 +73,12 @@ def current_trial() -> ActiveTrial | None:
 
 
 def set_current_trial(trial: ActiveTrial | None) -> None:
-    """Make `trial` the one that `hpo.report` reports to (called by the worker)."""
+    """Make `trial` the one that `hpo.report_value` reports to (called by the worker)."""
     global _current
     _current = trial
 
 
-def report(value: float, step: int) -> None:
+def report_value(value: float, step: int) -> None:
     """Report the objective after `step` steps; outside a sweep do nothing.
 
     Args:

@@ -42,7 +42,7 @@ def toy(tmp_path, monkeypatch, capsys):
     spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
     for picture in ("draw_history", "draw_learning_curves", "draw_importances"):
-        monkeypatch.setattr(f"hpo.reporting.{picture}", lambda *_: None)  # slow, tested apart
+        monkeypatch.setattr(f"hpo.report.{picture}", lambda *_: None)  # slow, tested apart
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
 

@@ -35,15 +35,15 @@ def active():
 
 def test_outside_a_sweep_reports_go_nowhere():
     assert hpo.current_trial() is None
-    hpo.report(1.0, step=1)
+    hpo.report_value(1.0, step=1)
 
 
 def test_the_pruner_ends_the_trial_at_a_report(active):
     assert hpo.current_trial() is active
-    hpo.report(1.0, step=1)
-    hpo.report(1.0, step=2)
+    hpo.report_value(1.0, step=1)
+    hpo.report_value(1.0, step=2)
     with pytest.raises(optuna.TrialPruned, match="trial 0 stopped after step 3"):
-        hpo.report(1.0, step=3)
+        hpo.report_value(1.0, step=3)
     assert active.pruned
     assert set(active.params) == {"x"}
 
@@ -51,26 +51,19 @@ def test_the_pruner_ends_the_trial_at_a_report(active):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_value_that_is_not_finite_ends_the_trial_as_diverged(active, value):
     with pytest.raises(optuna.TrialPruned):
-        hpo.report(value, step=2)
+        hpo.report_value(value, step=2)
     assert active._trial.user_attrs["diverged"] == 2
 
 
 def test_a_step_reported_before_an_interruption_is_neither_stored_nor_judged_again(active):
     for step in (1, 2):
-        hpo.report(1.0, step=step)
+        hpo.report_value(1.0, step=step)
     resumed = ActiveTrial(active._trial, Held())
     assert not resumed.should_stop(9.0, 1)
     assert not resumed.should_stop(9.0, 2)
     assert resumed.should_stop(0.5, 3)
     stored = active._trial.storage.get_trial(active._trial._trial_id).intermediate_values
     assert stored == {1: 1.0, 2: 1.0, 3: 0.5}
-
-
-def test_reports_work_although_a_module_has_the_same_name(active):
-    import hpo.report
-
-    with pytest.raises(optuna.TrialPruned):
-        hpo.report(1.0, step=3)
 
 
 def test_importing_the_package_is_light():

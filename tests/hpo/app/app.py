@@ -13,7 +13,7 @@ def main(cfg: DictConfig) -> float:
     loss = math.inf
     for epoch in range(cfg.epochs):
         loss = (cfg.x - 2) ** 2 + (math.log10(cfg.lr) + 2) ** 2 + 1 / (epoch + 1)
-        hpo.report(loss, step=epoch + 1)
+        hpo.report_value(loss, step=epoch + 1)
     return loss
 
 

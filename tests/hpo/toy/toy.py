@@ -28,7 +28,9 @@ def train(cfg):
         with log.open("a") as stream:
             stream.write(f"{epoch}\n")
         checkpoint.write_text(str(epoch + 1))
-        hpo.report(math.nan if number in cfg.diverges else cfg.x**2 + 1 / (epoch + 1), epoch + 1)
+        hpo.report_value(
+            math.nan if number in cfg.diverges else cfg.x**2 + 1 / (epoch + 1), epoch + 1
+        )
     return None if cfg.returns_nothing else cfg.x**2 + 1 / cfg.epochs
 
 

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage
 
-from hpo.reporting import main, write_report
+from hpo.report import main, write_report
 from hpo.study import open_storage
 
 
