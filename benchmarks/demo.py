@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         _run(base, f"hydra.run.dir={default}")
         _run(
             *("-m", base, "hpo=asha_bo", "launcher=local", f"hpo.study_name={experiment}"),
-            *(f"hpo.n_trials={12 if settings.short else 16}", f"hydra.sweep.dir={sweep}"),
+            *(f"hpo.n_trials={12 if settings.short else 24}", f"hydra.sweep.dir={sweep}"),
         )
     except subprocess.CalledProcessError as error:
         print(f"demo: this step failed: {shlex.join(error.cmd)}", file=sys.stderr)
