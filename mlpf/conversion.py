@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.parquet as pq
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
+from rich.console import Console
 
 from mlpf import __version__
 from mlpf.config import ConfigError
@@ -79,6 +81,11 @@ def run(cfg: DictConfig) -> None:
         )
     except (ValueError, OSError, MissingMandatoryValue) as error:
         raise ConfigError(str(error)) from error
+    files = sorted(Path(cfg.dst).glob("*.parquet"))
+    n_events = sum(pq.read_metadata(file).num_rows for file in files)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"{n_events} events in {len(files)} files in {cfg.dst}"
+    )
     if problems:
         raise ConfigError("\n".join(problems))
 

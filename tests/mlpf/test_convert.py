@@ -30,9 +30,10 @@ def src(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_command_converts_and_says_nothing_of_itself(src, tmp_path):
+def test_the_command_converts_and_counts_what_there_is_now(src, tmp_path):
     done = convert(f"src={src}", f"dst={tmp_path / 'dst'}", "events_per_file=1")
     assert (done.returncode, done.stdout) == (0, "")
+    assert f"2 events in 2 files in {tmp_path / 'dst'}" in done.stderr
     assert sorted(p.name for p in (tmp_path / "dst").iterdir()) == [
         "good.000.parquet",
         "good.001.parquet",
