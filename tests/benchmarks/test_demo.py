@@ -1,6 +1,6 @@
 import json
 
-from benchmarks.demo import print_comparison
+from benchmarks.demo import compare
 
 
 def test_the_comparison_names_losses_trials_and_pictures(tmp_path, capsys):
@@ -14,7 +14,8 @@ def test_the_comparison_names_losses_trials_and_pictures(tmp_path, capsys):
         "epochs": {"run": 40, "saved": 60},
     }
     (sweep / "summary.json").write_text(json.dumps(summary))
-    print_comparison(default, sweep)
+    figures = compare(default, sweep)
+    assert figures["relative_decrease"] == 0.25
     printed = capsys.readouterr().out
     assert "val_loss 2.0000" in printed
     assert "val_loss 1.5000   (25 % lower, trained as long)" in printed
