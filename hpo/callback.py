@@ -39,6 +39,7 @@ class ReportTrial(Callback):
         trial = current_trial() if trainer.is_global_zero else None
         if trial is not None:
             value = float(trainer.callback_metrics[self.monitor])
-            stop = trial.should_stop(value, trainer.current_epoch + 1)
+            epoch, last = trainer.current_epoch + 1, trainer.max_epochs
+            stop = trial.should_stop(value, epoch, final=epoch == last)
         if trainer.strategy.broadcast(stop):
             trainer.should_stop = True

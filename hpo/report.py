@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     if not arguments or {"-h", "--help"} & set(arguments):
         Console().print(USAGE.rstrip(), markup=False, highlight=False)
-        return 0
+        return 0 if arguments else 2
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         settings = _settings(arguments)
@@ -90,6 +90,8 @@ def _settings(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def _location(text: str) -> Path | str:
+    if text.startswith("sqlite:///") and not Path(text.removeprefix("sqlite:///")).is_file():
+        raise ValueError(f"storage={text}: no such file")  # opening it would create it
     if "://" in text:
         return text
     path = Path(text)
@@ -104,7 +106,8 @@ def _study_name(storage: BaseStorage, wanted: str | None) -> str:
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted not in names:
-        raise ValueError(f"study={wanted}: the storage has {', '.join(names) or 'no study'}")
+        asked = "study=... is missing" if wanted is None else f"study={wanted}"
+        raise ValueError(f"{asked}: the storage has {', '.join(names) or 'no study'}")
     return wanted
 
 

@@ -8,6 +8,7 @@ exact however many workers there are, and an interrupted trial keeps its number.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from hpo.space import Space
 from hpo.summary import BUDGET
 
 SPACE = "hpo:space"
+FIXED = "hpo:fixed"
+# Settings of the search itself; all others make the problem that is searched.
+_OWN_SETTINGS = {"hydra", "hpo", "launcher"}
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,16 @@ def _open(spec: Any, sweep_dir: Path) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
 
 
+def absolute(spec: Any) -> Any:
+    """Return a storage that means the same in whatever folder a job runs."""
+    if spec is None or isinstance(spec, Mapping):
+        return spec
+    scheme, slashes, path = str(spec).partition(":///")
+    if scheme == "sqlite" and path:
+        return f"{scheme}{slashes}{Path(path).absolute()}"
+    return spec if "://" in str(spec) else str(Path(spec).absolute())
+
+
 @contextmanager
 def study_lock(sweep_dir: Path) -> Iterator[None]:
     """Let one process at a time create tickets or release abandoned trials."""
@@ -111,7 +125,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
     """Create the study or load it, and issue the tickets still missing. Call it under the lock.
 
     Raises:
-        ValueError: the study exists with another direction or search space.
+        ValueError: the study exists with another direction, search space or fixed setting.
     """
     study = optuna.create_study(
         storage=storage,
@@ -128,8 +142,11 @@ def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
     wanted = {name: _as_json(d) for name, d in spec.space.distributions.items()}
     if spec.custom_search_space is None:
         _check_same_space(spec.study_name, _known_space(study, trials), wanted)
+    fixed = _problem(spec.space.fixed)
+    _check_same_settings(spec.study_name, study.user_attrs.get(FIXED, fixed), fixed)
     study.set_user_attr(SPACE, wanted)
-    study.set_user_attr(BUDGET, spec.n_trials)
+    study.set_user_attr(FIXED, fixed)
+    study.set_user_attr(BUDGET, max(spec.n_trials, study.user_attrs.get(BUDGET, 0)))
     for _ in range(len(trials), spec.n_trials):
         study.enqueue_trial({})
     return study
@@ -177,6 +194,26 @@ def too_many_failures(storage: BaseStorage, study_id: int, spec: SweepSpec) -> b
     failed = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.FAIL,))
     limit = spec.max_failure_rate * spec.n_trials
     return sum(trial.number < spec.n_trials for trial in failed) > limit
+
+
+def _problem(fixed: tuple[str, ...]) -> dict[str, str]:
+    """The fixed overrides that make the problem, value by key."""
+    pairs = (override.partition("=") for override in fixed)
+    return {
+        key: value
+        for key, _, value in pairs
+        if re.split(r"[./@]", key.lstrip("+~"))[0] not in _OWN_SETTINGS
+    }
+
+
+def _check_same_settings(study_name: str, known: dict[str, str], wanted: dict[str, str]) -> None:
+    for key in sorted(known.keys() | wanted.keys()):
+        if known.get(key) != wanted.get(key):
+            before, now = (values.get(key, "the default") for values in (known, wanted))
+            raise ValueError(
+                f"{key}: study '{study_name}' was made with {before}, this command has {now}; "
+                "take the same settings or another study_name"
+            )
 
 
 def _known_space(study: optuna.Study, trials: list[FrozenTrial]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any
 import optuna
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, InstantiationException
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,7 +27,14 @@ from hpo.progress import Progress
 from hpo.redact import hide, hide_in, passwords
 from hpo.report import write_report
 from hpo.space import Space, parse_space, render
-from hpo.study import SweepSpec, open_storage, open_study, study_lock, too_many_failures
+from hpo.study import (
+    SweepSpec,
+    absolute,
+    open_storage,
+    open_study,
+    study_lock,
+    too_many_failures,
+)
 from hpo.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -105,14 +113,17 @@ class Sweep:
         hidden = passwords(options.storage)
         hide_in(config, hidden)
         arguments = [hide(argument, hidden) for argument in arguments]
-        self._workers = options.workers
         self._context, self._config, self._function = context, config, function
+        self._workers = options.workers if self._is_apart() else 1
+        if self._workers < options.workers:
+            _log.info("this launcher runs jobs one after another: one worker. hpo_local runs more")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
+            _check_parts(options)
             space = parse_space(options.params or {}, arguments, context.config_loader)
             self._spec = _spec(options, Path(config.hydra.sweep.dir).absolute(), space)
             with study_lock(self._spec.sweep_dir):
-                self._storage = open_storage(options.storage, self._spec.sweep_dir)
+                self._storage = open_storage(self._spec.storage, self._spec.sweep_dir)
                 study = open_study(self._spec, self._storage)
                 keys = [*space.distributions]
                 app = describe_app(config, context.config_loader, space.fixed, keys)
@@ -219,12 +230,28 @@ class Sweep:
         )
 
 
+def _check_parts(options: SweepOptions) -> None:
+    """Build once what each worker will build, so that a mistake is found before any starts."""
+    for key in ("sampler", "pruner"):
+        node = getattr(options, key)
+        try:
+            if node is not None:
+                instantiate(dict(node))
+        except InstantiationException as error:
+            raise ValueError(f"{key}: {str(error.__cause__ or error).splitlines()[0]}") from error
+    if options.custom_search_space is not None:
+        try:
+            get_method(options.custom_search_space)
+        except Exception as error:
+            raise ValueError(f"custom_search_space: {error}") from error
+
+
 def _spec(options: SweepOptions, sweep_dir: Path, space: Space) -> SweepSpec:
     if not space.distributions and options.custom_search_space is None:
         raise ValueError("nothing to search: neither params nor the command line has a sweep")
     return SweepSpec(
         study_name=options.study_name,
-        storage=options.storage,
+        storage=absolute(options.storage),
         sweep_dir=sweep_dir,
         sampler=options.sampler,
         pruner=options.pruner,

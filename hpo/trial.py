@@ -40,7 +40,7 @@ class ActiveTrial:
         """Store a JSON-serialisable value with the trial."""
         self._trial.set_user_attr(key, value)
 
-    def should_stop(self, value: float, step: int) -> bool:
+    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
         """Store the value reached after `step` steps; return whether the trial should end now.
 
         A trial taken over from its checkpoint may repeat a step that is already stored: nothing is
@@ -49,6 +49,7 @@ class ActiveTrial:
         Args:
             value: the objective so far. NaN or infinite: the trial has diverged and should end.
             step: steps done, from 1 (Optuna's pruners count their resource like that).
+            final: nothing would be saved any more, so the pruner is not asked.
 
         Raises:
             hpo.lease.LeaseLostError: another worker has taken this trial over.
@@ -60,7 +61,7 @@ class ActiveTrial:
         elif step > self._last_step:
             self._trial.report(value, step)
             self._last_step = step
-            self.pruned = self._trial.should_prune() or self.pruned
+            self.pruned = (not final and self._trial.should_prune()) or self.pruned
         return self.pruned
 
 

@@ -60,6 +60,8 @@ class SearchSpaceNeedsSearch(Callback):
         """Check a single job."""
         del kwargs
         _check_search(config)
+        if "basic_launcher" not in config.hydra.launcher._target_:
+            sys.exit("launcher: a single training is not launched; add for example -m hpo=asha_bo")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check a multirun."""

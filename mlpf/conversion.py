@@ -156,6 +156,7 @@ def _convert(job: Job) -> str:
         try:
             events = correct(read_published(job.source))
         except DamagedPickle as error:
+            advance()
             return str(error)
         _write(events, job, provenance)
     advance()

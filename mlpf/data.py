@@ -58,9 +58,10 @@ class EventDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if max_elements_per_batch < 1:
+        if not isinstance(max_elements_per_batch, int) or max_elements_per_batch < 1:
             raise ValueError(
-                f"data.max_elements_per_batch must be >= 1, got {max_elements_per_batch}"
+                "data.max_elements_per_batch must be an integer >= 1, "
+                f"got {max_elements_per_batch}"
             )
         self.folder, self.source, self.seed = Path(folder), source, seed
         self.patterns = dict(zip(SPLITS, (list(train), list(val), list(test)), strict=True))

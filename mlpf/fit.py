@@ -57,6 +57,8 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
             training with other settings.
         DivergedError: the loss became NaN or infinite.
     """
+    if not isinstance(cfg.seed, int) or cfg.seed < 0:
+        raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
     last = run_dir / FOLDER / "last.ckpt"
     resume = last if last.is_file() else None
     if resume:

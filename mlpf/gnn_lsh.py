@@ -14,6 +14,7 @@ O output width.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -169,20 +170,26 @@ class GraphOptions:
             num_node_messages=self.num_node_messages,
         )
         check_at_least(2, max_n_bins=self.max_n_bins)
-        if not self.dist_mult > 0.0:
-            raise ValueError(f"dist_mult must be > 0, got {self.dist_mult}")
-        if not self.position_gain >= 0.0:
-            raise ValueError(f"position_gain must be >= 0, got {self.position_gain}")
-        for name in ("clip_value_low", "dropout"):
-            if not 0.0 <= (value := getattr(self, name)) < 1.0:
-                raise ValueError(f"{name} must be in [0, 1), got {value}")
+        _check_number("dist_mult", self.dist_mult, zero=False)
+        _check_number("position_gain", self.position_gain)
+        _check_number("clip_value_low", self.clip_value_low, below=1.0)
+        _check_number("dropout", self.dropout, below=1.0)
+
+
+def _check_number(name: str, value: float, *, below: float = math.inf, zero: bool = True) -> None:
+    """Raise a ValueError unless `value` is a number from 0 (itself if `zero`) up to `below`."""
+    valid = isinstance(value, int | float) and 0.0 <= value < below
+    if not valid or (value == 0.0 and not zero):
+        raise ValueError(
+            f"{name} must be a number in {'[' if zero else '('}0, {below}), got {value}"
+        )
 
 
 def check_at_least(minimum: int, **values: int) -> None:
     """Raise a ValueError that names the first of `values` below `minimum`."""
     for name, value in values.items():
-        if value < minimum:
-            raise ValueError(f"{name} must be >= {minimum}, got {value}")
+        if not isinstance(value, int) or value < minimum:
+            raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
 
 
 class GraphLayer(nn.Module):

@@ -78,7 +78,7 @@ class ParticleFlowLoss(nn.Module):
             "energy": weight_energy,
         }
         for name, weight in self.weights.items():
-            if weight < 0:
+            if not isinstance(weight, int | float) or weight < 0:
                 raise ValueError(f"weight_{name} must be >= 0, got {weight}")
 
     def forward(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:

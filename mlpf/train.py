@@ -21,4 +21,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command with the same folder goes on from there")
+        sys.stderr.write("interrupted; the same command with the same folder goes on from there\n")
+        sys.exit(130)

@@ -84,8 +84,8 @@ def build_trainer(
         options: further arguments of `pytorch_lightning.Trainer`.
 
     Raises:
-        ValueError: `threads` is less than 1 or neither a number nor `auto`, or `max_epochs` is
-            less than 1.
+        ValueError: `threads` is less than 1 or neither a number nor `auto`, `max_epochs` is less
+            than 1, or `gradient_clip_val` is not greater than 0.
         TypeError: Lightning does not know an option.
     """
     n_threads = None if threads == "auto" else threads
@@ -93,6 +93,9 @@ def build_trainer(
         raise ValueError(f"threads must be >= 1 or auto, got {threads}")
     if max_epochs < 1:
         raise ValueError(f"max_epochs must be >= 1, got {max_epochs}")
+    clip = options.get("gradient_clip_val")
+    if clip is not None and (not isinstance(clip, int | float) or clip <= 0):
+        raise ValueError(f"gradient_clip_val must be > 0 or null, got {clip}")
     show = sys.stdout.isatty() if progress == "auto" else bool(progress)
     bar = [RichProgressBar(leave=True)] if show else []
     return pl.Trainer(

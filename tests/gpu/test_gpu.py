@@ -46,7 +46,7 @@ def pu200_batch(n_events=4, n_elements=5000):
 def defaults():
     """The network with its default hyperparameters: O = 256, 3 + 3 layers, bin 160."""
     torch.manual_seed(1)
-    return MLPF().to(DEVICE)
+    return MLPF(bin_size=160).to(DEVICE)
 
 
 def loss_of(network, batch, precision=torch.float32):

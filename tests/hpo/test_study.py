@@ -5,7 +5,16 @@ import pytest
 from optuna.trial import TrialState
 
 from hpo.space import Space, parse_space
-from hpo.study import SweepSpec, claim, make_sampler, open_storage, open_study, too_many_failures
+from hpo.study import (
+    SweepSpec,
+    absolute,
+    claim,
+    make_sampler,
+    open_storage,
+    open_study,
+    too_many_failures,
+)
+from hpo.summary import BUDGET
 
 
 def spec(folder, n_trials=3, **changes):
@@ -109,3 +118,27 @@ def test_the_lock_lets_one_process_in(tmp_path):
     with study_lock(tmp_path):
         assert any(Path(tmp_path).iterdir())
     assert not any(Path(tmp_path).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (None, None),
+        ("sqlite:////data/s.db", "sqlite:////data/s.db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ({"_target_": "a.B"}, {"_target_": "a.B"}),
+    ],
+)
+def test_a_storage_that_is_absolute_stays_as_it_is(given, meant):
+    assert absolute(given) == meant
+
+
+def test_relative_storages_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a/j.log") == f"{tmp_path}/a/j.log"
+    assert absolute("sqlite:///s.db") == f"sqlite:///{tmp_path}/s.db"
+
+
+def test_a_smaller_command_does_not_shrink_the_budget(pair, tmp_path):
+    open_study(spec(tmp_path, n_trials=5), pair[0])
+    assert open_study(spec(tmp_path, n_trials=2), pair[1]).user_attrs[BUDGET] == 5

@@ -7,6 +7,8 @@ import optuna
 import pytest
 import yaml
 
+from hpo.sweeper import SweepOptions
+
 
 def states(study):
     return Counter(trial.state.name for trial in study.trials)
@@ -137,9 +139,10 @@ def test_best_yaml_composes_to_the_configuration_of_the_best_trial(toy, study, t
         (["text=choice(a,b)"], "text"),
         (["x=0.1", "text=choice(a,b)"], "text"),
         (["hydra.sweeper.direction=maximize"], "direction"),
+        (["epochs=2"], "epochs"),
     ],
 )
-def test_a_study_is_not_resumed_with_another_space_or_direction(toy, arguments, named):
+def test_a_study_is_not_resumed_as_another_problem(toy, arguments, named):
     toy("-m", "hydra.sweeper.n_trials=1")
     code, printed = toy("-m", "hydra.sweeper.n_trials=2", *arguments)
     assert code == 1
@@ -157,6 +160,9 @@ def test_a_study_is_not_resumed_with_another_space_or_direction(toy, arguments, 
         (["x=interval(2,1)"], "x=interval(2,1): "),
         (["x=1"], "nothing to search"),
         (["hydra.sweeper.nonsense=1"], "hydra.sweeper.nonsense"),
+        (["hydra.sweeper.sampler._target_=optuna.samplers.Nope"], "sampler: "),
+        (["hydra.sweeper.pruner={_target_: optuna.pruners.Nope}"], "pruner: "),
+        (["hydra.sweeper.custom_search_space=no.such.function"], "custom_search_space: "),
     ],
 )
 def test_bad_settings_are_one_clear_line(toy, arguments, message):
@@ -164,13 +170,27 @@ def test_bad_settings_are_one_clear_line(toy, arguments, message):
     assert code == 1
     assert message in printed
     assert "Traceback" not in printed
+    assert "workers; their output" not in printed
 
 
-def test_n_jobs_is_another_name_of_n_workers(toy, tmp_path):
-    toy("-m", "hydra.sweeper.n_workers=null", "hydra.sweeper.n_jobs=3")
-    launches = list((tmp_path / "sweep/workers").iterdir())
-    assert len(launches) == 1
-    assert len(list(launches[0].iterdir())) == 3
+def test_n_jobs_is_another_name_of_n_workers():
+    assert SweepOptions("s", n_jobs=3).workers == 3
+    assert SweepOptions("s", n_jobs=3, n_workers=2).workers == 2
+
+
+def test_a_launcher_that_runs_jobs_in_turn_gets_one_worker_and_says_so(toy, tmp_path):
+    code, printed = toy("-m", "hydra.sweeper.n_workers=3")
+    assert code == 0
+    assert "one worker. hpo_local runs more" in printed
+    (launch,) = (tmp_path / "sweep/workers").iterdir()
+    assert len(list(launch.iterdir())) == 1
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///study.db", "some/journal.log"])
+def test_a_relative_storage_is_one_file_although_jobs_change_folder(toy, tmp_path, storage):
+    code, printed = toy("-m", "hydra.job.chdir=true", f"hydra.sweeper.storage={storage}")
+    assert code == 0, printed
+    assert (tmp_path / storage.removeprefix("sqlite:///")).is_file()
 
 
 def test_without_multirun_the_application_runs_once_and_reports_to_nobody(toy, tmp_path):

@@ -66,6 +66,13 @@ def test_a_step_reported_before_an_interruption_is_neither_stored_nor_judged_aga
     assert stored == {1: 1.0, 2: 1.0, 3: 0.5}
 
 
+def test_the_pruner_is_not_asked_at_the_last_step(active):
+    active.should_stop(1.0, 1)
+    active.should_stop(1.0, 2)
+    assert not active.should_stop(1.0, 3, final=True)
+    assert not active.pruned
+
+
 def test_importing_the_package_is_light():
     heavy = ["torch", "optuna", "numpy", "hydra", "omegaconf", "matplotlib"]
     code = f"import sys, hpo; sys.exit(any(m in sys.modules for m in {heavy}))"

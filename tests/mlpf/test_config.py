@@ -21,7 +21,9 @@ def test_build_makes_the_object_that_a_group_describes():
 
 def test_build_names_the_group_whose_value_is_refused():
     cfg = OmegaConf.create({"model": {"_target_": "mlpf.model.MLPF", "dropout": 3}})
-    with pytest.raises(ConfigError, match=r"^model: dropout must be in \[0, 1\), got 3$"):
+    with pytest.raises(
+        ConfigError, match=r"^model: dropout must be a number in \[0, 1\.0\), got 3$"
+    ):
         build(cfg, "model")
 
 

@@ -110,7 +110,10 @@ def test_a_broken_file_is_named(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_elements_per_batch": 0}, "data.max_elements_per_batch must be >= 1, got 0"),
+        (
+            {"max_elements_per_batch": 0},
+            "data.max_elements_per_batch must be an integer >= 1, got 0",
+        ),
         ({"max_events": {"train": 0}}, "data.max_events.train must be >= 1 or null, got 0"),
         ({"max_events": {"training": 5}}, r"data.max_events has keys .*, not \['training'\]"),
     ],

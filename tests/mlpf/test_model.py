@@ -180,12 +180,27 @@ def test_the_shipped_configurations_name_every_argument(option):
 
 @pytest.mark.parametrize("name", ["bin_size", "decoder_width", "output_dim"])
 def test_a_width_of_zero_is_refused_by_name(name):
-    with pytest.raises(ValueError, match=f"{name} must be >= 1, got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be an integer >= 1, got 0"):
         MLPF(**{**SMALL, name: 0})
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bin_size": 2.5}, "bin_size must be an integer >= 1, got 2.5"),
+        ({"bin_size": "abc"}, "bin_size must be an integer >= 1, got abc"),
+        ({"dropout": "abc"}, r"dropout must be a number in \[0, 1.0\), got abc"),
+        ({"dist_mult": 0.0}, r"dist_mult must be a number in \(0, inf\), got 0.0"),
+        ({"clip_value_low": 1.0}, r"clip_value_low must be a number in \[0, 1.0\), got 1.0"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MLPF(**{**SMALL, **changes})
+
+
 def test_a_negative_number_of_layers_is_refused():
-    with pytest.raises(ValueError, match="num_graph_layers_reg must be >= 0, got -1"):
+    with pytest.raises(ValueError, match="num_graph_layers_reg must be an integer >= 0, got -1"):
         MLPF(num_graph_layers_reg=-1)
 
 

@@ -58,7 +58,7 @@ def test_help_names_the_groups_and_gives_examples(command):
         (["scheduler=cosine", "scheduler.expdecay_decay_steps=10"], "expdecay_decay_steps"),
         (["data.folder=nowhere"], "data: data.train: no file matches nowhere/train.parquet"),
         (["optimizer=sgd", "optimizer.lr=1e30"], "diverged in epoch 1: "),
-        (["model.bin_size=0"], "model: bin_size must be >= 1, got 0"),
+        (["model.bin_size=0"], "model: bin_size must be an integer >= 1, got 0"),
     ],
 )
 def test_a_mistake_is_answered_by_a_line_that_names_it(command, arguments, message):
@@ -95,7 +95,7 @@ def test_an_interrupted_training_says_so_and_goes_on_in_the_same_folder(command,
     wait_for_epochs(tmp_path / "run/metrics.csv", process, 2)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert printed.splitlines()[-1].startswith("interrupted")
     assert "Traceback" not in printed
     n_epochs = len(read_history(tmp_path / "run/metrics.csv"))
@@ -104,3 +104,8 @@ def test_an_interrupted_training_says_so_and_goes_on_in_the_same_folder(command,
     assert code == 0
     history = read_history(tmp_path / "run/metrics.csv")
     assert [row["epoch"] for row in history] == list(range(1, n_epochs + 2))
+
+
+def test_a_launcher_without_a_multirun_is_refused(command):
+    code, _ = command("launcher=local")
+    assert code == "launcher: a single training is not launched; add for example -m hpo=asha_bo"
