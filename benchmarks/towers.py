@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.boosted_towers import tower_classes, tower_features, train_trees
 from benchmarks.command import fail, parse
 from mlpf.batch import Batch
+from mlpf.callbacks import METRICS_FILE, read_history
 from mlpf.checkpoint import load_network
 from mlpf.config import ConfigError
 from mlpf.conversion import convert_folder
@@ -81,11 +82,16 @@ def measure(run: Path) -> dict[str, Any]:
         "boosted_trees_320_events": trees.predict(tower_features(test)),
     }
     majority = float(np.bincount(true).max() / len(true))
+    best = min(read_history(run / METRICS_FILE), key=lambda row: row["val_loss"])
     return {
         "n_train_events_delphes": len(train),
         "n_test_events": len(test),
         "n_test_towers": len(true),
         "majority_class": majority,
+        "own_validation_events": {
+            "mlpf": best["val_tower_accuracy"],
+            "rule_based": best["val_rule_based_tower_accuracy"],
+        },
         "methods": {name: _figures(true, classes) for name, classes in given.items()},
         "mlpf_minus_others": {
             name: _difference(true, given["mlpf"], classes)

@@ -143,7 +143,7 @@ def test_simulated_events_agree_with_delphes(tmp_path):
     for name, expected in DELPHES_MEANS.items():
         mean = COUNTS[name](events).sum() / len(events)
         # the same collisions, so what is left is the chance of the detector
-        np.testing.assert_allclose(mean, expected, rtol=0.05, err_msg=name)
+        np.testing.assert_allclose(mean, expected, rtol=0.03, err_msg=name)
     tower = events.x[:, 0] == ElementType.TOWER
     values = {
         "track pt": events.x[~tower, 1],
