@@ -15,8 +15,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class OptunaAsyncSweeper(Sweeper):
-    """Asynchronous, pruned, resumable Optuna sweeps; see `hpo.sweeper`."""
+class _Deferred:
+    """Keeps its options and what Hydra hands over until there is work to do."""
 
     def __init__(self, **options: Any) -> None:
         self._options = options
@@ -24,8 +24,12 @@ class OptunaAsyncSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what the sweep needs."""
+        """Keep what the work needs."""
         self._context, self._function, self._whole_config = hydra_context, task_function, config
+
+
+class OptunaAsyncSweeper(_Deferred, Sweeper):
+    """Asynchronous, pruned, resumable Optuna sweeps; see `hpo.sweeper`."""
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
@@ -35,17 +39,8 @@ class OptunaAsyncSweeper(Sweeper):
         Sweep(options, self._context, self._whole_config, self._function, arguments).run()
 
 
-class LocalLauncher(Launcher):
+class LocalLauncher(_Deferred, Launcher):
     """Jobs as processes of this machine; see `hpo.launcher`."""
-
-    def __init__(self, **options: Any) -> None:
-        self._options = options
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Keep what the jobs need."""
-        self._context, self._function, self._whole_config = hydra_context, task_function, config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
