@@ -15,7 +15,7 @@ from rich.console import Console
 from hpo.best import APP, best_config
 from hpo.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.progress import table
-from hpo.study import open_storage
+from hpo.storage import open_storage
 from hpo.summary import Summary, summarise
 
 USAGE = """\
