@@ -263,7 +263,7 @@ def test_a_plain_multirun_is_an_array_and_a_cancelled_job_does_not_disturb_it(
         *SLURM,
         "hydra.sweep.dir=plain",
         "x=1,2,3",
-        "epochs=10",
+        "epochs=30",
         "epoch_s=0.3",
         environment=slurm.environment,
     )
@@ -274,5 +274,5 @@ def test_a_plain_multirun_is_an_array_and_a_cancelled_job_does_not_disturb_it(
     assert code == 1
     assert "job 1 ended without a result" in output
     epochs = [len((tmp_path / f"plain/{i}/epochs").read_text().split()) for i in range(3)]
-    assert epochs[0] == epochs[2] == 10
-    assert epochs[1] < 10
+    assert epochs[0] == epochs[2] == 30
+    assert epochs[1] < 30
