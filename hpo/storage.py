@@ -7,10 +7,12 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from optuna.exceptions import StorageInternalError
@@ -25,7 +27,9 @@ _PASSWORD = "HPO_STORAGE_PASSWORD"
 _LONGEST_PAUSE_S = 2.0
 
 
-def open_storage(spec: Any, sweep_dir: Path, patience_s: float = 0.0) -> BaseStorage:
+def open_storage(
+    spec: Any, sweep_dir: Path, patience_s: float = 0.0, *, exists: bool = False
+) -> BaseStorage:
     """Return the storage that a setting names.
 
     Args:
@@ -33,12 +37,15 @@ def open_storage(spec: Any, sweep_dir: Path, patience_s: float = 0.0) -> BaseSto
             `grpc://host:port` (Optuna's proxy), or a `_target_` node.
         sweep_dir: the sweep folder.
         patience_s: once it is open, operations wait so long for it to come back into reach.
+        exists: another process has made it: wait as long to open it, and make no new one where
+            it should be, say in the empty folder on which its file system is not mounted.
 
     Raises:
         ValueError: it cannot be opened, or lives in one process only.
     """
     try:
-        storage = _open(_with_passwords(spec), sweep_dir)
+        open_it = partial(_open, _with_passwords(spec), sweep_dir, exists)
+        storage, was_away = _wait_for(open_it, patience_s) if exists else (open_it(), False)
     except Exception as error:  # whatever a database driver or a class of the user's raises
         line = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ValueError(f"storage: {hide(line, passwords(_with_passwords(spec)))}") from error
@@ -47,10 +54,15 @@ def open_storage(spec: Any, sweep_dir: Path, patience_s: float = 0.0) -> BaseSto
             "storage: InMemoryStorage can't be shared by workers; use a file or a URL"
         )
     storage = optuna.storages.get_storage(storage)
-    return PatientStorage(storage, patience_s) if patience_s > 0 else storage
+    if patience_s <= 0:
+        return storage
+    patient = PatientStorage(storage, patience_s)
+    if was_away:
+        patient.back_since = time.monotonic()
+    return patient
 
 
-def _open(spec: Any, sweep_dir: Path) -> BaseStorage:
+def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
     if isinstance(spec, Mapping):
         storage: BaseStorage = instantiate(dict(spec))
         return storage
@@ -59,7 +71,10 @@ def _open(spec: Any, sweep_dir: Path) -> BaseStorage:
     if spec is not None and "://" in str(spec):
         return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec)))
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if exists:
+        path.stat()
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFile(path))
 
 
@@ -150,25 +165,10 @@ class PatientStorage(BaseStorage):
         self.back_since: float | None = None
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        deadline, pause = time.monotonic() + self._patience_s, 0.05
-        failed = False
-        while True:
-            try:
-                result = operation(*args, **kwargs)
-            except Exception as error:
-                if not _is_out_of_reach(error) or time.monotonic() > deadline:
-                    raise
-                if not failed:
-                    _log.warning("the storage is out of reach, waiting for it: %s", _line(error))
-                failed = True
-                signals.raise_pending()
-                time.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
-                continue
-            if failed:
-                _log.warning("the storage is back")
-                self.back_since = time.monotonic()
-            return result
+        result, was_away = _wait_for(partial(operation, *args, **kwargs), self._patience_s)
+        if was_away:
+            self.back_since = time.monotonic()
+        return result
 
     create_new_study = _patient("create_new_study")
     delete_study = _patient("delete_study")
@@ -196,7 +196,31 @@ class PatientStorage(BaseStorage):
     remove_session = _patient("remove_session")
 
 
+def _wait_for(operation: Callable[[], Any], patience_s: float) -> tuple[Any, bool]:
+    """Return what an operation returns, and whether the storage was out of reach before."""
+    deadline, pause = time.monotonic() + patience_s, 0.05
+    failed = False
+    while True:
+        try:
+            result = operation()
+        except Exception as error:
+            if not _is_out_of_reach(error) or time.monotonic() > deadline:
+                raise
+            if not failed:
+                _log.warning("the storage is out of reach, waiting for it: %s", _line(error))
+            failed = True
+            signals.raise_pending()
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            continue
+        if failed:
+            _log.warning("the storage is back")
+        return result, failed
+
+
 def _is_out_of_reach(error: BaseException) -> bool:
+    if isinstance(error, InstantiationException):
+        error = error.__cause__ or error
     if isinstance(error, OSError):
         return True
     if isinstance(error, StorageInternalError):
@@ -209,4 +233,4 @@ def _is_out_of_reach(error: BaseException) -> bool:
 
 def _line(error: BaseException) -> str:
     text = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return text[:200]
+    return hide(text[:200], stored_passwords())

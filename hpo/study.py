@@ -63,13 +63,16 @@ class SweepSpec:
     lease_s: float = 60.0
     patience_s: float = 300.0
 
-    def open_storage(self) -> BaseStorage:
+    def open_storage(self, *, exists: bool = False) -> BaseStorage:
         """Return the storage of the sweep.
+
+        Args:
+            exists: wait for it if it is out of reach, as all operations do later.
 
         Raises:
             ValueError: it cannot be opened.
         """
-        return open_storage(self.storage, self.sweep_dir, self.patience_s)
+        return open_storage(self.storage, self.sweep_dir, self.patience_s, exists=exists)
 
     def tickets(self, storage: BaseStorage, pruner: BasePruner | None) -> Tickets:
         """Return the tickets of the sweep."""

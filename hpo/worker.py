@@ -124,7 +124,7 @@ class Worker:
     def __call__(self, _: DictConfig) -> None:
         """Work until nothing is left to do, too many trials have failed, or a signal comes."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = self._spec.open_storage()
+        self._storage = self._spec.open_storage(exists=True)
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
         self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
         tickets = self._spec.tickets(self._storage, self._pruner)
