@@ -6,13 +6,18 @@ to. Nothing else here handles signals, so nothing fights over them.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+_AGAIN_S = 0.05
 
 
 class _State:
@@ -21,6 +26,8 @@ class _State:
     received: signal.Signals | None = None
     shields = 0
     pending = False
+    swallowed = False
+    depth = 0
 
 
 def received() -> signal.Signals | None:
@@ -41,7 +48,8 @@ def interrupt(once: bool = False) -> Iterator[None]:
         return
 
     def handle(number: int, _: FrameType | None) -> None:
-        repeated = _State.received is not None
+        repeated = _State.received is not None and not _State.swallowed
+        _State.swallowed = False
         _State.received = _State.received or signal.Signals(number)
         if repeated and once:
             return
@@ -54,11 +62,32 @@ def interrupt(once: bool = False) -> Iterator[None]:
     # command in the background, but whoever sends it then means it.
     caught = [n for n in _SIGNALS if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in caught}
+    _State.depth += 1
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_on_unraisable, hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
+        _State.depth -= 1
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _on_unraisable(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    """Have an interruption again that a destructor or a callback of a weak reference swallowed."""
+    if not (_State.received and issubclass(unraisable.exc_type, KeyboardInterrupt)):
+        hook(unraisable)
+        return
+    timer = threading.Timer(_AGAIN_S, _send_again, (_State.received,))
+    timer.daemon = True
+    timer.start()
+
+
+def _send_again(number: signal.Signals) -> None:
+    if _State.depth:
+        _State.swallowed = True
+        os.kill(os.getpid(), number)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,8 +135,7 @@ class Worker:
         )
         with signals.interrupt(once=True):
             try:
-                while (ticket := self._next(tickets)) is not None:
-                    self._work_on(ticket)
+                while self._work_on_next(tickets):
                     configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
                     self._record.write()
                     _tidy_up()
@@ -151,29 +151,37 @@ class Worker:
                 self._follow(note["overrides"], note["trial"])
                 _tidy_up()
 
-    def _next(self, tickets: Tickets) -> FrozenTrial | None:
-        with signals.shield():
-            if too_many_failures(self._storage, self._study_id, self._spec):
-                return None
-            return tickets.take()
+    def _work_on_next(self, tickets: Tickets) -> bool:
+        """Claim a trial and work on it; return whether there was one."""
+        with ExitStack() as stack:
+            # An interruption waits until the claim has a lease, which then gives the trial back.
+            with signals.shield():
+                if too_many_failures(self._storage, self._study_id, self._spec):
+                    return False
+                ticket = tickets.take()
+                if ticket is None:
+                    return False
+                lease = Lease(self._storage, ticket._trial_id, self._spec.lease_s)
+                stack.enter_context(lease)
+            self._work_on(ticket, lease)
+        return True
 
-    def _work_on(self, ticket: FrozenTrial) -> None:
-        with Lease(self._storage, ticket._trial_id, self._spec.lease_s) as lease:
-            study, seed = self._study_for(ticket.number)
-            trial = LeasedTrial(study, ticket._trial_id, lease, self.group)
-            task = Task(self._function, trial)
-            try:
-                self._run(trial, task, seed)
-            except LeaseLostError:
-                task.outcome = None
-            except Exception as error:  # noqa: BLE001 - composing or sampling failed
-                _log.exception("trial %d could not start", ticket.number)
-                task.outcome = Outcome(TrialState.FAIL, reason=_reason(error))
-            finally:
-                with signals.shield():
-                    self.group.end()
-                    self._record.add(task.seconds, trial)
-            self._end(study, trial, task, lease)
+    def _work_on(self, ticket: FrozenTrial, lease: Lease) -> None:
+        study, seed = self._study_for(ticket.number)
+        trial = LeasedTrial(study, ticket._trial_id, lease, self.group)
+        task = Task(self._function, trial)
+        try:
+            self._run(trial, task, seed)
+        except LeaseLostError:
+            task.outcome = None
+        except Exception as error:  # noqa: BLE001 - composing or sampling failed
+            _log.exception("trial %d could not start", ticket.number)
+            task.outcome = Outcome(TrialState.FAIL, reason=_reason(error))
+        finally:
+            with signals.shield():
+                self.group.end()
+                self._record.add(task.seconds, trial)
+        self._end(study, trial, task, lease)
 
     def _end(self, study: optuna.Study, trial: LeasedTrial, task: Task, lease: Lease) -> None:
         if task.outcome is None:

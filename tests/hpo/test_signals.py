@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 
 import pytest
 
@@ -29,6 +30,26 @@ def test_a_second_signal_does_not_disturb_the_cleaning_up():
     with pytest.raises(KeyboardInterrupt):
         work()
     assert cleaned == [True]
+
+
+class _Signalled:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGUSR2)
+        time.sleep(0.001)
+
+
+def test_an_interruption_that_a_destructor_swallows_comes_again():
+    def work():
+        with signals.interrupt(once=True):
+            del_me = [_Signalled()]
+            del_me.clear()
+            time.sleep(10)
+
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert time.monotonic() - begin < 5
+    assert signals.received() == signal.SIGUSR2
 
 
 def test_a_hang_up_that_nohup_ignores_stays_ignored():

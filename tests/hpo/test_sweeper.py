@@ -1,13 +1,17 @@
 """Whole sweeps in this process, workers one after another (Hydra's basic launcher)."""
 
 import json
+import os
+import signal
 from collections import Counter
 
 import optuna
 import pytest
 import yaml
+from optuna.trial import TrialState
 
 from hpo.sweeper import SweepOptions
+from hpo.tickets import Tickets
 
 
 def states(study):
@@ -281,3 +285,17 @@ def test_a_custom_search_space_suggests_more(toy, study, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     assert toy("-m", "hydra.sweeper.custom_search_space=extra_space.extend")[0] == 0
     assert set(study().trials[0].params) == {"x", "text"}
+
+
+def test_a_trial_claimed_while_a_signal_comes_is_given_back(toy, study, monkeypatch):
+    take = Tickets.take
+
+    def take_and_be_told_to_end(self):
+        ticket = take(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return ticket
+
+    monkeypatch.setattr(Tickets, "take", take_and_be_told_to_end)
+    code, output = toy("-m")
+    assert code == 130, output
+    assert {trial.state for trial in study().trials} == {TrialState.WAITING}
