@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+
+from hpo.process import is_alive, this_host
 
 LEASE = "hpo:lease"
 RETRIES = "hpo:retries"
@@ -84,7 +84,7 @@ class Lease:
     def _write(self) -> None:
         lease: dict[str, Any] = {
             "id": self._id,
-            "host": _host(),
+            "host": this_host(),
             "pid": os.getpid(),
             "expires": time.time() + self._duration_s,
         }
@@ -136,20 +136,4 @@ def _is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
         return time.time() > started + duration_s
     if time.time() > float(lease["expires"]):
         return True
-    return lease["host"] == _host() and not _is_alive(int(lease["pid"]))
-
-
-def _host() -> str:
-    """Name this host and its process namespace: where a process number means something."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()} {namespace.readlink() if namespace.exists() else ''}".strip()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's, but alive
-    return True
+    return lease["host"] == this_host() and not is_alive(int(lease["pid"]))

@@ -1,0 +1,32 @@
+"""Which process this is, for others to find out whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def this_host() -> str:
+    """Name this host and its process namespace: where a process number means something."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()} {namespace.readlink() if namespace.exists() else ''}".strip()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this host runs; one that is dead and not yet waited for does not.
+
+    >>> is_alive(os.getpid())
+    True
+    """
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's, but alive
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # no /proc here, or gone this moment
+        return True
+    return state not in ("Z", "X")
