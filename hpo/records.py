@@ -1,0 +1,237 @@
+"""The records of an Optuna journal: which lines are whole, and what is left of damaged ones.
+
+A line of a journal is one operation in JSON. A writer that dies, a full disk or a crashed node may
+leave a part of a record, with the next record behind it in the same line, or NUL bytes. All that
+is decided here depends on the bytes of the line alone, so that all processes decide alike.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages.journal._storage import JournalOperation
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+Record = dict[str, Any]
+MARKER = b'{"op_code":'
+_decoder = json.JSONDecoder()
+
+
+def parse(line: bytes) -> tuple[list[Record], list[bytes]]:
+    r"""Return the whole records of a line, in order, and the pieces that are none.
+
+    An undamaged line gives one record and no piece.
+
+    >>> parse(b'{"op_code":1,"worker_id":"w","study_id":0}\n')
+    ([{'op_code': 1, 'worker_id': 'w', 'study_id': 0}], [])
+    >>> parse(b'{"op_code":7,"wor{"op_code":1,"worker_id":"w","study_id":0}\n')
+    ([{'op_code': 1, 'worker_id': 'w', 'study_id': 0}], [b'{"op_code":7,"wor'])
+    """
+    record = _record(line)
+    return ([record], []) if record is not None else _salvage(line)
+
+
+def describe(piece: bytes, numbers: Mapping[int, int]) -> str:
+    """Tell as much as can be told of a lost record.
+
+    Args:
+        piece: from `parse`.
+        numbers: number of a trial in its study, by Optuna's id. Ids not in it are used as such.
+
+    >>> describe(b'{"op_code":7,"worker_id":"w","trial_id":7,"step":3,"interm', {})
+    'value of trial 7 at step 3'
+    """
+    text = piece.decode("latin-1")
+    code = _found(r'\{"op_code":(\d+),', text)
+    if code is None:
+        nuls = piece.count(b"\0")
+        if nuls == len(piece.strip()):
+            return f"{nuls} NUL bytes" if nuls else "an empty line"
+        return "a record of unknown kind" if piece.startswith(b"{") else "bytes of no record"
+    trial_id = _found(r'"trial_id":(\d+)[,}]', text)
+    number = None if trial_id is None else numbers.get(int(trial_id), int(trial_id))
+    trial = "an unknown trial" if number is None else f"trial {number}"
+    study = _found(r'"study_name":"([^"]*)"', text) or "of unknown name"
+    parameter = _found(r'"param_name":"([^"]*)"', text) or "unknown"
+    key = _found(r'_attr":\{"([^"\\]*)"', text) or "unknown"
+    step = _found(r'"step":(-?\d+),', text)
+    state = _found(r'"state":(\d+)[,}]', text)
+    name = _STATES.get(int(state)) if state is not None else None
+    kinds = {
+        0: f"creation of study {study}",
+        1: "deletion of a study",
+        2: f"attribute {key} of a study",
+        3: f"system attribute {key} of a study",
+        4: "creation of a trial",
+        5: f"parameter {parameter} of {trial}",
+        6: f"new state of {trial}" + (f" ({name})" if name else ""),
+        7: f"value of {trial}" + (f" at step {step}" if step else ""),
+        8: f"attribute {key} of {trial}",
+        9: f"system attribute {key} of {trial}",
+    }
+    return kinds.get(int(code), f"operation {code}")
+
+
+def dump(record: Record) -> bytes:
+    """Return the line of a record, as Optuna writes it."""
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def _found(pattern: str, text: str) -> str | None:
+    match = re.search(pattern, text)
+    return match[1] if match else None
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    return record if _is_operation(record) else None
+
+
+def _salvage(line: bytes) -> tuple[list[Record], list[bytes]]:
+    text = line.decode("latin-1")  # a character per byte, whatever the bytes are
+    records: list[Record] = []
+    pieces: list[bytes] = []
+    gap = position = 0  # what lies between the gap and the position is no record
+    while (begin := text.find(MARKER.decode(), position)) >= 0:
+        try:
+            _, position = _decoder.raw_decode(text, begin)
+        except (ValueError, RecursionError):
+            position = begin + 1
+            continue
+        record = _record(line[begin:position])
+        if record is not None:
+            pieces += _pieces(line[gap:begin])
+            records.append(record)
+            gap = position
+    return records, pieces + _pieces(line[gap:], blank=not (records or gap))
+
+
+def _pieces(gap: bytes, blank: bool = False) -> list[bytes]:
+    """Cut at the beginnings of records; white space is a piece only if it is the whole line."""
+    pieces = [piece for piece in re.split(rb'(?=\{"op_code":)', gap) if piece.strip()]
+    return pieces or ([gap] if blank else [])
+
+
+def _is_operation(record: Any) -> bool:
+    """Tell whether Optuna can replay the record; one that it can't stops every process."""
+    if not isinstance(record, dict) or type(record.get("op_code")) is not int:
+        return False
+    checks = _CHECKS.get(record["op_code"])
+    if checks is None:  # those of later versions that the installed one knows
+        return record["op_code"] in _KNOWN
+    try:
+        return isinstance(record["worker_id"], str) and all(
+            check(record[key], record) for key, check in checks.items()
+        )
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        return False
+
+
+def _is_int(value: Any, _: Record) -> bool:
+    return type(value) is int
+
+
+def _is_text(value: Any, _: Record) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any, _: Record) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_one_attribute(value: Any, _: Record) -> bool:
+    return isinstance(value, dict) and len(value) == 1
+
+
+def _are_directions(value: Any, _: Record) -> bool:
+    return isinstance(value, list) and bool([StudyDirection(direction) for direction in value])
+
+
+def _are_values(value: Any, record: Record) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(_is_number(each, record) for each in value)
+    )
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, str) and bool(datetime.fromisoformat(value))
+
+
+def _is_parameter(value: Any, record: Record) -> bool:
+    _distribution(record["distribution"]).to_external_repr(value)
+    return _is_number(value, record)
+
+
+@lru_cache(maxsize=1024)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
+
+
+def _is_state(value: Any, record: Record) -> bool:
+    state = TrialState(value)
+    if state == TrialState.RUNNING:
+        return _is_date(record["datetime_start"])
+    return not state.is_finished() or _is_date(record["datetime_complete"])
+
+
+def _is_start(value: Any, record: Record) -> bool:
+    """Check a new trial, which may bring along all that a finished one has."""
+    TrialState(record.get("state", TrialState.RUNNING.value))
+    texts = record.get("distributions", {})
+    for name, parameter in record.get("params", {}).items():
+        _distribution(texts[name]).to_external_repr(parameter)
+    for step in record.get("intermediate_values", {}):
+        int(step)
+    dates = [value, record.get("datetime_complete", value)]
+    attributes = record.get("user_attrs", {}), record.get("system_attrs", {})
+    return (
+        all(date is None or _is_date(date) for date in dates)
+        and all(isinstance(each, dict) for each in attributes)
+        and (record.get("value") is None or record.get("values") is None)
+        and _are_values(record.get("values"), record)
+    )
+
+
+_STATES = {state.value: state.name for state in TrialState}
+_KNOWN = {int(operation) for operation in JournalOperation}
+_CHECKS: dict[int, dict[str, Callable[[Any, Record], bool]]] = {
+    JournalOperation.CREATE_STUDY: {"study_name": _is_text, "directions": _are_directions},
+    JournalOperation.DELETE_STUDY: {"study_id": _is_int},
+    JournalOperation.SET_STUDY_USER_ATTR: {"study_id": _is_int, "user_attr": _is_one_attribute},
+    JournalOperation.SET_STUDY_SYSTEM_ATTR: {
+        "study_id": _is_int,
+        "system_attr": _is_one_attribute,
+    },
+    JournalOperation.CREATE_TRIAL: {"study_id": _is_int, "datetime_start": _is_start},
+    JournalOperation.SET_TRIAL_PARAM: {
+        "trial_id": _is_int,
+        "param_name": _is_text,
+        "distribution": _is_text,
+        "param_value_internal": _is_parameter,
+    },
+    JournalOperation.SET_TRIAL_STATE_VALUES: {
+        "trial_id": _is_int,
+        "state": _is_state,
+        "values": _are_values,
+    },
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE: {
+        "trial_id": _is_int,
+        "step": _is_int,
+        "intermediate_value": _is_number,
+    },
+    JournalOperation.SET_TRIAL_USER_ATTR: {"trial_id": _is_int, "user_attr": _is_one_attribute},
+    JournalOperation.SET_TRIAL_SYSTEM_ATTR: {
+        "trial_id": _is_int,
+        "system_attr": _is_one_attribute,
+    },
+}
