@@ -32,6 +32,7 @@ def test_a_server_wants_the_right_password(
         postgres.query("SELECT 1")
 
 
+@pytest.mark.usefixtures("postgres")  # which skips where there is no PostgreSQL
 def test_the_end_of_a_server_leaves_nothing_running(tmp_path: Path) -> None:
     data = str(tmp_path / "server" / "data")
     with PostgresServer(tmp_path / "server") as server:
