@@ -68,7 +68,7 @@ def test_a_trial_trains_on_two_nodes_and_its_ranks_stop_together(train, tmp_path
         "hpo=asha",
         "hpo.gpus_per_trial=2",
         "launcher.gpus_per_node=1",
-        "launcher.setup=[export MASTER_ADDR=127.0.0.1]",
+        "launcher.setup=['export MASTER_ADDR=127.0.0.1']",
         "hpo.n_workers=1",
         "hpo.n_trials=4",
         "trainer.max_epochs=3",
