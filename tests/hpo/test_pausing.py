@@ -29,6 +29,12 @@ def test_a_trial_pauses_at_the_rungs_and_only_there(study):
     assert paused_after == [1, 3, 9, 27]
 
 
+def test_a_full_trial_does_not_pause_at_its_end(study):
+    policy = PromotionPruner(max_resource=9)
+    paused_after = [n for n in range(1, 10) if policy.pause(study(), trial(*([1.0] * n)))]
+    assert paused_after == [1, 3]
+
+
 def test_a_rung_between_two_reports_pauses_at_the_later_one(study):
     policy = PromotionPruner(min_resource=3, reduction_factor=3)
     reported = create_trial(
@@ -69,7 +75,11 @@ def test_no_trial_is_pruned(study):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"min_resource": 0}, "min_resource must be >= 1"), ({"reduction_factor": 1}, ">= 2, got 1")],
+    [
+        ({"min_resource": 0}, "min_resource must be >= 1"),
+        ({"reduction_factor": 1}, ">= 2, got 1"),
+        ({"min_resource": 3, "max_resource": 2}, "max_resource must be >= 3, got 2"),
+    ],
 )
 def test_values_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
