@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-gpu lint format check-simulation bench repro-hpo repro-towers clean
+.PHONY: help setup demo test test-slurm test-gpu slurm-up slurm-down lint format check-simulation bench repro-hpo repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -29,8 +29,17 @@ format: $(STAMP)  ## rewrite the sources in the house style
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
 	$(BIN)/python -m benchmarks.demo short=$(if $(filter short,$(DEMO)),true,false)
 
-test: $(STAMP)  ## all tests that need neither a GPU nor an hour
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu"
+test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu and not slurm"
+
+test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they start on this machine
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs
+
+slurm-up: $(STAMP)  ## start a SLURM cluster on this machine, without root (NODES=4)
+	$(BIN)/python -m tests.cluster up nodes=$(or $(NODES),4)
+
+slurm-down: $(STAMP)  ## cancel its jobs and stop it
+	$(BIN)/python -m tests.cluster down
 
 test-gpu: $(STAMP)  ## bf16, compile, four trials on one GPU, time of a train step (needs CUDA)
 	$(BIN)/pytest -m gpu -rs tests/gpu

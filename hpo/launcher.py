@@ -15,15 +15,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cloudpickle
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
+
+from hpo.job import Payload, failed, unpack
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
@@ -70,6 +71,7 @@ def launch(
     """
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    payload = Payload(context, config, function, Singleton.get_state())
     at_once = options.max_processes or n_cores()
     jobs: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
@@ -77,26 +79,16 @@ def launch(
             for number, overrides in enumerate(job_overrides, first):
                 while sum(job.process.poll() is None for job in jobs) >= at_once:
                     time.sleep(0.1)
-                job_config = _compose(context, config, overrides, number)
-                payload = (context, job_config, function, Singleton.get_state())
+                job_config = payload.compose(overrides, number)
                 result = Path(scratch, f"{number}.pkl")
-                jobs.append(_start(job_config, cloudpickle.dumps(payload), result, options))
+                data = replace(payload, config=job_config).pack()
+                jobs.append(_start(job_config, data, result, options))
             for job in jobs:
                 job.process.wait()
         except BaseException:
             _stop(jobs, options.grace_s)
             raise
         return [_result(job) for job in jobs]
-
-
-def _compose(
-    context: HydraContext, config: DictConfig, overrides: Sequence[str], number: int
-) -> DictConfig:
-    job_config = context.config_loader.load_sweep_config(config, list(overrides))
-    with open_dict(job_config.hydra.job):
-        job_config.hydra.job.id = number
-        job_config.hydra.job.num = number
-    return job_config
 
 
 def _start(job_config: DictConfig, payload: bytes, result: Path, options: LocalOptions) -> _Job:
@@ -142,26 +134,13 @@ def _result(job: _Job) -> JobReturn:
         return loaded
     code = job.process.returncode
     how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    failed = JobReturn(status=JobStatus.FAILED)
-    failed.return_value = RuntimeError(f"a process {how}; its output: {job.output}")
-    return failed
+    return failed(f"a process {how}; its output: {job.output}")
 
 
 def _run_job(result: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    context, config, function, state = cloudpickle.load(sys.stdin.buffer)
-    Singleton.set_state(state)
-    setup_globals()
-    HydraConfig.instance().set_config(config)
-    OmegaConf.set_struct(config, True)
-    job_return = run_job(
-        hydra_context=context,
-        task_function=function,
-        config=config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
-    Path(result).write_bytes(cloudpickle.dumps(job_return))
+    payload = unpack(sys.stdin.buffer.read())
+    Path(result).write_bytes(cloudpickle.dumps(payload.run(payload.config)))
 
 
 if __name__ == "__main__":

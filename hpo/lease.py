@@ -3,7 +3,8 @@
 The owner of a trial keeps pushing the expiry of its lease forward. A trial whose lease has
 expired, or whose owner is a dead process of this host, goes back to WAITING with its number,
 parameters and history, and whoever claims it next goes on from its checkpoint. The former owner
-finds out at its next heartbeat or report and may no longer tell a result (fencing).
+finds out at its next heartbeat or report and may no longer tell a result (fencing). A trial that
+is released on purpose at a step of its choice is PAUSED: it waits until a policy picks it.
 
 Clocks of different hosts should agree to well within `duration_s`.
 """
@@ -17,6 +18,7 @@ import time
 import uuid
 from typing import Any
 
+import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -25,6 +27,7 @@ from hpo.process import is_alive, this_host
 
 LEASE = "hpo:lease"
 RETRIES = "hpo:retries"
+PAUSED = "hpo:paused"
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +49,7 @@ class Lease:
     def __init__(self, storage: BaseStorage, trial_id: int, duration_s: float) -> None:
         self._storage, self._trial_id, self._duration_s = storage, trial_id, duration_s
         self._id = uuid.uuid4().hex
+        self._renewed = time.monotonic()
         self._lost, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="lease")
 
@@ -57,15 +61,20 @@ class Lease:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        if kind is not None and self._is_mine():
-            release(self._storage, self._trial_id)
+        if kind is not None:
+            self.give_back()
 
     def check(self) -> None:
-        """Raise if the last heartbeat found the trial in other hands.
+        """Raise if the trial is in other hands.
+
+        The last heartbeat is believed as long as the lease cannot have expired since: a process
+        that was stopped for longer looks again.
 
         Raises:
             LeaseLostError: this process must neither report nor tell any more.
         """
+        if time.monotonic() - self._renewed > self._duration_s:
+            self.renew()
         if self._lost.is_set():
             raise LeaseLostError("another worker has taken this trial over")
 
@@ -75,6 +84,29 @@ class Lease:
             self._write()
         else:
             self._lost.set()
+
+    def give_back(self, paused_at: int | None = None) -> None:
+        """Let others go on with the trial, unless it is theirs already.
+
+        Args:
+            paused_at: the step at which a policy has paused it, to pick it up again later.
+        """
+        with signals.shield():
+            if self._is_mine():
+                if paused_at is not None:
+                    self._storage.set_trial_system_attr(self._trial_id, PAUSED, paused_at)
+                release(self._storage, self._trial_id)
+
+    def tell(
+        self, study: optuna.Study, trial: optuna.Trial, value: float | None, state: TrialState
+    ) -> None:
+        """Tell the result of the trial, unless it is in other hands: then it is dropped."""
+        with signals.shield():
+            self.renew()
+            if self._lost.is_set():
+                _log.warning("trial %d was taken over; its result is dropped", trial.number)
+            else:
+                study.tell(trial, value, state=state)
 
     def _is_mine(self) -> bool:
         trial = self._storage.get_trial(self._trial_id)
@@ -89,6 +121,7 @@ class Lease:
             "expires": time.time() + self._duration_s,
         }
         self._storage.set_trial_system_attr(self._trial_id, LEASE, lease)
+        self._renewed = time.monotonic()
 
     def _beat(self) -> None:
         while not self._stop.wait(self._duration_s / 3) and not self._lost.is_set():
@@ -107,6 +140,23 @@ def release(storage: BaseStorage, trial_id: int) -> None:
         pass  # it was told a moment ago
 
 
+def is_paused(trial: FrozenTrial) -> bool:
+    """Tell whether a policy has paused this WAITING trial at its last step."""
+    paused_at = trial.system_attrs.get(PAUSED)
+    return paused_at is not None and paused_at == trial.last_step
+
+
+def was_started(trial: FrozenTrial) -> bool:
+    """Tell whether anybody has worked on this trial."""
+    return LEASE in trial.system_attrs or bool(trial.params)
+
+
+def abandoned_trials(storage: BaseStorage, study_id: int, duration_s: float) -> list[FrozenTrial]:
+    """Return the RUNNING trials whose owner is gone."""
+    running = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
+    return [trial for trial in running if _is_abandoned(trial, duration_s)]
+
+
 def release_abandoned(
     storage: BaseStorage, study_id: int, duration_s: float, max_retries: int
 ) -> int:
@@ -114,8 +164,7 @@ def release_abandoned(
 
     A trial abandoned more than `max_retries` times is failed: it seems to kill its workers.
     """
-    running = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
-    abandoned = [trial for trial in running if _is_abandoned(trial, duration_s)]
+    abandoned = abandoned_trials(storage, study_id, duration_s)
     for trial in abandoned:
         retries = trial.system_attrs.get(RETRIES, 0) + 1
         storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,13 +29,20 @@ class Progress:
         study_id: Optuna's id of it.
         live: redraw one table in place, if the output is a terminal. Not for workers that write
             to the same terminal.
+        status: returns where the jobs are, if there are any.
         every_s: time between two looks at the storage.
     """
 
     def __init__(
-        self, storage: BaseStorage, study_id: int, live: bool, every_s: float = 1.0
+        self,
+        storage: BaseStorage,
+        study_id: int,
+        live: bool,
+        status: Callable[[], str] | None = None,
+        every_s: float = 1.0,
     ) -> None:
         self._storage, self._study_id, self._every_s = storage, study_id, every_s
+        self._status = status
         self._console = Console()
         terminal = live and self._console.is_terminal
         self._live = Live(console=self._console, auto_refresh=False) if terminal else None
@@ -75,10 +82,15 @@ class Progress:
         elapsed_s = time.monotonic() - self._begin
         left_s = self._left_s(summary, elapsed_s)
         if self._live is not None:
-            self._live.update(table(summary, trials, elapsed_s, left_s), refresh=True)
+            rows = table(summary, trials, elapsed_s, left_s)
+            if self._status is not None:
+                rows.add_row("jobs", self._status())
+            self._live.update(rows, refresh=True)
             return
         text, shown = self._line
         line = _one_line(summary)
+        if self._status is not None:
+            line = f"{line}; {self._status()}"
         if line != text and elapsed_s - shown > _LINE_EVERY_S:
             self._line = (line, elapsed_s)
             _log.info("%s; %s", line, _time(elapsed_s, left_s))

@@ -16,7 +16,7 @@ from hpo.arguments import find_storage, find_study, read_settings
 from hpo.best import APP, best_config
 from hpo.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.progress import table
-from hpo.study import open_storage
+from hpo.storage import open_storage
 from hpo.summary import Summary, summarise
 
 USAGE = """\

@@ -1,16 +1,10 @@
-"""The shared study: its storage, its trials as tickets, and what a sweep is made of.
-
-Trials are TICKETS: the sweeper creates `n_trials` WAITING trials up-front and a worker claims one
-by setting it to RUNNING, which every Optuna storage grants to one claimant only. So the total is
-exact however many workers there are, and an interrupted trial keeps its number.
-"""
+"""The shared study: what a sweep is made of, and whether a command may go on with it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +12,16 @@ from typing import Any
 import optuna
 from hydra.utils import instantiate
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.redact import hide, passwords
 from hpo.space import Space
+from hpo.storage import open_storage
 from hpo.summary import BUDGET
+from hpo.tickets import Tickets, issue_tickets
 
 SPACE = "hpo:space"
 FIXED = "hpo:fixed"
@@ -41,7 +35,7 @@ class SweepSpec:
 
     Attributes:
         study_name: name in the storage.
-        storage: URL, path of a journal file, `_target_` node, or None (journal in `sweep_dir`).
+        storage: as `hpo.storage.open_storage` takes it, without passwords.
         sweep_dir: absolute.
         sampler: `_target_` node or None (Optuna's default).
         pruner: `_target_` node or None (no pruning).
@@ -52,6 +46,7 @@ class SweepSpec:
         max_failure_rate: the sweep ends when more than this share of `n_trials` has failed.
         max_retries: a trial whose worker died more often is failed.
         lease_s: a worker not heard of for so long is dead.
+        patience_s: the storage may be out of reach for so long.
     """
 
     study_name: str
@@ -66,59 +61,27 @@ class SweepSpec:
     max_failure_rate: float = 0.0
     max_retries: int = 3
     lease_s: float = 60.0
+    patience_s: float = 300.0
 
+    def open_storage(self) -> BaseStorage:
+        """Return the storage of the sweep.
 
-def open_storage(spec: Any, sweep_dir: Path) -> BaseStorage:
-    """Return the storage: None and paths mean a journal file, a text with `://` is a database URL.
+        Raises:
+            ValueError: it cannot be opened.
+        """
+        return open_storage(self.storage, self.sweep_dir, self.patience_s)
 
-    Raises:
-        ValueError: it cannot be opened, or lives in one process only.
-    """
-    try:
-        storage = _open(spec, sweep_dir)
-    except Exception as error:  # whatever a database driver or a class of the user's raises
-        line = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ValueError(f"storage: {hide(line, passwords(spec))}") from error
-    if isinstance(storage, InMemoryStorage):
-        raise ValueError(
-            "storage: InMemoryStorage can't be shared by workers; use a file or a URL"
+    def tickets(self, storage: BaseStorage, pruner: BasePruner | None) -> Tickets:
+        """Return the tickets of the sweep."""
+        return Tickets(
+            storage,
+            self.study_name,
+            self.sweep_dir,
+            self.n_trials,
+            pruner,
+            self.lease_s,
+            self.max_retries,
         )
-    return optuna.storages.get_storage(storage)
-
-
-def _open(spec: Any, sweep_dir: Path) -> BaseStorage:
-    if isinstance(spec, Mapping):
-        storage: BaseStorage = instantiate(dict(spec))
-        return storage
-    if spec is not None and "://" in str(spec):
-        # sqlite gives up after 5 s by default, too soon when workers queue for it.
-        wait = {"connect_args": {"timeout": 100}} if str(spec).startswith("sqlite") else None
-        return RDBStorage(str(spec), engine_kwargs=wait)
-    path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
-
-
-def absolute(spec: Any) -> Any:
-    """Return a storage that means the same in whatever folder a job runs."""
-    if spec is None or isinstance(spec, Mapping):
-        return spec
-    scheme, slashes, path = str(spec).partition(":///")
-    if scheme == "sqlite" and path:
-        return f"{scheme}{slashes}{Path(path).absolute()}"
-    return spec if "://" in str(spec) else str(Path(spec).absolute())
-
-
-@contextmanager
-def study_lock(sweep_dir: Path) -> Iterator[None]:
-    """Let one process at a time create tickets or release abandoned trials."""
-    sweep_dir.mkdir(parents=True, exist_ok=True)
-    lock = JournalFileOpenLock(str(sweep_dir / "tickets"))
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
@@ -147,26 +110,8 @@ def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
     study.set_user_attr(SPACE, wanted)
     study.set_user_attr(FIXED, fixed)
     study.set_user_attr(BUDGET, max(spec.n_trials, study.user_attrs.get(BUDGET, 0)))
-    for _ in range(len(trials), spec.n_trials):
-        study.enqueue_trial({})
+    issue_tickets(study, spec.n_trials)
     return study
-
-
-def claim(storage: BaseStorage, study_id: int, n_trials: int) -> FrozenTrial | None:
-    """Take the first WAITING ticket of the budget; None if there is none.
-
-    The claim is the storage's own compare-and-set: of several claimants one gets True.
-    """
-    waiting = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,))
-    for trial in waiting:
-        if trial.number >= n_trials:
-            continue
-        try:
-            if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                return trial
-        except UpdateFinishedTrialError:
-            continue
-    return None
 
 
 def make_sampler(

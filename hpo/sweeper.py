@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import secrets
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method, instantiate
@@ -21,20 +18,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
 from hpo.best import APP, describe_app
+from hpo.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.launcher import n_cores
-from hpo.lease import RETRIES, release_abandoned
+from hpo.lease import RETRIES
 from hpo.progress import Progress
-from hpo.redact import hide, hide_in, passwords
+from hpo.redact import hide, hide_in
 from hpo.report import write_report
-from hpo.space import Space, parse_space, render
-from hpo.study import (
-    SweepSpec,
-    absolute,
-    open_storage,
-    open_study,
-    study_lock,
-    too_many_failures,
-)
+from hpo.slurm import Slurm
+from hpo.space import Space, parse_space
+from hpo.storage import absolute, stored_passwords, without_passwords
+from hpo.study import SweepSpec, open_study, too_many_failures
+from hpo.tickets import study_lock
 from hpo.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -58,6 +52,7 @@ class SweepOptions:
     max_failure_rate: float = 0.0
     max_retries: int = 3
     lease_s: float = 60.0
+    patience_s: float = 300.0
     sampler: dict[str, Any] | None = None
     pruner: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
@@ -74,10 +69,14 @@ class SweepOptions:
             raise SweepError(f"direction must be minimize or maximize, got {self.direction}")
 
     @property
+    def chosen_workers(self) -> int | None:
+        """How many workers are asked for; `n_jobs` is the name of hydra-optuna-sweeper."""
+        return self.n_jobs if self.n_workers is None else self.n_workers
+
+    @property
     def workers(self) -> int:
-        """How many workers to launch; `n_jobs` is the name of hydra-optuna-sweeper."""
-        chosen = self.n_jobs if self.n_workers is None else self.n_workers
-        return n_cores() if chosen is None else chosen
+        """How many workers to launch on this machine: one per core if nothing is asked for."""
+        return n_cores() if self.chosen_workers is None else self.chosen_workers
 
     @property
     def single_direction(self) -> str:
@@ -110,20 +109,23 @@ class Sweep:
         function: TaskFunction,
         arguments: Sequence[str],
     ) -> None:
-        hidden = passwords(options.storage)
+        options = replace(options, storage=without_passwords(options.storage))
+        hidden = stored_passwords()
         hide_in(config, hidden)
         arguments = [hide(argument, hidden) for argument in arguments]
         self._context, self._config, self._function = context, config, function
-        self._workers = options.workers if self._is_apart() else 1
-        if self._workers < options.workers:
-            _log.info("this launcher runs jobs one after another: one worker. hpo_local runs more")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
+            slurm = _slurm(context, config, function)
+            self._workers = self._n_workers(options, slurm)
             _check_parts(options)
             space = parse_space(options.params or {}, arguments, context.config_loader)
             self._spec = _spec(options, Path(config.hydra.sweep.dir).absolute(), space)
+            if slurm is not None and slurm.options.dry_run:
+                slurm.show_script(self._workers, plan(self._spec, self._workers)[2])
+                raise SystemExit(0)
             with study_lock(self._spec.sweep_dir):
-                self._storage = open_storage(self._spec.storage, self._spec.sweep_dir)
+                self._storage = self._spec.open_storage()
                 study = open_study(self._spec, self._storage)
                 keys = [*space.distributions]
                 app = describe_app(config, context.config_loader, space.fixed, keys)
@@ -131,6 +133,13 @@ class Sweep:
         except ValueError as error:
             raise SweepError(str(error)) from error
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
+        self._tickets = self._spec.tickets(self._storage, None)
+        self._crew: LaunchedCrew | SlurmCrew
+        crew = (self._spec, self._make_worker, context, config)
+        if slurm is None:
+            self._crew = LaunchedCrew(*crew)
+        else:
+            self._crew = SlurmCrew(*crew, self._storage, self._study_id, slurm)
 
     def run(self) -> None:
         """Work towards `n_trials` finished trials; return when they are.
@@ -151,10 +160,17 @@ class Sweep:
             return
         OmegaConf.save(self._config, spec.sweep_dir / "multirun.yaml")
         try:
-            with signals.interrupt(), Progress(self._storage, self._study_id, self._is_apart()):
-                self._work()
+            with (
+                signals.interrupt(),
+                Progress(self._storage, self._study_id, self._is_apart(), self._crew.status),
+            ):
+                try:
+                    self._work()
+                except KeyboardInterrupt:
+                    self._crew.leave()
+                    raise
         except KeyboardInterrupt:
-            self._release_abandoned()
+            self._tickets.release_abandoned()
             _log.warning("interrupted; the same command goes on where it stopped")
             raise SystemExit(130) from None
         summary = write_report(self._storage, spec.study_name, spec.sweep_dir)
@@ -163,58 +179,39 @@ class Sweep:
         if summary.best is not None:
             _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
 
+    def _n_workers(self, options: SweepOptions, slurm: Slurm | None) -> int:
+        if slurm is not None:
+            return options.chosen_workers or slurm.options.shape.n_workers
+        if not self._is_apart() and options.workers > 1:
+            _log.info("this launcher runs jobs one after another: one worker. hpo_local runs more")
+            return 1
+        return options.workers
+
     def _is_apart(self) -> bool:
         """Tell whether the workers leave this terminal alone."""
         return "basic_launcher" not in str(self._config.hydra.launcher._target_)
 
     def _work(self) -> None:
-        fruitless = 0
+        fruitless, marks = 0, _marks(self._unfinished())
         while unfinished := self._unfinished():
-            self._release_abandoned()
+            self._tickets.release_abandoned()
             if too_many_failures(self._storage, self._study_id, self._spec):
-                return
-            waiting = sum(trial.state == TrialState.WAITING for trial in self._unfinished())
-            if not waiting:  # another command's workers have the rest
-                time.sleep(1)
+                break
+            waiting = sum(trial.state == TrialState.WAITING for trial in unfinished)
+            errors = self._crew.work(self._workers, waiting)
+            if errors is None:
                 continue
-            errors = self._launch(min(self._workers, waiting))
-            fruitless = fruitless + 1 if _marks(unfinished) == _marks(self._unfinished()) else 0
+            before, marks = marks, _marks(self._unfinished())
+            fruitless = fruitless + 1 if before == marks else 0
             if fruitless == _FRUITLESS_LAUNCHES:
                 raise SweepError(f"the workers end without finishing a trial: {errors}")
+        self._crew.finish()
 
-    def _launch(self, n_workers: int) -> list[str]:
-        """Run workers until they end; return what went wrong with them."""
-        launch_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        folder = f"workers/{launch_id}"
-        worker = Worker(self._spec, launch_id, self._context, self._config, self._function)
-        launcher_config = self._config.hydra.launcher
-        if "max_processes" in launcher_config and launcher_config.max_processes is None:
-            launcher_config.max_processes = n_workers
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self._context, task_function=worker, config=self._config
-        )
-        _log.info("%d workers; their output: %s/%s", n_workers, self._spec.sweep_dir, folder)
-        where = f"hydra.sweep.dir={render(str(self._spec.sweep_dir))}"
-        jobs = [
-            [*self._spec.space.fixed, where, f"hydra.sweep.subdir={folder}/{i}"]
-            for i in range(n_workers)
-        ]
-        returns = launcher.launch(jobs, initial_job_idx=0)
-        errors = [str(r._return_value) for r in returns if r.status == JobStatus.FAILED]
-        for error in errors:
-            _log.warning("a worker failed: %s", error)
-        return errors
-
-    def _release_abandoned(self) -> None:
-        spec = self._spec
-        with study_lock(spec.sweep_dir):
-            release_abandoned(self._storage, self._study_id, spec.lease_s, spec.max_retries)
+    def _make_worker(self, launch_id: str) -> Worker:
+        return Worker(self._spec, launch_id, self._context, self._config, self._function)
 
     def _unfinished(self) -> list[FrozenTrial]:
-        trials = self._storage.get_all_trials(
-            self._study_id, deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING)
-        )
-        return [trial for trial in trials if trial.number < self._spec.n_trials]
+        return self._tickets.in_state(TrialState.WAITING, TrialState.RUNNING)
 
     def _failures(self) -> str:
         trials = self._storage.get_all_trials(
@@ -228,6 +225,15 @@ class Sweep:
             f"{'; '.join(last)}. They stay in the study: once the cause is mended, allow more "
             "of them or take another study_name"
         )
+
+
+def _slurm(context: HydraContext, config: DictConfig, function: TaskFunction) -> Slurm | None:
+    """Return the SLURM site if the launcher is for one."""
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=function, config=config
+    )
+    make_slurm: Callable[[], Slurm] | None = getattr(launcher, "slurm", None)
+    return None if make_slurm is None else make_slurm()
 
 
 def _check_parts(options: SweepOptions) -> None:
@@ -262,6 +268,7 @@ def _spec(options: SweepOptions, sweep_dir: Path, space: Space) -> SweepSpec:
         max_failure_rate=options.max_failure_rate,
         max_retries=options.max_retries,
         lease_s=options.lease_s,
+        patience_s=options.patience_s,
     )
 
 

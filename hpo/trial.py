@@ -2,78 +2,63 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import optuna
-
-    from hpo.lease import Lease
+    from hpo.group import Group
 
 
-class ActiveTrial:
-    """A trial in work: Optuna's trial, its lease, and whether it was told to stop.
-
-    Attributes:
-        pruned: the pruner, or a value that is not finite, has ended this trial. Sticky: whatever
-            the training returns afterwards, the trial counts as pruned.
-    """
-
-    def __init__(self, trial: optuna.Trial, lease: Lease) -> None:
-        self._trial = trial
-        self._lease = lease
-        stored = trial.storage.get_trial(trial._trial_id).intermediate_values
-        self._last_step = max(stored, default=-1)
-        self.pruned = False
+class CurrentTrial(Protocol):
+    """What training code may ask of its trial: `hpo.leased.LeasedTrial`, or a follower's view."""
 
     @property
     def number(self) -> int:
         """Number of the trial in its study, from 0."""
-        return self._trial.number
+        ...
 
     @property
     def params(self) -> dict[str, Any]:
         """The searched values of this trial, by configuration key."""
-        return self._trial.params
+        ...
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a JSON-serialisable value with the trial."""
-        self._trial.set_user_attr(key, value)
+        ...
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
-        """Store the value reached after `step` steps; return whether the trial should end now.
-
-        A trial taken over from its checkpoint may repeat a step that is already stored: nothing is
-        stored then and no decision is taken.
-
-        Args:
-            value: the objective so far. NaN or infinite: the trial has diverged and should end.
-            step: steps done, from 1 (Optuna's pruners count their resource like that).
-            final: nothing would be saved any more, so the pruner is not asked.
-
-        Raises:
-            hpo.lease.LeaseLostError: another worker has taken this trial over.
-        """
-        self._lease.check()
-        if not math.isfinite(value):
-            self.set_user_attr("diverged", step)
-            self.pruned = True
-        elif step > self._last_step:
-            self._trial.report(value, step)
-            self._last_step = step
-            self.pruned = (not final and self._trial.should_prune()) or self.pruned
-        return self.pruned
+        """Store the value reached after `step` steps; return whether the trial should end now."""
+        ...
 
 
-_current: ActiveTrial | None = None
+class FollowedTrial:
+    """A trial as the ranks other than 0 see it: rank 0 reports and decides.
+
+    Attributes:
+        number: of the trial in its study, from 0.
+        params: the searched values are rank 0's business; here they are in the configuration.
+    """
+
+    def __init__(self, number: int, group: Group) -> None:
+        self.number, self.params = number, dict[str, Any]()
+        self._group = group
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Do nothing: rank 0 stores it."""
+
+    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:  # noqa: ARG002
+        """Return what rank 0 decides after this step; wait for it."""
+        return self._group.decision(step)
 
 
-def current_trial() -> ActiveTrial | None:
+_current: CurrentTrial | None = None
+
+
+def current_trial() -> CurrentTrial | None:
     """Return the trial that runs in this process, None outside a sweep."""
     return _current
 
 
-def set_current_trial(trial: ActiveTrial | None) -> None:
+def set_current_trial(trial: CurrentTrial | None) -> None:
     """Make `trial` the one that `hpo.report_value` reports to (called by the worker)."""
     global _current
     _current = trial
@@ -82,12 +67,15 @@ def set_current_trial(trial: ActiveTrial | None) -> None:
 def report_value(value: float, step: int) -> None:
     """Report the objective after `step` steps; outside a sweep do nothing.
 
+    In a trial of several ranks each of them calls this, and all stop together.
+
     Args:
         value: the objective so far, in the study's direction.
         step: steps (epochs) done, from 1.
 
     Raises:
-        optuna.TrialPruned: the trial should end now. Let it pass: the worker expects it.
+        optuna.TrialPruned: the trial should end now, for good or for the time being. Let it pass:
+            the worker expects it.
     """
     trial = current_trial()
     if trial is not None and trial.should_stop(value, step):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import os
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -14,25 +12,22 @@ from typing import Any
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import configure_log, run_job
+from hydra.core.utils import JobStatus, configure_log, run_job
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
-from hpo.lease import Lease, LeaseLostError, release_abandoned
-from hpo.redact import hide_in, passwords
-from hpo.study import (
-    SweepSpec,
-    claim,
-    make_sampler,
-    open_storage,
-    study_lock,
-    too_many_failures,
-)
-from hpo.summary import WORKER
-from hpo.trial import ActiveTrial, set_current_trial
+from hpo.group import alone
+from hpo.lease import Lease, LeaseLostError
+from hpo.leased import LeasedTrial
+from hpo.record import WorkerRecord
+from hpo.redact import hide_in
+from hpo.storage import stored_passwords
+from hpo.study import SweepSpec, make_sampler, too_many_failures
+from hpo.tickets import Tickets
+from hpo.trial import FollowedTrial, set_current_trial
 
 _log = logging.getLogger(__name__)
 
@@ -50,13 +45,13 @@ class Task:
     """The application's task function with a trial in place; remembers how it ended.
 
     Attributes:
-        outcome: set once it has been called.
+        outcome: set once it has been called; None if the trial is paused.
         seconds: wall time inside the application.
     """
 
-    def __init__(self, function: TaskFunction, trial: ActiveTrial) -> None:
+    def __init__(self, function: TaskFunction, trial: LeasedTrial) -> None:
         self._function, self._trial = function, trial
-        self.outcome = Outcome(TrialState.FAIL, reason="it did not start")
+        self.outcome: Outcome | None = Outcome(TrialState.FAIL, reason="it did not start")
         self.seconds = 0.0
 
     def __call__(self, config: DictConfig) -> Any:
@@ -68,7 +63,7 @@ class Task:
             value = self._function(config)
             self.outcome = self._judge(value)
         except optuna.TrialPruned:
-            self.outcome = Outcome(TrialState.PRUNED)
+            self.outcome = None if self._is_paused() else Outcome(TrialState.PRUNED)
         except FloatingPointError as error:
             self._trial.set_user_attr("diverged", str(error))
             self.outcome = Outcome(TrialState.PRUNED)
@@ -82,7 +77,12 @@ class Task:
             self.seconds = time.monotonic() - begin
         return value
 
-    def _judge(self, value: Any) -> Outcome:
+    def _is_paused(self) -> bool:
+        return self._trial.paused_at is not None and not self._trial.pruned
+
+    def _judge(self, value: Any) -> Outcome | None:
+        if self._is_paused():
+            return None
         if self._trial.pruned:
             return Outcome(TrialState.PRUNED)
         try:
@@ -104,6 +104,9 @@ class Worker:
         context: Hydra's, to compose the trials' configurations.
         config: the sweep's own configuration.
         function: the application.
+
+    Attributes:
+        group: the tasks that train its trials; a launcher that starts several sets it.
     """
 
     def __init__(
@@ -116,78 +119,69 @@ class Worker:
     ) -> None:
         self._spec, self._launch_id = spec, launch_id
         self._context, self._config, self._function = context, config, function
+        self.group = alone()
 
     def __call__(self, _: DictConfig) -> None:
-        """Work until no ticket is left, too many trials have failed, or a signal comes."""
+        """Work until nothing is left to do, too many trials have failed, or a signal comes."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = open_storage(self._spec.storage, self._spec.sweep_dir)
+        self._storage = self._spec.open_storage()
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
         self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
+        tickets = self._spec.tickets(self._storage, self._pruner)
         own: Any = HydraConfig.get()
-        self._name = f"{self._launch_id}/{own.job.num}"
-        self._record: dict[str, Any] = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "start": time.time(),
-            "end": time.time(),
-            "busy_s": 0.0,
-            "n_trials": 0,
-        }
-        self._write_record()
+        self._record = WorkerRecord(
+            self._storage, self._study_id, f"{self._launch_id}/{own.job.num}"
+        )
         with signals.interrupt(once=True):
             try:
-                while (ticket := self._next_ticket()) is not None:
+                while (ticket := self._next(tickets)) is not None:
                     self._work_on(ticket)
                     configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
-                    self._write_record()
-                    _free_memory()
+                    self._record.write()
+                    _tidy_up()
             finally:
-                self._write_record()
+                with signals.shield():
+                    self._record.write()
+                    self.group.dismiss()
 
-    def _next_ticket(self) -> FrozenTrial | None:
-        spec = self._spec
-        while not too_many_failures(self._storage, self._study_id, spec):
-            ticket = claim(self._storage, self._study_id, spec.n_trials)
-            if ticket is not None:
-                return ticket
-            with study_lock(spec.sweep_dir):
-                released = release_abandoned(
-                    self._storage, self._study_id, spec.lease_s, spec.max_retries
-                )
-            if not released:
+    def follow(self) -> None:
+        """Run the trials that rank 0 of this group publishes, until it lets go."""
+        with signals.interrupt(once=True):
+            for note in self.group.trials():
+                self._follow(note["overrides"], note["trial"])
+                _tidy_up()
+
+    def _next(self, tickets: Tickets) -> FrozenTrial | None:
+        with signals.shield():
+            if too_many_failures(self._storage, self._study_id, self._spec):
                 return None
-        return None
+            return tickets.take()
 
     def _work_on(self, ticket: FrozenTrial) -> None:
         with Lease(self._storage, ticket._trial_id, self._spec.lease_s) as lease:
             study, seed = self._study_for(ticket.number)
-            trial = optuna.Trial(study, ticket._trial_id)
-            task = Task(self._function, ActiveTrial(trial, lease))
+            trial = LeasedTrial(study, ticket._trial_id, lease, self.group)
+            task = Task(self._function, trial)
             try:
-                self._run(trial, task)
+                self._run(trial, task, seed)
+            except LeaseLostError:
+                task.outcome = None
             except Exception as error:  # noqa: BLE001 - composing or sampling failed
                 _log.exception("trial %d could not start", ticket.number)
                 task.outcome = Outcome(TrialState.FAIL, reason=_reason(error))
             finally:
-                self._record["busy_s"] += task.seconds
-                trial.set_user_attr("seconds", trial.user_attrs.get("seconds", 0) + task.seconds)
-            self._record["n_trials"] += 1
-            trial.set_user_attr("worker", self._name)
-            trial.set_user_attr("sampler_seed", seed)
-            self._tell(study, trial, task.outcome, lease)
+                with signals.shield():
+                    self.group.end()
+                    self._record.add(task.seconds, trial)
+            self._end(study, trial, task, lease)
 
-    def _tell(
-        self, study: optuna.Study, trial: optuna.Trial, outcome: Outcome, lease: Lease
-    ) -> None:
-        if outcome.reason is not None:
-            trial.set_user_attr("fail_reason", outcome.reason)
-        try:
-            lease.renew()
-            lease.check()
-        except LeaseLostError:
-            _log.warning("trial %d was taken over; its result is dropped", trial.number)
+    def _end(self, study: optuna.Study, trial: LeasedTrial, task: Task, lease: Lease) -> None:
+        if task.outcome is None:
+            lease.give_back(trial.paused_at)
             return
-        study.tell(trial, outcome.value, state=outcome.state)
+        if task.outcome.reason is not None:
+            trial.set_user_attr("fail_reason", self.group.complaint() or task.outcome.reason)
+        lease.tell(study, trial, task.outcome.value, task.outcome.state)
 
     def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
         # A study object per trial: Optuna's cache of the other trials is only renewed by `ask`.
@@ -200,20 +194,18 @@ class Worker:
         )
         return study, seed
 
-    def _run(self, trial: optuna.Trial, task: Task) -> None:
+    def _run(self, trial: LeasedTrial, task: Task, seed: int | None) -> None:
         spec = self._spec
-        spec.space.suggest(trial)
-        if spec.custom_search_space is not None:
-            get_method(spec.custom_search_space)(self._config, trial)
-        overrides = spec.space.overrides(trial.params)
-        trial.set_user_attr("overrides", overrides)
-        config = self._context.config_loader.load_sweep_config(self._config, overrides)
-        hide_in(config, passwords(spec.storage))
-        with open_dict(config.hydra):
-            config.hydra.job.num = trial.number
-            config.hydra.job.id = f"{self._name}/{trial.number}"
-            config.hydra.sweep.dir = str(spec.sweep_dir)
-            config.hydra.sweep.subdir = trial_dir(trial.number)
+        with signals.shield():
+            spec.space.suggest(trial)
+            if spec.custom_search_space is not None:
+                get_method(spec.custom_search_space)(self._config, trial)
+            overrides = spec.space.overrides(trial.params)
+            trial.set_user_attr("overrides", overrides)
+            trial.set_user_attr("worker", self._record.name)
+            trial.set_user_attr("sampler_seed", seed)
+        config = self._compose(overrides, trial.number)
+        self.group.publish(overrides, trial.number)
         run_job(
             hydra_context=self._context,
             task_function=task,
@@ -222,9 +214,35 @@ class Worker:
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def _write_record(self) -> None:
-        self._record["end"] = time.time()
-        self._storage.set_study_user_attr(self._study_id, WORKER + self._name, dict(self._record))
+    def _follow(self, overrides: list[str], trial_number: int) -> None:
+        config = self._compose(overrides, trial_number)
+        with open_dict(config.hydra):
+            config.hydra.output_subdir = None  # rank 0 has written it
+        set_current_trial(FollowedTrial(trial_number, self.group))
+        try:
+            result = run_job(
+                hydra_context=self._context,
+                task_function=self._function,
+                config=config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+                configure_logging=False,
+            )
+        finally:
+            set_current_trial(None)
+        error = result._return_value
+        if result.status == JobStatus.FAILED and not isinstance(error, optuna.TrialPruned):
+            self.group.complain(_reason(error))
+
+    def _compose(self, overrides: list[str], trial_number: int) -> DictConfig:
+        config = self._context.config_loader.load_sweep_config(self._config, overrides)
+        hide_in(config, stored_passwords())
+        with open_dict(config.hydra):
+            config.hydra.job.num = trial_number
+            config.hydra.job.id = f"{self._launch_id}/{trial_number}"
+            config.hydra.sweep.dir = str(self._spec.sweep_dir)
+            config.hydra.sweep.subdir = trial_dir(trial_number)
+        return config
 
 
 def trial_dir(number: int) -> str:
@@ -238,8 +256,12 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def _free_memory() -> None:
+def _tidy_up() -> None:
     gc.collect()
     torch = sys.modules.get("torch")  # only if the application uses it
-    if torch is not None and torch.cuda.is_initialized():
+    if torch is None:
+        return
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # the next trial has one of its own
+    if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

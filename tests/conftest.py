@@ -1,9 +1,11 @@
-"""A small set of events on disk and configurations that train on it in a second or two."""
+"""A small set of events on disk, configurations that train on it in a second or two; servers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -12,6 +14,11 @@ from omegaconf import DictConfig
 
 from mlpf.config import config_dir
 from mlpf.events import Events, from_arrays, write_parquet
+from tests.cluster.packages import Unavailable
+from tests.cluster.postgres import PostgresServer
+from tests.cluster.slurm import SlurmCluster
+
+Server = TypeVar("Server")
 
 
 def random_events(n_events: int, seed: int) -> Events:
@@ -73,3 +80,29 @@ def compose_tiny(tiny: list[str]) -> Callable[..., DictConfig]:
             return compose("train", overrides=[*tiny, *overrides])
 
     return composed
+
+
+def available(make: Callable[[], Server]) -> Server:
+    """What `make` returns; where its programs cannot be had, skip, but fail in CI."""
+    try:
+        return make()
+    except Unavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NOT TESTED: {error}")
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A SLURM cluster of four nodes with 96 CPUs and 4 GPUs each, n0 to n3."""
+    folder = tmp_path_factory.mktemp("slurm")
+    with available(lambda: SlurmCluster(folder)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server; whoever stops it starts it again."""
+    folder = tmp_path_factory.mktemp("postgres") / "server"
+    with available(lambda: PostgresServer(folder)) as server:
+        yield server

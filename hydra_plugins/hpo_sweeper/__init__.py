@@ -1,4 +1,4 @@
-"""What Hydra can discover: the sweeper `optuna_async` and the launcher `hpo_local`.
+"""What Hydra can discover: the sweeper `optuna_async`, the launchers `hpo_local` and `hpo_slurm`.
 
 Hydra imports this module whenever any application starts, so the work is imported when needed.
 """
@@ -13,6 +13,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from hpo.slurm_options import SlurmOptions
 
 
 class _Deferred:
@@ -59,6 +61,31 @@ class LocalLauncher(_Deferred, Launcher):
         )
 
 
+class SlurmLauncher(_Deferred, Launcher):
+    """Jobs as one SLURM job array; see `hpo.slurm`."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Submit the jobs of a plain multirun; return when all have ended."""
+        from hpo.multirun import launch
+
+        return launch(
+            self.slurm(),
+            self._context,
+            self._whole_config,
+            self._function,
+            job_overrides,
+            initial_job_idx,
+        )
+
+    def slurm(self) -> Any:
+        """Return the site, for a sweeper that does not wait for its jobs."""
+        from hpo.slurm import Slurm
+
+        return Slurm(SlurmOptions(**self._options))
+
+
 @dataclass
 class OptunaAsyncConf:
     """Settings of the sweeper; the names are those of hydra-optuna-sweeper where it has them."""
@@ -75,6 +102,7 @@ class OptunaAsyncConf:
     max_failure_rate: float = 0.0  # share of n_trials that may fail
     max_retries: int = 3  # of a trial whose worker died
     lease_s: float = 60.0  # a worker not heard of for so long is dead
+    patience_s: float = 300.0  # the storage may be out of reach for so long
     sampler: Any = None
     pruner: Any = None
     params: Any = None  # key -> interval(), choice(), range(), tag(log, ...)
@@ -89,6 +117,14 @@ class LocalConf:
     threads_per_worker: int | None = 1
     max_processes: int | None = None
     grace_s: float = 30.0
+
+
+@dataclass
+class SlurmConf(SlurmOptions):
+    """Settings of the launcher; see `hpo.slurm_options.SlurmOptions`."""
+
+    _target_: str = "hydra_plugins.hpo_sweeper.SlurmLauncher"
+    _convert_: str = "all"
 
 
 _SAMPLERS = {
@@ -109,6 +145,11 @@ _PRUNERS = {
         "reduction_factor": 3,
     },
     "median": {"_target_": "optuna.pruners.MedianPruner"},
+    "promotion": {
+        "_target_": "hpo.pausing.PromotionPruner",
+        "min_resource": 1,
+        "reduction_factor": 3,
+    },
     "none": {"_target_": "optuna.pruners.NopPruner"},
 }
 
@@ -130,6 +171,7 @@ def _register() -> None:
         group="hydra/sweeper", name="optuna_async", node=sweeper, package="hydra", provider="hpo"
     )
     store.store(group="hydra/launcher", name="hpo_local", node=LocalConf, provider="hpo")
+    store.store(group="hydra/launcher", name="hpo_slurm", node=SlurmConf, provider="hpo")
     for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
         for name, node in nodes.items():
             store.store(group=f"hydra/sweeper/{kind}", name=name, node=node, provider="hpo")

@@ -12,7 +12,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from hpo.study import open_storage
+from hpo.storage import open_storage
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -69,11 +69,11 @@ def toy(tmp_path, monkeypatch, capsys):
 class Command:
     """A sweep as its users run it, in its own process group."""
 
-    def __init__(self, folder, app, *arguments):
+    def __init__(self, folder, app, *arguments, environment=os.environ):
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / app), *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,8 +95,8 @@ def shell(tmp_path):
     """Starts a command in `tmp_path`; kills what is left of it at the end."""
     commands = []
 
-    def start(app, *arguments):
-        commands.append(Command(tmp_path, app, *arguments))
+    def start(app, *arguments, **options):
+        commands.append(Command(tmp_path, app, *arguments, **options))
         return commands[-1]
 
     yield start

@@ -1,5 +1,6 @@
 """An application that fails, exits, diverges or takes its time as its configuration says."""
 
+import json
 import math
 import os
 import sys
@@ -16,8 +17,9 @@ def train(cfg):
     folder = Path(HydraConfig.get().runtime.output_dir)
     trial = hpo.current_trial()
     (folder / "threads").write_text(os.environ.get("OMP_NUM_THREADS", ""))
-    number = trial.number if trial else -1
-    checkpoint, log = folder / "last", folder / "epochs"
+    number, rank = trial.number if trial else -1, os.environ.get("RANK", "")
+    (folder / f"environment{rank}").write_text(json.dumps(dict(os.environ)))
+    checkpoint, log = folder / f"last{rank}", folder / f"epochs{rank}"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
     if number in cfg.raises:
         raise RuntimeError("no luck")

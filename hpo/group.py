@@ -1,0 +1,170 @@
+"""Tasks that train one trial together: rank 0 leads, the others follow.
+
+Rank 0 alone talks to the study. It publishes each trial as a small file in a folder that all ranks
+see; the others compose the same configuration and run the same application. What it decides at a
+report is published too, so an application without a communication layer of its own stops in step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_POLL_S = 0.05
+_COMPLAINT_S = 5.0
+# What tells a library its place in a job step. Hidden from the application, which would take the
+# workers of a node for ranks of one training, and install signal handlers of its own.
+_STEP_VARIABLES = (
+    "SLURM_NTASKS",
+    "SLURM_NPROCS",
+    "SLURM_NTASKS_PER_NODE",
+    "SLURM_STEP_NUM_TASKS",
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_NODEID",
+    "PMI_RANK",
+    "PMI_SIZE",
+    "PMIX_RANK",
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+)
+
+
+@dataclass
+class Group:
+    """One rank's view of its group.
+
+    Attributes:
+        folder: seen by all ranks, used by this group and no other, not even of a former start.
+        rank: of this task in its group.
+        size: number of ranks.
+        local_size: ranks of the group per node.
+        number: of the trial in the order of this group.
+    """
+
+    folder: Path
+    rank: int
+    size: int
+    local_size: int
+    number: int = 0
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """Show the application its rank as torchrun would, and nothing of the job step."""
+        before = dict(os.environ)
+        for name in _STEP_VARIABLES:
+            os.environ.pop(name, None)
+        if self.size > 1:
+            os.environ |= {
+                "RANK": str(self.rank),
+                "WORLD_SIZE": str(self.size),
+                "LOCAL_RANK": str(self.rank % self.local_size),
+                "LOCAL_WORLD_SIZE": str(self.local_size),
+                "GROUP_RANK": str(self.rank // self.local_size),
+                "TORCHELASTIC_RUN_ID": self.folder.name,
+                "TORCHELASTIC_RESTART_COUNT": "0",
+                "TORCHELASTIC_MAX_RESTARTS": "0",
+            }
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def publish(self, overrides: list[str], trial_number: int) -> None:
+        """Make the other ranks run this trial (rank 0)."""
+        if self.size == 1:
+            return
+        note = {
+            "overrides": overrides,
+            "trial": trial_number,
+            "address": os.environ.get("MASTER_ADDR") or socket.gethostname(),
+            "port": _free_port(),
+        }
+        self.number += 1
+        self._write(f"{self.number}.json", note)
+        _meet_at(note)
+
+    def dismiss(self) -> None:
+        """Let the other ranks end (rank 0)."""
+        if self.size > 1:
+            self.number += 1
+            self._write(f"{self.number}.json", {})
+
+    def trials(self) -> Iterator[dict[str, Any]]:
+        """Yield what rank 0 publishes until it lets go (other ranks)."""
+        while True:
+            self.number += 1
+            note = self._wait_for(f"{self.number}.json")
+            if not note:
+                return
+            _meet_at(note)
+            yield note
+
+    def decide(self, step: int, stop: bool) -> None:
+        """Publish whether the trial stops after `step` (rank 0)."""
+        if self.size > 1:
+            self._write(f"{self.number}.decision.{step}", {"stop": stop})
+
+    def decision(self, step: int) -> bool:
+        """Return what rank 0 has decided after `step`; wait for it (other ranks)."""
+        note = self._wait_for(f"{self.number}.decision.{step}", f"{self.number}.end")
+        return bool(note["stop"])
+
+    def end(self) -> None:
+        """Tell the ranks that still wait for a decision that there will be none (rank 0)."""
+        if self.size > 1:
+            self._write(f"{self.number}.end", {"stop": True})
+
+    def complain(self, reason: str) -> None:
+        """Say why the trial failed here: rank 0 only sees its peers gone (other ranks)."""
+        self._write(f"{self.number}.failed", {"reason": f"rank {self.rank}: {reason}"})
+
+    def complaint(self) -> str | None:
+        """Return why another rank failed in this trial, if one did (rank 0)."""
+        path, deadline = self.folder / f"{self.number}.failed", time.monotonic() + _COMPLAINT_S
+        while self.size > 1 and time.monotonic() < deadline:
+            if path.exists():
+                return str(json.loads(path.read_text())["reason"])
+            time.sleep(_POLL_S)
+        return None
+
+    def _write(self, name: str, note: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f".{name}.partial"
+        partial.write_text(json.dumps(note))
+        partial.replace(self.folder / name)
+
+    def _wait_for(self, *names: str) -> dict[str, Any]:
+        # If rank 0 dies the whole step is ended (srun --kill-on-bad-exit), so this waits for ever.
+        while True:
+            for path in (self.folder / name for name in names):
+                if path.exists():
+                    note: dict[str, Any] = json.loads(path.read_text())
+                    return note
+            time.sleep(_POLL_S)
+
+
+def alone() -> Group:
+    """Return the group of a worker that trains by itself."""
+    return Group(Path(), rank=0, size=1, local_size=1)
+
+
+def _meet_at(note: dict[str, Any]) -> None:
+    os.environ |= {"MASTER_ADDR": str(note["address"]), "MASTER_PORT": str(note["port"])}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

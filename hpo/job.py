@@ -1,0 +1,78 @@
+"""A Hydra job in a process of its own: what it is sent, and how it runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a process needs to run jobs.
+
+    Attributes:
+        context: Hydra's.
+        config: of the whole command.
+        function: the task.
+        singletons: Hydra's global state.
+    """
+
+    context: HydraContext
+    config: DictConfig
+    function: TaskFunction
+    singletons: Any
+
+    def pack(self) -> bytes:
+        """Return it as bytes that `unpack` understands."""
+        return bytes(cloudpickle.dumps(self))
+
+    def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
+        """Return the configuration of job `number`."""
+        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config.hydra.job):
+            config.hydra.job.id = number
+            config.hydra.job.num = number
+        return config
+
+    def run(self, config: DictConfig) -> JobReturn:
+        """Run the task with this configuration, in the folder that it names."""
+        HydraConfig.instance().set_config(config)
+        OmegaConf.set_struct(config, True)
+        return run_job(
+            hydra_context=self.context,
+            task_function=self.function,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+
+    def follow(self, config: DictConfig) -> None:
+        """Run the task as one of several ranks that do not lead."""
+        HydraConfig.instance().set_config(config)
+        self.function.follow()  # type: ignore[attr-defined]
+
+
+def unpack(data: bytes) -> Payload:
+    """Return what `Payload.pack` made, and make this process one of Hydra's.
+
+    The data must come from a process of ours.
+    """
+    payload: Payload = cloudpickle.loads(data)
+    Singleton.set_state(payload.singletons)
+    setup_globals()
+    return payload
+
+
+def failed(reason: str) -> JobReturn:
+    """Return the result of a job that did not come to an end."""
+    result = JobReturn(status=JobStatus.FAILED)
+    result.return_value = RuntimeError(reason)
+    return result

@@ -1,0 +1,89 @@
+"""Policies that pause trials and resume them, on whichever worker is free.
+
+Optuna's pruners can only stop a trial for good. A pruner of this kind takes the same place in the
+configuration; a trial that it pauses gives its lease back at that step, keeps its checkpoint and
+history, and goes on where it was when the policy chooses it.
+
+.. [Li2020] A System for Massively Parallel Hyperparameter Tuning, arXiv:1810.05934.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from optuna import Study
+from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+
+class PausingPruner(BasePruner):
+    """A pruner that says when a trial pauses and which paused trial goes on."""
+
+    @abstractmethod
+    def pause(self, study: Study, trial: FrozenTrial) -> bool:
+        """Tell whether a RUNNING trial should pause at its last step."""
+
+    @abstractmethod
+    def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the paused trial that should go on now; None: rather a new one."""
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Stop no trial for good; the paused ones that are left at the end are pruned."""
+        del study, trial
+        return False
+
+
+class PromotionPruner(PausingPruner):
+    """Asynchronous successive halving by promotion, algorithm 2 of [Li2020]_.
+
+    Every trial pauses at the rungs r, r eta, r eta^2 ... A trial in the best 1/eta of all that
+    have reached its rung is promoted: it goes on to the next. New trials start when none can be.
+
+    Args:
+        min_resource: r, steps at the first rung, at least 1.
+        reduction_factor: eta, at least 2.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    def __init__(self, min_resource: int = 1, reduction_factor: int = 3) -> None:
+        if min_resource < 1:
+            raise ValueError(f"min_resource must be >= 1, got {min_resource}")
+        if reduction_factor < 2:
+            raise ValueError(f"reduction_factor must be >= 2, got {reduction_factor}")
+        self._min_resource, self._reduction_factor = min_resource, reduction_factor
+
+    def pause(self, study: Study, trial: FrozenTrial) -> bool:
+        """Pause at a rung, unless the trial would be promoted at once."""
+        steps = sorted(trial.intermediate_values)
+        before = steps[-2] if len(steps) > 1 else 0
+        if self._rung(steps[-1]) == self._rung(before):
+            return False
+        return self.choose(study, [trial]) is None
+
+    def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the best promotable trial of the highest rung that has one."""
+        sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+        trials = study.get_trials(deepcopy=False)
+        for rung in sorted({self._rung(trial.last_step or 0) for trial in paused}, reverse=True):
+            values = ((self._value(trial, rung), trial.number) for trial in trials)
+            ranked = sorted((sign * v, number) for v, number in values if v is not None)
+            here = {t.number: t for t in paused if self._rung(t.last_step or 0) == rung}
+            for _, number in ranked[: len(ranked) // self._reduction_factor]:
+                if number in here:
+                    return here[number]
+        return None
+
+    def _rung(self, step: int) -> int:
+        """Return the steps of the highest rung that `step` has reached, 0 if none."""
+        rung, following = 0, self._min_resource
+        while following <= step:
+            rung, following = following, following * self._reduction_factor
+        return rung
+
+    def _value(self, trial: FrozenTrial, rung: int) -> float | None:
+        reached = [step for step in trial.intermediate_values if step >= rung > 0]
+        return trial.intermediate_values[min(reached)] if reached else None

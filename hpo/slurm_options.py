@@ -1,0 +1,147 @@
+"""How to use a SLURM site: the settings of `hydra/launcher: hpo_slurm`.
+
+Imported whenever Hydra starts, so it imports nothing heavy. No postponed annotations: OmegaConf
+reads the types.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The tasks of one element of an array.
+
+    Attributes:
+        nodes: of the element.
+        tasks_per_node: on each of them.
+        ranks: tasks that train one trial together.
+    """
+
+    nodes: int
+    tasks_per_node: int
+    ranks: int
+
+    @property
+    def n_workers(self) -> int:
+        """Workers of the element."""
+        return self.nodes * self.tasks_per_node // self.ranks
+
+
+@dataclass
+class SlurmOptions:
+    """Settings of `hydra/launcher: hpo_slurm`; None leaves a choice to the site.
+
+    Attributes:
+        account: project that pays.
+        needs_account: refuse to submit without one.
+        partition: queue.
+        timeout_min: wall time of a job; when it ends the job is requeued and goes on.
+        gpus_per_trial: ranks of a trial, one GPU each; 0: one rank without a GPU.
+        gpus_per_node: GPUs that a node has; needed for whole nodes and for trials over several.
+        whole_nodes: nodes are allocated whole: pack one worker per `gpus_per_trial` GPUs.
+        tasks_per_node: None: as many as that needs; more share the GPUs of a whole node.
+        gpu_option: sbatch's option to ask for GPUs: `gres` (as gpu:N) or `gpus-per-node`.
+        cpus_per_task: cores of a rank.
+        mem_gb: memory of a node.
+        array_parallelism: elements of the array that may run at once (`%`).
+        signal_delay_s: warning before the time limit; an epoch in work is given up then.
+        requeue: a job that was warned goes back to the queue. Without it, it ends, and the command
+            that watches the sweep submits new workers.
+        name: of the array in the queue.
+        setup: shell lines before the workers start, e.g. `module load ...`.
+        teardown: shell lines after they have ended.
+        srun_args: further arguments of srun.
+        python: words that start Python in place of the running interpreter (a container).
+        qos, constraint, nodelist, exclude, dependency, reservation, exclusive, comment: sbatch's.
+        sbatch: any other option of sbatch, name -> value (true for a flag).
+        detach: Ctrl-C leaves the jobs alone instead of cancelling them.
+        dry_run: print the job script and submit nothing.
+        poll_s: time between two looks at the queue.
+    """
+
+    account: str | None = None
+    needs_account: bool = False
+    partition: str | None = None
+    timeout_min: int = 60
+    gpus_per_trial: int = 1
+    gpus_per_node: int | None = None
+    whole_nodes: bool = False
+    tasks_per_node: int | None = None
+    gpu_option: str = "gpus-per-node"
+    cpus_per_task: int | None = None
+    mem_gb: float | None = None
+    array_parallelism: int | None = None
+    signal_delay_s: int = 120
+    requeue: bool = True
+    name: str = "hpo"
+    setup: list[str] = field(default_factory=list)
+    teardown: list[str] = field(default_factory=list)
+    srun_args: list[str] = field(default_factory=list)
+    python: list[str] | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    nodelist: str | None = None
+    exclude: str | None = None
+    dependency: str | None = None
+    reservation: str | None = None
+    exclusive: bool = False
+    comment: str | None = None
+    sbatch: dict[str, Any] = field(default_factory=dict)
+    detach: bool = False
+    dry_run: bool = False
+    poll_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Find what sbatch would find only later, or not at all.
+
+        Raises:
+            ValueError: a setting is missing, out of range or contradicts another; names it.
+        """
+        if self.needs_account and not self.account:
+            raise ValueError(
+                "launcher.account is missing: this site wants to know which project pays. Give "
+                "launcher.account=NAME or set the environment variable SBATCH_ACCOUNT"
+            )
+        for key, least in (("timeout_min", 1), ("gpus_per_trial", 0), ("signal_delay_s", 1)):
+            if getattr(self, key) < least:
+                raise ValueError(f"launcher.{key} must be >= {least}, got {getattr(self, key)}")
+        if self.gpu_option not in ("gres", "gpus-per-node"):
+            raise ValueError(
+                f"launcher.gpu_option must be gres or gpus-per-node, got {self.gpu_option}"
+            )
+        for key, value in [*vars(self).items(), *self.sbatch.items()]:
+            if isinstance(value, str) and re.search(r"[\x00-\x1f]", value):
+                raise ValueError(f"launcher.{key}: a line break does not belong there: {value!r}")
+        _ = self.shape
+
+    @property
+    def shape(self) -> Shape:
+        """The tasks of an element of the array.
+
+        Raises:
+            ValueError: the ranks of a trial do not fill whole nodes.
+        """
+        ranks, per_node = max(self.gpus_per_trial, 1), self.gpus_per_node
+        if self.whole_nodes and not per_node:
+            raise ValueError("launcher.whole_nodes needs launcher.gpus_per_node")
+        if (
+            per_node
+            and max(ranks, per_node) % min(ranks, per_node)
+            and (self.whole_nodes or ranks > per_node)
+        ):
+            raise ValueError(
+                f"hpo.gpus_per_trial={ranks} does not fit nodes with {per_node} GPUs: it must "
+                "divide that number or be a multiple of it"
+            )
+        nodes = max(1, ranks // per_node) if per_node else 1
+        tasks = per_node if self.whole_nodes and per_node else ranks // nodes
+        if self.tasks_per_node is not None:
+            tasks = self.tasks_per_node
+        if nodes * tasks % ranks:
+            raise ValueError(
+                f"launcher.tasks_per_node={tasks} is no multiple of the {ranks // nodes} ranks "
+                "that a trial has on a node"
+            )
+        return Shape(nodes, tasks, ranks)

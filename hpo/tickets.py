@@ -1,0 +1,154 @@
+"""What next: the question that every worker of a study asks, and its answer.
+
+Trials are TICKETS: the study has `n_trials` WAITING trials from the start and a worker claims one
+by setting it to RUNNING, which every Optuna storage grants to one claimant only. So the total is
+exact however many workers there are, and an interrupted trial keeps its number. First come trials
+that were interrupted, then a paused one that the policy chooses, then new ones.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import BasePruner
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.lease import PAUSED, abandoned_trials, is_paused, release_abandoned, was_started
+from hpo.lock import FileLock
+from hpo.pausing import PausingPruner
+from hpo.storage import PatientStorage
+
+
+def study_lock(folder: Path) -> FileLock:
+    """Return the lock of all who create tickets, release abandoned trials or take paused ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "tickets")
+
+
+def issue_tickets(study: optuna.Study, n_trials: int) -> None:
+    """Create the tickets that a budget of `n_trials` still lacks. Call it under the lock."""
+    for _ in range(len(study.get_trials(deepcopy=False)), n_trials):
+        study.enqueue_trial({})
+
+
+class Tickets:
+    """The tickets of a study.
+
+    Args:
+        storage: where the study is.
+        study_name: its name.
+        folder: shared by all workers, for the lock.
+        n_trials: trials of the budget.
+        pruner: asked about paused trials if it is a `PausingPruner`.
+        lease_s: a worker not heard of for so long is dead.
+        max_retries: a trial whose worker died more often is failed.
+    """
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        study_name: str,
+        folder: Path,
+        n_trials: int,
+        pruner: BasePruner | None,
+        lease_s: float,
+        max_retries: int,
+    ) -> None:
+        self._storage, self._folder, self._n_trials = storage, folder, n_trials
+        self._pruner, self._lease_s, self._max_retries = pruner, lease_s, max_retries
+        self._study_name = study_name
+        self._study_id = storage.get_study_id_from_name(study_name)
+
+    def take(self) -> FrozenTrial | None:
+        """Claim a trial; None if there is nothing to do for another worker."""
+        self.release_abandoned()
+        while waiting := self.in_state(TrialState.WAITING):
+            chosen = self._in_order(waiting)
+            if not chosen and not self._wind_up():
+                return None
+            for trial in chosen:
+                if self._claim(trial):
+                    return self._storage.get_trial(trial._trial_id)
+        return None
+
+    def in_state(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return the trials of the budget in these states."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False, states=states)
+        return [trial for trial in trials if trial.number < self._n_trials]
+
+    def release_abandoned(self) -> int:
+        """Give back the trials of workers that are gone; return how many."""
+        if self._may_be_behind() or not abandoned_trials(
+            self._storage, self._study_id, self._lease_s
+        ):
+            return 0
+        with study_lock(self._folder):
+            return release_abandoned(
+                self._storage, self._study_id, self._lease_s, self._max_retries
+            )
+
+    def _may_be_behind(self) -> bool:
+        # When a storage comes back into reach, leases have expired that nobody could renew.
+        back_since = (
+            self._storage.back_since if isinstance(self._storage, PatientStorage) else None
+        )
+        return back_since is not None and time.monotonic() - back_since < self._lease_s
+
+    def _in_order(self, waiting: list[FrozenTrial]) -> list[FrozenTrial]:
+        paused = [trial for trial in waiting if is_paused(trial)]
+        interrupted = [t for t in waiting if was_started(t) and not is_paused(t)]
+        new = [trial for trial in waiting if not was_started(trial)]
+        if interrupted or not paused:
+            return interrupted + new
+        chosen = self._choose(paused)
+        return new if chosen is None else [chosen]
+
+    def _choose(self, paused: list[FrozenTrial]) -> FrozenTrial | None:
+        if not isinstance(self._pruner, PausingPruner):
+            return paused[0]  # the study was begun with another pruner
+        return self._pruner.choose(self._study(), paused)
+
+    def _study(self) -> optuna.Study:
+        return optuna.load_study(study_name=self._study_name, storage=self._storage)
+
+    def _claim(self, trial: FrozenTrial) -> bool:
+        # Optuna's compare-and-set says yes to whoever has owned the trial before, even if another
+        # worker was faster; so trials with a past are claimed one at a time.
+        if not was_started(trial):
+            return self._set_running(trial)
+        with study_lock(self._folder):
+            state = self._storage.get_trial(trial._trial_id).state
+            return state == TrialState.WAITING and self._set_running(trial)
+
+    def _set_running(self, trial: FrozenTrial) -> bool:
+        try:
+            return self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        except UpdateFinishedTrialError:
+            return False
+
+    def _wind_up(self) -> bool:
+        """End the paused trials when no other is left; return whether anything changed."""
+        with study_lock(self._folder):
+            if self.in_state(TrialState.RUNNING):
+                return False  # it may make others promotable; then its worker asks again
+            paused = self.in_state(TrialState.WAITING)
+            if paused and not self.in_state(TrialState.COMPLETE):
+                # A study with a result is worth a full trial that no rung has promoted.
+                furthest = min(paused, key=self._distance)
+                self._storage.set_trial_system_attr(furthest._trial_id, PAUSED, None)
+                return True
+            for trial in paused:
+                values = [trial.intermediate_values[max(trial.intermediate_values)]]
+                state = TrialState.PRUNED
+                self._storage.set_trial_state_values(trial._trial_id, state, values)
+            return bool(paused)
+
+    def _distance(self, trial: FrozenTrial) -> tuple[int, float]:
+        sign = -1 if self._study().direction == StudyDirection.MAXIMIZE else 1
+        step = max(trial.intermediate_values)
+        return -step, sign * trial.intermediate_values[step]

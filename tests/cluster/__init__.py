@@ -1,0 +1,1 @@
+"""SLURM and PostgreSQL for the tests: real ones on this machine, without root or containers."""

@@ -1,0 +1,88 @@
+"""Processes and ports of this machine: who belongs to a cluster, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+
+def processes_with(**variables: str | None) -> list[int]:
+    """Return the live processes that were started with these environment variables.
+
+    An environment is inherited, so this finds whatever a daemon started, also what detached
+    itself from its parent. Zombies have no environment any more and are not counted.
+
+    Args:
+        variables: their values; None: any value.
+    """
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            entries = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is another user's
+            continue
+        environment = dict(entry.partition(b"=")[::2] for entry in entries)
+        if all(
+            name.encode() in environment
+            and value in (None, os.fsdecode(environment[name.encode()]))
+            for name, value in variables.items()
+        ):
+            found.append(int(folder.name))
+    return found
+
+
+def program_of(pid: int) -> str:
+    """Return the file name of the program that a process runs, '' once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return ""
+
+
+def send(signal_number: signal.Signals, pids: list[int]) -> None:
+    """Signal processes in this order; those that have ended are passed over."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal_number)
+        except ProcessLookupError:
+            continue
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float) -> bool:
+    """Wait for a condition; return whether it came true in time."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def free_ports(n_ports: int) -> list[int]:
+    """Return distinct free ports of the loopback interface.
+
+    They lie below the range of the kernel's own choices, so that no outgoing connection takes
+    one while its server is down.
+    """
+    candidates = random.SystemRandom().sample(range(10_000, 32_000), 50 + 10 * n_ports)
+    ports = list(islice(filter(_is_free, candidates), n_ports))
+    if len(ports) < n_ports:
+        raise RuntimeError(f"only {len(ports)} of {n_ports} ports are free")
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

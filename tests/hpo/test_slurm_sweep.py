@@ -1,0 +1,278 @@
+"""Sweeps as job arrays on a real SLURM: who may die, and what the study is afterwards."""
+
+import json
+import os
+import signal
+from collections import Counter
+
+import pytest
+from optuna.trial import TrialState
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
+
+TOY = "toy/toy.py"
+SLURM = ("-m", "hydra/launcher=hpo_slurm", "hydra.launcher.poll_s=0.5")
+LONG = ("epochs=8", "epoch_s=0.4", "hydra.sweeper.n_workers=2")
+
+
+@pytest.fixture
+def sweep(shell, slurm):
+    """Starts a sweep of the toy application as a command on the login node."""
+    before = {job["JobId"] for job in slurm.jobs()}
+
+    def start(*arguments):
+        return shell(TOY, *SLURM, *arguments, environment=slurm.environment)
+
+    yield start
+    new = [job["JobId"] for job in slurm.jobs() if job["JobId"] not in before]
+    slurm.run("scancel", *new, check=False)
+
+
+@pytest.fixture
+def arrays(slurm):
+    """The array elements submitted during a test, by array."""
+    known = {job["JobId"] for job in slurm.jobs()}
+
+    def read():
+        new = [job for job in slurm.jobs() if job["JobId"] not in known]
+        return Counter(job.get("ArrayJobId", job["JobId"]) for job in new)
+
+    return read
+
+
+def states(study):
+    return Counter(trial.state.name for trial in study.trials)
+
+
+def n_epochs(folder):
+    return [len(f.read_text().split()) for f in sorted(folder.glob("sweep/trials/*/epochs"))]
+
+
+def running(study):
+    return {
+        t.number: t.system_attrs["hpo:lease"]
+        for t in study.get_trials(states=(TrialState.RUNNING,))
+        if t.system_attrs.get("hpo:lease")
+    }
+
+
+def started(tmp_path):
+    return lambda: len(list(tmp_path.glob("sweep/trials/*/epochs"))) >= 2
+
+
+def test_a_sweep_is_one_array_whose_workers_share_the_trials(sweep, study, slurm, arrays):
+    code, output = sweep("hydra.sweeper.n_workers=4", "hydra.sweeper.n_trials=16").end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 16}
+    ((job_id, n_elements),) = arrays().items()
+    assert n_elements == 4
+    listed = slurm.run("sacct", "-o", "JobID,State", "--parsable2", "-j", job_id).split()[1:]
+    assert sorted(listed) == [f"{job_id}_{i}|COMPLETED" for i in range(4)]
+    assert "16 of 16 finished" in output
+    workers = {trial.user_attrs["worker"] for trial in study().trials}
+    assert len(workers) > 1
+
+
+def test_ctrl_c_cancels_the_jobs_and_the_same_command_finishes(
+    sweep, study, slurm, arrays, tmp_path, wait_until
+):
+    command = sweep(*LONG)
+    wait_until(started(tmp_path))
+    command.interrupt()
+    code, output = command.end()
+    assert code == 130, output
+    assert states(study()) == {"WAITING": 4}
+    assert not slurm.run("squeue", "-h")
+    code, output = sweep(*LONG).end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 4}
+    assert n_epochs(tmp_path) == [8] * 4  # no finished epoch was run again
+    assert len(arrays()) == 2
+
+
+def test_detached_jobs_outlive_ctrl_c_and_the_same_command_attaches(
+    sweep, study, arrays, tmp_path, wait_until
+):
+    command = sweep(*LONG, "hydra.launcher.detach=true")
+    wait_until(started(tmp_path))
+    command.interrupt()
+    code, output = command.end()
+    assert code == 130
+    assert "the same command shows them again" in output
+    assert states(study())["RUNNING"] == 2
+    code, output = sweep(*LONG, "hydra.launcher.detach=true").end()
+    assert code == 0, output
+    assert "attached to array" in output
+    assert states(study()) == {"COMPLETE": 4}
+    assert len(arrays()) == 1
+    assert n_epochs(tmp_path) == [8] * 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_a_sweep_outlives_the_command_that_submitted_it(
+    sweep, study, arrays, tmp_path, wait_until, number
+):
+    command = sweep(*LONG)
+    wait_until(started(tmp_path))
+    command.process.send_signal(number)
+    command.end()
+    code, output = sweep(*LONG).end()
+    assert code == 0, output
+    assert "attached to array" in output
+    assert states(study()) == {"COMPLETE": 4}
+    assert len(arrays()) == 1
+    assert n_epochs(tmp_path) == [8] * 4
+
+
+def test_a_second_command_adds_an_array_to_the_same_study(
+    sweep, study, arrays, tmp_path, wait_until
+):
+    arguments = (*LONG, "hydra.sweeper.n_trials=12")
+    first = sweep(*arguments)
+    wait_until(started(tmp_path))
+    second = sweep(*arguments)
+    ends = [command.end() for command in (first, second)]
+    assert [code for code, _ in ends] == [0, 0], ends
+    assert states(study()) == {"COMPLETE": 12}
+    assert sorted(arrays().values()) == [2, 2]
+    assert n_epochs(tmp_path) == [8] * 12
+
+
+def test_a_warned_job_gives_its_trial_back_and_is_requeued(
+    sweep, study, slurm, arrays, tmp_path, wait_until
+):
+    command = sweep(*LONG, "hydra.sweeper.n_workers=1", "hydra.sweeper.n_trials=2")
+    wait_until(lambda: n_epochs(tmp_path) and n_epochs(tmp_path)[0] >= 2)
+    (job_id,) = arrays()
+    slurm.run("scancel", "--signal=USR2", job_id)
+    code, output = command.end()
+    assert code == 0, output
+    (job,) = [job for job in slurm.jobs() if job["JobId"] == job_id]
+    assert job["Restarts"] == "1"
+    assert states(study()) == {"COMPLETE": 2}
+    assert n_epochs(tmp_path) == [8, 8]
+    assert all("hpo:retries" not in trial.system_attrs for trial in study().trials)
+
+
+def test_a_job_requeued_by_hand_goes_on(sweep, study, slurm, arrays, tmp_path, wait_until):
+    command = sweep(*LONG, "hydra.sweeper.n_workers=1", "hydra.sweeper.n_trials=2")
+    wait_until(lambda: n_epochs(tmp_path) and n_epochs(tmp_path)[0] >= 2)
+    (job_id,) = arrays()
+    slurm.run("scontrol", "requeue", job_id)
+    code, output = command.end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 2}
+    assert len(arrays()) == 1
+    assert n_epochs(tmp_path) == [8, 8]
+
+
+def test_a_killed_worker_does_not_abort_the_others(sweep, study, arrays, tmp_path, wait_until):
+    command = sweep(*LONG)
+    wait_until(lambda: started(tmp_path)() and len(running(study())) == 2)
+    number, lease = next(iter(running(study()).items()))
+    os.kill(lease["pid"], signal.SIGKILL)
+    code, output = command.end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 4}
+    assert study().trials[number].system_attrs["hpo:retries"] == 1
+    assert sum(n_epochs(tmp_path)) <= 33  # at most the epoch in work was repeated
+
+
+def test_a_node_that_dies_loses_an_epoch_at_most(
+    sweep, study, slurm, arrays, tmp_path, wait_until
+):
+    command = sweep(*LONG, "hydra.sweeper.n_trials=3")
+    wait_until(lambda: started(tmp_path)() and len(running(study())) == 2)
+    victim = next(job for job in slurm.jobs() if job["JobState"] == "RUNNING")["NodeList"]
+    slurm.kill_node(victim)
+    try:
+        code, output = command.end()
+    finally:
+        slurm.start_node(victim)
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 3}
+    assert sum(n_epochs(tmp_path)) <= 25
+
+
+def test_whole_nodes_are_packed_with_a_worker_per_gpu(sweep, study, arrays, tmp_path):
+    whole = ("hydra.launcher.whole_nodes=true", "hydra.launcher.gpus_per_node=4")
+    arguments = ("hydra.sweeper.n_workers=6", "hydra.sweeper.n_trials=16", "epoch_s=0.3")
+    code, output = sweep(*whole, *arguments, "hydra.launcher.gpu_option=gres").end()
+    assert code == 0, output
+    assert "whole nodes: 8 workers instead of 6" in output
+    assert list(arrays().values()) == [2]
+    assert states(study()) == {"COMPLETE": 16}
+    seen = set()
+    for file in tmp_path.glob("sweep/trials/*/environment"):
+        environment = json.loads(file.read_text())
+        seen.add((environment["SLURMD_NODENAME"], environment["CUDA_VISIBLE_DEVICES"]))
+        assert "SLURM_PROCID" not in environment
+        assert "SLURM_NTASKS" not in environment
+    assert len(seen) == 8
+    assert {device for _, device in seen} == {"0", "1", "2", "3"}
+
+
+def test_ranks_on_two_nodes_train_a_trial_together(sweep, study, tmp_path):
+    over_nodes = ("hydra.launcher.gpus_per_trial=2", "hydra.launcher.gpus_per_node=1")
+    pruned = ("hydra/sweeper/pruner=asha", "hydra.sweeper.n_trials=6", "epochs=4")
+    code, output = sweep(*over_nodes, *pruned, "hydra.sweeper.n_workers=2").end()
+    assert code == 0, output
+    counts = states(study())
+    assert counts["COMPLETE"] + counts["PRUNED"] == 6
+    assert counts["PRUNED"]
+    for trial in study().trials:
+        folder = tmp_path / f"sweep/trials/{trial.number:04d}"
+        ranks = [json.loads((folder / f"environment{rank}").read_text()) for rank in (0, 1)]
+        assert [rank["WORLD_SIZE"] for rank in ranks] == ["2", "2"]
+        assert [rank["GROUP_RANK"] for rank in ranks] == ["0", "1"]
+        assert [rank["LOCAL_RANK"] for rank in ranks] == ["0", "0"]
+        assert ranks[0]["MASTER_PORT"] == ranks[1]["MASTER_PORT"]
+        assert len({rank["SLURMD_NODENAME"] for rank in ranks}) == 2
+        epochs = [(folder / f"epochs{rank}").read_text().split() for rank in (0, 1)]
+        assert len(epochs[0]) == len(epochs[1]) == trial.last_step
+
+
+def test_paused_trials_are_promoted_on_any_worker(sweep, study, tmp_path):
+    code, output = sweep(
+        "hydra/sweeper/pruner=promotion",
+        "hydra.sweeper.n_trials=18",
+        "hydra.sweeper.n_workers=3",
+        "epochs=9",
+    ).end()
+    assert code == 0, output
+    counts = states(study())
+    assert counts["COMPLETE"] >= 1
+    assert counts["COMPLETE"] + counts["PRUNED"] == 18
+    assert {t.last_step for t in study().trials} <= {1, 3, 9}
+    assert n_epochs(tmp_path) == [t.last_step for t in study().trials]  # none was run twice
+
+
+def test_too_many_failures_cancel_what_is_left(sweep, study, slurm):
+    code, output = sweep("raises=[0,1,2,3]", "hydra.sweeper.n_workers=2").end()
+    assert code == 1
+    assert "max_failure_rate" in output
+    assert not slurm.run("squeue", "-h")
+
+
+def test_a_plain_multirun_is_an_array_and_a_cancelled_job_does_not_disturb_it(
+    shell, slurm, tmp_path, wait_until
+):
+    command = shell(
+        TOY,
+        "--config-name=plain",
+        *SLURM,
+        "hydra.sweep.dir=plain",
+        "x=1,2,3",
+        "epochs=30",
+        "epoch_s=0.3",
+        environment=slurm.environment,
+    )
+    wait_until(lambda: len(list(tmp_path.glob("plain/*/epochs"))) == 3)
+    job = next(job for job in slurm.jobs() if job.get("ArrayTaskId") == "1")
+    slurm.run("scancel", job["JobId"])
+    code, output = command.end()
+    assert code == 1
+    assert "job 1 ended without a result" in output
+    epochs = [len((tmp_path / f"plain/{i}/epochs").read_text().split()) for i in range(3)]
+    assert epochs[0] == epochs[2] == 30
+    assert epochs[1] < 30
