@@ -3,8 +3,8 @@
     python -m benchmarks.sites [out=DIR]
 
 Runs `python -m mlpf.train -m hpo=asha_bo launcher=SITE launcher.dry_run=true` for every site of
-`conf/launcher` and keeps what it prints, with the paths of this machine replaced. A test compares the
-committed scripts with the configuration.
+`conf/launcher` and keeps what it prints, with the paths of this machine replaced. A test compares
+the committed scripts with the configuration.
 """
 
 from __future__ import annotations

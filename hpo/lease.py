@@ -23,6 +23,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo import signals
 from hpo.process import is_alive, this_host
 
 LEASE = "hpo:lease"

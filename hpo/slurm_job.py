@@ -91,8 +91,8 @@ class ArrayTask:
                 with signals.interrupt(once=True):
                     self._run(payload, number, group)
             except KeyboardInterrupt:
-                number = signals.received()
-                _log.warning("interrupted by %s", number.name if number else "itself")
+                came = signals.received()
+                _log.warning("interrupted by %s", came.name if came else "itself")
                 if place.rank == 0 and self._options.requeue:
                     requeue(place.job_id)
                 sys.exit(0)  # another code would end the other workers of the node

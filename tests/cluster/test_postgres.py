@@ -32,9 +32,12 @@ def test_a_server_wants_the_right_password(
         postgres.query("SELECT 1")
 
 
+@pytest.mark.usefixtures("postgres")  # which skips where there is no PostgreSQL
 def test_the_end_of_a_server_leaves_nothing_running(tmp_path: Path) -> None:
+    data = str(tmp_path / "server" / "data")
     with PostgresServer(tmp_path / "server") as server:
         assert server.sockets.is_dir()
+        assert processes_with(PGDATA=data)
     assert not server.sockets.exists()
-    assert not processes_with(PGDATA=str(tmp_path / "server" / "data"))
+    assert not processes_with(PGDATA=data)
     server.close()  # once more is no error

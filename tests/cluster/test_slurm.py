@@ -43,8 +43,8 @@ def fields(cluster: SlurmCluster, *arguments: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def another(tmp_path: Path) -> Callable[..., SlurmCluster]:
-    """Describes a second cluster of two small nodes."""
+def another(slurm: SlurmCluster, tmp_path: Path) -> Callable[..., SlurmCluster]:
+    """Describes a second cluster, of two small nodes."""
 
     def make(grace_s: int = 15) -> SlurmCluster:
         return SlurmCluster(tmp_path / "another", n_nodes=2, cpus=4, grace_s=grace_s)

@@ -152,7 +152,7 @@ def test_a_result_is_told_by_the_owner_and_dropped_from_anybody_else(running):
 
 
 def test_a_process_that_was_stopped_longer_than_its_lease_looks_before_it_reports(running):
-    study, storage, trial = running
+    _, storage, trial = running
     with Lease(storage, trial._trial_id, 60) as lease:
         storage.set_trial_system_attr(trial._trial_id, LEASE, {"id": "another"})
         lease.check()  # the last heartbeat is believed
