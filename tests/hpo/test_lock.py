@@ -210,6 +210,19 @@ def test_who_died_while_breaking_is_replaced(path):
         assert not lock._breaker.exists()
 
 
+def test_a_lock_left_behind_can_be_removed_without_taking_it(path, start):
+    lock = FileLock(path, grace_s=0.3)
+    assert lock.break_orphaned() is None
+    leave_behind(path)
+    assert lock.break_orphaned().token == "theirs"
+    assert not lock.file.exists()
+    owner = start("hold", path)
+    assert owner.stdout.readline() == "held\n"
+    assert FileLock(path, grace_s=30).file.exists()
+    owner.kill()
+    assert FileLock(path, grace_s=30).break_orphaned().pid == owner.pid
+
+
 @pytest.mark.parametrize("what", ["wait_for", "wait_for the free"])
 def test_an_interruption_leaves_nothing_behind(path, start, what, wait_until):
     held = FileLock(path)
