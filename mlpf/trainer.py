@@ -30,6 +30,7 @@ _EXPECTED_WARNINGS = (
     ".*when logging on epoch level in distributed setting.*",  # sums are over all ranks already
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*GPU available but not used.*",
+    ".*srun. command is available on your system but is not used.*",  # as on a login node
 )
 
 
