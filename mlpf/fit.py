@@ -20,6 +20,7 @@ from mlpf.checkpoint import FOLDER, replace_atomically, restore
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build
 from mlpf.module import TrainingModule
 from mlpf.plots import draw_loss_curves
+from mlpf.ranks import joined, on_rank_0
 from mlpf.trainer import quiet_lightning
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
 
     If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
     had never stopped, or from `previous.ckpt` if that file is damaged; a finished one is only
-    summarised.
+    summarised. Ranks that torchrun started train together in the folder of rank 0, which alone
+    writes, and all return the same value.
 
     Args:
         cfg: the composition of `conf/train.yaml`.
@@ -62,17 +64,21 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
     """
     if not isinstance(cfg.seed, int) or cfg.seed < 0:
         raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
-    with warnings.catch_warnings(), _plain_exceptions():
+    with (
+        warnings.catch_warnings(),
+        _plain_exceptions(),
+        joined(cfg.trainer.get("accelerator", "auto")),
+    ):
         quiet_lightning()
-        return _train(cfg, run_dir)  # named by the time, it may differ
+        return _train(cfg, on_rank_0(lambda: run_dir))  # named by the time, it may differ
 
 
 def _train(cfg: DictConfig, run_dir: Path) -> float:
-    resume = _start(cfg, run_dir)
+    resume = on_rank_0(lambda: _start(cfg, run_dir))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return _summarise(read_history(run_dir / METRICS_FILE), run_dir)
+    return on_rank_0(lambda: _summarise(read_history(run_dir / METRICS_FILE), run_dir))
 
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
