@@ -18,7 +18,14 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.lease import PAUSED, abandoned_trials, is_paused, release_abandoned, was_started
+from hpo.lease import (
+    PAUSED,
+    abandoned_trials,
+    give_up,
+    is_paused,
+    release_abandoned,
+    was_started,
+)
 from hpo.lock import FileLock
 from hpo.pausing import PausingPruner
 from hpo.storage import PatientStorage
@@ -122,8 +129,10 @@ class Tickets:
         if not was_started(trial):
             return self._set_running(trial)
         with study_lock(self._folder):
-            state = self._storage.get_trial(trial._trial_id).state
-            return state == TrialState.WAITING and self._set_running(trial)
+            now = self._storage.get_trial(trial._trial_id)
+            if now.state != TrialState.WAITING or give_up(self._storage, now, self._max_retries):
+                return False
+            return self._set_running(trial)
 
     def _set_running(self, trial: FrozenTrial) -> bool:
         try:

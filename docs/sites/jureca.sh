@@ -19,6 +19,7 @@
 # setup
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-32}
 module load Stages/2024 GCC/12.3.0 Python/3.11.3 CUDA/12 cuDNN/8.9.5.29-CUDA-12 NCCL/default-CUDA-12
+export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)i"
 
 # command
 export SUBMITIT_EXECUTOR=slurm

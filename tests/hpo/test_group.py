@@ -75,6 +75,12 @@ def test_a_rank_that_waits_for_a_decision_is_freed_when_the_trial_ends(ranks):
     assert ranks[1].decision(2)
 
 
+def test_rank_0_does_not_go_on_without_a_rank_that_has_failed(ranks):
+    ranks[1].complain("ValueError: no")
+    with pytest.raises(RuntimeError, match="rank 1: ValueError: no"):
+        ranks[0].decide(1, False)
+
+
 def test_rank_0_learns_why_another_rank_failed(ranks):
     assert alone().complaint() is None
     ranks[3].complain("OutOfMemoryError: 80 GB")

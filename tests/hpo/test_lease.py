@@ -105,7 +105,7 @@ def test_a_trial_that_kills_its_workers_is_given_up(running):
     study.ask()
     reap(study, storage, duration_s=-1, max_retries=1)
     assert study.trials[0].state == TrialState.FAIL
-    assert study.trials[0].user_attrs["fail_reason"] == "its worker died 2 times"
+    assert study.trials[0].user_attrs["fail_reason"] == "its worker died, or got nowhere, 2 times"
 
 
 def test_an_exception_gives_the_trial_back(running):
@@ -113,6 +113,19 @@ def test_an_exception_gives_the_trial_back(running):
     with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
         raise KeyboardInterrupt
     assert study.trials[0].state == TrialState.WAITING
+
+
+def test_a_trial_given_back_without_a_step_done_counts_as_tried(running):
+    study, storage, trial = running
+    for expected in (1, 2):
+        with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
+            raise KeyboardInterrupt
+        assert study.trials[0].system_attrs[RETRIES] == expected
+        study.ask()
+    lease = Lease(storage, trial._trial_id, 60).__enter__()
+    LeasedTrial(study, trial._trial_id, lease).report(0.3, 3)
+    lease.__exit__(KeyboardInterrupt)
+    assert study.trials[0].system_attrs[RETRIES] == 2
 
 
 def test_an_exception_leaves_a_trial_alone_that_is_in_other_hands(running):

@@ -100,6 +100,18 @@ def test_a_worker_that_has_owned_a_trial_cannot_take_it_from_the_one_that_was_fa
     assert not tickets(0)._claim(trial)
 
 
+def test_a_trial_that_gets_nowhere_is_given_up(pair, tickets):
+    for _ in range(4):
+        trial = tickets(0).take()
+        assert trial.number == 0
+        with pytest.raises(KeyboardInterrupt), Lease(pair[0], trial._trial_id, 60):
+            raise KeyboardInterrupt
+    assert tickets(1).take().number == 1
+    failed = study(pair[0]).trials[0]
+    assert failed.state == TrialState.FAIL
+    assert failed.user_attrs["fail_reason"] == "its worker died, or got nowhere, 4 times"
+
+
 def test_the_policy_says_which_paused_trial_goes_on_before_new_ones(pair, tickets):
     for _ in range(2):
         pause(pair[0], tickets(0).take(), 1.0)
