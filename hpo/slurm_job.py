@@ -29,7 +29,7 @@ class Place:
         rank: among all tasks of the element.
         local_rank: among those of its node.
         restart: how often the job was requeued.
-        job_id: SLURM's, of the element.
+        job_id: of the element, as SLURM's commands take it.
     """
 
     rank: int
@@ -42,6 +42,10 @@ class Place:
         """Return the place that SLURM tells."""
         number = {name: int(os.environ.get(f"SLURM_{name}", "0")) for name in _NUMBERS}
         job_id = os.environ.get("SLURM_JOB_ID", "0")
+        # The last element of an array has the number of the array: to scontrol that is all of it.
+        array, element = (os.environ.get(f"SLURM_ARRAY_{x}_ID") for x in ("JOB", "TASK"))
+        if array is not None and element is not None:
+            job_id = f"{array}_{element}"
         return cls(number["PROCID"], number["LOCALID"], number["RESTART_COUNT"], job_id)
 
 

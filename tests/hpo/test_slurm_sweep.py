@@ -168,6 +168,23 @@ def test_a_warned_job_gives_its_trial_back_and_is_requeued(
     assert all("hpo:retries" not in trial.system_attrs for trial in study().trials)
 
 
+def test_the_last_element_of_an_array_requeues_itself_alone(
+    sweep, study, slurm, arrays, tmp_path, wait_until
+):
+    # Its job number is that of the array, so a command about that number is about all elements.
+    command = sweep(*LONG)
+    wait_until(started(tmp_path))
+    (array,) = arrays()
+    slurm.run("scancel", "--signal=USR2", f"{array}_1")
+    code, output = command.end()
+    assert code == 0, output
+    jobs = [job for job in slurm.jobs() if job.get("ArrayJobId") == array]
+    assert {job["ArrayTaskId"]: job["Restarts"] for job in jobs} == {"0": "0", "1": "1"}
+    assert {job["JobId"] for job in jobs if job["ArrayTaskId"] == "1"} == {array}
+    assert states(study()) == {"COMPLETE": 4}
+    assert n_epochs(tmp_path) == [8] * 4
+
+
 def test_a_job_requeued_by_hand_goes_on(sweep, study, slurm, arrays, tmp_path, wait_until):
     command = sweep(*LONG, "hydra.sweeper.n_workers=1", "hydra.sweeper.n_trials=2")
     wait_until(lambda: n_epochs(tmp_path) and n_epochs(tmp_path)[0] >= 2)

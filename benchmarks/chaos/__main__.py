@@ -1,0 +1,166 @@
+"""Faults done to sweeps on a real SLURM cluster, and what becomes of the sweeps (`make chaos`).
+
+    python -m benchmarks.chaos [only=NAME,...] [out=DIR] [seed=0]
+
+Starts a cluster of four nodes on this machine (and PostgreSQL for the rows that want it), runs
+one sweep per fault and checks that exactly the asked number of trials is finished, that none is
+lost or was finished twice, and that no more than one finished epoch of a trial was run again. The
+application keeps a record of its own outside of the study, from which that is counted. Exit code
+1 if any row is not as it must be. The committed table is `benchmarks/results/chaos.json`.
+
+    only   names of rows (only=list shows them); the table then goes to DIR/chaos.json
+    out    folder of the sweeps and of the cluster; emptied first
+    seed   of the random moments
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.chaos.checks import Row, check
+from benchmarks.chaos.faults import FAULTS, Fault, Stage
+from benchmarks.chaos.sweep import ROOT, Sweep
+from benchmarks.command import fail, parse
+from tests.cluster.packages import Unavailable
+from tests.cluster.postgres import PostgresServer
+from tests.cluster.slurm import SlurmCluster
+
+
+@dataclass
+class Settings:
+    """What the command line may set."""
+
+    only: str = ""
+    out: Path = Path("outputs/chaos")
+    seed: int = 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the rows; see the module's text."""
+    settings = parse(Settings, arguments, __doc__)
+    faults = chosen(settings.only)
+    out = settings.out.absolute()
+    shutil.rmtree(out, ignore_errors=True)
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(SlurmCluster(out / "servers" / "slurm"))
+            server = None
+            if any(fault.storage == "postgres" for fault in faults):
+                server = stack.enter_context(PostgresServer(out / "servers" / "postgres"))
+        except Unavailable as error:
+            fail(str(error))
+        rows = []
+        for fault in faults:
+            row = run(fault, cluster, out / fault.name, server, settings.seed)
+            console.print(f"{row.name}: {row.to_json()['verdict']} after {row.wall_s:.0f} s")
+            rows.append(row)
+        report = {"rows": [row.to_json() for row in rows], **circumstances(cluster, server)}
+    console.print(table(rows))
+    path = out / "chaos.json" if settings.only else ROOT / "benchmarks" / "results" / "chaos.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    console.print(f"written to {path}")
+    return int(any(row.problems for row in rows))
+
+
+def chosen(only: str) -> list[Fault]:
+    """Return the faults of these names, all for an empty text.
+
+    Raises:
+        SystemExit: there is no fault of such a name (2), or the list is asked for (0).
+    """
+    known = {fault.name: fault for fault in FAULTS}
+    if only == "list":
+        print("\n".join(f"{fault.name:16} {fault.text}" for fault in FAULTS))
+        raise SystemExit(0)
+    names = only.split(",") if only else list(known)
+    for name in names:
+        if name not in known:
+            fail(f"only={name}: no such fault; there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def run(
+    fault: Fault, cluster: SlurmCluster, folder: Path, server: PostgresServer | None, seed: int
+) -> Row:
+    """Run a sweep, do the fault to it, return what became of it."""
+    storage = None
+    if fault.storage == "apart":
+        storage = str(folder / "apart" / "journal.log")
+    elif fault.storage == "postgres":
+        assert server is not None
+        database = f"chaos_{fault.name}"
+        server.query(f"CREATE DATABASE {database}", database="postgres")
+        storage = f"{server.url.rpartition('/')[0]}/{database}"
+    sweep = Sweep(cluster, folder, fault.size, storage, fault.overrides)
+    begin = time.monotonic()
+    with ExitStack() as cleanup:
+        cleanup.callback(sweep.clean)
+        sweep.start()
+        try:
+            fault.inject(Stage(sweep, random.Random(seed), cleanup, server))
+            code = sweep.end()
+            return check(fault.name, sweep, code, time.monotonic() - begin, fault.expected)
+        except Exception as error:  # noqa: BLE001 - the other rows are worth running all the same
+            wall_s = round(time.monotonic() - begin, 1)
+            problem = f"{type(error).__name__}: {error}"
+            return Row(fault.name, wall_s=wall_s, problems=[problem])
+
+
+def circumstances(cluster: SlurmCluster, server: PostgresServer | None) -> dict[str, Any]:
+    """Return what the table was made with, without the machine's name."""
+    versions = {name: version(name) for name in ("hydra-core", "optuna", "submitit")}
+    versions["slurm"] = cluster.run("sinfo", "--version").split()[-1]
+    if server is not None:
+        versions["postgresql"] = server.query("SHOW server_version").split()[0]
+    commit = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    known = subprocess.run(commit, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": known or None,
+        "python": platform.python_version(),
+        "versions": versions,
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def table(rows: list[Row]) -> Table:
+    """Return the table of all rows; what is wrong stands in the last column."""
+    texts = {fault.name: fault.text for fault in FAULTS}
+    shown = Table(title="sweeps under faults", title_justify="left")
+    for name in ("fault", ""):
+        shown.add_column(name, no_wrap=True)
+    for name in ("finished", "lost", "twice", "repeated", "retries", "requeues"):
+        shown.add_column(name, justify="right")
+    shown.add_column("arrays", justify="right")
+    shown.add_column("s", justify="right")
+    shown.add_column("verdict", overflow="fold")
+    for row in rows:
+        finished = "+".join(str(row.states.get(s, 0)) for s in ("complete", "pruned", "fail"))
+        numbers = (row.lost, row.twice, row.repeated, row.retries, row.restarts, row.arrays)
+        verdict = "\n".join(["[red]FAILED[/]", *row.problems]) if row.problems else "[green]ok[/]"
+        verdict += "".join(f"\n{reason}" for reason in row.failures if not row.problems)
+        cells = [finished, *map(str, numbers), f"{row.wall_s:.0f}", verdict]
+        shown.add_row(row.name, texts[row.name], *cells)
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,283 @@
+"""The faults: what each does to a running sweep, and what must be found afterwards."""
+
+from __future__ import annotations
+
+import math
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.chaos.checks import Expected
+from benchmarks.chaos.disk import damage, damage_journal, fill, leave_lock
+from benchmarks.chaos.sweep import Size, Sweep, signal_process
+from tests.cluster.postgres import PostgresServer
+
+_AWAY_S = 20.0
+# Shorter than the storage is away: every lease expires meanwhile, of workers that all live.
+_SHORT_LEASE = "hydra.sweeper.lease_s=12"
+_NO_PRUNER = "hydra/sweeper/pruner=none"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a fault may act on.
+
+    Attributes:
+        sweep: its command has just been given.
+        rng: seeded.
+        cleanup: what has to be undone when the sweep has ended.
+        postgres: the server that holds the study, if it is there.
+    """
+
+    sweep: Sweep
+    rng: random.Random
+    cleanup: ExitStack
+    postgres: PostgresServer | None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the table.
+
+    Attributes:
+        name: for `only=`.
+        text: for the table.
+        inject: does it; returns while the sweep still runs.
+        expected: of the sweep's end.
+        size: of the sweep.
+        overrides: further arguments of the command.
+        storage: the journal in the sweep folder, one in a folder of its own, or PostgreSQL.
+    """
+
+    name: str
+    text: str
+    inject: Callable[[Stage], None]
+    expected: Expected = field(default_factory=Expected)
+    size: Size = field(default_factory=Size)
+    overrides: tuple[str, ...] = ()
+    storage: Literal["journal", "apart", "postgres"] = "journal"
+
+
+def nothing(stage: Stage) -> None:
+    """Do nothing: the other rows differ from this one by their fault."""
+    del stage
+
+
+def kill_workers(stage: Stage) -> None:
+    """Kill 30 % of the workers at random moments."""
+    sweep = stage.sweep
+    sweep.wait_for_work()
+    victims = sweep.workers()
+    for pid in stage.rng.sample(victims, math.ceil(0.3 * len(victims))):
+        time.sleep(stage.rng.uniform(0, 2))
+        signal_process(pid, signal.SIGKILL)
+
+
+def lose_node(stage: Stage) -> None:
+    """Kill all processes of a node; bring it back once SLURM has noticed."""
+    sweep, cluster = stage.sweep, stage.sweep.cluster
+    sweep.wait_for_work()
+    node = stage.rng.choice(sorted({job["NodeList"] for job in sweep.running_jobs()}))
+    stage.cleanup.callback(cluster.start_node, node)
+    cluster.kill_node(node)
+
+    def noticed() -> bool:
+        return cluster.run("sinfo", "-h", "-n", node, "-p", "batch", "-o", "%t").startswith("down")
+
+    sweep.wait_until(noticed, f"SLURM noticed that {node} is down", 60)
+    time.sleep(3)
+    cluster.start_node(node)
+
+
+def requeue_by_hand(stage: Stage) -> None:
+    """Requeue two running jobs as an administrator does: SIGTERM, then SIGKILL."""
+    sweep = stage.sweep
+    sweep.wait_for_work()
+    for job in stage.rng.sample(sweep.running_jobs(), 2):
+        # Not JobId: that of the array's last element means the whole array.
+        element = f"{job['ArrayJobId']}_{job['ArrayTaskId']}"
+        sweep.cluster.run("scontrol", "requeue", element)
+
+
+def preempt(stage: Stage) -> None:
+    """Let a job of a higher partition take all nodes for a moment."""
+    sweep = stage.sweep
+    sweep.wait_for_work()
+    nodes = str(len(sweep.cluster.nodes))
+    urgent = ("-p", "urgent", "-N", nodes, "--exclusive", "--wrap", "sleep 3", "-o", "/dev/null")
+    sweep.cluster.run("sbatch", *urgent)
+    sweep.wait_until(lambda: min(sweep.restarts()) >= 1, "all workers were preempted", 60)
+
+
+def reach_time_limit(stage: Stage) -> None:
+    """Wait until the same job has been at its time limit twice."""
+    sweep = stage.sweep
+    sweep.wait_until(lambda: max(sweep.restarts(), default=0) >= 2, "a second requeue", 300)
+
+
+def stop_postgres(stage: Stage) -> None:
+    """Take the data base away for 20 s."""
+    stage.sweep.wait_for_work()
+    _stop_postgres(stage)
+
+
+def stop_postgres_early(stage: Stage) -> None:
+    """Take the data base away for 20 s while the workers start."""
+    sweep = stage.sweep
+    sweep.wait_until(lambda: bool(sweep.running_jobs()), "the jobs had started")
+    _stop_postgres(stage)
+
+
+def _stop_postgres(stage: Stage) -> None:
+    server = stage.postgres
+    assert server is not None
+    server.stop()
+    time.sleep(_AWAY_S)
+    server.start()
+
+
+def hide_journal(stage: Stage) -> None:
+    """Take the folder of the journal away for 20 s, as a file system that is not mounted."""
+    stage.sweep.wait_for_work()
+    _hide_journal(stage)
+
+
+def hide_journal_early(stage: Stage) -> None:
+    """Take the folder of the journal away for 20 s while the workers start."""
+    sweep = stage.sweep
+    sweep.wait_until(lambda: bool(sweep.running_jobs()), "the jobs had started")
+    _hide_journal(stage)
+
+
+def _hide_journal(stage: Stage) -> None:
+    folder = Path(str(stage.sweep.storage)).parent
+    away = folder.with_name("away")
+    folder.rename(away)
+    time.sleep(_AWAY_S)
+    away.rename(folder)  # fails if anybody has made a new one meanwhile
+
+
+def kill_parent(stage: Stage) -> None:
+    """Kill the command and give it again."""
+    sweep = stage.sweep
+    sweep.wait_for_work()
+    sweep.kill()
+    time.sleep(2)
+    sweep.start()
+
+
+def fill_disk(stage: Stage) -> None:
+    """Make the folder of one trial a small disk, before it starts."""
+    fill(stage.sweep.dir / "trials" / "0007", stage.cleanup)
+
+
+def corrupt_checkpoint(stage: Stage) -> None:
+    """Kill a worker in the middle of an epoch and damage what it has saved last."""
+    sweep = stage.sweep
+    sweep.wait_for_work()
+    number, pid, epochs = damage(sweep)
+
+    def fell_back() -> bool:
+        starts = [line for line in sweep.witness()[number] if line.kind == "start"]
+        return starts[-1].pid != pid and starts[-1].epoch == epochs - 1
+
+    sweep.wait_until(fell_back, f"trial {number} was begun again at epoch {epochs - 1}")
+
+
+def tear_journal(stage: Stage) -> None:
+    """Leave half records in the journal, and two records on one line."""
+    sweep = stage.sweep
+    sweep.wait_for_work(1)
+    names = damage_journal(sweep.dir / "journal.log", stage.rng)
+    sweep.wait_until(
+        lambda: names <= set(sweep.study().user_attrs), "both records of the merged line count"
+    )
+
+
+def orphan_locks(stage: Stage) -> None:
+    """Leave locks of dead owners behind: of this host and of another one."""
+    sweep = stage.sweep
+    sweep.wait_for_work(1)
+    for path in (sweep.dir / "journal.log.lock", sweep.dir / "tickets.lock"):
+        for is_remote in (False, True):
+            is_ours = leave_lock(path, is_remote)
+            sweep.wait_until(lambda still=is_ours: not still(), f"{path.name} was broken", 30)
+
+
+_ALL_DAY = Size(n_trials=24, epochs=56)
+
+FAULTS = (
+    Fault("none", "no fault", nothing),
+    Fault("sigkill", "SIGKILL of 30 % of the workers", kill_workers, Expected((1, 3))),
+    Fault(
+        "node",
+        "a node down, back later",
+        lose_node,
+        Expected((1, 4), restarts=1),
+        Size(epoch_s=1.0),
+    ),
+    Fault("requeue", "scontrol requeue of two jobs", requeue_by_hand, Expected(restarts=1)),
+    Fault("preempt", "preempted by a higher partition", preempt, Expected(restarts=1)),
+    Fault(
+        "time_limit",
+        "the time limit, twice",
+        reach_time_limit,
+        Expected(restarts=2),
+        _ALL_DAY,
+        (_NO_PRUNER, "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20"),
+    ),
+    Fault(
+        "postgres",
+        "PostgreSQL stopped for 20 s",
+        stop_postgres,
+        overrides=(_SHORT_LEASE,),
+        storage="postgres",
+    ),
+    Fault(
+        "postgres_early",
+        "the same while the workers start",
+        stop_postgres_early,
+        overrides=(_SHORT_LEASE,),
+        storage="postgres",
+    ),
+    Fault(
+        "journal",
+        "the journal's folder away for 20 s",
+        hide_journal,
+        overrides=(_SHORT_LEASE,),
+        storage="apart",
+    ),
+    Fault(
+        "journal_early",
+        "the same while the workers start",
+        hide_journal_early,
+        overrides=(_SHORT_LEASE,),
+        storage="apart",
+    ),
+    Fault(
+        "parent",
+        "SIGKILL of the command, given again",
+        kill_parent,
+        Expected(says="attached to array"),
+    ),
+    Fault(
+        "disk",
+        "disk full in one trial's folder",
+        fill_disk,
+        Expected(failed=1, reason="No space left on device"),
+        overrides=("hydra.sweeper.max_failure_rate=0.05",),
+    ),
+    Fault(
+        "checkpoint",
+        "worker killed, last checkpoint damaged",
+        corrupt_checkpoint,
+        Expected((1, 1)),
+    ),
+    Fault("torn", "torn and merged lines in the journal", tear_journal),
+    Fault("lock", "locks left behind by dead owners", orphan_locks),
+)
