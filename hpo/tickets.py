@@ -37,10 +37,12 @@ def study_lock(folder: Path) -> FileLock:
     return FileLock(folder / "tickets")
 
 
-def issue_tickets(study: optuna.Study, n_trials: int) -> None:
-    """Create the tickets that a budget of `n_trials` still lacks. Call it under the lock."""
-    for _ in range(len(study.get_trials(deepcopy=False)), n_trials):
+def issue_tickets(study: optuna.Study, n_trials: int, lock: FileLock) -> None:
+    """Create the tickets that a budget of `n_trials` still lacks, holding the study's lock."""
+    for number in range(len(study.get_trials(deepcopy=False)), n_trials):
         study.enqueue_trial({})
+        if number % 50 == 0:  # thousands of them take longer than a lock is believed
+            lock.refresh()
 
 
 class Tickets:

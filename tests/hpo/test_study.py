@@ -2,9 +2,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from hpo import study as hpo_study
 from hpo.space import Space, parse_space
-from hpo.study import SweepSpec, make_sampler, open_study, too_many_failures
+from hpo.study import SweepSpec, make_sampler, too_many_failures
 from hpo.summary import BUDGET
+from hpo.tickets import study_lock
 
 
 def spec(folder, n_trials=3, **changes):
@@ -19,6 +21,11 @@ def spec(folder, n_trials=3, **changes):
         "space": parse_space({"x": "interval(0, 1)"}, []),
     }
     return SweepSpec(**{**settings, **changes})
+
+
+def open_study(spec, storage):
+    with study_lock(spec.sweep_dir) as lock:
+        return hpo_study.open_study(spec, storage, lock)
 
 
 @pytest.fixture(params=["journal", "sqlite"])

@@ -12,10 +12,11 @@ from hpo.tickets import Tickets, issue_tickets, study_lock
 
 
 @pytest.fixture(params=["journal", "sqlite"])
-def pair(request, storages):
+def pair(request, storages, tmp_path):
     """Two storages on one study of three tickets, as two workers have them."""
     first, second = storages(request.param), storages(request.param)
-    issue_tickets(optuna.create_study(storage=first, study_name="s"), 3)
+    with study_lock(tmp_path) as lock:
+        issue_tickets(optuna.create_study(storage=first, study_name="s"), 3, lock)
     return first, second
 
 
@@ -71,9 +72,10 @@ def test_tickets_beyond_the_budget_are_left_alone(tickets):
     assert tickets(n_trials=1).take() is None
 
 
-def test_tickets_are_issued_up_to_the_budget_only(pair):
-    issue_tickets(study(pair[1]), 5)
-    issue_tickets(study(pair[0]), 2)
+def test_tickets_are_issued_up_to_the_budget_only(pair, tmp_path):
+    with study_lock(tmp_path) as lock:
+        issue_tickets(study(pair[1]), 5, lock)
+        issue_tickets(study(pair[0]), 2, lock)
     assert len(study(pair[0]).trials) == 5
 
 
