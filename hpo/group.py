@@ -112,8 +112,14 @@ class Group:
             yield note
 
     def decide(self, step: int, stop: bool) -> None:
-        """Publish whether the trial stops after `step` (rank 0)."""
+        """Publish whether the trial stops after `step` (rank 0).
+
+        Raises:
+            RuntimeError: another rank has failed in this trial.
+        """
         if self.size > 1:
+            if (self.folder / f"{self.number}.failed").exists():
+                raise RuntimeError(self.complaint())
             self._write(f"{self.number}.decision.{step}", {"stop": stop})
 
     def decision(self, step: int) -> bool:

@@ -18,6 +18,7 @@ from hpo.slurm import Slurm
 
 LAUNCH = "hpo:launch:"
 _WATCHER_S = 60.0
+_LISTED_AFTER_S = 20.0
 
 
 class Launches:
@@ -34,6 +35,7 @@ class Launches:
         self._mine: dict[str, dict[str, Any]] = {}
         self._queue: dict[str, list[str]] = {}
         self._said = 0.0
+        self._unseen: dict[str, float] = {}
 
     def adopt(self) -> list[str]:
         """Take over the arrays whose command is gone; return their job numbers.
@@ -51,6 +53,7 @@ class Launches:
         """Note an array that this command has just submitted."""
         workers = self._slurm.options.shape.n_workers
         self._mine[LAUNCH + launch_id] = {"job": job_id, "workers": workers}
+        self._unseen[job_id] = time.monotonic()
         self._write(_watcher())
 
     def say_present(self) -> None:
@@ -68,8 +71,14 @@ class Launches:
         if queue is None:
             return None
         workers = {str(launch["job"]): int(launch["workers"]) for launch in self._mine.values()}
-        self._queue = {job: queue.get(job, []) for job in workers}
+        self._unseen = {job: t for job, t in self._unseen.items() if job not in queue}
+        self._queue = {job: queue.get(job) or self._unlisted(job) for job in workers}
         return sum(workers[job] * len(states) for job, states in self._queue.items())
+
+    def _unlisted(self, job: str) -> list[str]:
+        # Some sites answer squeue from a cache: a job submitted a moment ago is not there yet.
+        age_s = time.monotonic() - self._unseen.get(job, float("-inf"))
+        return ["SUBMITTED"] if age_s < _LISTED_AFTER_S else []
 
     def cancel(self, pending_only: bool = False) -> None:
         """Cancel the arrays, or only what of them has not started."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 import uuid
@@ -45,11 +46,16 @@ class Lease:
         storage: where the trial is.
         trial_id: Optuna's id of a trial that this process has just set to RUNNING.
         duration_s: a lease not renewed for so long has expired; renewed three times as often.
+
+    Attributes:
+        progress: set by whoever gets the trial a step further. A trial that is given back without
+            that, not by Ctrl-C, counts as tried: something about it may end its workers.
     """
 
     def __init__(self, storage: BaseStorage, trial_id: int, duration_s: float) -> None:
         self._storage, self._trial_id, self._duration_s = storage, trial_id, duration_s
         self._id = uuid.uuid4().hex
+        self.progress = False
         self._renewed = time.monotonic()
         self._lost, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="lease")
@@ -96,6 +102,8 @@ class Lease:
             if self._is_mine():
                 if paused_at is not None:
                     self._storage.set_trial_system_attr(self._trial_id, PAUSED, paused_at)
+                elif not self.progress and signals.received() != signal.SIGINT:
+                    _count_retry(self._storage, self._storage.get_trial(self._trial_id))
                 release(self._storage, self._trial_id)
 
     def tell(
@@ -167,16 +175,27 @@ def release_abandoned(
     """
     abandoned = abandoned_trials(storage, study_id, duration_s)
     for trial in abandoned:
-        retries = trial.system_attrs.get(RETRIES, 0) + 1
-        storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
-        if retries > max_retries:
-            reason = f"its worker died {retries} times"
-            storage.set_trial_user_attr(trial._trial_id, "fail_reason", reason)
-            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        else:
+        _count_retry(storage, trial)
+        if not give_up(storage, storage.get_trial(trial._trial_id), max_retries):
             _log.info("trial %d was abandoned and is waiting again", trial.number)
             release(storage, trial._trial_id)
     return len(abandoned)
+
+
+def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
+    """Fail a trial that was retried more than `max_retries` times; return whether it was."""
+    retries = trial.system_attrs.get(RETRIES, 0)
+    if retries <= max_retries:
+        return False
+    reason = f"its worker died, or got nowhere, {retries} times"
+    storage.set_trial_user_attr(trial._trial_id, "fail_reason", reason)
+    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    return True
+
+
+def _count_retry(storage: BaseStorage, trial: FrozenTrial) -> None:
+    retries = trial.system_attrs.get(RETRIES, 0) + 1
+    storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
 
 
 def _is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:

@@ -59,6 +59,7 @@ class LeasedTrial(optuna.Trial):
             super().report(value, step)
             self._last_step = step
             self.n_reports += 1
+            self._lease.progress = True
 
     def should_prune(self) -> bool:
         """Return whether the trial should end now: it is pruned, or paused for the time being."""

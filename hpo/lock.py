@@ -170,6 +170,20 @@ class FileLock(BaseJournalFileLock):
                 self.file,
             )
 
+    def break_orphaned(self) -> Owner | None:
+        """Remove a lock file left behind, without taking the lock; return whose it was.
+
+        None: there is none, or whoever holds the lock lives. This takes up to `grace_s`.
+        """
+        patience = _Patience(self._grace_s)
+        first = owner = read_owner(self.file)
+        while owner is not None and owner == first:
+            if patience.is_over(owner) and self._break(owner):
+                return owner
+            time.sleep(MAX_PAUSE_S)
+            owner = read_owner(self.file)
+        return None
+
     def _wait(self) -> None:
         patience = _Patience(self._grace_s)
         limit_s, next_look = 0.001, time.monotonic() + _LOOK_S

@@ -66,7 +66,7 @@ def optimize(
     """
     shared = open_storage(storage, Path(folder), patience_s)
     pruner = pruner or optuna.pruners.NopPruner()
-    with study_lock(Path(folder)):
+    with study_lock(Path(folder)) as lock:
         study = optuna.create_study(
             storage=shared,
             study_name=study_name,
@@ -75,7 +75,7 @@ def optimize(
             pruner=pruner,
             load_if_exists=True,
         )
-        issue_tickets(study, n_trials)
+        issue_tickets(study, n_trials, lock)
     tickets = Tickets(shared, study_name, Path(folder), n_trials, pruner, lease_s, max_retries)
     with signals.interrupt(once=True):
         while (ticket := tickets.take()) is not None:

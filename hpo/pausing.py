@@ -44,21 +44,29 @@ class PromotionPruner(PausingPruner):
     Args:
         min_resource: r, steps at the first rung, at least 1.
         reduction_factor: eta, at least 2.
+        max_resource: R, steps of a full trial, which does not pause at its end; None: unknown.
 
     Raises:
         ValueError: a value is out of range.
     """
 
-    def __init__(self, min_resource: int = 1, reduction_factor: int = 3) -> None:
+    def __init__(
+        self, min_resource: int = 1, reduction_factor: int = 3, max_resource: int | None = None
+    ) -> None:
         if min_resource < 1:
             raise ValueError(f"min_resource must be >= 1, got {min_resource}")
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor must be >= 2, got {reduction_factor}")
+        if max_resource is not None and max_resource < min_resource:
+            raise ValueError(f"max_resource must be >= {min_resource}, got {max_resource}")
+        self._max_resource = max_resource
         self._min_resource, self._reduction_factor = min_resource, reduction_factor
 
     def pause(self, study: Study, trial: FrozenTrial) -> bool:
         """Pause at a rung, unless the trial would be promoted at once."""
         steps = sorted(trial.intermediate_values)
+        if self._max_resource is not None and steps[-1] >= self._max_resource:
+            return False
         before = steps[-2] if len(steps) > 1 else 0
         if self._rung(steps[-1]) == self._rung(before):
             return False

@@ -52,8 +52,8 @@ def describe(piece: bytes, numbers: Mapping[int, int]) -> str:
     code = _found(r'\{"op_code":(\d+),', text)
     if code is None:
         nuls = piece.count(b"\0")
-        if nuls == len(piece.rstrip(b"\r\n")):
-            return f"{nuls} NUL bytes"
+        if nuls == len(piece.strip()):
+            return f"{nuls} NUL bytes" if nuls else "an empty line"
         return "a record of unknown kind" if piece.startswith(b"{") else "bytes of no record"
     trial_id = _found(r'"trial_id":(\d+)[,}]', text)
     number = None if trial_id is None else numbers.get(int(trial_id), int(trial_id))

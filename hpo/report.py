@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 from rich.console import Console
 
+from hpo.arguments import find_storage, find_study, read_settings
 from hpo.best import APP, best_config
 from hpo.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.progress import table
@@ -61,10 +62,10 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        settings = _settings(arguments)
-        location = _location(settings["storage"])
+        settings = read_settings(arguments, ["study", "storage", "dir"])
+        location = find_storage(settings["storage"])
         storage = open_storage(str(location), Path.cwd())
-        name = _study_name(storage, settings.get("study"))
+        name = find_study(storage, settings.get("study"))
         home = location.parent if isinstance(location, Path) else Path("outputs/sweeps") / name
         folder = Path(settings.get("dir", home))
         summary = write_report(storage, name, folder)
@@ -75,40 +76,6 @@ def main(arguments: Sequence[str]) -> int:
     console.print(table(summary, [], None, None))
     console.print(f"files in {folder}", markup=False, highlight=False)
     return 0
-
-
-def _settings(arguments: Sequence[str]) -> dict[str, str]:
-    settings = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if key not in ("study", "storage", "dir") or not equals or not value:
-            raise ValueError(f"{argument}: expected study=..., storage=... or dir=...; see --help")
-        settings[key] = value
-    if "storage" not in settings:
-        raise ValueError("storage=... is missing: a journal file, a sweep folder or a URL")
-    return settings
-
-
-def _location(text: str) -> Path | str:
-    if text.startswith("sqlite:///") and not Path(text.removeprefix("sqlite:///")).is_file():
-        raise ValueError(f"storage={text}: no such file")  # opening it would create it
-    if "://" in text:
-        return text
-    path = Path(text)
-    path = path / "journal.log" if path.is_dir() else path
-    if not path.is_file():  # opening it would create it
-        raise ValueError(f"storage={text}: no such journal file")
-    return path
-
-
-def _study_name(storage: BaseStorage, wanted: str | None) -> str:
-    names = sorted(study.study_name for study in storage.get_all_studies())
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted not in names:
-        asked = "study=... is missing" if wanted is None else f"study={wanted}"
-        raise ValueError(f"{asked}: the storage has {', '.join(names) or 'no study'}")
-    return wanted
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,7 +7,6 @@ need nothing of the process that submitted them. What happens inside is in `hpo.
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import shlex
@@ -73,7 +72,7 @@ class Slurm:
 
         None: SLURM does not answer.
         """
-        command = ["squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%T"]
+        command = ["squeue", "-h", "-r", "-u", str(os.getuid()), "-o", "%i|%T"]
         try:
             answer = subprocess.run(
                 command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S

@@ -110,6 +110,8 @@ class ArrayTask:
             payload.follow(config)
             return
         result = payload.run(config)
+        if hasattr(payload.function, "follow"):
+            return  # a worker's results are in the study
         path = self._folder / f"result-{self._first + number}.pkl"
         partial = path.with_suffix(".partial")
         partial.write_bytes(cloudpickle.dumps(result))

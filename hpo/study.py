@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.lock import FileLock
 from hpo.space import Space
 from hpo.storage import open_storage
 from hpo.summary import BUDGET
@@ -87,8 +88,8 @@ class SweepSpec:
         )
 
 
-def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
-    """Create the study or load it, and issue the tickets still missing. Call it under the lock.
+def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.Study:
+    """Create the study or load it, and issue the tickets still missing, holding its lock.
 
     Raises:
         ValueError: the study exists with another direction, search space or fixed setting.
@@ -113,7 +114,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage) -> optuna.Study:
     study.set_user_attr(SPACE, wanted)
     study.set_user_attr(FIXED, fixed)
     study.set_user_attr(BUDGET, max(spec.n_trials, study.user_attrs.get(BUDGET, 0)))
-    issue_tickets(study, spec.n_trials)
+    issue_tickets(study, spec.n_trials, lock)
     return study
 
 

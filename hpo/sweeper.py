@@ -124,9 +124,9 @@ class Sweep:
             if slurm is not None and slurm.options.dry_run:
                 slurm.show_script(self._workers, plan(self._spec, self._workers)[2])
                 raise SystemExit(0)
-            with study_lock(self._spec.sweep_dir):
+            with study_lock(self._spec.sweep_dir) as lock:
                 self._storage = self._spec.open_storage()
-                study = open_study(self._spec, self._storage)
+                study = open_study(self._spec, self._storage, lock)
                 keys = [*space.distributions]
                 app = describe_app(config, context.config_loader, space.fixed, keys)
                 study.set_user_attr(APP, app)

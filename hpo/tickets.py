@@ -18,7 +18,14 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.lease import PAUSED, abandoned_trials, is_paused, release_abandoned, was_started
+from hpo.lease import (
+    PAUSED,
+    abandoned_trials,
+    give_up,
+    is_paused,
+    release_abandoned,
+    was_started,
+)
 from hpo.lock import FileLock
 from hpo.pausing import PausingPruner
 from hpo.storage import PatientStorage
@@ -30,10 +37,12 @@ def study_lock(folder: Path) -> FileLock:
     return FileLock(folder / "tickets")
 
 
-def issue_tickets(study: optuna.Study, n_trials: int) -> None:
-    """Create the tickets that a budget of `n_trials` still lacks. Call it under the lock."""
-    for _ in range(len(study.get_trials(deepcopy=False)), n_trials):
+def issue_tickets(study: optuna.Study, n_trials: int, lock: FileLock) -> None:
+    """Create the tickets that a budget of `n_trials` still lacks, holding the study's lock."""
+    for number in range(len(study.get_trials(deepcopy=False)), n_trials):
         study.enqueue_trial({})
+        if number % 50 == 0:  # thousands of them take longer than a lock is believed
+            lock.refresh()
 
 
 class Tickets:
@@ -122,8 +131,10 @@ class Tickets:
         if not was_started(trial):
             return self._set_running(trial)
         with study_lock(self._folder):
-            state = self._storage.get_trial(trial._trial_id).state
-            return state == TrialState.WAITING and self._set_running(trial)
+            now = self._storage.get_trial(trial._trial_id)
+            if now.state != TrialState.WAITING or give_up(self._storage, now, self._max_retries):
+                return False
+            return self._set_running(trial)
 
     def _set_running(self, trial: FrozenTrial) -> bool:
         try:

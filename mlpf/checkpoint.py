@@ -1,9 +1,16 @@
-"""Checkpoints of a training: written atomically, read without running code from the file."""
+"""Checkpoints of a training: written atomically, read without running code from the file.
+
+The checkpoint before the last is kept: it costs a hard link, and the training survives that the
+last one is damaged, by a node that was lost before its disk had it, or by the disk itself.
+"""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
 from torch import nn
 
-from mlpf.config import ConfigError, build
+from mlpf.config import ConfigError, FileWriteError, build
 
 FOLDER = "checkpoints"
+log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -34,11 +42,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         del storage_options
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        replace_atomically(target, lambda partial: torch.save(checkpoint, partial))
+        # In memory first: on a full disk torch tells neither the file nor the reason.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        replace_atomically(target, lambda partial: partial.write_bytes(buffer.getbuffer()))
 
 
 class EpochCheckpoints(Checkpoint):
     """Writes `checkpoints/last.ckpt` after every epoch and `best.ckpt` at each improvement.
+
+    The checkpoint of the epoch before stays as `previous.ckpt`. If a resumed training has no
+    `best.ckpt` any more, the best of the epochs that follow takes its place.
 
     Args:
         monitor: name of the logged quantity whose smallest value is best.
@@ -56,6 +70,20 @@ class EpochCheckpoints(Checkpoint):
         """Restore `state_dict`."""
         self.best = state_dict["best"]
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget a best value whose checkpoint is lost."""
+        del pl_module
+        if not (Path(trainer.default_root_dir) / FOLDER / "best.ckpt").is_file():
+            self.best = float("inf")
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave some `best.ckpt` even if it was lost and no epoch followed."""
+        del pl_module
+        folder = Path(trainer.default_root_dir) / FOLDER
+        best, last = folder / "best.ckpt", folder / "last.ckpt"
+        if trainer.is_global_zero and last.is_file() and not best.is_file():
+            replace_atomically(best, lambda partial: _link(last, partial))
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save; every rank takes part, rank 0 writes."""
         del pl_module
@@ -64,14 +92,62 @@ class EpochCheckpoints(Checkpoint):
             raise ConfigError(f"callbacks.checkpoint.monitor: no {self.monitor} among {logged}")
         value = float(trainer.callback_metrics[self.monitor])
         folder = Path(trainer.default_root_dir) / FOLDER
+        best, last = folder / "best.ckpt", folder / "last.ckpt"
         if value >= self.best:
-            trainer.save_checkpoint(folder / "last.ckpt", weights_only=False)
+            if trainer.is_global_zero:
+                _keep(last)
+            trainer.save_checkpoint(last, weights_only=False)
             return
         self.best = value
         # Best first: a run killed between the two files repeats the epoch and writes both again.
-        trainer.save_checkpoint(folder / "best.ckpt", weights_only=False)
+        trainer.save_checkpoint(best, weights_only=False)
         if trainer.is_global_zero:
-            replace_atomically(folder / "last.ckpt", lambda p: _link(folder / "best.ckpt", p))
+            _keep(last)
+            replace_atomically(last, lambda partial: _link(best, partial))
+
+
+def restore(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint that a training goes on from; None: it starts anew.
+
+    A damaged `last.ckpt` is replaced by `previous.ckpt`, a damaged `best.ckpt` is removed; both
+    with a warning. Files that a killed process left half written are removed.
+
+    Args:
+        folder: the checkpoints of a run.
+    """
+    for partial in folder.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
+    last, previous, best = (folder / f"{name}.ckpt" for name in ("last", "previous", "best"))
+    there = [file for file in (last, previous) if file.is_file()]
+    whole = next((file for file in there if _is_whole(file)), None)
+    if whole is None:
+        if there:
+            log.warning("%s holds no whole checkpoint: the training starts anew", folder)
+        return None
+    if whole == previous:
+        log.warning("going on from %s, an epoch earlier", previous)
+        # Else the next epoch would keep the damaged file in the place of the whole one.
+        replace_atomically(last, lambda partial: _link(previous, partial))
+    if best.is_file() and not best.samefile(last) and not _is_whole(best):
+        log.warning("%s is lost: the best of the epochs that follow will take its place", best)
+        best.unlink(missing_ok=True)
+    return last
+
+
+def _is_whole(file: Path) -> bool:
+    """Check the sums that the file holds of its parts, which torch does not, and read it."""
+    content = file.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            return True
+        reason = f"wrong check sum of {damaged}"
+    except Exception as error:  # noqa: BLE001 - damage raises whatever it likes
+        reason = (str(error) or repr(error)).splitlines()[0]
+    log.warning("%s is damaged: %s", file, reason)
+    return False
 
 
 def load_network(run: Path, name: str = "best") -> tuple[nn.Module, DictConfig]:
@@ -101,13 +177,30 @@ def load_network(run: Path, name: str = "best") -> tuple[nn.Module, DictConfig]:
 
 
 def replace_atomically(target: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a path beside `target`, then give that file the name `target`."""
+    """Call `write` with a path beside `target`, then give that file the name `target`.
+
+    The content is on the disk before the name is: a node that is lost leaves no empty file.
+
+    Raises:
+        FileWriteError: the file system is full or refuses; `target` is as before.
+    """
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         write(partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         partial.replace(target)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise FileWriteError(error.errno, error.strerror, str(target)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _keep(last: Path) -> None:
+    if last.is_file():
+        replace_atomically(last.with_name("previous.ckpt"), lambda partial: _link(last, partial))
 
 
 def _link(source: Path, target: Path) -> None:

@@ -23,6 +23,10 @@ class DivergedError(CompactHydraException, FloatingPointError):
     """A loss became NaN or infinite; a command ends as with `ConfigError`."""
 
 
+class FileWriteError(CompactHydraException, OSError):
+    """A file could not be written, as a rule for want of space; what was there before is whole."""
+
+
 def config_dir() -> str:
     """Return the absolute path of `conf/`: inside an installed package, beside it in a checkout.
 

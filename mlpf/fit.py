@@ -16,10 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from mlpf.callbacks import METRICS_FILE, History, read_history
-from mlpf.checkpoint import FOLDER
-from mlpf.config import ConfigError, DivergedError, build
+from mlpf.checkpoint import FOLDER, replace_atomically, restore
+from mlpf.config import ConfigError, DivergedError, FileWriteError, build
 from mlpf.module import TrainingModule
 from mlpf.plots import draw_loss_curves
+from mlpf.ranks import joined, on_rank_0
 from mlpf.trainer import quiet_lightning
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def fit(cfg: DictConfig) -> float:
     Raises:
         ConfigError: the configuration or a file that it names is wrong.
         DivergedError: the loss became NaN or infinite.
+        FileWriteError: the disk is full.
     """
     return train(cfg, Path(HydraConfig.get().runtime.output_dir))
 
@@ -46,7 +48,9 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
     """Train in `run_dir` and return the best validation loss.
 
     If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
-    had never stopped; a finished one is only summarised.
+    had never stopped, or from `previous.ckpt` if that file is damaged; a finished one is only
+    summarised. Ranks that torchrun started train together in the folder of rank 0, which alone
+    writes, and all return the same value.
 
     Args:
         cfg: the composition of `conf/train.yaml`.
@@ -56,22 +60,37 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
         ConfigError: the configuration or a file that it names is wrong, or `run_dir` holds a
             training with other settings.
         DivergedError: the loss became NaN or infinite.
+        FileWriteError: the disk is full; the files of the last epoch are whole.
     """
     if not isinstance(cfg.seed, int) or cfg.seed < 0:
         raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
-    last = run_dir / FOLDER / "last.ckpt"
-    resume = last if last.is_file() else None
+    with (
+        warnings.catch_warnings(),
+        _plain_exceptions(),
+        joined(cfg.trainer.get("accelerator", "auto")),
+    ):
+        quiet_lightning()
+        return _train(cfg, on_rank_0(lambda: run_dir))  # named by the time, it may differ
+
+
+def _train(cfg: DictConfig, run_dir: Path) -> float:
+    resume = on_rank_0(lambda: _start(cfg, run_dir))
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
+    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    return on_rank_0(lambda: _summarise(read_history(run_dir / METRICS_FILE), run_dir))
+
+
+def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
+    """Make the folder ready and return the checkpoint to go on from."""
+    resume = restore(run_dir / FOLDER)
     if resume:
         _check_same_training(cfg, run_dir / "config.yaml")
         log.info("resuming from %s", resume)
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    with warnings.catch_warnings(), _plain_exceptions():
-        quiet_lightning()
-        module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return _summarise(read_history(run_dir / METRICS_FILE), run_dir)
+    recorded = OmegaConf.to_yaml(cfg, resolve=True)
+    replace_atomically(run_dir / "config.yaml", lambda partial: partial.write_text(recorded))
+    return resume
 
 
 def _check_same_training(cfg: DictConfig, recorded: Path) -> None:
@@ -121,7 +140,7 @@ def _plain_exceptions() -> Iterator[None]:
         raise KeyboardInterrupt from None
     except ProcessRaisedException as error:  # a rank of `trainer=ddp`
         name, _, message = str(error).strip().splitlines()[-1].partition(": ")
-        for kind in (ConfigError, DivergedError):
+        for kind in (ConfigError, DivergedError, FileWriteError):
             if name == f"{kind.__module__}.{kind.__name__}":
                 raise kind(message) from error
         raise

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpf.callbacks import History
+from mlpf.checkpoint import replace_atomically
 
 
 def draw_loss_curves(history: History, path: Path) -> None:
@@ -34,7 +35,7 @@ def draw_loss_curves(history: History, path: Path) -> None:
             axes.legend(fontsize="small")
     for axes in (total, parts):
         axes.set_yscale("log")
-    figure.savefig(path, dpi=120)
+    replace_atomically(path, lambda partial: figure.savefig(partial, dpi=120, format="png"))
 
 
 def _curve(axes: Axes, history: History, name: str, label: str, style: str = "o-") -> None:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from mlpf.config import config_dir
 from mlpf.fit import fit
+from mlpf.ranks import hydra_overrides
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
@@ -18,6 +19,7 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    sys.argv += hydra_overrides(sys.argv)
     try:
         main()
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from mlpf.checkpoint import AtomicCheckpointIO
+from mlpf.ranks import LetGo, Ranks, started_outside
 
 log = logging.getLogger("mlpf")
 
@@ -30,6 +31,7 @@ _EXPECTED_WARNINGS = (
     ".*when logging on epoch level in distributed setting.*",  # sums are over all ranks already
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*GPU available but not used.*",
+    ".*srun. command is available on your system but is not used.*",  # as on a login node
 )
 
 
@@ -68,6 +70,8 @@ def build_trainer(
     progress: bool | str,
     strategy: str,
     max_epochs: int,
+    devices: int | str | Sequence[int] | None = None,
+    num_nodes: int | None = None,
     **options: Any,
 ) -> pl.Trainer:
     """Return a trainer that keeps its files in `run_dir`.
@@ -81,11 +85,15 @@ def build_trainer(
         strategy: a name that Lightning knows; `ddp` starts its own processes unless SLURM or
             torchrun did.
         max_epochs: at least 1.
+        devices: processes per node, or which devices they use; `auto`: one per device. None: as
+            many as torchrun started, otherwise one.
+        num_nodes: at least 1. None: as many as torchrun started ranks on, otherwise one.
         options: further arguments of `pytorch_lightning.Trainer`.
 
     Raises:
         ValueError: `threads` is less than 1 or neither a number nor `auto`, `max_epochs` is less
-            than 1, or `gradient_clip_val` is not greater than 0.
+            than 1, `gradient_clip_val` is not greater than 0, or `devices` or `num_nodes`
+            contradicts the ranks that torchrun started.
         TypeError: Lightning does not know an option.
     """
     n_threads = None if threads == "auto" else threads
@@ -96,13 +104,22 @@ def build_trainer(
     clip = options.get("gradient_clip_val")
     if clip is not None and (not isinstance(clip, int | float) or clip <= 0):
         raise ValueError(f"gradient_clip_val must be > 0 or null, got {clip}")
+    if isinstance(devices, Sequence) and not isinstance(devices, str):
+        devices = list(devices)
+    ranks = started_outside()
+    if ranks:
+        devices, num_nodes = _agreed(devices, num_nodes, ranks)
+        strategy = "ddp" if strategy == "auto" else strategy
+        log.info("%d ranks, %d per node, train together", ranks.world_size, ranks.local_world_size)
     show = sys.stdout.isatty() if progress == "auto" else bool(progress)
     bar = [RichProgressBar(leave=True)] if show else []
     return pl.Trainer(
-        callbacks=[ProcessSettings(n_threads), *bar, *callbacks],
+        callbacks=[ProcessSettings(n_threads), LetGo(), *bar, *callbacks],
         logger=list(loggers),
         default_root_dir=run_dir,
-        strategy=_strategy(strategy),
+        strategy=strategy if ranks else _strategy(strategy),
+        devices=1 if devices is None else devices,
+        num_nodes=1 if num_nodes is None else num_nodes,
         max_epochs=max_epochs,
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=show,
@@ -131,12 +148,27 @@ def default_threads() -> int:
         return len(cpus)
 
 
+def _agreed(
+    devices: int | str | list[int] | None, num_nodes: int | None, ranks: Ranks
+) -> tuple[int | str | list[int], int]:
+    """Return devices and nodes of the ranks that were started; refuse other numbers."""
+    if devices is None or devices in ("auto", -1, "-1"):
+        devices = ranks.local_world_size
+    asked = len(devices) if isinstance(devices, list) else devices
+    if str(asked) != str(ranks.local_world_size):
+        raise ValueError(
+            f"devices={devices}, but {ranks.local_world_size} ranks were started on each node"
+        )
+    if num_nodes not in (None, ranks.n_nodes):
+        raise ValueError(f"num_nodes={num_nodes}, but ranks were started on {ranks.n_nodes} nodes")
+    return devices, ranks.n_nodes
+
+
 def _strategy(name: str) -> str | Strategy:
     """Spawn ranks instead of Lightning's own way, which runs the command line once per rank.
 
     The command line may be a whole sweep, and Hydra would give every rank another run folder.
     """
-    started_outside = TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
-    if name == "ddp" and not started_outside:
+    if name == "ddp" and not TorchElasticEnvironment.detect() and not SLURMEnvironment.detect():
         return DDPStrategy(start_method="spawn")
     return name

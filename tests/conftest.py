@@ -82,9 +82,7 @@ def compose_tiny(tiny: list[str]) -> Callable[..., DictConfig]:
     return composed
 
 
-def available(
-    make: Callable[[], AbstractContextManager[Server]],
-) -> AbstractContextManager[Server]:
+def available(make: Callable[[], Server]) -> Server:
     """What `make` returns; where its programs cannot be had, skip, but fail in CI."""
     try:
         return make()

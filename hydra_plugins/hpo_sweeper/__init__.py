@@ -149,6 +149,7 @@ _PRUNERS = {
         "_target_": "hpo.pausing.PromotionPruner",
         "min_resource": 1,
         "reduction_factor": 3,
+        "max_resource": None,  # steps of a full trial, which does not pause at its end
     },
     "none": {"_target_": "optuna.pruners.NopPruner"},
 }

@@ -161,7 +161,7 @@ def _private_lists(scratch: Path) -> list[str]:
 
 def _download(packages: Sequence[str], scratch: Path, options: Sequence[str]) -> None:
     """Download packages and the libraries they need that this machine does not have."""
-    if all(_is_installed(package) for package in packages):
+    if any(_is_installed(package) for package in packages):
         # apt would leave out what is installed: let it plan for an empty machine.
         (scratch / "status").touch()
         options = [*options, f"-oDir::State::status={scratch / 'status'}"]

@@ -45,14 +45,16 @@ class PostgresServer:
             programs: those of PostgreSQL; None: as `find_postgres` finds them.
 
         Raises:
-            Unavailable: PostgreSQL is neither installed nor could it be unpacked.
+            Unavailable: PostgreSQL is neither installed nor could it be unpacked, or no user may
+                run it.
         """
         self.folder = folder.resolve()
         self._programs = find_postgres() if programs is None else programs
         self._password = secrets.token_hex(8)
         (self.port,) = free_ports(1)
         self.url = f"postgresql://optuna:{self._password}@127.0.0.1:{self.port}/optuna"
-        self.sockets = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.sockets = Path(tempfile.gettempdir()) / f"pg-{secrets.token_hex(4)}"
+        self._owner = _server_user()
 
     def __enter__(self) -> PostgresServer:
         try:
@@ -74,13 +76,13 @@ class PostgresServer:
 
     def create(self) -> None:
         """Make the folder of the data."""
-        self.folder.mkdir(parents=True)
         for folder in (self.folder, self.sockets):
-            os.chown(folder, *_server_user())
+            folder.mkdir(mode=0o700, parents=True)
+            os.chown(folder, *self._owner)
         password = self.folder / "password"
         password.touch(mode=0o600)
         password.write_text(self._password)
-        os.chown(password, *_server_user())
+        os.chown(password, *self._owner)
         options = ("--username=optuna", f"--pwfile={password}", "--auth=scram-sha-256")
         self._run("initdb", *options, "--encoding=UTF8", "--locale=C", "--no-sync")
         with (self._data / "postgresql.conf").open("a") as settings:
@@ -114,8 +116,8 @@ class PostgresServer:
         return self.folder / "data"
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [*_as_server_user(), self._programs.path(program), "-D", self._data, *arguments]
-        self._command(command)
+        as_owner = _run_as(*self._owner)
+        self._command([*as_owner, self._programs.path(program), "-D", self._data, *arguments])
 
     def _command(self, command: list[str | Path]) -> str:
         # Into files: the server would keep a pipe open for ever.
@@ -150,13 +152,12 @@ def _server_user() -> tuple[int, int]:
     raise Unavailable("PostgreSQL refuses to run as root, and there is no user nobody")
 
 
-def _as_server_user() -> list[str | Path]:
-    if os.getuid():
+def _run_as(user: int, group: int) -> list[str]:
+    if user == os.getuid():
         return []
-    uid, gid = _server_user()
     # The folders above ours may be closed to all but root, as those of pytest are.
     capability = "+dac_override"
     return [
-        *("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"),
+        *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"),
         *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
     ]

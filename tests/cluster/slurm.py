@@ -43,6 +43,7 @@ class SlurmCluster:
         *,
         kill_wait_s: int = 2,
         grace_s: int = 15,
+        node_timeout_s: int = 10,
         programs: Programs | None = None,
     ) -> None:
         """Describe a cluster; nothing is started yet.
@@ -54,6 +55,7 @@ class SlurmCluster:
             gpus: per node, at most 6.
             kill_wait_s: between SIGTERM and SIGKILL of a cancelled job.
             grace_s: between the signal to a preempted job and its end.
+            node_timeout_s: without an answer, after which a node counts as dead.
             programs: those of SLURM; None: as `find_slurm` finds them.
 
         Raises:
@@ -65,7 +67,11 @@ class SlurmCluster:
         self.folder = folder.resolve()
         self.nodes = [f"n{i}" for i in range(n_nodes)]
         self._sizes = {"cpus": cpus, "gpus": gpus}
-        self._times = {"kill_wait_s": kill_wait_s, "grace_s": grace_s}
+        self._times = {
+            "kill_wait_s": kill_wait_s,
+            "grace_s": grace_s,
+            "node_timeout_s": node_timeout_s,
+        }
         self._programs = find_slurm() if programs is None else programs
         # The tests may themselves run inside a job of a real cluster.
         outside = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "SBATCH"))}
@@ -156,7 +162,8 @@ class SlurmCluster:
     def kill_node(self, name: str) -> None:
         """Kill the daemon of a node, its job steps and tasks at once, as if its power failed.
 
-        The controller takes 10 to 20 s to find out, then requeues the jobs of the node.
+        The controller finds out after about 15 s; 10 s later its jobs run again elsewhere. A
+        node that is back sooner has lost its jobs, too, but that takes longer to be noticed.
         """
         self._check_name(name)
         self._kill(name)

@@ -38,7 +38,9 @@ SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1
 DefMemPerCPU=100
 ReturnToService=1
-SlurmdTimeout=10
+# A dead node is noticed when it was silent for this time, and its connection for MessageTimeout.
+SlurmdTimeout={node_timeout_s}
+MessageTimeout=3
 SlurmctldTimeout=10
 KillWait={kill_wait_s}
 # Finished jobs are remembered for a day: our sacct asks the controller.
@@ -70,6 +72,7 @@ def write_configuration(
     gpus: int,
     kill_wait_s: int,
     grace_s: int,
+    node_timeout_s: int,
 ) -> None:
     """Write `slurm.conf` and `gres.conf` into a folder.
 
@@ -83,6 +86,7 @@ def write_configuration(
         gpus: per node.
         kill_wait_s: between SIGTERM and SIGKILL of a cancelled job.
         grace_s: between the signal to a preempted job and its end.
+        node_timeout_s: without an answer, after which a node counts as dead.
     """
     host = socket.gethostname().partition(".")[0]
     gres = f" Gres=gpu:{gpus}" if gpus else ""
@@ -99,6 +103,7 @@ def write_configuration(
         spool=spool,
         kill_wait_s=kill_wait_s,
         grace_s=grace_s,
+        node_timeout_s=node_timeout_s,
         first_job_id=random.SystemRandom().randrange(1_000, 9_000_000),
         plugins=f"PluginDir={':'.join(map(str, plugins))}" if plugins else "",
         nodes="\n".join(lines),

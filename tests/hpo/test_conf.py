@@ -30,7 +30,16 @@ def sweeper():
 
 
 def test_the_documented_searches_exist():
-    assert OPTIONS == ["asha", "asha_bo", "asha_gp", "bohb", "hyperband", "random", "tpe"]
+    assert OPTIONS == [
+        "asha",
+        "asha_bo",
+        "asha_gp",
+        "asha_promotion",
+        "bohb",
+        "hyperband",
+        "random",
+        "tpe",
+    ]
 
 
 @pytest.mark.parametrize("option", OPTIONS)

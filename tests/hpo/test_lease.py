@@ -5,8 +5,17 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo.lease import LEASE, RETRIES, Lease, LeaseLostError, release, release_abandoned
-from hpo.trial import ActiveTrial
+from hpo.lease import (
+    LEASE,
+    RETRIES,
+    Lease,
+    LeaseLostError,
+    is_paused,
+    release,
+    release_abandoned,
+    was_started,
+)
+from hpo.leased import LeasedTrial
 
 
 @pytest.fixture(params=["journal", "sqlite", "memory"])
@@ -96,7 +105,7 @@ def test_a_trial_that_kills_its_workers_is_given_up(running):
     study.ask()
     reap(study, storage, duration_s=-1, max_retries=1)
     assert study.trials[0].state == TrialState.FAIL
-    assert study.trials[0].user_attrs["fail_reason"] == "its worker died 2 times"
+    assert study.trials[0].user_attrs["fail_reason"] == "its worker died, or got nowhere, 2 times"
 
 
 def test_an_exception_gives_the_trial_back(running):
@@ -104,6 +113,19 @@ def test_an_exception_gives_the_trial_back(running):
     with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
         raise KeyboardInterrupt
     assert study.trials[0].state == TrialState.WAITING
+
+
+def test_a_trial_given_back_without_a_step_done_counts_as_tried(running):
+    study, storage, trial = running
+    for expected in (1, 2):
+        with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
+            raise KeyboardInterrupt
+        assert study.trials[0].system_attrs[RETRIES] == expected
+        study.ask()
+    lease = Lease(storage, trial._trial_id, 60).__enter__()
+    LeasedTrial(study, trial._trial_id, lease).report(0.3, 3)
+    lease.__exit__(KeyboardInterrupt)
+    assert study.trials[0].system_attrs[RETRIES] == 2
 
 
 def test_an_exception_leaves_a_trial_alone_that_is_in_other_hands(running):
@@ -119,10 +141,51 @@ def test_the_heartbeat_pushes_the_expiry_forward_and_finds_a_loss(running, wait_
     with Lease(storage, trial._trial_id, 0.3) as lease:
         first = study.trials[0].system_attrs[LEASE]["expires"]
         wait_until(lambda: study.trials[0].system_attrs[LEASE]["expires"] > first)
-        active = ActiveTrial(trial, lease)
+        active = LeasedTrial(study, trial._trial_id, lease)
         assert not active.should_stop(0.4, 3)
         release(storage, trial._trial_id)
         wait_until(lease._lost.is_set)
         with pytest.raises(LeaseLostError):
             active.should_stop(0.4, 4)
     assert study.trials[0].last_step == 3
+
+
+def test_a_result_is_told_by_the_owner_and_dropped_from_anybody_else(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        other = {**study.trials[0].system_attrs[LEASE], "id": "another"}
+        mine = study.trials[0].system_attrs[LEASE]
+        storage.set_trial_system_attr(trial._trial_id, LEASE, other)
+        lease.tell(study, trial, 1.0, TrialState.COMPLETE)
+        assert study.trials[0].state == TrialState.RUNNING
+    with Lease(storage, trial._trial_id, 60) as lease:
+        assert study.trials[0].system_attrs[LEASE] != mine
+        lease.tell(study, trial, 1.0, TrialState.COMPLETE)
+    assert study.trials[0].value == 1.0
+
+
+def test_a_process_that_was_stopped_longer_than_its_lease_looks_before_it_reports(running):
+    _, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        storage.set_trial_system_attr(trial._trial_id, LEASE, {"id": "another"})
+        lease.check()  # the last heartbeat is believed
+        lease._renewed -= 61
+        with pytest.raises(LeaseLostError):
+            lease.check()
+
+
+def test_a_paused_trial_waits_with_the_step_at_which_it_was_paused(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        lease.give_back(paused_at=2)
+    waiting = study.trials[0]
+    assert waiting.state == TrialState.WAITING
+    assert is_paused(waiting)
+    assert was_started(waiting)
+
+
+def test_a_trial_interrupted_after_a_pause_is_not_paused(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        lease.give_back(paused_at=1)  # and at step 2 since then
+    assert not is_paused(study.trials[0])

@@ -7,12 +7,12 @@ import pytest
 from hpo import signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_each_way_to_stop_a_command_is_an_interruption(number):
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt), signals.interrupt():
         os.kill(os.getpid(), number)
-    assert signals.received()
+    assert signals.received() == number
     assert signal.getsignal(number) == before
 
 
@@ -59,3 +59,32 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_an_operation_on_the_storage_is_finished_before_the_interruption():
+    done = []
+
+    def work():
+        with signals.interrupt():
+            with signals.shield():
+                with signals.shield():
+                    os.kill(os.getpid(), signal.SIGUSR2)
+                    done.append("inner")
+                done.append("outer")
+            done.append("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["inner", "outer"]
+
+
+def test_waiting_inside_an_operation_can_let_the_interruption_through():
+    def work():
+        with signals.interrupt(), signals.shield():
+            os.kill(os.getpid(), signal.SIGTERM)
+            signals.raise_pending()
+            pytest.fail("the interruption was lost")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    signals.raise_pending()  # it comes once

@@ -1,20 +1,12 @@
-from pathlib import Path
-
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from hpo import study as hpo_study
 from hpo.space import Space, parse_space
-from hpo.study import (
-    SweepSpec,
-    absolute,
-    claim,
-    make_sampler,
-    open_storage,
-    open_study,
-    too_many_failures,
-)
+from hpo.study import SweepSpec, make_sampler, too_many_failures
 from hpo.summary import BUDGET
+from hpo.tickets import study_lock
 
 
 def spec(folder, n_trials=3, **changes):
@@ -31,6 +23,11 @@ def spec(folder, n_trials=3, **changes):
     return SweepSpec(**{**settings, **changes})
 
 
+def open_study(spec, storage):
+    with study_lock(spec.sweep_dir) as lock:
+        return hpo_study.open_study(spec, storage, lock)
+
+
 @pytest.fixture(params=["journal", "sqlite"])
 def pair(request, storages):
     """Two storages on one study, as two workers have them."""
@@ -44,31 +41,11 @@ def test_a_study_has_as_many_tickets_as_trials_whoever_opens_it(pair, tmp_path):
     assert [trial.state for trial in study.trials] == [TrialState.WAITING] * 5
 
 
-def test_each_ticket_is_claimed_once(pair, tmp_path):
-    study_id = open_study(spec(tmp_path), pair[0])._study_id
-    claims = [claim(pair[i % 2], study_id, 3) for i in range(4)]
-    assert [trial.number if trial else None for trial in claims] == [0, 1, 2, None]
-
-
-def test_a_ticket_that_another_worker_has_taken_meanwhile_is_not_granted(pair, tmp_path):
-    study = open_study(spec(tmp_path), pair[0])
-    seen = study.trials[0]._trial_id
-    assert pair[1].set_trial_state_values(seen, TrialState.RUNNING)
-    assert not pair[0].set_trial_state_values(seen, TrialState.RUNNING)
-
-
-def test_tickets_beyond_the_budget_are_left_alone(pair, tmp_path):
-    study_id = open_study(spec(tmp_path), pair[0])._study_id
-    claim(pair[0], study_id, 1)
-    assert claim(pair[0], study_id, 1) is None
-
-
 def test_failures_are_counted_against_the_whole_budget(pair, tmp_path):
     study = open_study(spec(tmp_path, n_trials=4), pair[0])
     limit = spec(tmp_path, n_trials=4, max_failure_rate=0.25)
     for failed, expected in ((1, False), (2, True)):
-        ticket = claim(pair[0], study._study_id, 4)
-        study.tell(ticket.number, state=TrialState.FAIL)
+        study.tell(study.ask().number, state=TrialState.FAIL)
         assert too_many_failures(pair[1], study._study_id, limit) is expected, failed
 
 
@@ -89,15 +66,6 @@ def test_a_foreign_study_with_another_space_is_refused(storages, tmp_path):
         open_study(spec(tmp_path), storage)
 
 
-def test_a_journal_is_found_again_from_another_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    storage = open_storage("deep/own.log", tmp_path)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir("elsewhere")
-    open_study(spec(tmp_path), storage)
-    assert (tmp_path / "deep/own.log").stat().st_size > 0
-
-
 def test_without_a_seed_samplers_differ_and_with_one_they_depend_on_the_trial_alone():
     config = {"_target_": "optuna.samplers.RandomSampler", "seed": 7}
     seeds = [make_sampler(config, number)[1] for number in (0, 1, 0)]
@@ -110,33 +78,6 @@ def test_an_empty_space_is_allowed_for_a_custom_one(storages, tmp_path):
     open_study(spec(tmp_path), storages("journal"))
     changed = spec(tmp_path, space=Space({}), custom_search_space="some.function")
     assert open_study(changed, storages("journal")).study_name == "s"
-
-
-def test_the_lock_lets_one_process_in(tmp_path):
-    from hpo.study import study_lock
-
-    with study_lock(tmp_path):
-        assert any(Path(tmp_path).iterdir())
-    assert not any(Path(tmp_path).iterdir())
-
-
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [
-        (None, None),
-        ("sqlite:////data/s.db", "sqlite:////data/s.db"),
-        ("postgresql://host/db", "postgresql://host/db"),
-        ({"_target_": "a.B"}, {"_target_": "a.B"}),
-    ],
-)
-def test_a_storage_that_is_absolute_stays_as_it_is(given, meant):
-    assert absolute(given) == meant
-
-
-def test_relative_storages_become_absolute(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert absolute("a/j.log") == f"{tmp_path}/a/j.log"
-    assert absolute("sqlite:///s.db") == f"sqlite:///{tmp_path}/s.db"
 
 
 def test_a_smaller_command_does_not_shrink_the_budget(pair, tmp_path):

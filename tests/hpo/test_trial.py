@@ -6,7 +6,8 @@ import optuna
 import pytest
 
 import hpo
-from hpo.trial import ActiveTrial, set_current_trial
+from hpo.leased import LeasedTrial
+from hpo.trial import FollowedTrial, set_current_trial
 
 
 class Held:
@@ -27,7 +28,8 @@ class StopsFrom(optuna.pruners.BasePruner):
 @pytest.fixture
 def active():
     study = optuna.create_study(pruner=StopsFrom(3))
-    trial = ActiveTrial(study.ask({"x": optuna.distributions.FloatDistribution(0, 1)}), Held())
+    asked = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+    trial = LeasedTrial(study, asked._trial_id, Held())
     set_current_trial(trial)
     yield trial
     set_current_trial(None)
@@ -52,17 +54,17 @@ def test_the_pruner_ends_the_trial_at_a_report(active):
 def test_a_value_that_is_not_finite_ends_the_trial_as_diverged(active, value):
     with pytest.raises(optuna.TrialPruned):
         hpo.report_value(value, step=2)
-    assert active._trial.user_attrs["diverged"] == 2
+    assert active.user_attrs["diverged"] == 2
 
 
 def test_a_step_reported_before_an_interruption_is_neither_stored_nor_judged_again(active):
     for step in (1, 2):
         hpo.report_value(1.0, step=step)
-    resumed = ActiveTrial(active._trial, Held())
+    resumed = LeasedTrial(active.study, active._trial_id, Held())
     assert not resumed.should_stop(9.0, 1)
     assert not resumed.should_stop(9.0, 2)
     assert resumed.should_stop(0.5, 3)
-    stored = active._trial.storage.get_trial(active._trial._trial_id).intermediate_values
+    stored = active.storage.get_trial(active._trial_id).intermediate_values
     assert stored == {1: 1.0, 2: 1.0, 3: 0.5}
 
 
@@ -71,6 +73,21 @@ def test_the_pruner_is_not_asked_at_the_last_step(active):
     active.should_stop(1.0, 2)
     assert not active.should_stop(1.0, 3, final=True)
     assert not active.pruned
+
+
+def test_a_rank_that_follows_stops_when_rank_0_decides():
+    class Decided:
+        def decision(self, step):
+            return step == 2
+
+    set_current_trial(FollowedTrial(7, Decided()))
+    try:
+        hpo.report_value(1.0, step=1)
+        hpo.current_trial().set_user_attr("any", 1)
+        with pytest.raises(optuna.TrialPruned, match="trial 7 stopped after step 2"):
+            hpo.report_value(1.0, step=2)
+    finally:
+        set_current_trial(None)
 
 
 def test_importing_the_package_is_light():

@@ -52,7 +52,8 @@ def test_a_training_leaves_metrics_checkpoints_picture_and_configuration(run):
     assert (folder / "loss_curves.png").stat().st_size > 10_000
     assert OmegaConf.load(folder / "config.yaml").data.seed == 1
     found = {path.name for path in folder.rglob("*") if path.is_file()}
-    assert found == {"config.yaml", "metrics.csv", "loss_curves.png", "last.ckpt", "best.ckpt"}
+    checkpoints = {f"{name}.ckpt" for name in ("last", "previous", "best")}
+    assert found == {"config.yaml", "metrics.csv", "loss_curves.png"} | checkpoints
 
 
 def test_the_loss_of_the_epoch_is_that_of_all_elements_at_once(run, events_folder):

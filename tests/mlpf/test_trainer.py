@@ -4,6 +4,8 @@ import os
 
 import pytest
 import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -65,6 +67,67 @@ def test_no_progress_bar_where_the_output_is_no_terminal(tmp_path):
     assert isinstance(trainer(tmp_path, progress=True).progress_bar_callback, RichProgressBar)
 
 
+@pytest.fixture
+def two_nodes(monkeypatch):
+    """The environment of one of six ranks on two nodes."""
+    for name, value in {
+        "TORCHELASTIC_RUN_ID": "1",
+        "WORLD_SIZE": "6",
+        "RANK": "4",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "3",
+        "GROUP_RANK": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29500",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("in_slurm", [False, True])
+@pytest.mark.parametrize("asked", [{}, {"devices": "auto"}, {"devices": 3, "num_nodes": 2}])
+def test_ranks_that_torchrun_started_train_together(
+    tmp_path, monkeypatch, two_nodes, asked, in_slurm
+):
+    if in_slurm:  # torchrun inside an allocation: SLURM shall not requeue a part of it
+        monkeypatch.setenv("SLURM_NTASKS", "2")
+        monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "1")
+        monkeypatch.setenv("SLURM_JOB_NAME", "job")
+    made = trainer(tmp_path, **({"devices": None} | asked))
+    assert isinstance(made.strategy, DDPStrategy)
+    assert (made.num_devices, made.num_nodes) == (3, 2)
+    assert (made.world_size, made.global_rank, made.local_rank) == (6, 4, 1)
+    assert isinstance(made.strategy.cluster_environment, TorchElasticEnvironment)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"devices": 1}, "devices=1, but 3 ranks were started on each node"),
+        ({"devices": [0, 1]}, r"devices=\[0, 1\], but 3 ranks"),
+        ({"num_nodes": 3}, "num_nodes=3, but ranks were started on 2 nodes"),
+    ],
+)
+def test_other_numbers_than_those_of_torchrun_are_refused(tmp_path, two_nodes, asked, message):
+    with pytest.raises(ValueError, match=message):
+        trainer(tmp_path, **({"devices": None} | asked))
+
+
+def test_ranks_of_srun_are_left_to_lightning_with_its_requeueing(tmp_path, monkeypatch):
+    for name, value in {
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_JOB_NAME": "job",
+        "SLURM_JOB_ID": "7",
+        "SLURM_PROCID": "1",
+        "SLURM_LOCALID": "1",
+        "SLURM_NODEID": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    slurm = trainer(tmp_path, strategy="ddp", devices=2).strategy.cluster_environment
+    assert isinstance(slurm, SLURMEnvironment)
+    assert slurm.auto_requeue
+
+
 def test_ddp_spawns_its_ranks_unless_they_are_started_outside(tmp_path, monkeypatch):
     strategy = trainer(tmp_path, strategy="ddp", devices=2).strategy
     assert isinstance(strategy, DDPStrategy)
@@ -74,6 +137,7 @@ def test_ddp_spawns_its_ranks_unless_they_are_started_outside(tmp_path, monkeypa
         "WORLD_SIZE": "2",
         "RANK": "0",
         "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "2",
         "GROUP_RANK": "0",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "29500",

@@ -12,13 +12,17 @@ from hydra.core.hydra_config import HydraConfig
 
 import hpo
 
+# The variables that tell a process its place in a job.
+PLACE = ("SLURM", "CUDA", "RANK", "WORLD", "LOCAL", "GROUP", "MASTER")
+
 
 def train(cfg):
     folder = Path(HydraConfig.get().runtime.output_dir)
     trial = hpo.current_trial()
     (folder / "threads").write_text(os.environ.get("OMP_NUM_THREADS", ""))
     number, rank = trial.number if trial else -1, os.environ.get("RANK", "")
-    (folder / f"environment{rank}").write_text(json.dumps(dict(os.environ)))
+    seen = {k: v for k, v in os.environ.items() if k.startswith(PLACE)}
+    (folder / f"environment{rank}").write_text(json.dumps(seen))
     checkpoint, log = folder / f"last{rank}", folder / f"epochs{rank}"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
     if number in cfg.raises:

@@ -1,0 +1,27 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --account=ACCOUNT
+#SBATCH --array=0-23%24
+#SBATCH --cpus-per-task=32
+#SBATCH --exclusive
+#SBATCH --gres=gpu:4
+#SBATCH --job-name=asha_bo
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=4
+#SBATCH --open-mode=append
+#SBATCH --output=FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_0_log.out
+#SBATCH --partition=dc-gpu
+#SBATCH --requeue
+#SBATCH --signal=USR2@120
+#SBATCH --time=1440
+
+# setup
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-32}
+module load Stages/2024 GCC/12.3.0 Python/3.11.3 CUDA/12 cuDNN/8.9.5.29-CUDA-12 NCCL/default-CUDA-12
+export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)i"
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --cpus-per-task=32 --kill-on-bad-exit=0 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
+

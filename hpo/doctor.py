@@ -1,0 +1,267 @@
+"""What is wrong with a study's storage, and mending it: `python -m hpo.doctor`, see `--help`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from hpo.arguments import find_storage, find_study, read_settings
+from hpo.journal import Damage, scan
+from hpo.lease import LEASE, abandoned_trials, release_abandoned
+from hpo.lock import FileLock, read_owner
+from hpo.mending import mend_journal
+from hpo.process import this_host
+from hpo.redact import hide, passwords
+from hpo.storage import open_storage
+from hpo.study import SweepSpec
+from hpo.tickets import study_lock
+
+USAGE = """\
+Find out what is wrong with a study's storage, mend what is safe to mend, tell what is lost.
+
+    python -m hpo.doctor storage=WHERE [study=NAME] [mend=false]
+
+storage  journal file, sweep folder, or database URL
+study    name of the study; all of the storage if left out
+mend     false: only look; true (the default): also mend
+
+Locks left behind by dead processes are removed. Running trials whose worker is gone are given
+back: the next worker goes on with them. Damaged places of a journal (a worker was killed while
+writing, the disk was full, a node crashed) harm no worker of ours, but stop other readers such as
+optuna-dashboard; once nobody works on the journal it is replaced by a clean copy, and the damaged
+file is kept beside it. It is safe to run this at any time, while a sweep is running too.
+
+Exit code: 0 healthy or all mended, 1 something is left that needs a person, 2 wrong usage.
+"""
+
+_FOREVER = sys.maxsize  # giving up a trial that kills its workers is for those who know the limit
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the report.
+
+    Attributes:
+        what: in words.
+        verdict: "fine" if it is no trouble, "mended", or "left" for a person.
+    """
+
+    what: str
+    verdict: Literal["fine", "mended", "left"] = "fine"
+
+
+def examine(
+    storage: BaseStorage, journal: Path | None, studies: Sequence[str], mend: bool
+) -> Iterator[Finding]:
+    """Look at a storage, mend it if asked to, and yield what was found.
+
+    Args:
+        storage: open.
+        journal: its file, None for a database.
+        studies: names of those to be looked at.
+        mend: False: change nothing.
+
+    Raises:
+        OSError: the journal cannot be read.
+    """
+    if journal is not None:
+        for protected in (journal, journal.parent / "tickets"):
+            yield from _examine_lock(FileLock(protected), mend)
+    if not studies:
+        yield Finding("no study in this storage")
+    for name in studies:
+        yield from _examine_study(storage, name, journal and journal.parent, mend)
+    if journal is not None:
+        yield from _examine_journal(storage, journal, mend)
+
+
+def _examine_lock(lock: FileLock, mend: bool) -> Iterator[Finding]:
+    owner = read_owner(lock.file)
+    if owner is None:
+        return
+    what = f"lock {lock.file.name} of {owner}, {_age(owner.modified_ns / 1e9)} old"
+    if not mend:
+        if owner.is_dead:
+            yield Finding(f"{what}: that process is dead; mend=true removes it", "left")
+        else:
+            yield Finding(f"{what}: if it stays, mend=true finds out whether it was left behind")
+        return
+    try:
+        broken = lock.break_orphaned()
+    except OSError as error:
+        yield Finding(f"{what}: it could not be removed: {error}", "left")
+        return
+    if broken is None:
+        yield Finding(f"{what}: in use")
+    else:
+        yield Finding(f"{what}: it was left behind; removed", "mended")
+
+
+def _examine_study(
+    storage: BaseStorage, name: str, folder: Path | None, mend: bool
+) -> Iterator[Finding]:
+    study_id = storage.get_study_id_from_name(name)
+    trials = storage.get_all_trials(study_id, deepcopy=False)
+    counts = Counter(trial.state.name for trial in trials)
+    states = ", ".join(f"{counts[s.name]} {s.name}" for s in TrialState if counts[s.name])
+    yield Finding(f"study {name}: {states or 'no trial'}")
+    if not _is_leased(storage, study_id, trials):
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
+                yield Finding(
+                    f"  trial {trial.number} runs without a lease, so nobody knows whether its "
+                    f"process lives; if not: study.tell({trial.number}, "
+                    "state=optuna.trial.TrialState.FAIL)",
+                    "left",
+                )
+        return
+    troubles = {
+        trial._trial_id: f"  trial {trial.number}: {_trouble(trial)}"
+        for trial in abandoned_trials(storage, study_id, SweepSpec.lease_s)
+    }
+    if not mend:
+        for trouble in troubles.values():
+            yield Finding(f"{trouble}; mend=true gives it back", "left")
+        return
+    try:
+        if troubles:
+            with study_lock(folder) if folder else nullcontext():
+                release_abandoned(storage, study_id, SweepSpec.lease_s, _FOREVER)
+    except OSError as error:
+        yield Finding(f"  trials could not be given back: {error}", "left")
+    for trial_id, trouble in troubles.items():
+        if storage.get_trial(trial_id).state == TrialState.RUNNING:
+            yield Finding(f"{trouble}; not given back", "left")
+        else:
+            yield Finding(f"{trouble}; given back, the next worker goes on with it", "mended")
+
+
+def _is_leased(storage: BaseStorage, study_id: int, trials: list[FrozenTrial]) -> bool:
+    """Tell whether the workers of a study take leases: those of plain Optuna do not."""
+    return any(key.startswith("hpo:") for key in storage.get_study_user_attrs(study_id)) or any(
+        LEASE in trial.system_attrs for trial in trials
+    )
+
+
+def _trouble(trial: FrozenTrial) -> str:
+    lease: dict[str, Any] | None = trial.system_attrs.get(LEASE)
+    if lease is None:
+        return "its worker died before it took the lease"
+    host = str(lease["host"])
+    owner = f"process {lease['pid']} of {host.split()[0]}"
+    if time.time() > float(lease["expires"]):
+        return f"the lease of {owner} expired {_age(float(lease['expires']))} ago"
+    return f"{owner} is dead" if host == this_host() else f"{owner} is gone"
+
+
+def _examine_journal(storage: BaseStorage, journal: Path, mend: bool) -> Iterator[Finding]:
+    damages = _settled_damages(journal)
+    if not damages:
+        yield Finding(f"journal {journal}: no damage")
+        return
+    yield Finding(f"journal {journal}: damaged lines: {len(damages)}")
+    for damage in damages:
+        lost = f"lost: {damage.what}" if damage.what else "nothing is lost"
+        kept = f"; records kept: {damage.n_salvaged}" if damage.n_salvaged else ""
+        yield Finding(
+            f"  {damage.kind} line at byte {damage.offset}, {damage.length} bytes; {lost}{kept}"
+        )
+    user = _user(storage)
+    if user is not None:
+        yield Finding(
+            f"  not mended, as {user}; workers skip the damage; mend it when they are done",
+            "left",
+        )
+    elif not mend:
+        yield Finding("  nobody uses it; mend=true replaces it by a clean copy", "left")
+    else:
+        try:
+            kept_as = mend_journal(journal)
+        except OSError as error:
+            yield Finding(f"  it could not be mended: {error}", "left")
+        else:
+            yield Finding(f"  mended; the damaged file is kept as {kept_as.name}", "mended")
+
+
+def _settled_damages(journal: Path) -> list[Damage]:
+    damages = scan(journal)
+    if damages and damages[-1].kind == "unfinished":
+        time.sleep(0.2)  # maybe it was being written this moment
+        damages = scan(journal)
+    return damages
+
+
+def _user(storage: BaseStorage) -> str | None:
+    """Tell who may still write to the storage; None if nobody does."""
+    for study in storage.get_all_studies():
+        study_id = study._study_id
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+        gone: list[FrozenTrial] = []
+        if _is_leased(storage, study_id, trials):
+            gone = abandoned_trials(storage, study_id, SweepSpec.lease_s)
+        ids = {trial._trial_id for trial in gone}
+        for trial in trials:
+            if trial.state == TrialState.RUNNING and trial._trial_id not in ids:
+                return f"trial {trial.number} of study {study.study_name} is running"
+    return None
+
+
+def _age(since: float) -> str:
+    seconds = max(0.0, time.time() - since)
+    for unit, length in (("days", 86400), ("hours", 3600), ("min", 60)):
+        if seconds > 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; return its exit code."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if not arguments or {"-h", "--help"} & set(arguments):
+        console.print(USAGE.rstrip())
+        return 0 if arguments else 2
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    secrets: tuple[str, ...] = ()
+    verdicts = Counter[str]()
+    marks = {"fine": " ", "mended": "+", "left": "!"}
+    try:
+        settings = read_settings(arguments, ["study", "storage", "mend"])
+        secrets = passwords(settings["storage"])
+        mend = settings.get("mend", "true")
+        if mend not in ("true", "false"):
+            raise ValueError(f"mend={mend}: expected mend=true or mend=false")
+        location = find_storage(settings["storage"])
+        storage = open_storage(str(location), Path.cwd())
+        journal = location.absolute() if isinstance(location, Path) else None
+        if "study" in settings:
+            names = [find_study(storage, settings["study"])]
+        else:
+            names = [study.study_name for study in storage.get_all_studies()]
+        for finding in examine(storage, journal, names, mend == "true"):
+            verdicts[finding.verdict] += 1
+            console.print(f"{marks[finding.verdict]} {hide(finding.what, secrets)}")
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{hide(str(error), secrets)}\n")
+        return 2
+    left, mended = verdicts["left"], verdicts["mended"]
+    console.print(
+        f"left for you: {left}, mended: {mended}" if left or mended else "nothing is wrong"
+    )
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # all that would be warned of is in the report
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,181 @@
+"""The processes (ranks) of one training that somebody else started, in the way of torchrun.
+
+torchrun, or the worker of a sweep, starts every rank with RANK, WORLD_SIZE, LOCAL_RANK,
+LOCAL_WORLD_SIZE, GROUP_RANK, MASTER_ADDR, MASTER_PORT and TORCHELASTIC_RUN_ID. Ranks of SLURM
+(`srun`) or of `trainer=ddp` alone are Lightning's business; only their process group is left here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from hydra.errors import CompactHydraException
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from pytorch_lightning.callbacks import Callback
+from torch.nn.parallel import DistributedDataParallel
+
+from mlpf.config import ConfigError
+
+log = logging.getLogger("mlpf")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This rank's place among the others.
+
+    Attributes:
+        rank: of this process, from 0.
+        world_size: number of processes, at least 2.
+        local_rank: of this process on its node, from 0.
+        local_world_size: number of processes of this node; the same on all nodes.
+    """
+
+    rank: int
+    world_size: int
+    local_rank: int
+    local_world_size: int
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return self.world_size // self.local_world_size
+
+
+def started_outside() -> Ranks | None:
+    """Return the place of this process, or None if it trains alone or starts its ranks itself.
+
+    Raises:
+        ConfigError: a variable is missing or no number, or the nodes have unequal shares.
+    """
+    if not TorchElasticEnvironment.detect() or os.environ.get("WORLD_SIZE") == "1":
+        return None
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    values = [os.environ.get(name, "") for name in names]
+    for name, value in zip(names, values, strict=True):
+        if not value.isdecimal():
+            raise ConfigError(f"TORCHELASTIC_RUN_ID is set, but {name} is {value or 'not set'}")
+    ranks = Ranks(*map(int, values))
+    if ranks.local_world_size < 1 or ranks.world_size % ranks.local_world_size:
+        raise ConfigError(
+            f"{ranks.world_size} ranks are not a whole number of nodes "
+            f"of LOCAL_WORLD_SIZE={ranks.local_world_size} ranks"
+        )
+    return ranks
+
+
+@contextmanager
+def joined(accelerator: str) -> Iterator[None]:
+    """Be one rank of a training; afterwards its process group is gone, also if it failed.
+
+    A rank that failed leaves the group at once, so that the others do not wait for it. A group
+    that was there before stays.
+
+    Args:
+        accelerator: as in `pytorch_lightning.Trainer`.
+
+    Raises:
+        ConfigError: as `started_outside`, or a GPU is missing.
+    """
+    ranks = started_outside()
+    inherited, level = dist.is_initialized(), log.level
+    try:
+        if ranks and ranks.rank:
+            log.setLevel(logging.WARNING)
+        if ranks and not inherited:
+            _join(ranks, accelerator)
+        yield
+    except BaseException:
+        if not inherited:
+            _leave(failed=True)
+        raise
+    else:
+        if not inherited:
+            _leave(failed=False)
+    finally:
+        log.setLevel(level)
+
+
+class LetGo(Callback):
+    """Lets the other ranks notice that this one failed, before whoever catches its error is done.
+
+    Gloo closes its connections when nothing refers to the process group any more. The traceback of
+    the error refers to the distributed model, which would hold it; the training is over for both.
+    """
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Take the process group from the model."""
+        del exception
+        model = trainer.strategy.model
+        if isinstance(model, DistributedDataParallel):
+            trainer.strategy.model = pl_module  # what Lightning's teardown does with it
+            for name in ("reducer", "logger", "process_group"):
+                setattr(model, name, None)
+
+
+def on_rank_0(function: Callable[[], T]) -> T:
+    """Return what `function` returns on rank 0, on all ranks; without other ranks, just call it.
+
+    Raises:
+        CompactHydraException: rank 0 raised it; every rank does. Any other exception of rank 0
+            is raised there alone, and the others lose their connection.
+    """
+    if not dist.is_initialized():
+        return function()
+    outcome: list[T | CompactHydraException | None] = [None]
+    if dist.get_rank() == 0:
+        try:
+            outcome = [function()]
+        except CompactHydraException as error:
+            outcome = [error]
+    dist.broadcast_object_list(outcome)
+    if isinstance(outcome[0], CompactHydraException):
+        raise outcome[0]
+    return outcome[0]  # type: ignore[return-value]
+
+
+def hydra_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return what keeps Hydra from writing files on this rank: rank 0 writes them for all.
+
+    Args:
+        arguments: of the command line.
+    """
+    ranks = started_outside()
+    if ranks is None or ranks.rank == 0 or {"-m", "--multirun"} & set(arguments):
+        return []
+    return ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=stdout"]
+
+
+def _join(ranks: Ranks, accelerator: str) -> None:
+    """Make the group before Lightning does, which then uses it: it is needed earlier."""
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        dist.init_process_group("gloo")
+        return
+    n_gpus = torch.cuda.device_count()
+    if ranks.local_rank >= n_gpus:
+        raise ConfigError(f"trainer: LOCAL_RANK={ranks.local_rank}, but only {n_gpus} GPUs here")
+    device = torch.device("cuda", ranks.local_rank)
+    torch.cuda.set_device(device)
+    dist.init_process_group("nccl", device_id=device)
+
+
+def _leave(*, failed: bool) -> None:
+    if not dist.is_initialized():
+        return
+    if failed and dist.get_backend() == "nccl":
+        # Destroying waits for the others, who wait for this rank.
+        abort = getattr(dist.distributed_c10d, "_abort_process_group", dist.destroy_process_group)
+        abort()
+    else:
+        dist.destroy_process_group()

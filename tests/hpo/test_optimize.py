@@ -1,0 +1,112 @@
+"""Plain Optuna without Hydra: processes that share a study, and what becomes of their trials."""
+
+import os
+import signal
+from collections import Counter
+
+import optuna
+import pytest
+
+from hpo.lease import LEASE
+from hpo.optimize import optimize
+from hpo.pausing import PromotionPruner
+from hpo.storage import open_storage
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Reads the study that the processes share."""
+
+    def read():
+        return optuna.load_study(
+            study_name="plain", storage=open_storage(tmp_path / "study.log", tmp_path)
+        )
+
+    return read
+
+
+def states(study):
+    return Counter(trial.state.name for trial in study.trials)
+
+
+def n_epochs(folder):
+    return [len(file.read_text().split()) for file in sorted(folder.glob("epochs-*"))]
+
+
+def test_processes_finish_the_budget_together_each_trial_once(shell, study, tmp_path):
+    commands = [shell("plain/study.py", "12", "0.01") for _ in range(3)]
+    ends = [command.end() for command in commands]
+    assert [code for code, _ in ends] == [0, 0, 0], ends
+    assert states(study()) == {"COMPLETE": 12}
+    assert n_epochs(tmp_path) == [9] * 12
+
+
+def test_the_trial_of_a_killed_process_goes_on_with_its_history(
+    shell, study, tmp_path, wait_until
+):
+    command = shell("plain/study.py", "2", "0.2")
+    wait_until(lambda: n_epochs(tmp_path) and n_epochs(tmp_path)[0] >= 3)
+    os.kill(command.process.pid, signal.SIGKILL)
+    command.end()
+    killed = study().trials[0]
+    assert killed.state.name == "RUNNING"
+    assert killed.system_attrs[LEASE]["pid"] == command.process.pid
+    code, output = shell("plain/study.py", "2", "0").end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 2}
+    assert study().trials[0].params == killed.params
+    assert study().trials[0].intermediate_values.keys() == set(range(1, 10))
+    assert n_epochs(tmp_path)[0] <= 10
+
+
+def test_an_interrupted_process_gives_its_trial_back(shell, study, tmp_path, wait_until):
+    command = shell("plain/study.py", "1", "0.2")
+    wait_until(lambda: bool(n_epochs(tmp_path)))
+    command.interrupt()
+    command.end()
+    assert states(study()) == {"WAITING": 1}
+
+
+def optimized(tmp_path, objective, **options):
+    settings = {"study_name": "s", "storage": tmp_path / "s.log", "folder": tmp_path}
+    return optimize(objective, **{**settings, **options})
+
+
+def test_an_objective_that_raises_fails_its_trial_and_the_work_goes_on(tmp_path):
+    def objective(trial):
+        if trial.number == 1:
+            raise RuntimeError("no luck")
+        return trial.suggest_float("x", 0, 1)
+
+    study = optimized(tmp_path, objective, n_trials=3)
+    assert states(study) == {"COMPLETE": 2, "FAIL": 1}
+    assert study.trials[1].user_attrs["fail_reason"] == "RuntimeError: no luck"
+
+
+def test_a_finished_study_is_left_alone_and_a_larger_budget_continues_it(tmp_path):
+    for n_trials, expected in ((2, 2), (2, 2), (3, 3)):
+        study = optimized(tmp_path, lambda t: t.suggest_float("x", 0, 1), n_trials=n_trials)
+        assert states(study) == {"COMPLETE": expected}
+
+
+def test_paused_trials_are_promoted_in_plain_optuna(tmp_path):
+    begun: dict[int, int] = {}
+
+    def objective(trial):
+        x = trial.suggest_float("x", 0, 1)
+        for step in range(begun.get(trial.number, 0) + 1, 10):
+            begun[trial.number] = step
+            trial.report(x + 1 / step, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return x
+
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    study = optimized(
+        tmp_path, objective, n_trials=18, sampler=sampler, pruner=PromotionPruner(max_resource=9)
+    )
+    reached = Counter(trial.last_step for trial in study.trials)
+    assert set(reached) == {1, 3, 9}
+    assert states(study) == {"PRUNED": 18 - reached[9], "COMPLETE": reached[9]}
+    best_of_all = min(study.trials, key=lambda trial: trial.params["x"])
+    assert best_of_all.last_step == 9
