@@ -136,8 +136,8 @@ class Worker:
             try:
                 while (ticket := self._next(tickets)) is not None:
                     self._work_on(ticket)
+                    self._record.end_of_trial()
                     configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
-                    self._record.write()
                     _tidy_up()
             finally:
                 with signals.shield():
