@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.compose import Composer
 from hpo.group import alone
 from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
@@ -124,6 +125,7 @@ class Worker:
     def __call__(self, _: DictConfig) -> None:
         """Work until nothing is left to do, too many trials have failed, or a signal comes."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._begin()
         self._storage = self._spec.open_storage()
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
         self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
@@ -146,10 +148,18 @@ class Worker:
 
     def follow(self) -> None:
         """Run the trials that rank 0 of this group publishes, until it lets go."""
+        self._begin()
         with signals.interrupt(once=True):
             for note in self.group.trials():
                 self._follow(note["overrides"], note["trial"])
                 _tidy_up()
+
+    def _begin(self) -> None:
+        self._composer = Composer(
+            self._context.config_loader, self._config, self._spec.space.fixed
+        )
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collection after each trial need not look at it
 
     def _next(self, tickets: Tickets) -> FrozenTrial | None:
         with signals.shield():
@@ -235,7 +245,7 @@ class Worker:
             self.group.complain(_reason(error))
 
     def _compose(self, overrides: list[str], trial_number: int) -> DictConfig:
-        config = self._context.config_loader.load_sweep_config(self._config, overrides)
+        config = self._composer.compose(overrides)
         hide_in(config, stored_passwords())
         with open_dict(config.hydra):
             config.hydra.job.num = trial_number
