@@ -111,7 +111,10 @@ class Lease:
     ) -> None:
         """Tell the result of the trial, unless it is in other hands: then it is dropped."""
         with signals.shield():
-            self.renew()
+            if time.monotonic() - self._renewed > self._duration_s / 2:
+                self.renew()
+            elif not self._is_mine():
+                self._lost.set()
             if self._lost.is_set():
                 _log.warning("trial %d was taken over; its result is dropped", trial.number)
             else:

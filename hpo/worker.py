@@ -27,6 +27,7 @@ from hpo.record import WorkerRecord
 from hpo.redact import hide_in
 from hpo.storage import stored_passwords
 from hpo.study import SweepSpec, make_sampler, too_many_failures
+from hpo.summary import RUN
 from hpo.tickets import Tickets
 from hpo.trial import FollowedTrial, set_current_trial
 
@@ -211,9 +212,9 @@ class Worker:
             if spec.custom_search_space is not None:
                 get_method(spec.custom_search_space)(self._config, trial)
             overrides = spec.space.overrides(trial.params)
-            trial.set_user_attr("overrides", overrides)
-            trial.set_user_attr("worker", self._record.name)
-            trial.set_user_attr("sampler_seed", seed)
+            # One attribute: each is a write of this worker that all others read.
+            run = {"overrides": overrides, "worker": self._record.name, "sampler_seed": seed}
+            trial.set_user_attr(RUN, run)
         config = self._compose(overrides, trial.number)
         self.group.publish(overrides, trial.number)
         run_job(
