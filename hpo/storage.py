@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import random
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
 
 from hpo import signals
 from hpo.journal import JournalFile
@@ -60,7 +63,7 @@ def _open(spec: Any, sweep_dir: Path) -> BaseStorage:
         return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec)))
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFile(path))
+    return BatchingJournal(JournalFile(path))
 
 
 def _open_proxy(url: str) -> BaseStorage:
@@ -78,6 +81,72 @@ def _engine_options(url: str) -> dict[str, Any]:
         return {"connect_args": {"timeout": 100}}
     # A worker has two threads; a connection that a restart of the server has cut is made anew.
     return {"pool_size": 1, "max_overflow": 2, "pool_pre_ping": True}
+
+
+def batched(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Return a context in which a storage that can do so writes all at once, at its end.
+
+    Only for writes of this thread that nobody reads before: not for claiming a trial.
+    """
+    if isinstance(storage, BatchingJournal | PatientStorage):
+        return storage.batch()
+    return nullcontext()
+
+
+class BatchingJournal(JournalStorage):
+    """Optuna's journal storage with `batch`.
+
+    A write takes the lock of the file and waits for the disk, and with a hundred workers mostly
+    for each other. The parameters and attributes of a trial are known together, so they
+    take one turn instead of eight.
+    """
+
+    def __init__(self, log_storage: BaseJournalBackend) -> None:
+        self._batch = _Batch()
+        super().__init__(log_storage)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return {key: v for key, v in super().__getstate__().items() if key != "_batch"}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        self._batch = _Batch()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Collect what this thread writes, and write it at the end, even after an exception."""
+        with self.collected() as records:
+            try:
+                yield
+            finally:
+                self.write(records)
+
+    @contextmanager
+    def collected(self) -> Iterator[list[dict[str, Any]]]:
+        """Collect what this thread writes; nothing is written."""
+        before, self._batch.records = self._batch.records, []
+        try:
+            yield self._batch.records
+        finally:
+            self._batch.records = before
+
+    def write(self, records: list[dict[str, Any]]) -> None:
+        """Write what was collected."""
+        with self._thread_lock:
+            self._backend.append_logs(records)
+            self._sync_with_backend()
+
+    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
+        if self._batch.records is None:
+            super()._write_log(op_code, extra_fields)
+            return
+        worker_id = self._replay_result.worker_id
+        record = {"op_code": op_code, "worker_id": worker_id, **extra_fields}
+        self._batch.records.append(record)
+
+
+class _Batch(threading.local):
+    records: list[dict[str, Any]] | None = None
 
 
 def absolute(spec: Any) -> Any:
@@ -169,6 +238,18 @@ class PatientStorage(BaseStorage):
                 _log.warning("the storage is back")
                 self.back_since = time.monotonic()
             return result
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """See `batched`."""
+        if not isinstance(self._storage, BatchingJournal):
+            yield
+            return
+        with self._storage.collected() as records:
+            try:
+                yield
+            finally:
+                self._call(self._storage.write, records)
 
     create_new_study = _patient("create_new_study")
     delete_study = _patient("delete_study")

@@ -25,7 +25,7 @@ from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
 from hpo.record import WorkerRecord
 from hpo.redact import hide_in
-from hpo.storage import stored_passwords
+from hpo.storage import batched, stored_passwords
 from hpo.study import SweepSpec, make_sampler, too_many_failures
 from hpo.summary import RUN
 from hpo.tickets import Tickets
@@ -180,19 +180,23 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - composing or sampling failed
                 _log.exception("trial %d could not start", ticket.number)
                 task.outcome = Outcome(TrialState.FAIL, reason=_reason(error))
-            finally:
-                with signals.shield():
-                    self.group.end()
-                    self._record.add(task.seconds, trial)
+            except BaseException:
+                task.outcome = None
+                self._end(study, trial, task, lease)
+                raise  # the lease gives the trial back
             self._end(study, trial, task, lease)
+            if task.outcome is None:
+                lease.give_back(trial.paused_at)
 
     def _end(self, study: optuna.Study, trial: LeasedTrial, task: Task, lease: Lease) -> None:
-        if task.outcome is None:
-            lease.give_back(trial.paused_at)
-            return
-        if task.outcome.reason is not None:
-            trial.set_user_attr("fail_reason", self.group.complaint() or task.outcome.reason)
-        lease.tell(study, trial, task.outcome.value, task.outcome.state)
+        with signals.shield(), batched(self._storage):
+            self.group.end()
+            self._record.add(task.seconds, trial)
+            if task.outcome is None:
+                return
+            if task.outcome.reason is not None:
+                trial.set_user_attr("fail_reason", self.group.complaint() or task.outcome.reason)
+            lease.tell(study, trial, task.outcome.value, task.outcome.state)
 
     def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
         # A study object per trial: Optuna's cache of the other trials is only renewed by `ask`.
@@ -207,12 +211,12 @@ class Worker:
 
     def _run(self, trial: LeasedTrial, task: Task, seed: int | None) -> None:
         spec = self._spec
-        with signals.shield():
+        with signals.shield(), batched(self._storage):
             spec.space.suggest(trial)
             if spec.custom_search_space is not None:
                 get_method(spec.custom_search_space)(self._config, trial)
             overrides = spec.space.overrides(trial.params)
-            # One attribute: each is a write of this worker that all others read.
+            # One attribute: all workers read all records of the journal.
             run = {"overrides": overrides, "worker": self._record.name, "sampler_seed": seed}
             trial.set_user_attr(RUN, run)
         config = self._compose(overrides, trial.number)
