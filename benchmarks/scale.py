@@ -147,7 +147,7 @@ def run(settings: Settings, folder: Path) -> dict[str, Any]:
     """
     n_workers, before = settings.n_nodes * settings.per_node, load()
     with (
-        served(settings.storage, folder / "storage") as storage,
+        served(settings.storage, folder / "storage") as server,
         SlurmCluster(folder / "slurm", settings.n_nodes, gpus=settings.per_node) as cluster,
     ):
         gate = {
@@ -163,7 +163,7 @@ def run(settings: Settings, folder: Path) -> dict[str, Any]:
             f"hydra.launcher.gpus_per_node={settings.per_node}",
             f"hydra.sweeper.n_workers={n_workers}",
             f"hydra.sweeper.n_trials={settings.n_trials}",
-            f"hydra.sweeper.storage={storage}",
+            f"hydra.sweeper.storage={server.spec}",
             *(f"epochs={settings.epochs}", f"epoch_s={settings.epoch_s}"),
         ]
         for key, value in gate.items():
@@ -181,7 +181,7 @@ def run(settings: Settings, folder: Path) -> dict[str, Any]:
             )
         if done.returncode:
             raise RuntimeError(f"the sweep failed:\n{(folder / 'output').read_text()[-3000:]}")
-        study = open_storage(storage, folder)
+        study = open_storage(server.spec, folder)
         study_id = study.get_study_id_from_name("scale")
         attributes = study.get_study_user_attrs(study_id)
         trials = study.get_all_trials(study_id, deepcopy=False)

@@ -7,18 +7,35 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from hpo.storage import open_storage
 from tests.cluster.postgres import PostgresServer
 from tests.cluster.processes import free_ports
 
 KINDS = ("journal", "grpc", "postgresql", "grpc-postgresql")
 
 
+@dataclass(frozen=True)
+class Served:
+    """A storage that is ready.
+
+    Attributes:
+        spec: its setting, for `hpo.storage.open_storage`.
+        servers: the processes that serve it; their children belong to them.
+    """
+
+    spec: str
+    servers: tuple[int, ...] = ()
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that the servers have used so far."""
+        return cpu_s([pid for root in self.servers for pid in _family(root)])
+
+
 @contextmanager
-def served(kind: str, folder: Path) -> Iterator[str]:
-    """Start what a kind of storage needs; yield its setting for `hpo.storage`.
+def served(kind: str, folder: Path) -> Iterator[Served]:
+    """Start what a kind of storage needs.
 
     Args:
         kind: of `KINDS`. `grpc` is Optuna's proxy in front of a journal file.
@@ -30,66 +47,55 @@ def served(kind: str, folder: Path) -> Iterator[str]:
     if kind not in KINDS:
         raise ValueError(f"storage must be one of {', '.join(KINDS)}, got {kind}")
     folder.mkdir(parents=True, exist_ok=True)
+    journal = str(folder / "study.log")
     if kind == "journal":
-        yield str(folder / "study.log")
+        yield Served(journal)
     elif kind == "grpc":
-        with _proxy(str(folder / "study.log")) as url:
-            yield url
+        with _proxy(journal) as proxy:
+            yield proxy
     else:
         with PostgresServer(folder / "postgres") as server:
+            database = Served(server.url, (server.pid,))
             if kind == "postgresql":
-                yield server.url
+                yield database
             else:
-                with _proxy(server.url) as url:
-                    yield url
+                with _proxy(server.url) as proxy:
+                    yield Served(proxy.spec, (*proxy.servers, *database.servers))
 
 
 def serve(spec: str, port: int) -> None:
-    """Run Optuna's proxy in front of a storage, for ever."""
+    """Run Optuna's proxy in front of a journal file or a database, for ever."""
     import optuna
 
-    storage = open_storage(spec, Path())
+    from hpo.journal import JournalFile
+
+    storage: optuna.storages.BaseStorage
+    if "://" in spec:  # ten threads serve, so ten connections
+        storage = optuna.storages.RDBStorage(spec, engine_kwargs={"pool_size": 10})
+    else:
+        storage = optuna.storages.JournalStorage(JournalFile(spec))
     optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=port)
 
 
 @contextmanager
-def _proxy(spec: str) -> Iterator[str]:
+def _proxy(spec: str) -> Iterator[Served]:
     (port,) = free_ports(1)
-    code = f"from benchmarks.servers import serve; serve({spec!r}, {port})"
-    server = subprocess.Popen([sys.executable, "-c", code])
+    code = "import sys; from benchmarks.servers import serve; serve(sys.argv[1], int(sys.argv[2]))"
+    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, spec, str(port)])
     try:
-        yield f"grpc://127.0.0.1:{port}"
+        yield Served(f"grpc://127.0.0.1:{port}", (server.pid,))
     finally:
         server.terminate()
         server.wait()
 
 
 def cpu_s(pids: list[int]) -> float:
-    """Return the CPU time that live processes have used, their ended children included."""
+    """Return the CPU time that live processes have used, with that of their ended children."""
     ticks = 0
     for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += sum(map(int, fields[11:15]))
+        fields = _stat(pid)
+        ticks += sum(map(int, fields[11:15])) if fields else 0
     return ticks / 100
-
-
-def children(pid: int) -> list[int]:
-    """Return a process and all below it."""
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents.setdefault(int(fields[1]), []).append(int(folder.name))
-    found = [pid]
-    for known in found:
-        found.extend(parents.get(known, []))
-    return found
 
 
 def load() -> float:
@@ -100,3 +106,23 @@ def load() -> float:
 def now() -> str:
     """Return the date."""
     return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all below it."""
+    below: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and (fields := _stat(int(folder.name))):
+            below.setdefault(int(fields[1]), []).append(int(folder.name))
+    found = [pid]
+    for known in found:
+        found.extend(below.get(known, []))
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
