@@ -7,19 +7,21 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import warnings
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import BaseJournalBackend
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.batch import BatchingJournal
 from hpo.journal import JournalFile
 from hpo.redact import hide, passwords
 
@@ -70,7 +72,9 @@ def _open_proxy(url: str) -> BaseStorage:
     host, colon, port = url.removeprefix("grpc://").rpartition(":")
     if not colon or not port.isdigit():
         raise ValueError(f"expected grpc://host:port, got {url}")
-    proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+    with warnings.catch_warnings():  # that the proxy is experimental, in every worker's output
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
     proxy.wait_server_ready(timeout=30)
     return proxy
 
@@ -81,72 +85,6 @@ def _engine_options(url: str) -> dict[str, Any]:
         return {"connect_args": {"timeout": 100}}
     # A worker has two threads; a connection that a restart of the server has cut is made anew.
     return {"pool_size": 1, "max_overflow": 2, "pool_pre_ping": True}
-
-
-def batched(storage: BaseStorage) -> AbstractContextManager[None]:
-    """Return a context in which a storage that can do so writes all at once, at its end.
-
-    Only for writes of this thread that nobody reads before: not for claiming a trial.
-    """
-    if isinstance(storage, BatchingJournal | PatientStorage):
-        return storage.batch()
-    return nullcontext()
-
-
-class BatchingJournal(JournalStorage):
-    """Optuna's journal storage with `batch`.
-
-    A write takes the lock of the file and waits for the disk, and with a hundred workers mostly
-    for each other. The parameters and attributes of a trial are known together, so they
-    take one turn instead of eight.
-    """
-
-    def __init__(self, log_storage: BaseJournalBackend) -> None:
-        self._batch = _Batch()
-        super().__init__(log_storage)
-
-    def __getstate__(self) -> dict[Any, Any]:
-        return {key: v for key, v in super().__getstate__().items() if key != "_batch"}
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__(state)
-        self._batch = _Batch()
-
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Collect what this thread writes, and write it at the end, even after an exception."""
-        with self.collected() as records:
-            try:
-                yield
-            finally:
-                self.write(records)
-
-    @contextmanager
-    def collected(self) -> Iterator[list[dict[str, Any]]]:
-        """Collect what this thread writes; nothing is written."""
-        before, self._batch.records = self._batch.records, []
-        try:
-            yield self._batch.records
-        finally:
-            self._batch.records = before
-
-    def write(self, records: list[dict[str, Any]]) -> None:
-        """Write what was collected."""
-        with self._thread_lock:
-            self._backend.append_logs(records)
-            self._sync_with_backend()
-
-    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
-        if self._batch.records is None:
-            super()._write_log(op_code, extra_fields)
-            return
-        worker_id = self._replay_result.worker_id
-        record = {"op_code": op_code, "worker_id": worker_id, **extra_fields}
-        self._batch.records.append(record)
-
-
-class _Batch(threading.local):
-    records: list[dict[str, Any]] | None = None
 
 
 def absolute(spec: Any) -> Any:
@@ -199,6 +137,10 @@ def _patient(name: str) -> Any:
     return method
 
 
+class _Seen(threading.local):
+    trials: dict[int, list[FrozenTrial]] | None = None  # by study, within a batch
+
+
 class PatientStorage(BaseStorage):
     """A storage whose operations wait while it is out of reach, instead of failing.
 
@@ -216,6 +158,7 @@ class PatientStorage(BaseStorage):
 
     def __init__(self, storage: BaseStorage, patience_s: float) -> None:
         self._storage, self._patience_s = storage, patience_s
+        self._seen = _Seen()
         self.back_since: float | None = None
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -242,14 +185,35 @@ class PatientStorage(BaseStorage):
     @contextmanager
     def batch(self) -> Iterator[None]:
         """See `batched`."""
-        if not isinstance(self._storage, BatchingJournal):
-            yield
-            return
-        with self._storage.collected() as records:
-            try:
+        before, self._seen.trials = self._seen.trials, {}
+        try:
+            if not isinstance(self._storage, BatchingJournal):
                 yield
-            finally:
-                self._call(self._storage.write, records)
+                return
+            with self._storage.collected() as records:
+                try:
+                    yield
+                finally:
+                    self._call(self._storage.write, records)
+        finally:
+            self._seen.trials = before
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study; in a batch, as they were when it asked first."""
+        seen = self._seen.trials
+        if seen is None or deepcopy:
+            trials: list[FrozenTrial] = self._call(
+                self._storage.get_all_trials, study_id, deepcopy, states
+            )
+            return trials
+        if study_id not in seen:  # a database sends every unfinished trial, each time
+            seen[study_id] = self._call(self._storage.get_all_trials, study_id, deepcopy=False)
+        return [t for t in seen[study_id] if states is None or t.state in states]
 
     create_new_study = _patient("create_new_study")
     delete_study = _patient("delete_study")
@@ -271,7 +235,6 @@ class PatientStorage(BaseStorage):
     set_trial_user_attr = _patient("set_trial_user_attr")
     set_trial_system_attr = _patient("set_trial_system_attr")
     get_trial = _patient("get_trial")
-    get_all_trials = _patient("get_all_trials")
     get_n_trials = _patient("get_n_trials")
     get_best_trial = _patient("get_best_trial")
     remove_session = _patient("remove_session")

@@ -19,14 +19,15 @@ from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.batch import batched
 from hpo.compose import Composer
 from hpo.group import alone
 from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
 from hpo.record import WorkerRecord
 from hpo.redact import hide_in
-from hpo.storage import batched, stored_passwords
-from hpo.study import SweepSpec, make_sampler, too_many_failures
+from hpo.storage import stored_passwords
+from hpo.study import SweepSpec, have_failed_too_often, make_sampler
 from hpo.summary import RUN
 from hpo.tickets import Tickets
 from hpo.trial import FollowedTrial, set_current_trial
@@ -164,9 +165,10 @@ class Worker:
 
     def _next(self, tickets: Tickets) -> FrozenTrial | None:
         with signals.shield():
-            if too_many_failures(self._storage, self._study_id, self._spec):
+            trials = tickets.trials()
+            if have_failed_too_often(trials, self._spec):
                 return None
-            return tickets.take()
+            return tickets.take(trials)
 
     def _work_on(self, ticket: FrozenTrial) -> None:
         with Lease(self._storage, ticket._trial_id, self._spec.lease_s) as lease:
