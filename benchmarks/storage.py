@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
 
         # The parent never opens it: neither proxy nor database survive a fork.
         ids = _in_child(lambda: _prepare(connect(), n_workers, settings.n_finished))
-        pipes = [_start(lambda i=i: _report(connect(), i, settings)) for i in ids]
+        pipes = [_start(partial(_report, connect, i, settings)) for i in ids]
         for pipe in pipes:
             pipe.recv()  # it is ready
         begin = time.monotonic() + 1.0
@@ -170,7 +171,8 @@ HEAD = (
 def _prepare(storage: BaseStorage, n_workers: int, n_finished: int) -> list[int]:
     """Make a study with finished trials, and a RUNNING one for each worker."""
     study = optuna.create_study(storage=storage, study_name=_STUDY)
-    space = {f"x{i}": optuna.distributions.FloatDistribution(0, 1) for i in range(5)}
+    unit = optuna.distributions.FloatDistribution(0, 1)
+    space: dict[str, optuna.distributions.BaseDistribution] = {f"x{i}": unit for i in range(5)}
     draw = random.Random(1)
     for _ in range(n_finished):
         value = draw.random()
@@ -186,12 +188,15 @@ def _prepare(storage: BaseStorage, n_workers: int, n_finished: int) -> list[int]
     return [study.ask(space)._trial_id for _ in range(n_workers)]
 
 
-def _report(storage: BaseStorage, trial_id: int, settings: Settings) -> Callable[[float], Any]:
+def _report(
+    connect: Callable[[], BaseStorage], trial_id: int, settings: Settings
+) -> Callable[[float], Any]:
     """Get ready; return a function of the time when to begin, which does the work.
 
     It returns the steps that were stored, the time of each report in the window, and the CPU time
     in it.
     """
+    storage = connect()
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
     study = optuna.load_study(
         study_name=_STUDY, storage=storage, pruner=pruner, sampler=optuna.samplers.RandomSampler()
