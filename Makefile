@@ -6,14 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slurm test-gpu slurm-up slurm-down lint format check-simulation bench repro-hpo repro-towers clean
+.PHONY: help setup demo test test-slurm test-gpu slurm-up slurm-down lint format check-simulation bench bench-scale bench-storage repro-hpo repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
 setup: $(STAMP)  ## virtual environment with the tested versions (constraints.txt)
 $(STAMP): pyproject.toml constraints.txt .ci/make-venv
 	.ci/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,qsvr,gp,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,qsvr,gp,slurm,postgresql,grpc,dev]'
 	@touch $@
 
 lint: $(STAMP)  ## ruff, codespell, mypy
@@ -49,6 +49,12 @@ check-simulation: $(STAMP)  ## our detector simulation against real Delphes even
 
 bench: $(STAMP)  ## CPU time of a train step (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.train_step
+
+bench-scale: $(STAMP)  ## where the time of 96 workers on 24 emulated nodes goes, per kind of storage
+	for kind in journal grpc postgresql; do $(BIN)/python -m benchmarks.scale storage=$$kind || exit; done
+
+bench-storage: $(STAMP)  ## latency, CPU time and lost reports of the storages, 8 to 256 workers
+	$(BIN)/python -m benchmarks.storage
 
 repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=tiny|small|full)
 	$(BIN)/python -m benchmarks.repro_hpo scale=$(or $(SCALE),tiny)

@@ -111,7 +111,10 @@ class Lease:
     ) -> None:
         """Tell the result of the trial, unless it is in other hands: then it is dropped."""
         with signals.shield():
-            self.renew()
+            if time.monotonic() - self._renewed > self._duration_s / 2:
+                self.renew()
+            elif not self._is_mine():
+                self._lost.set()
             if self._lost.is_set():
                 _log.warning("trial %d was taken over; its result is dropped", trial.number)
             else:
@@ -163,7 +166,7 @@ def was_started(trial: FrozenTrial) -> bool:
 def abandoned_trials(storage: BaseStorage, study_id: int, duration_s: float) -> list[FrozenTrial]:
     """Return the RUNNING trials whose owner is gone."""
     running = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if _is_abandoned(trial, duration_s)]
+    return [trial for trial in running if is_abandoned(trial, duration_s)]
 
 
 def release_abandoned(
@@ -198,7 +201,10 @@ def _count_retry(storage: BaseStorage, trial: FrozenTrial) -> None:
     storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
 
 
-def _is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
+def is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
+    """Tell whether a trial is RUNNING and its owner is gone."""
+    if trial.state != TrialState.RUNNING:
+        return False
     lease: dict[str, Any] | None = trial.system_attrs.get(LEASE)
     if lease is None:  # claimed a moment ago, or by a worker that died in that moment
         started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0

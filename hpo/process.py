@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cache
 from pathlib import Path
 
 
+@cache
 def this_host() -> str:
     """Name this host and its process namespace: where a process number means something."""
     namespace = Path("/proc/self/ns/pid")

@@ -13,9 +13,11 @@ from optuna.storages import BaseStorage
 from hpo.leased import LeasedTrial
 from hpo.summary import WORKER
 
+_EVERY_S = 30.0
+
 
 class WorkerRecord:
-    """The figures of one worker: a study attribute, written after every trial.
+    """The figures of one worker: a study attribute, written now and then after a trial.
 
     A worker that SLURM has requeued leaves one per start. Its keys: `host`, `pid`, `job` (of
     SLURM), `start` and `end` (Unix time, from when it is ready), `start_up_s` (of the process
@@ -32,13 +34,17 @@ class WorkerRecord:
         self._storage, self._study_id = storage, study_id
         restarts = os.environ.get("SLURM_RESTART_COUNT", "0")
         self.name = name if restarts == "0" else f"{name}.{restarts}"
+        self._cpu_before_s = time.process_time()
+        now = time.time()
         self._values: dict[str, Any] = {
             "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
             "pid": os.getpid(),
             "job": os.environ.get("SLURM_JOB_ID"),
-            "start": time.time(),
-            "end": time.time(),
+            "start": now,
+            "end": now,
+            "worked_until": now,
             "start_up_s": _process_age_s(),
+            "cpu_s": 0.0,
             "busy_s": 0.0,
             "reporting_s": 0.0,
             "n_trials": 0,
@@ -54,9 +60,17 @@ class WorkerRecord:
         self._values["n_reports"] += trial.n_reports
         trial.set_user_attr("seconds", trial.user_attrs.get("seconds", 0) + seconds)
 
+    def end_of_trial(self) -> None:
+        """Note that a trial has been told or given back."""
+        self._values["worked_until"] = time.time()
+        if time.monotonic() - self._written > _EVERY_S:
+            self.write()
+
     def write(self) -> None:
         """Store the figures as they are now."""
+        self._written = time.monotonic()
         self._values["end"] = time.time()
+        self._values["cpu_s"] = time.process_time() - self._cpu_before_s
         self._storage.set_study_user_attr(self._study_id, WORKER + self.name, dict(self._values))
 
 

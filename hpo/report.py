@@ -17,7 +17,7 @@ from hpo.best import APP, best_config
 from hpo.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.progress import table
 from hpo.storage import open_storage
-from hpo.summary import Summary, summarise
+from hpo.summary import RUN, Summary, summarise
 
 USAGE = """\
 Report on a study: table, best configuration, pictures, figures.
@@ -46,7 +46,7 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
     app = storage.get_study_user_attrs(study_id).get(APP)
     if best is not None and app is not None:
         comment = f"Trial {best.number} of study {study_name}: {best.value:.6g}."
-        overrides = trials[best.number].user_attrs["overrides"]
+        overrides = trials[best.number].user_attrs[RUN]["overrides"]
         _write(folder / "best.yaml", best_config(app, overrides, comment))
     draw_history(trials, summary.direction, folder / "history.png")
     draw_learning_curves(trials, best.number if best else None, folder / "learning_curves.png")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import random
+import threading
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,12 @@ import optuna
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.batch import BatchingJournal
 from hpo.journal import JournalFile
 from hpo.redact import hide, passwords
 
@@ -75,14 +80,16 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
         path.stat()
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFile(path))
+    return BatchingJournal(JournalFile(path))
 
 
 def _open_proxy(url: str) -> BaseStorage:
     host, colon, port = url.removeprefix("grpc://").rpartition(":")
     if not colon or not port.isdigit():
         raise ValueError(f"expected grpc://host:port, got {url}")
-    proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+    with warnings.catch_warnings():  # that the proxy is experimental, in every worker's output
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
     proxy.wait_server_ready(timeout=30)
     return proxy
 
@@ -145,6 +152,10 @@ def _patient(name: str) -> Any:
     return method
 
 
+class _Seen(threading.local):
+    trials: dict[int, list[FrozenTrial]] | None = None  # by study, within a batch
+
+
 class PatientStorage(BaseStorage):
     """A storage whose operations wait while it is out of reach, instead of failing.
 
@@ -162,6 +173,7 @@ class PatientStorage(BaseStorage):
 
     def __init__(self, storage: BaseStorage, patience_s: float) -> None:
         self._storage, self._patience_s = storage, patience_s
+        self._seen = _Seen()
         self.back_since: float | None = None
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -169,6 +181,39 @@ class PatientStorage(BaseStorage):
         if was_away:
             self.back_since = time.monotonic()
         return result
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """See `batched`."""
+        before, self._seen.trials = self._seen.trials, {}
+        try:
+            if not isinstance(self._storage, BatchingJournal):
+                yield
+                return
+            with self._storage.collected() as records:
+                try:
+                    yield
+                finally:
+                    self._call(self._storage.write, records)
+        finally:
+            self._seen.trials = before
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study; in a batch, as they were when it asked first."""
+        seen = self._seen.trials
+        if seen is None or deepcopy:
+            trials: list[FrozenTrial] = self._call(
+                self._storage.get_all_trials, study_id, deepcopy, states
+            )
+            return trials
+        if study_id not in seen:  # a database sends every unfinished trial, each time
+            seen[study_id] = self._call(self._storage.get_all_trials, study_id, deepcopy=False)
+        return [t for t in seen[study_id] if states is None or t.state in states]
 
     create_new_study = _patient("create_new_study")
     delete_study = _patient("delete_study")
@@ -190,7 +235,6 @@ class PatientStorage(BaseStorage):
     set_trial_user_attr = _patient("set_trial_user_attr")
     set_trial_system_attr = _patient("set_trial_system_attr")
     get_trial = _patient("get_trial")
-    get_all_trials = _patient("get_all_trials")
     get_n_trials = _patient("get_n_trials")
     get_best_trial = _patient("get_best_trial")
     remove_session = _patient("remove_session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,9 +140,13 @@ def make_sampler(
 
 def too_many_failures(storage: BaseStorage, study_id: int, spec: SweepSpec) -> bool:
     """Tell whether more than `max_failure_rate` of the whole budget has failed."""
-    failed = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.FAIL,))
-    limit = spec.max_failure_rate * spec.n_trials
-    return sum(trial.number < spec.n_trials for trial in failed) > limit
+    return have_failed_too_often(storage.get_all_trials(study_id, deepcopy=False), spec)
+
+
+def have_failed_too_often(trials: Iterable[FrozenTrial], spec: SweepSpec) -> bool:
+    """Tell whether too many of these trials of the budget have failed."""
+    failed = sum(t.state == TrialState.FAIL and t.number < spec.n_trials for t in trials)
+    return failed > spec.max_failure_rate * spec.n_trials
 
 
 def _problem(fixed: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ that were interrupted, then a paused one that the policy chooses, then new ones.
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hpo.lease import (
     PAUSED,
     abandoned_trials,
     give_up,
+    is_abandoned,
     is_paused,
     release_abandoned,
     was_started,
@@ -73,17 +75,29 @@ class Tickets:
         self._study_name = study_name
         self._study_id = storage.get_study_id_from_name(study_name)
 
-    def take(self) -> FrozenTrial | None:
-        """Claim a trial; None if there is nothing to do for another worker."""
-        self.release_abandoned()
-        while waiting := self.in_state(TrialState.WAITING):
+    def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
+        """Claim a trial; None if there is nothing to do for another worker.
+
+        Args:
+            trials: from a moment ago; None: look.
+        """
+        trials = self.trials() if trials is None else trials
+        if any(is_abandoned(t, self._lease_s) for t in trials) and self.release_abandoned():
+            trials = self.trials()
+        while waiting := [trial for trial in trials if trial.state == TrialState.WAITING]:
             chosen = self._in_order(waiting)
             if not chosen and not self._wind_up():
                 return None
             for trial in chosen:
                 if self._claim(trial):
                     return self._storage.get_trial(trial._trial_id)
+            trials = self.trials()
         return None
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return the trials of the budget."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        return [trial for trial in trials if trial.number < self._n_trials]
 
     def in_state(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials of the budget in these states."""
@@ -113,7 +127,9 @@ class Tickets:
         interrupted = [t for t in waiting if was_started(t) and not is_paused(t)]
         new = [trial for trial in waiting if not was_started(trial)]
         if interrupted or not paused:
-            return interrupted + new
+            # Whoever loses the race for the first new one tries any other: the winner's rivals
+            # would meet again at the second, and each lost race is a write.
+            return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
         chosen = self._choose(paused)
         return new if chosen is None else [chosen]
 

@@ -20,13 +20,16 @@ from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.batch import batched
+from hpo.compose import Composer
 from hpo.group import alone
 from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
 from hpo.record import WorkerRecord
 from hpo.redact import hide_in
 from hpo.storage import stored_passwords
-from hpo.study import SweepSpec, make_sampler, too_many_failures
+from hpo.study import SweepSpec, have_failed_too_often, make_sampler
+from hpo.summary import RUN
 from hpo.tickets import Tickets
 from hpo.trial import FollowedTrial, set_current_trial
 
@@ -125,6 +128,7 @@ class Worker:
     def __call__(self, _: DictConfig) -> None:
         """Work until nothing is left to do, too many trials have failed, or a signal comes."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._begin()
         self._storage = self._spec.open_storage(exists=True)
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
         self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
@@ -136,8 +140,8 @@ class Worker:
         with signals.interrupt(once=True):
             try:
                 while self._work_on_next(tickets):
+                    self._record.end_of_trial()
                     configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
-                    self._record.write()
                     _tidy_up()
             finally:
                 with signals.shield():
@@ -146,19 +150,28 @@ class Worker:
 
     def follow(self) -> None:
         """Run the trials that rank 0 of this group publishes, until it lets go."""
+        self._begin()
         with signals.interrupt(once=True):
             for note in self.group.trials():
                 self._follow(note["overrides"], note["trial"])
                 _tidy_up()
+
+    def _begin(self) -> None:
+        self._composer = Composer(
+            self._context.config_loader, self._config, self._spec.space.fixed
+        )
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collection after each trial need not look at it
 
     def _work_on_next(self, tickets: Tickets) -> bool:
         """Claim a trial and work on it; return whether there was one."""
         with ExitStack() as stack:
             # An interruption waits until the claim has a lease, which then gives the trial back.
             with signals.shield():
-                if too_many_failures(self._storage, self._study_id, self._spec):
+                trials = tickets.trials()
+                if have_failed_too_often(trials, self._spec):
                     return False
-                ticket = tickets.take()
+                ticket = tickets.take(trials)
                 if ticket is None:
                     return False
                 lease = Lease(self._storage, ticket._trial_id, self._spec.lease_s)
@@ -177,19 +190,23 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - composing or sampling failed
             _log.exception("trial %d could not start", ticket.number)
             task.outcome = Outcome(TrialState.FAIL, reason=_reason(error))
-        finally:
-            with signals.shield():
-                self.group.end()
-                self._record.add(task.seconds, trial)
+        except BaseException:
+            task.outcome = None
+            self._end(study, trial, task, lease)
+            raise  # the lease gives the trial back
         self._end(study, trial, task, lease)
-
-    def _end(self, study: optuna.Study, trial: LeasedTrial, task: Task, lease: Lease) -> None:
         if task.outcome is None:
             lease.give_back(trial.paused_at)
-            return
-        if task.outcome.reason is not None:
-            trial.set_user_attr("fail_reason", self.group.complaint() or task.outcome.reason)
-        lease.tell(study, trial, task.outcome.value, task.outcome.state)
+
+    def _end(self, study: optuna.Study, trial: LeasedTrial, task: Task, lease: Lease) -> None:
+        with signals.shield(), batched(self._storage):
+            self.group.end()
+            self._record.add(task.seconds, trial)
+            if task.outcome is None:
+                return
+            if task.outcome.reason is not None:
+                trial.set_user_attr("fail_reason", self.group.complaint() or task.outcome.reason)
+            lease.tell(study, trial, task.outcome.value, task.outcome.state)
 
     def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
         # A study object per trial: Optuna's cache of the other trials is only renewed by `ask`.
@@ -204,14 +221,14 @@ class Worker:
 
     def _run(self, trial: LeasedTrial, task: Task, seed: int | None) -> None:
         spec = self._spec
-        with signals.shield():
+        with signals.shield(), batched(self._storage):
             spec.space.suggest(trial)
             if spec.custom_search_space is not None:
                 get_method(spec.custom_search_space)(self._config, trial)
             overrides = spec.space.overrides(trial.params)
-            trial.set_user_attr("overrides", overrides)
-            trial.set_user_attr("worker", self._record.name)
-            trial.set_user_attr("sampler_seed", seed)
+            # One attribute: all workers read all records of the journal.
+            run = {"overrides": overrides, "worker": self._record.name, "sampler_seed": seed}
+            trial.set_user_attr(RUN, run)
         config = self._compose(overrides, trial.number)
         self.group.publish(overrides, trial.number)
         run_job(
@@ -243,7 +260,7 @@ class Worker:
             self.group.complain(_reason(error))
 
     def _compose(self, overrides: list[str], trial_number: int) -> DictConfig:
-        config = self._context.config_loader.load_sweep_config(self._config, overrides)
+        config = self._composer.compose(overrides)
         hide_in(config, stored_passwords())
         with open_dict(config.hydra):
             config.hydra.job.num = trial_number

@@ -112,6 +112,11 @@ class PostgresServer:
         return self._command([self._programs.path("psql"), "-XAtq", "-d", url, "-c", sql])
 
     @property
+    def pid(self) -> int:
+        """The server; its connections are children of it."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages._grpc.server import make_server
 
 from hpo.storage import open_storage
+from tests.cluster.processes import free_ports
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -24,14 +27,46 @@ def quiet_optuna():
 
 
 @pytest.fixture
-def storages(tmp_path):
+def database(request):
+    """The URL of a new data base on the PostgreSQL server."""
+    postgres = request.getfixturevalue("postgres")
+    name = f"t{secrets.token_hex(4)}"
+    postgres.query(f"CREATE DATABASE {name}")
+    return f"{postgres.url.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture
+def proxy(tmp_path):
+    """The address of Optuna's gRPC proxy, here in a thread, in front of a journal file."""
+    (port,) = free_ports(1)
+    journal = open_storage(tmp_path / "journal.log", tmp_path)
+    server = make_server(journal, "127.0.0.1", port)
+    server.start()
+    yield f"grpc://127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def storages(tmp_path, request):
     """Makes a storage of a kind; workers of one study may each make their own."""
+    opened = []
 
     def make(kind):
-        url = f"sqlite:///{tmp_path}/study.db"
-        return open_storage(url if kind == "sqlite" else tmp_path / "journal.log", tmp_path)
+        if kind == "journal":
+            return open_storage(tmp_path / "journal.log", tmp_path)
+        if kind == "sqlite":
+            return open_storage(f"sqlite:///{tmp_path}/study.db", tmp_path)
+        url = request.getfixturevalue({"postgresql": "database", "grpc": "proxy"}[kind])
+        opened.append(open_storage(url, tmp_path))
+        return opened[-1]
 
-    return make
+    yield make
+    for storage in opened:
+        storage.remove_session()
+        if hasattr(storage, "close"):
+            storage.close()
+        else:
+            storage._backend.engine.dispose()
 
 
 @pytest.fixture

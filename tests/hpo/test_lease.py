@@ -18,7 +18,7 @@ from hpo.lease import (
 from hpo.leased import LeasedTrial
 
 
-@pytest.fixture(params=["journal", "sqlite", "memory"])
+@pytest.fixture(params=["journal", "sqlite", "memory", "postgresql", "grpc"])
 def running(request, storages):
     """A study with one RUNNING trial that has a parameter and two reports."""
     memory = optuna.storages.InMemoryStorage()

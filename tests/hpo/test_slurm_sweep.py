@@ -83,7 +83,7 @@ def test_a_sweep_is_one_array_whose_workers_share_the_trials(sweep, study, slurm
     listed = slurm.run("sacct", "-o", "JobID,State", "--parsable2", "-j", job_id).split()[1:]
     assert sorted(listed) == [f"{job_id}_{i}|COMPLETED" for i in range(4)]
     assert "16 of 16 finished" in output
-    workers = {trial.user_attrs["worker"] for trial in study().trials}
+    workers = {trial.user_attrs["run"]["worker"] for trial in study().trials}
     assert len(workers) > 1
 
 

@@ -28,7 +28,7 @@ def open_study(spec, storage):
         return hpo_study.open_study(spec, storage, lock)
 
 
-@pytest.fixture(params=["journal", "sqlite"])
+@pytest.fixture(params=["journal", "sqlite", "postgresql", "grpc"])
 def pair(request, storages):
     """Two storages on one study, as two workers have them."""
     return storages(request.param), storages(request.param)

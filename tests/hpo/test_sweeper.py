@@ -27,7 +27,7 @@ def test_a_sweep_ends_with_exactly_n_trials_and_a_folder_for_each(toy, study, tm
     trial = study().trials[3]
     overrides = yaml.safe_load((tmp_path / "sweep/trials/0003/.hydra/overrides.yaml").read_text())
     assert overrides == [f"x={trial.params['x']!r}"]
-    assert trial.user_attrs["worker"].endswith("/0")
+    assert trial.user_attrs["run"]["worker"].endswith("/0")
     assert trial.last_step == 3
 
 
@@ -57,8 +57,8 @@ def test_random_search_draws_the_same_points_in_one_go_or_two(toy, study, tmp_pa
     assert points[0] == points[1]
     assert len(set(points[0])) == 4
     assert (
-        study().trials[1].user_attrs["sampler_seed"]
-        != study().trials[2].user_attrs["sampler_seed"]
+        study().trials[1].user_attrs["run"]["sampler_seed"]
+        != study().trials[2].user_attrs["run"]["sampler_seed"]
     )
 
 

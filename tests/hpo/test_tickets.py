@@ -11,7 +11,7 @@ from hpo.storage import PatientStorage
 from hpo.tickets import Tickets, issue_tickets, study_lock
 
 
-@pytest.fixture(params=["journal", "sqlite"])
+@pytest.fixture(params=["journal", "sqlite", "postgresql", "grpc"])
 def pair(request, storages, tmp_path):
     """Two storages on one study of three tickets, as two workers have them."""
     first, second = storages(request.param), storages(request.param)

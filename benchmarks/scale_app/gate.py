@@ -1,0 +1,50 @@
+"""ASHA behind a gate: the workers of the benchmark begin when all of them are there.
+
+On two cores the imports of 96 processes take longer than the whole sweep. A worker builds its
+pruner when everything else is ready; here it then waits for the others, and that counts as
+start-up.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+from optuna.pruners import SuccessiveHalvingPruner
+
+
+class GatedASHA(SuccessiveHalvingPruner):
+    """ASHA that comes into being when `n_workers` of them are wanted.
+
+    Args:
+        folder: seen by all workers, empty at first.
+        n_workers: to wait for; 0: none.
+        spread_s: the workers begin one after another within so long.
+        limit_s: then a worker begins anyway.
+        min_resource: see Optuna.
+        reduction_factor: see Optuna.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        n_workers: int,
+        spread_s: float,
+        limit_s: float,
+        min_resource: int,
+        reduction_factor: int,
+    ) -> None:
+        super().__init__(min_resource=min_resource, reduction_factor=reduction_factor)
+        if "SLURM_JOB_ID" in os.environ:  # not in the command itself
+            _wait(Path(folder), n_workers, limit_s)
+            time.sleep(random.SystemRandom().uniform(0, spread_s))
+
+
+def _wait(folder: Path, n_workers: int, limit_s: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + limit_s
+    while len(list(folder.iterdir())) < n_workers and time.monotonic() < deadline:
+        time.sleep(0.5)
