@@ -6,7 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slurm test-gpu slurm-up slurm-down lint format check-simulation bench bench-scale bench-storage repro-hpo repro-towers clean
+.PHONY: help setup demo test test-slurm test-gpu chaos slurm-up slurm-down lint format check-simulation bench \
+	bench-scale bench-storage repro-hpo repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -46,6 +47,9 @@ test-gpu: $(STAMP)  ## bf16, compile, four trials on one GPU, time of a train st
 
 check-simulation: $(STAMP)  ## our detector simulation against real Delphes events (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.check_simulation $(if $(DELPHES),delphes=$(DELPHES))
+
+chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY=NAME,...)
+	$(BIN)/python -m benchmarks.chaos $(if $(ONLY),only=$(ONLY))
 
 bench: $(STAMP)  ## CPU time of a train step (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.train_step

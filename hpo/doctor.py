@@ -157,8 +157,8 @@ def _is_leased(storage: BaseStorage, study_id: int, trials: list[FrozenTrial]) -
 
 def _trouble(trial: FrozenTrial) -> str:
     lease: dict[str, Any] | None = trial.system_attrs.get(LEASE)
-    if lease is None:
-        return "its worker died before it took the lease"
+    if not lease or "id" not in lease:
+        return "its worker died before it took the lease, or while it gave the trial back"
     host = str(lease["host"])
     owner = f"process {lease['pid']} of {host.split()[0]}"
     if time.time() > float(lease["expires"]):

@@ -117,8 +117,13 @@ class Lease:
                 self._lost.set()
             if self._lost.is_set():
                 _log.warning("trial %d was taken over; its result is dropped", trial.number)
-            else:
+                return
+            try:
                 study.tell(trial, value, state=state)
+            except UpdateFinishedTrialError:
+                # Told, but the storage went out of reach before it could say so, and was asked
+                # again.
+                _log.info("trial %d is told already", trial.number)
 
     def _is_mine(self) -> bool:
         trial = self._storage.get_trial(self._trial_id)
@@ -146,7 +151,9 @@ class Lease:
 def release(storage: BaseStorage, trial_id: int) -> None:
     """Give a RUNNING trial back, to be gone on with by whoever claims it next."""
     try:
-        storage.set_trial_system_attr(trial_id, LEASE, None)
+        # For a moment it is RUNNING and nobody's. Whoever took it for abandoned then would release
+        # it too, and one of us perhaps under the hands of its next owner.
+        storage.set_trial_system_attr(trial_id, LEASE, {"released": time.time()})
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
     except UpdateFinishedTrialError:
         pass  # it was told a moment ago
@@ -205,10 +212,10 @@ def is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
     """Tell whether a trial is RUNNING and its owner is gone."""
     if trial.state != TrialState.RUNNING:
         return False
-    lease: dict[str, Any] | None = trial.system_attrs.get(LEASE)
-    if lease is None:  # claimed a moment ago, or by a worker that died in that moment
+    lease: dict[str, Any] = trial.system_attrs.get(LEASE) or {}
+    if "id" not in lease:  # claimed or given back a moment ago, or by one who died in that moment
         started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        return time.time() > started + duration_s
+        return time.time() > max(started, float(lease.get("released", 0))) + duration_s
     if time.time() > float(lease["expires"]):
         return True
     return lease["host"] == this_host() and not is_alive(int(lease["pid"]))

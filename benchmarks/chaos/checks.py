@@ -20,7 +20,7 @@ class Expected:
 
     Attributes:
         retries: least and largest number of trials taken over from a dead worker. A worker that is
-            warned gives its trial back itself, and nothing is counted.
+            warned gives its trial back itself, which counts only if it has not finished an epoch.
         failed: how many trials may and must fail.
         reason: is found in the reason of every failed trial.
         arrays: submitted by the sweep.

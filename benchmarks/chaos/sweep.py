@@ -163,7 +163,11 @@ class Sweep:
         """Return the process that works on each RUNNING trial, by number."""
         running = self.study().get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         leases = {trial.number: trial.system_attrs.get(LEASE) for trial in running}
-        return {number: int(lease["pid"]) for number, lease in leases.items() if lease}
+        return {
+            number: int(lease["pid"])
+            for number, lease in leases.items()
+            if lease and "id" in lease
+        }
 
     def workers(self) -> list[int]:
         """Return the live workers, as process numbers."""

@@ -19,7 +19,7 @@ def pids(study):
     """Process numbers of the workers by trial, while trials run."""
     running = study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
     leases = {trial.number: trial.system_attrs.get("hpo:lease") for trial in running}
-    return {number: lease["pid"] for number, lease in leases.items() if lease}
+    return {number: lease["pid"] for number, lease in leases.items() if "id" in (lease or {})}
 
 
 def epochs_of(folder, number):

@@ -16,6 +16,7 @@ from hpo.lease import (
     was_started,
 )
 from hpo.leased import LeasedTrial
+from hpo.storage import PatientStorage
 
 
 @pytest.fixture(params=["journal", "sqlite", "memory", "postgresql", "grpc"])
@@ -51,6 +52,53 @@ def test_releasing_a_trial_that_was_told_meanwhile_changes_nothing(running):
     study.tell(trial, 1.0)
     release(storage, trial._trial_id)
     assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_a_trial_that_is_being_given_back_is_not_abandoned(running, monkeypatch):
+    study, storage, trial = running
+    time.sleep(0.6)  # it was claimed long ago
+    reaped = []
+    set_state = storage.set_trial_state_values
+
+    def reap_before(*arguments):
+        reaped.append(reap(study, storage, duration_s=0.5))
+        return set_state(*arguments)
+
+    monkeypatch.setattr(storage, "set_trial_state_values", reap_before)
+    release(storage, trial._trial_id)
+    assert reaped == [0]
+    assert study.trials[0].state == TrialState.WAITING
+    assert RETRIES not in study.trials[0].system_attrs
+
+
+def test_a_trial_whose_owner_died_while_giving_it_back_waits_again(running, monkeypatch):
+    study, storage, trial = running
+    monkeypatch.setattr(storage, "set_trial_state_values", lambda *_: True)
+    release(storage, trial._trial_id)
+    monkeypatch.undo()
+    time.sleep(0.3)
+    assert reap(study, storage, duration_s=0.2) == 1
+    assert study.trials[0].state == TrialState.WAITING
+
+
+def test_a_result_told_just_before_an_outage_counts_and_the_worker_goes_on(running, monkeypatch):
+    study, storage, trial = running
+    patient = PatientStorage(storage, 10)
+    set_state, outages = storage.set_trial_state_values, []
+
+    def told_but_not_heard(*arguments):
+        answer = set_state(*arguments)
+        if not outages:
+            outages.append(True)
+            raise OSError("out of reach")
+        return answer
+
+    monkeypatch.setattr(storage, "set_trial_state_values", told_but_not_heard)
+    again = optuna.load_study(study_name=study.study_name, storage=patient)
+    with Lease(patient, trial._trial_id, 60) as lease:
+        lease.tell(again, optuna.Trial(again, trial._trial_id), 0.25, TrialState.COMPLETE)
+    assert outages
+    assert [(t.state, t.value) for t in study.trials] == [(TrialState.COMPLETE, 0.25)]
 
 
 def test_a_trial_whose_owner_lives_is_left_alone(running):

@@ -54,7 +54,7 @@ def running(study):
     return {
         t.number: t.system_attrs["hpo:lease"]
         for t in study.get_trials(states=(TrialState.RUNNING,))
-        if t.system_attrs.get("hpo:lease")
+        if "id" in (t.system_attrs.get("hpo:lease") or {})
     }
 
 

@@ -1,0 +1,28 @@
+import json
+
+import pytest
+
+from benchmarks.chaos.__main__ import chosen, main
+from benchmarks.chaos.faults import FAULTS
+
+
+def test_rows_are_chosen_by_name(capsys):
+    assert [fault.name for fault in chosen("node,parent")] == ["node", "parent"]
+    assert len(chosen("")) == len(FAULTS) == len({fault.name for fault in FAULTS})
+    with pytest.raises(SystemExit) as left:
+        chosen("fire")
+    assert left.value.code == 2
+    assert "no such fault" in capsys.readouterr().err
+
+
+@pytest.mark.slurm
+@pytest.mark.timeout(300)
+def test_two_rows_of_the_table_are_good(tmp_path, slurm):  # skips where there is no SLURM
+    code = main(["only=parent,checkpoint", f"out={tmp_path / 'chaos'}"])
+    report = json.loads((tmp_path / "chaos" / "chaos.json").read_text())
+    assert [(row["name"], row["problems"]) for row in report["rows"]] == [
+        ("parent", []),
+        ("checkpoint", []),
+    ]
+    assert code == 0
+    assert report["versions"]["slurm"]
