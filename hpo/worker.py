@@ -282,10 +282,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _tidy_up() -> None:
-    gc.collect()
     torch = sys.modules.get("torch")  # only if the application uses it
     if torch is None:
         return
+    gc.collect()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # the next trial has one of its own
     if torch.cuda.is_initialized():
