@@ -290,7 +290,7 @@ def test_a_custom_search_space_suggests_more(toy, study, tmp_path, monkeypatch):
 def test_a_trial_claimed_while_a_signal_comes_is_given_back(toy, study, monkeypatch):
     take = Tickets.take
 
-    def take_and_be_told_to_end(self):
+    def take_and_be_told_to_end(self, *trials):
         ticket = take(self)
         os.kill(os.getpid(), signal.SIGTERM)
         return ticket
