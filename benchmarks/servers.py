@@ -69,6 +69,7 @@ def serve(spec: str, port: int) -> None:
 
     from hpo.journal import JournalFile
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage: optuna.storages.BaseStorage
     if "://" in spec:  # ten threads serve, so ten connections
         storage = optuna.storages.RDBStorage(spec, engine_kwargs={"pool_size": 10})

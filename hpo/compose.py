@@ -10,11 +10,13 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +44,8 @@ class Composer:
         keys = tuple(map(_key, overrides[len(self._fixed) :]))
         common = self._common.get(keys)
         if common is not None:
-            return self._by_copy(common, overrides)
+            with suppress(OmegaConfBaseException):  # Hydra says it better
+                return self._by_copy(common, overrides)
         composed = self._by_hydra(overrides)
         if keys not in self._common:
             self._common[keys] = self._checked(composed, overrides)
