@@ -20,6 +20,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -56,11 +57,15 @@ def main(arguments: list[str]) -> int:
     settings = parse(Settings, arguments, __doc__)
     faults = chosen(settings.only)
     out = settings.out.absolute()
-    shutil.rmtree(out, ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end, too
     console = Console(width=None if sys.stdout.isatty() else 150)
     with ExitStack() as stack:
         try:
-            cluster = stack.enter_context(SlurmCluster(out / "servers" / "slurm"))
+            cluster = SlurmCluster(out / "servers" / "slurm")
+            if cluster.running:
+                fail(f"out={out}: another such command is at work there")
+            shutil.rmtree(out, ignore_errors=True)
+            stack.enter_context(cluster)
             server = None
             if any(fault.storage == "postgres" for fault in faults):
                 server = stack.enter_context(PostgresServer(out / "servers" / "postgres"))

@@ -20,7 +20,7 @@ from tests.cluster.postgres import PostgresServer
 _AWAY_S = 20.0
 # Shorter than the storage is away: every lease expires meanwhile, of workers that all live.
 _SHORT_LEASE = "hydra.sweeper.lease_s=12"
-_NO_PRUNER = "hydra/sweeper/pruner=none"
+_NO_PRUNER = "hydra.sweeper.pruner=null"
 
 
 @dataclass(frozen=True)
