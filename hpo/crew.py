@@ -19,8 +19,8 @@ from optuna.storages import BaseStorage
 
 from hpo import signals
 from hpo.job import Payload
-from hpo.launches import Launches
-from hpo.slurm import Slurm
+from hpo.slurm.launches import Launches
+from hpo.slurm.site import Slurm
 from hpo.space import render
 from hpo.study import SweepSpec
 from hpo.tickets import study_lock

@@ -24,8 +24,8 @@ from typing import BinaryIO, Literal
 from optuna.storages.journal import BaseJournalBackend
 from optuna.storages.journal._storage import JournalOperation
 
+from hpo.journal_records import Record, describe, dump, parse
 from hpo.lock import FileLock
-from hpo.records import Record, describe, dump, parse
 
 _STRIDE = 1000  # the place of every so many-th record is remembered
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
+from hpo.journal_records import dump, parse
 from hpo.lock import FileLock
-from hpo.records import dump, parse
 
 
 def mend_journal(path: Path) -> Path:

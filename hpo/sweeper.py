@@ -24,7 +24,7 @@ from hpo.lease import RETRIES
 from hpo.progress import Progress
 from hpo.redact import hide, hide_in
 from hpo.report import write_report
-from hpo.slurm import Slurm
+from hpo.slurm.site import Slurm
 from hpo.space import Space, parse_space
 from hpo.storage import absolute, stored_passwords, without_passwords
 from hpo.study import SweepSpec, open_study, too_many_failures

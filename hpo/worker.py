@@ -25,13 +25,13 @@ from hpo.compose import Composer
 from hpo.group import alone
 from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
-from hpo.record import WorkerRecord
 from hpo.redact import hide_in
 from hpo.storage import stored_passwords
 from hpo.study import SweepSpec, have_failed_too_often, make_sampler
 from hpo.summary import RUN
 from hpo.tickets import Tickets
 from hpo.trial import FollowedTrial, set_current_trial
+from hpo.worker_record import WorkerRecord
 
 _log = logging.getLogger(__name__)
 

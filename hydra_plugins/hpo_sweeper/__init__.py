@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hpo.slurm_options import SlurmOptions
+from hpo.slurm.options import SlurmOptions
 
 
 class _Deferred:
@@ -68,7 +68,7 @@ class SlurmLauncher(_Deferred, Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Submit the jobs of a plain multirun; return when all have ended."""
-        from hpo.multirun import launch
+        from hpo.slurm.multirun import launch
 
         return launch(
             self.slurm(),
@@ -81,7 +81,7 @@ class SlurmLauncher(_Deferred, Launcher):
 
     def slurm(self) -> Any:
         """Return the site, for a sweeper that does not wait for its jobs."""
-        from hpo.slurm import Slurm
+        from hpo.slurm.site import Slurm
 
         return Slurm(SlurmOptions(**self._options))
 
@@ -121,7 +121,7 @@ class LocalConf:
 
 @dataclass
 class SlurmConf(SlurmOptions):
-    """Settings of the launcher; see `hpo.slurm_options.SlurmOptions`."""
+    """Settings of the launcher; see `hpo.slurm.options.SlurmOptions`."""
 
     _target_: str = "hydra_plugins.hpo_sweeper.SlurmLauncher"
     _convert_: str = "all"

@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 
 from hpo.doctor import main
 from hpo.journal import scan
+from hpo.journal_records import dump
 from hpo.lease import LEASE, RETRIES, Lease
 from hpo.lock import FileLock
 from hpo.process import this_host
-from hpo.records import dump
 from hpo.storage import open_storage
 from hpo.summary import BUDGET
 

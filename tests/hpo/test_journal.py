@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 
 from hpo import journal as module
 from hpo.journal import JournalFile, scan
+from hpo.journal_records import dump, parse
 from hpo.lock import FileLock
-from hpo.records import dump, parse
 
 HERE = Path(__file__).parent
 CUT = b'{"op_code":7,"worker_id":"w","trial_id":0,"step":3,"interme'

@@ -1,6 +1,6 @@
 import pytest
 
-from hpo.slurm_options import Shape, SlurmOptions
+from hpo.slurm.options import Shape, SlurmOptions
 
 JURECA = {"whole_nodes": True, "gpus_per_node": 4}
 

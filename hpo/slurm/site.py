@@ -2,7 +2,7 @@
 
 An element of the array is a place for one or more workers: one task on a shared node, a task per
 GPU where nodes are allocated whole, a task per rank where a trial wants several GPUs. The jobs
-need nothing of the process that submitted them. What happens inside is in `hpo.slurm_job`.
+need nothing of the process that submitted them. What happens inside is in `hpo.slurm.job`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import submitit
 from submitit.slurm.slurm import SlurmExecutor
 
 from hpo.job import Payload
-from hpo.slurm_job import ArrayTask
-from hpo.slurm_options import SlurmOptions
+from hpo.slurm.job import ArrayTask
+from hpo.slurm.options import SlurmOptions
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 60

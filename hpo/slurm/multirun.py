@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from hpo import signals
 from hpo.job import Payload, failed
-from hpo.slurm import Slurm
+from hpo.slurm.site import Slurm
 
 _log = logging.getLogger(__name__)
 

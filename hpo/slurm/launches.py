@@ -14,7 +14,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from hpo.process import is_alive, this_host
-from hpo.slurm import Slurm
+from hpo.slurm.site import Slurm
 
 LAUNCH = "hpo:launch:"
 _WATCHER_S = 60.0

@@ -15,7 +15,7 @@ import cloudpickle
 from hpo import signals
 from hpo.group import Group
 from hpo.job import Payload, unpack
-from hpo.slurm_options import SlurmOptions
+from hpo.slurm.options import SlurmOptions
 
 _log = logging.getLogger(__name__)
 _DEVICES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")

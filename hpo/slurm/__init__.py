@@ -1,0 +1,1 @@
+"""Hydra jobs as SLURM job arrays: options, submission, what runs inside, who watches."""
