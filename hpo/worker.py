@@ -21,7 +21,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
 from hpo.batch import batched
-from hpo.compose import Composer
 from hpo.group import alone
 from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
@@ -128,7 +127,6 @@ class Worker:
     def __call__(self, _: DictConfig) -> None:
         """Work until nothing is left to do, too many trials have failed, or a signal comes."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._begin()
         self._storage = self._spec.open_storage(exists=True)
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
         self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
@@ -150,18 +148,10 @@ class Worker:
 
     def follow(self) -> None:
         """Run the trials that rank 0 of this group publishes, until it lets go."""
-        self._begin()
         with signals.interrupt(once=True):
             for note in self.group.trials():
                 self._follow(note["overrides"], note["trial"])
                 _tidy_up()
-
-    def _begin(self) -> None:
-        self._composer = Composer(
-            self._context.config_loader, self._config, self._spec.space.fixed
-        )
-        gc.collect()
-        gc.freeze()  # what is there now stays: the collection after each trial need not look at it
 
     def _work_on_next(self, tickets: Tickets) -> bool:
         """Claim a trial and work on it; return whether there was one."""
@@ -260,7 +250,7 @@ class Worker:
             self.group.complain(_reason(error))
 
     def _compose(self, overrides: list[str], trial_number: int) -> DictConfig:
-        config = self._composer.compose(overrides)
+        config = self._context.config_loader.load_sweep_config(self._config, overrides)
         hide_in(config, stored_passwords())
         with open_dict(config.hydra):
             config.hydra.job.num = trial_number
