@@ -16,6 +16,7 @@ application keeps a record of its own outside of the study, from which that is c
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import random
@@ -58,6 +59,7 @@ def main(arguments: list[str]) -> int:
     faults = chosen(settings.only)
     out = settings.out.absolute()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end, too
+    logging.getLogger("hpo").setLevel(logging.ERROR)  # our own look at a damaged journal
     console = Console(width=None if sys.stdout.isatty() else 150)
     with ExitStack() as stack:
         try:
