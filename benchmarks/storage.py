@@ -131,8 +131,9 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
         returns = [pipe.recv() for pipe in pipes]
         n_lost = _in_child(lambda: _n_lost(connect(), ids, [steps for steps, _, _ in returns]))
     times_ms = 1e3 * np.concatenate([times for _, times, _ in returns])
+    shown_ms = times_ms if len(times_ms) else [1e3 * settings.window_s]  # none came through
     used_s = server_cpu_s + sum(used for _, _, used in returns)
-    p50, p99, slowest = np.percentile(times_ms, [50, 99, 100])
+    p50, p99, slowest = np.percentile(shown_ms, [50, 99, 100])
     return Cell(
         kind=kind,
         n_workers=n_workers,
@@ -141,7 +142,7 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
         p50_ms=float(p50),
         p99_ms=float(p99),
         max_ms=float(slowest),
-        cpu_ms=1e3 * used_s / len(times_ms),
+        cpu_ms=1e3 * used_s / max(len(times_ms), 1),
         n_lost=n_lost,
         load=at_end,
     )
