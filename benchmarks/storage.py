@@ -129,16 +129,16 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
         server_cpu_s = server.cpu_s() - server_cpu_s
         at_end = load()
         returns = [pipe.recv() for pipe in pipes]
-        n_lost = _in_child(lambda: _n_lost(connect(), ids, [steps for steps, _, _ in returns]))
-    times_ms = 1e3 * np.concatenate([times for _, times, _ in returns])
+        n_lost = _in_child(lambda: _n_lost(connect(), ids, [one[0] for one in returns]))
+    times_ms = 1e3 * np.concatenate([one[1] for one in returns])
     shown_ms = times_ms if len(times_ms) else [1e3 * settings.window_s]  # none came through
-    used_s = server_cpu_s + sum(used for _, _, used in returns)
+    used_s = server_cpu_s + sum(one[3] for one in returns)
     p50, p99, slowest = np.percentile(shown_ms, [50, 99, 100])
     return Cell(
         kind=kind,
         n_workers=n_workers,
         offered=n_workers / settings.epoch_s,
-        achieved=len(times_ms) / settings.window_s,
+        achieved=sum(one[2] for one in returns) / settings.window_s,
         p50_ms=float(p50),
         p99_ms=float(p99),
         max_ms=float(slowest),
@@ -194,8 +194,8 @@ def _report(
 ) -> Callable[[float], Any]:
     """Get ready; return a function of the time when to begin, which does the work.
 
-    It returns the steps that were stored, the time of each report in the window, and the CPU time
-    in it.
+    It returns the steps that were stored, the time of each report in the window, how many of them
+    ended in it, and the CPU time.
     """
     storage = connect()
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
@@ -205,10 +205,13 @@ def _report(
     draw = random.SystemRandom()
     value = draw.random()
 
-    def work(begin: float) -> tuple[list[int], list[float], float]:
+    study.get_trials(deepcopy=False)  # a worker knows the finished trials already
+
+    def work(begin: float) -> tuple[list[int], list[float], int, float]:
         start = begin + settings.warm_up_s
         end = start + settings.window_s
         cpu_s: float | None = None
+        n_done = 0
         times: list[float] = []
         steps: list[int] = []
         with Lease(storage, trial_id, 60.0) as lease:
@@ -221,11 +224,12 @@ def _report(
                 trial.should_stop(value + 1 / step, step)
                 done = time.monotonic()
                 steps.append(step)
-                if now >= start and done <= end:
+                if done >= start:  # also what began before or ends after the window
                     times.append(done - now)
+                    n_done += done <= end
                 time.sleep(settings.epoch_s)
             used_s = time.process_time() - (cpu_s or time.process_time())
-        return steps, times, used_s
+        return steps, times, n_done, used_s
 
     return work
 

@@ -58,8 +58,6 @@ def main(arguments: list[str]) -> int:
     settings = parse(Settings, arguments, __doc__)
     faults = chosen(settings.only)
     out = settings.out.absolute()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end, too
-    logging.getLogger("hpo").setLevel(logging.ERROR)  # our own look at a damaged journal
     console = Console(width=None if sys.stdout.isatty() else 150)
     with ExitStack() as stack:
         try:
@@ -170,4 +168,6 @@ def table(rows: list[Row]) -> Table:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end, too
+    logging.getLogger("hpo").setLevel(logging.ERROR)  # our own look at a damaged journal
     sys.exit(main(sys.argv[1:]))

@@ -315,7 +315,8 @@ def test_a_plain_multirun_is_an_array_and_a_cancelled_job_does_not_disturb_it(
         environment=slurm.environment,
     )
     wait_until(lambda: len(list(tmp_path.glob("plain/*/epochs"))) == 3)
-    job = next(job for job in slurm.jobs() if job.get("ArrayTaskId") == "1")
+    running = [job for job in slurm.jobs() if job["JobState"] == "RUNNING"]
+    (job,) = [job for job in running if job.get("ArrayTaskId") == "1"]
     slurm.run("scancel", job["JobId"])
     code, output = command.end()
     assert code == 1
