@@ -317,7 +317,7 @@ def test_a_plain_multirun_is_an_array_and_a_cancelled_job_does_not_disturb_it(
     wait_until(lambda: len(list(tmp_path.glob("plain/*/epochs"))) == 3)
     running = [job for job in slurm.jobs() if job["JobState"] == "RUNNING"]
     (job,) = [job for job in running if job.get("ArrayTaskId") == "1"]
-    slurm.run("scancel", job["JobId"])
+    slurm.run("scancel", f"{job['ArrayJobId']}_1")
     code, output = command.end()
     assert code == 1
     assert "job 1 ended without a result" in output
