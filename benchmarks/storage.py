@@ -273,14 +273,18 @@ def main(arguments: list[str]) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     before, cells = load(), []
     print(f"load of this machine before: {before}\n{HEAD}", flush=True)
+    failed: dict[str, str] = {}
     for kind in settings.kinds:
         for n_workers in settings.workers:
             folder = Path(tempfile.mkdtemp(prefix="storage-"))
             try:
                 cells.append(measure(kind, n_workers, settings, folder))
             except (Unavailable, RuntimeError, EOFError) as error:
-                fail(f"{kind}, {n_workers} workers: {error!r} (see {folder})")
-            shutil.rmtree(folder)
+                failed[f"{kind}, {n_workers} workers"] = repr(error)
+                print(f"{kind}, {n_workers} workers: {error!r}", flush=True)
+                continue
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
             print(row(cells[-1]), flush=True)
     found = limits(cells, settings.epoch_s)
     for kind, number in found.items():
@@ -288,6 +292,7 @@ def main(arguments: list[str]) -> int:
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "cells": [asdict(cell) for cell in cells],
+        "failed": failed,
         "hurts_from": found,
         "epoch_s": settings.epoch_s,
         "n_finished": settings.n_finished,
