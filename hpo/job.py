@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -69,6 +70,22 @@ def unpack(data: bytes) -> Payload:
     Singleton.set_state(payload.singletons)
     setup_globals()
     return payload
+
+
+def write_result(result: JobReturn, path: Path) -> None:
+    """Leave a job's result for `read_result`; the file appears as a whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(cloudpickle.dumps(result))
+    partial.replace(path)
+
+
+def read_result(path: Path) -> JobReturn | None:
+    """Return what `write_result` left, None if nothing; only for files that our jobs write."""
+    if not path.exists():
+        return None
+    with path.open("rb") as stream:
+        result: JobReturn = cloudpickle.load(stream)
+    return result
 
 
 def failed(reason: str) -> JobReturn:

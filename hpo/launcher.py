@@ -18,13 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hpo.job import Payload, failed, unpack
+from hpo.job import Payload, failed, read_result, unpack, write_result
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
@@ -128,10 +127,9 @@ def _stop(jobs: list[_Job], grace_s: float) -> None:
 
 
 def _result(job: _Job) -> JobReturn:
-    if job.result.exists():
-        with job.result.open("rb") as stream:  # our own process has written it
-            loaded: JobReturn = cloudpickle.load(stream)
-        return loaded
+    result = read_result(job.result)
+    if result is not None:
+        return result
     code = job.process.returncode
     how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     return failed(f"a process {how}; its output: {job.output}")
@@ -140,7 +138,7 @@ def _result(job: _Job) -> JobReturn:
 def _run_job(result: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     payload = unpack(sys.stdin.buffer.read())
-    Path(result).write_bytes(cloudpickle.dumps(payload.run(payload.config)))
+    write_result(payload.run(payload.config), Path(result))
 
 
 if __name__ == "__main__":

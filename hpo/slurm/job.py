@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from hpo import signals
 from hpo.group import Group
-from hpo.job import Payload, unpack
+from hpo.job import Payload, unpack, write_result
 from hpo.slurm.options import SlurmOptions
 
 _log = logging.getLogger(__name__)
@@ -112,10 +110,7 @@ class ArrayTask:
         result = payload.run(config)
         if hasattr(payload.function, "follow"):
             return  # a worker's results are in the study
-        path = self._folder / f"result-{self._first + number}.pkl"
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(cloudpickle.dumps(result))
-        partial.replace(path)
+        write_result(result, self._folder / f"result-{self._first + number}.pkl")
 
 
 def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.errors import CompactHydraException
@@ -16,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hpo import signals
-from hpo.job import Payload, failed
+from hpo.job import Payload, failed, read_result
 from hpo.slurm.site import Slurm
 
 _log = logging.getLogger(__name__)
@@ -65,9 +64,5 @@ def launch(
 
 
 def _result(folder: Path, number: int) -> JobReturn:
-    path = folder / f"result-{number}.pkl"
-    if path.exists():
-        with path.open("rb") as stream:  # a job of ours has written it
-            loaded: JobReturn = cloudpickle.load(stream)
-        return loaded
-    return failed(f"job {number} ended without a result; its output is in {folder}")
+    reason = f"job {number} ended without a result; its output is in {folder}"
+    return read_result(folder / f"result-{number}.pkl") or failed(reason)
