@@ -117,7 +117,7 @@ class DiverseSampler(BaseSampler):
         return trial.number % self._random_every == self._random_every - 1
 
     def _reach(self, n_trials: int, n_params: int) -> float:
-        crowded = (_CROWDED / max(n_trials, 1)) ** (1 / n_params) / 2
+        crowded: float = (_CROWDED / max(n_trials, 1)) ** (1 / n_params) / 2
         return min(self._min_distance, crowded)
 
     def _propose(
@@ -135,7 +135,7 @@ class DiverseSampler(BaseSampler):
 
 
 def _varied(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-    return {name: distribution for name, distribution in space.items() if not distribution.single()}
+    return {name: d for name, d in space.items() if not d.single()}
 
 
 def _comparable(
