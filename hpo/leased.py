@@ -10,7 +10,7 @@ import optuna
 from hpo import signals
 from hpo.group import Group, alone
 from hpo.lease import Lease
-from hpo.pausing import PausingPruner
+from hpo.pausing import Decision, decide
 
 
 class LeasedTrial(optuna.Trial):
@@ -64,12 +64,9 @@ class LeasedTrial(optuna.Trial):
     def should_prune(self) -> bool:
         """Return whether the trial should end now: it is pruned, or paused for the time being."""
         if self._new:
-            pruner = self.study.pruner
-            if isinstance(pruner, PausingPruner):
-                trial = self.storage.get_trial(self._trial_id)
-                self.paused_at = self._last_step if pruner.pause(self.study, trial) else None
-            if self.paused_at is None:
-                self.pruned = super().should_prune() or self.pruned
+            decision = decide(self.study, self.storage.get_trial(self._trial_id))
+            self.paused_at = self._last_step if decision is Decision.PAUSE else None
+            self.pruned = self.pruned or decision is Decision.PRUNE
         return self.pruned or self.paused_at is not None
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:

@@ -2,7 +2,8 @@
 
 Optuna's pruners can only stop a trial for good. A pruner of this kind takes the same place in the
 configuration; a trial that it pauses gives its lease back at that step, keeps its checkpoint and
-history, and goes on where it was when the policy chooses it.
+history, and goes on where it was when the policy chooses it. The functions below take all
+decisions on trials, of a live sweep as of a simulated one.
 
 .. [Li2020] A System for Massively Parallel Hyperparameter Tuning, arXiv:1810.05934.
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from enum import Enum
 
 from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo.rungs import Rungs, value_at
 
@@ -35,6 +37,51 @@ class PausingPruner(BasePruner):
         """Stop no trial for good; the paused ones that are left at the end are pruned."""
         del study, trial
         return False
+
+
+class Decision(Enum):
+    """What a RUNNING trial does after a step."""
+
+    GO_ON = "go on"
+    PAUSE = "pause"
+    PRUNE = "prune"
+
+
+def decide(study: Study, trial: FrozenTrial) -> Decision:
+    """Ask the study's pruner what a RUNNING trial does after its last step."""
+    pruner = study.pruner
+    if isinstance(pruner, PausingPruner) and pruner.pause(study, trial):
+        return Decision.PAUSE
+    return Decision.PRUNE if pruner.prune(study, trial) else Decision.GO_ON
+
+
+def choose_paused(study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """Return the one of the paused trials that goes on now; None: rather a new trial."""
+    if isinstance(study.pruner, PausingPruner):
+        return study.pruner.choose(study, paused)
+    return paused[0]  # the study was begun with another pruner
+
+
+def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """Return the paused trial that runs to its end when no other is left; None: all are pruned.
+
+    A study without a result is worth a full trial that no rung has promoted: the furthest one,
+    the best of those.
+
+    Args:
+        study: asked for its direction.
+        trials: of the study; none is running, and the policy has chosen none that waits.
+    """
+    paused = [trial for trial in trials if trial.state == TrialState.WAITING]
+    if not paused or any(trial.state == TrialState.COMPLETE for trial in trials):
+        return None
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+
+    def distance(trial: FrozenTrial) -> tuple[int, float]:
+        step = max(trial.intermediate_values)
+        return -step, sign * trial.intermediate_values[step]
+
+    return min(paused, key=distance)
 
 
 class PromotionPruner(PausingPruner):

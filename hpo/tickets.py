@@ -16,7 +16,6 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.lease import (
@@ -29,7 +28,7 @@ from hpo.lease import (
     was_started,
 )
 from hpo.lock import FileLock
-from hpo.pausing import PausingPruner
+from hpo.pausing import choose_last, choose_paused
 from hpo.storage import PatientStorage
 
 
@@ -130,16 +129,13 @@ class Tickets:
             # Whoever loses the race for the first new one tries any other: the winner's rivals
             # would meet again at the second, and each lost race is a write.
             return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
-        chosen = self._choose(paused)
+        chosen = choose_paused(self._study(), paused)
         return new if chosen is None else [chosen]
 
-    def _choose(self, paused: list[FrozenTrial]) -> FrozenTrial | None:
-        if not isinstance(self._pruner, PausingPruner):
-            return paused[0]  # the study was begun with another pruner
-        return self._pruner.choose(self._study(), paused)
-
     def _study(self) -> optuna.Study:
-        return optuna.load_study(study_name=self._study_name, storage=self._storage)
+        return optuna.load_study(
+            study_name=self._study_name, storage=self._storage, pruner=self._pruner
+        )
 
     def _claim(self, trial: FrozenTrial) -> bool:
         # Optuna's compare-and-set says yes to whoever has owned the trial before, even if another
@@ -164,18 +160,12 @@ class Tickets:
             if self.in_state(TrialState.RUNNING):
                 return False  # it may make others promotable; then its worker asks again
             paused = self.in_state(TrialState.WAITING)
-            if paused and not self.in_state(TrialState.COMPLETE):
-                # A study with a result is worth a full trial that no rung has promoted.
-                furthest = min(paused, key=self._distance)
-                self._storage.set_trial_system_attr(furthest._trial_id, PAUSED, None)
+            last = choose_last(self._study(), self.trials())
+            if last is not None:
+                self._storage.set_trial_system_attr(last._trial_id, PAUSED, None)
                 return True
             for trial in paused:
                 values = [trial.intermediate_values[max(trial.intermediate_values)]]
                 state = TrialState.PRUNED
                 self._storage.set_trial_state_values(trial._trial_id, state, values)
             return bool(paused)
-
-    def _distance(self, trial: FrozenTrial) -> tuple[int, float]:
-        sign = -1 if self._study().direction == StudyDirection.MAXIMIZE else 1
-        step = max(trial.intermediate_values)
-        return -step, sign * trial.intermediate_values[step]

@@ -2,7 +2,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.pausing import PromotionPruner
+from hpo.pausing import Decision, PromotionPruner, choose_last, choose_paused, decide
 
 
 def trial(*values, first_step=1, state=TrialState.WAITING):
@@ -67,6 +67,30 @@ def test_a_trial_that_would_be_promoted_at_once_does_not_pause(study):
     policy, waiting = PromotionPruner(), study([2.0], [3.0], [1.0])
     assert not policy.pause(waiting, waiting.trials[2])
     assert policy.pause(waiting, waiting.trials[0])
+
+
+def test_the_pruner_of_the_study_decides_to_pause_to_prune_or_to_go_on(study):
+    made = study()
+    made.pruner = PromotionPruner()
+    assert decide(made, trial(1.0)) is Decision.PAUSE
+    assert decide(made, trial(1.0, 1.0)) is Decision.GO_ON
+    made.pruner = optuna.pruners.ThresholdPruner(upper=0.5)
+    assert decide(made, trial(1.0)) is Decision.PRUNE
+
+
+def test_a_pruner_that_knows_no_pause_resumes_the_first_trial(study):
+    waiting = study([2.0], [1.0])
+    waiting.pruner = optuna.pruners.NopPruner()
+    assert choose_paused(waiting, waiting.trials).number == 0
+
+
+@pytest.mark.parametrize(("direction", "last"), [("minimize", 2), ("maximize", 1)])
+def test_without_a_result_the_best_of_the_furthest_runs_to_its_end(study, direction, last):
+    waiting = study([0.0], [3.0, 2.0], [3.0, 1.0], direction=direction)
+    assert choose_last(waiting, waiting.trials).number == last
+    complete = create_trial(state=TrialState.COMPLETE, value=9.0)
+    assert choose_last(waiting, [*waiting.trials, complete]) is None
+    assert choose_last(waiting, []) is None
 
 
 def test_no_trial_is_pruned(study):

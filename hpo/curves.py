@@ -1,0 +1,244 @@
+"""Recorded learning curves: a CSV file with one training per line.
+
+Columns of hyperparameters (numbers), and one column per epoch: `loss_0`, `loss_1`, ... or with
+another prefix. An empty cell, nan or inf: the training has diverged there, or ended.
+
+Shapes: T trainings, H hyperparameters, E epochs.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+Floats = NDArray[np.float64]
+_LOG_SPAN = 1000.0  # a positive column over three decades or more is searched by its logarithm
+_MAX_CHOICES = 10  # an integer column with so few values, unevenly spaced, is categorical
+
+
+@dataclass(frozen=True)
+class CurveTable:
+    """Learning curves of recorded trainings.
+
+    Attributes:
+        names: of the H hyperparameters.
+        hyperparameters: shape (T, H).
+        curves: shape (T, E), the objective after each epoch; not finite: diverged.
+        direction: "minimize" or "maximize".
+        sha256: of the file.
+    """
+
+    names: tuple[str, ...]
+    hyperparameters: Floats
+    curves: Floats
+    direction: str = "minimize"
+    sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.curves)
+
+    @property
+    def n_epochs(self) -> int:
+        """E, the length of a full training."""
+        return int(self.curves.shape[1])
+
+    @cached_property
+    def losses(self) -> Floats:
+        """Shape (T, E): small is good in either direction; inf from where a training diverged."""
+        diverged = np.logical_or.accumulate(~np.isfinite(self.curves), axis=1)
+        sign = -1.0 if self.direction == "maximize" else 1.0
+        return np.where(diverged, np.inf, sign * self.curves)
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The search space that the columns span, by name."""
+        return {
+            name: infer_distribution(column)
+            for name, column in zip(self.names, self.hyperparameters.T, strict=True)
+        }
+
+    @cached_property
+    def unit_cube(self) -> Floats:
+        """Shape (T, H): the hyperparameters in [0, 1], see `to_unit`."""
+        columns = zip(self.distributions.values(), self.hyperparameters.T, strict=True)
+        return np.column_stack([to_unit(d, column) for d, column in columns])
+
+    @cached_property
+    def groups(self) -> NDArray[np.intp]:
+        """Shape (T,): trainings of the same configuration have the same number, from 0."""
+        inverse = np.unique(self.hyperparameters, axis=0, return_inverse=True)[1]
+        return np.asarray(inverse.reshape(-1), dtype=np.intp)
+
+    def params(self, row: int) -> dict[str, Any]:
+        """Return the hyperparameters of a training as Optuna has them."""
+        items = zip(self.distributions.items(), self.hyperparameters[row], strict=True)
+        return {
+            name: float(value) if isinstance(distribution, FloatDistribution) else int(value)
+            for (name, distribution), value in items
+        }
+
+    def nearest(self, params: dict[str, Any]) -> NDArray[np.intp]:
+        """Return the rows of the configuration nearest to `params`, Euclidean in the unit cube."""
+        point = [float(to_unit(d, params[name])) for name, d in self.distributions.items()]
+        distances = np.square(self.unit_cube - point).sum(axis=1)
+        return np.flatnonzero(distances == distances.min())
+
+    def without(self, rows: Sequence[int] | NDArray[np.intp]) -> CurveTable:
+        """Return the table without these rows, on the same search space."""
+        table = CurveTable(
+            self.names,
+            np.delete(self.hyperparameters, rows, axis=0),
+            np.delete(self.curves, rows, axis=0),
+            self.direction,
+            self.sha256,
+        )
+        table.__dict__["distributions"] = self.distributions
+        return table
+
+
+def infer_distribution(column: Floats) -> BaseDistribution:
+    """Return the distribution that a column of hyperparameters seems to come from.
+
+    Integers in equal steps: those steps; a few unequal integers: categorical, ascending; all
+    others a range, logarithmic if positive over at least three decades.
+    """
+    values = np.unique(column)
+    low, high = values[0], values[-1]
+    log = bool(low > 0 and high >= _LOG_SPAN * low)
+    if not np.array_equal(values, np.round(values)):
+        return FloatDistribution(float(low), float(high), log=log)
+    steps = np.unique(np.diff(values))
+    if len(steps) <= 1:
+        return IntDistribution(int(low), int(high), step=int(steps[0]) if len(steps) else 1)
+    if len(values) <= _MAX_CHOICES:
+        return CategoricalDistribution([int(value) for value in values])
+    return IntDistribution(int(low), int(high), log=log)
+
+
+def to_unit(distribution: BaseDistribution, values: Any) -> Floats:
+    """Return values of one hyperparameter on [0, 1].
+
+    Linear or logarithmic from the lowest to the highest, as the distribution is; the choices of a
+    categorical one lie at equal distances in their order. A constant is 0.
+    """
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            low, high, log = 0, len(choices) - 1, False
+            values = np.searchsorted(np.asarray(choices), values)
+        case FloatDistribution(low=low, high=high, log=log):
+            pass
+        case IntDistribution(low=low, high=high, log=log):
+            pass
+        case _:
+            raise TypeError(f"no scale for {distribution}")
+    if low == high:
+        return np.zeros(np.shape(values))
+    scale = np.log if log else np.asarray
+    unit = (scale(values) - scale(low)) / (scale(high) - scale(low))
+    return np.asarray(unit, dtype=np.float64)
+
+
+def read_curves(
+    path: Path,
+    hps: Sequence[str] | None = None,
+    prefix: str = "loss_",
+    direction: str = "minimize",
+) -> CurveTable:
+    """Read a table of learning curves.
+
+    Args:
+        path: a CSV file with a header line.
+        hps: names of the hyperparameter columns; None: every named column without the prefix.
+        prefix: the columns prefix0, prefix1, ... hold the objective after each epoch.
+        direction: "minimize" or "maximize".
+
+    Raises:
+        ValueError: file, column or direction does not fit; the message names it.
+    """
+    if direction not in ("minimize", "maximize"):
+        raise ValueError(f"direction must be minimize or maximize, got {direction}")
+    header, lines, sha256 = _read_lines(path)
+    epochs = _epoch_columns(path, header, prefix)
+    names = tuple(hps) if hps else _other_columns(path, header, epochs)
+    if missing := [name for name in names if name not in header]:
+        raise ValueError(f"{path}: no column {missing[0]}")
+    if overlap := [name for name in names if name in epochs]:
+        raise ValueError(f"hps: {overlap[0]} is a column of the curves")
+    hyperparameters = _numbers(path, header, lines, names)
+    if not np.isfinite(hyperparameters).all():
+        line, column = np.argwhere(~np.isfinite(hyperparameters))[0]
+        raise ValueError(f"{path}, line {line + 2}: hyperparameter {names[column]} is missing")
+    curves = _numbers(path, header, lines, epochs)
+    table = CurveTable(names, hyperparameters, curves, direction, sha256)
+    if not np.isfinite(table.losses[:, -1]).any():
+        raise ValueError(f"{path}: no training has a value in column {epochs[-1]}")
+    return table
+
+
+def _read_lines(path: Path) -> tuple[list[str], list[list[str]], str]:
+    try:
+        content = path.read_bytes()
+        rows = [row for row in csv.reader(content.decode("utf-8-sig").splitlines()) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a CSV file"
+        raise ValueError(f"{path}: {reason}") from error
+    if len(rows) < 2:
+        raise ValueError(f"{path}: no line of data below a header")
+    header = [name.strip() for name in rows[0]]
+    if repeated := [name for name in header if header.count(name) > 1]:
+        raise ValueError(f"{path}: two columns are named '{repeated[0]}'")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header):
+            raise ValueError(f"{path}, line {number}: {len(row)} cells, expected {len(header)}")
+    return header, rows[1:], hashlib.sha256(content).hexdigest()
+
+
+def _epoch_columns(path: Path, header: list[str], prefix: str) -> tuple[str, ...]:
+    found = {int(m[1]) for c in header if (m := re.fullmatch(re.escape(prefix) + r"(\d+)", c))}
+    if len(found) < 2:
+        raise ValueError(f"{path}: needs columns {prefix}0, {prefix}1, ...; set prefix=...")
+    columns = tuple(f"{prefix}{epoch}" for epoch in range(max(found) + 1))
+    if missing := [column for column in columns if column not in header]:
+        raise ValueError(f"{path}: no column {missing[0]}")
+    return columns
+
+
+def _other_columns(path: Path, header: list[str], epochs: tuple[str, ...]) -> tuple[str, ...]:
+    others = tuple(name for name in header if name and name not in epochs)
+    stems = [re.sub(r"\d+$", "", name) for name in others]
+    for stem in set(stems):
+        if stems.count(stem) >= len(epochs):
+            raise ValueError(f"{path}: {stem}0, ... look like other curves; set hps=[...]")
+    if not others:
+        raise ValueError(f"{path}: no column of hyperparameters")
+    return others
+
+
+def _numbers(
+    path: Path, header: list[str], lines: list[list[str]], names: Sequence[str]
+) -> Floats:
+    places = [header.index(name) for name in names]
+    numbers = np.empty((len(lines), len(places)))
+    for i, line in enumerate(lines):
+        for j, place in enumerate(places):
+            try:
+                numbers[i, j] = float(line[place] or "nan")
+            except ValueError:
+                where = f"{path}, line {i + 2}, column {header[place]}"
+                raise ValueError(f"{where}: '{line[place]}' is not a number") from None
+    return numbers

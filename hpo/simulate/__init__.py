@@ -1,0 +1,1 @@
+"""Sweeps replayed from recorded learning curves in virtual time: `python -m hpo.simulate`."""
