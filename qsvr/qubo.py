@@ -76,8 +76,7 @@ class TwoSidedEncoding:
     @property
     def weights(self) -> Floats:
         """What each bit of a multiplier is worth, shape (K,)."""
-        powers: Floats = self.base ** (np.arange(self.n_bits) - self.k0)
-        return powers
+        return np.asarray(self.base ** (np.arange(self.n_bits) - self.k0), np.float64)
 
     def n_variables(self, n_samples: int) -> int:
         """Return V = 2 N K."""
@@ -184,8 +183,7 @@ class SignedEncoding:
         Raises:
             ValueError: V is not a multiple of K.
         """
-        scaled: Floats = _split(bits, self.n_bits) @ self.weights
-        return scaled - self.box
+        return np.asarray(_split(bits, self.n_bits) @ self.weights - self.box, np.float64)
 
 
 def _qubo(
