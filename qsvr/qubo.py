@@ -147,7 +147,8 @@ class SignedEncoding:
     @property
     def weights(self) -> Floats:
         """What each bit of a delta is worth, shape (K,)."""
-        return 2 * self.box / (2**self.n_bits - 1) * 2.0 ** np.arange(self.n_bits)
+        step = 2 * self.box / (2.0**self.n_bits - 1)
+        return step * np.exp2(np.arange(self.n_bits, dtype=np.float64))
 
     def n_variables(self, n_samples: int) -> int:
         """Return V = N K."""
