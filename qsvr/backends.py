@@ -10,6 +10,8 @@ from dimod.core.sampler import Sampler
 from dwave.samplers import SimulatedAnnealingSampler, SteepestDescentSampler, TabuSampler
 from numpy.typing import NDArray
 
+from qsvr.qpu import QPUSampler
+
 MAX_EXACT_VARIABLES = 20
 BETA_SCHEDULE = (10.0, 2000.0)  # from hot to cold, in units of 1 / (energy of a typical flip)
 
@@ -36,6 +38,7 @@ SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "steepest_descent": SteepestDescentSampler,
     "tabu": TabuSampler,
     "exact": ExactSampler,
+    "qpu": QPUSampler,
 }
 
 

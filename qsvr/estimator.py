@@ -105,6 +105,22 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_models = n_models
         self.random_state = random_state
 
+    def make_encoding(self) -> Encoding:
+        """Return the encoding, whose `n_variables` tells what a model of N samples needs.
+
+        Raises:
+            ValueError: a parameter of this estimator is out of its range.
+        """
+        for name in ("n_reads", "n_sweeps", "n_solutions", "max_samples", "n_models"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not self.gamma > 0:
+            raise ValueError(f"gamma must be greater than 0, got {self.gamma}")
+        if self.encoding not in ENCODINGS:
+            raise ValueError(f"encoding must be signed or two-sided, got {self.encoding!r}")
+        return ENCODINGS[self.encoding](self.n_bits, self.box)
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> QSVR:
         """Solve the dual problem of each model.
 
@@ -118,7 +134,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: a parameter is out of its range, or X and y do not fit or are not finite.
         """
-        encoding = self._checked_encoding()
+        encoding = self.make_encoding()
         samples, target = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         rng = check_random_state(self.random_state)
         kernel = rbf_kernel(samples, gamma=self.gamma)
@@ -165,17 +181,6 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if not return_std:
             return mean
         return mean, np.sqrt((members - mean[:, None]) ** 2 @ self.weights_)
-
-    def _checked_encoding(self) -> Encoding:
-        for name in ("n_reads", "n_sweeps", "n_solutions", "max_samples", "n_models"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if not self.gamma > 0:
-            raise ValueError(f"gamma must be greater than 0, got {self.gamma}")
-        if self.encoding not in ENCODINGS:
-            raise ValueError(f"encoding must be signed or two-sided, got {self.encoding!r}")
-        return ENCODINGS[self.encoding](self.n_bits, self.box)
 
     def _subsets(self, n_samples: int, rng: RandomState) -> list[NDArray[np.intp]]:
         if self.n_models is None:
