@@ -134,22 +134,22 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: a parameter is out of its range, or X and y do not fit or are not finite.
         """
-        encoding = self.make_encoding()
+        self.make_encoding()  # bad parameters are reported before bad data
+        sampler = self.sampler or "simulated_annealing"
+        solver = make_sampler(sampler) if isinstance(sampler, str) else sampler
         samples, target = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         rng = check_random_state(self.random_state)
-        kernel = rbf_kernel(samples, gamma=self.gamma)
         subsets = self._subsets(len(target), rng)
         seeds = rng.randint(2**31 - 1, size=len(subsets))
+        kernel = rbf_kernel(samples, gamma=self.gamma)
         models = [
-            self._solve(encoding, kernel, target, subset, int(seed))
+            self._members(solver, kernel, target, subset, int(seed))
             for subset, seed in zip(subsets, seeds, strict=True)
         ]
-        self.support_vectors_ = samples
-        self.delta_ = np.concatenate([delta for delta, _, _ in models])
-        self.bias_ = np.concatenate([bias for _, bias, _ in models])
-        self.energies_ = np.concatenate([energies for _, _, energies in models])
         sizes = np.array([len(bias) for _, bias, _ in models])
+        self.support_vectors_ = samples
         self.weights_ = np.repeat(1 / (len(models) * sizes), sizes)
+        self.delta_, self.bias_, self.energies_ = map(np.concatenate, zip(*models, strict=True))
         return self
 
     @overload
@@ -189,20 +189,15 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         size = min(self.max_samples, n_samples)
         return [rng.permutation(n_samples)[:size] for _ in range(self.n_models)]
 
-    def _solve(
-        self, encoding: Encoding, kernel: Floats, y: Floats, subset: NDArray[np.intp], seed: int
+    def _members(
+        self, sampler: Sampler, kernel: Floats, y: Floats, subset: NDArray[np.intp], seed: int
     ) -> tuple[Floats, Floats, Floats]:
-        """Members of one model: delta (S, N), bias (S,), energy (S,)."""
-        sampler = self.sampler or "simulated_annealing"
+        """One model's solutions, of a subset of all samples: delta (S, N), bias (S,), energy."""
+        encoding = self.make_encoding()
         within = kernel[np.ix_(subset, subset)]
         q, offset = encoding.qubo(within, y[subset], self.epsilon, self.xi)
         bits, energies = lowest_states(
-            make_sampler(sampler) if isinstance(sampler, str) else sampler,
-            q,
-            offset,
-            n_reads=self.n_reads,
-            n_sweeps=self.n_sweeps,
-            seed=seed,
+            sampler, q, offset, n_reads=self.n_reads, n_sweeps=self.n_sweeps, seed=seed
         )
         found = encoding.decode(bits[: self.n_solutions])
         delta = np.zeros((len(found), len(y)))
