@@ -46,7 +46,7 @@ def save(model: QSVR, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> QSVR:
-    """Read an estimator that `save` wrote; it predicts what the saved one did, to the bit.
+    """Read an estimator that `save` wrote; its arrays and parameters are exactly the saved ones.
 
     Raises:
         FileNotFoundError: there is no such file.
