@@ -12,7 +12,8 @@ its QUBO equals E at every bit string, so that the lowest energy is the best poi
 Notation: N samples, K bits per multiplier, V variables.
 
 .. [Smola2004] Smola and Schoelkopf, Statistics and Computing 14 (2004) 199.
-.. [Willsch2020] Willsch et al., Comput. Phys. Commun. 248 (2020) 107006, arXiv:1906.06283.
+.. [Willsch2020] Willsch et al., Computer Physics Communications 248 (2020) 107006,
+   arXiv:1906.06283.
 """
 
 from __future__ import annotations
