@@ -33,6 +33,11 @@ class PausingPruner(BasePruner):
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the paused trial that should go on now; None: rather a new one."""
 
+    def may_begin(self, study: Study) -> bool:
+        """Tell whether new trials may begin; if not, those left end without an epoch."""
+        del study
+        return True
+
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Stop no trial for good; the paused ones that are left at the end are pruned."""
         del study, trial
@@ -62,6 +67,11 @@ def choose_paused(study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | 
     return paused[0]  # the study was begun with another pruner
 
 
+def may_begin(study: Study) -> bool:
+    """Tell whether the study's pruner lets new trials begin."""
+    return not isinstance(study.pruner, PausingPruner) or study.pruner.may_begin(study)
+
+
 def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Return the paused trial that runs to its end when no other is left; None: all are pruned.
 
@@ -72,7 +82,8 @@ def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | No
         study: asked for its direction.
         trials: of the study; none is running, and the policy has chosen none that waits.
     """
-    paused = [trial for trial in trials if trial.state == TrialState.WAITING]
+    waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
+    paused = [trial for trial in waiting if trial.intermediate_values]
     if not paused or any(trial.state == TrialState.COMPLETE for trial in trials):
         return None
     sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1

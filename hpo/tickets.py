@@ -28,7 +28,7 @@ from hpo.lease import (
     was_started,
 )
 from hpo.lock import FileLock
-from hpo.pausing import choose_last, choose_paused
+from hpo.pausing import choose_last, choose_paused, may_begin
 from hpo.storage import PatientStorage
 
 
@@ -129,8 +129,9 @@ class Tickets:
             # Whoever loses the race for the first new one tries any other: the winner's rivals
             # would meet again at the second, and each lost race is a write.
             return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
-        chosen = choose_paused(self._study(), paused)
-        return new if chosen is None else [chosen]
+        study = self._study()
+        chosen = choose_paused(study, paused)
+        return [chosen] if chosen is not None else new if may_begin(study) else []
 
     def _study(self) -> optuna.Study:
         return optuna.load_study(
@@ -155,17 +156,17 @@ class Tickets:
             return False
 
     def _wind_up(self) -> bool:
-        """End the paused trials when no other is left; return whether anything changed."""
+        """End the waiting trials when none goes on; return whether anything changed."""
         with study_lock(self._folder):
             if self.in_state(TrialState.RUNNING):
                 return False  # it may make others promotable; then its worker asks again
-            paused = self.in_state(TrialState.WAITING)
+            waiting = self.in_state(TrialState.WAITING)
             last = choose_last(self._study(), self.trials())
             if last is not None:
                 self._storage.set_trial_system_attr(last._trial_id, PAUSED, None)
                 return True
-            for trial in paused:
-                values = [trial.intermediate_values[max(trial.intermediate_values)]]
-                state = TrialState.PRUNED
-                self._storage.set_trial_state_values(trial._trial_id, state, values)
-            return bool(paused)
+            for trial in waiting:
+                reached = trial.intermediate_values
+                values = [reached[max(reached)]] if reached else None
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED, values)
+            return bool(waiting)

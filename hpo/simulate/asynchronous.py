@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.curves import CurveTable
 from hpo.lease import PAUSED
-from hpo.pausing import Decision, choose_last, choose_paused, decide
+from hpo.pausing import Decision, choose_last, choose_paused, decide, may_begin
 from hpo.simulate.run import Run
 from hpo.space import Space
 from hpo.study import make_sampler
@@ -231,7 +231,7 @@ class _Sweep:
         return None if chosen is None else self._paused.pop(chosen.number)
 
     def _next_new(self) -> _Training | None:
-        while self._n_begun < self._n_issued:
+        while self._n_begun < self._n_issued and may_begin(self._study):
             training = self._begin(self._n_begun)
             self._n_begun += 1
             if self._trials.n_trials is None:

@@ -1,0 +1,125 @@
+"""Optuna pruners that stop a trial when even its optimistic forecast is worse than the best."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from optuna import Study
+from optuna.pruners import BasePruner, SuccessiveHalvingPruner
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.svm import SVR
+
+from qsvr.forecast import Forecast, Forecaster
+
+_log = logging.getLogger(__name__)
+FORECAST = "qsvr:forecast"
+
+
+class SVRPruner(BasePruner):
+    """Stops trials that will hardly end best, by support vector regression on the study's trials.
+
+    At each decision epoch the drifts of the learning curve that are still to come are predicted
+    from the curves of all trials, finished, pruned and running, and from the hyperparameters (see
+    `qsvr.drift`). A trial is stopped if its optimistic final value is not better than the best
+    complete trial. As long as that cannot be judged, another pruner decides: before `n_finished`
+    trials are complete, and whenever the regression fails, which is logged once.
+
+    What a trial was stopped for is kept in its system attribute `qsvr:forecast`: {epoch, mean,
+    optimistic, best, probability}, the last one of ending best.
+
+    Args:
+        max_resource: epochs of a full training, at least 2. Report after each epoch, from 1.
+        optimism: k, in standard deviations, at least 0; small values stop more and find less.
+        wrapped: the pruner that decides meanwhile; None: successive halving, the best third goes
+            on after 1, 3, 9, ... epochs.
+        n_finished: complete trials needed, at least 1.
+        decision_epochs: ascending, from 1; None: 1, 2, 3, 5, 8, 12, 18, 27, ...
+        regressor: scikit-learn regressor; None: an SVR.
+        refit_growth: the regression is renewed when its data have grown by this share.
+
+    Raises:
+        ValueError: a value is out of range.
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study(pruner=SVRPruner(max_resource=100))
+    """
+
+    def __init__(
+        self,
+        max_resource: int,
+        optimism: float = 2.75,
+        wrapped: BasePruner | None = None,
+        n_finished: int = 1,
+        decision_epochs: Sequence[int] | None = None,
+        regressor: Any = None,
+        refit_growth: float = 0.1,
+    ) -> None:
+        if n_finished < 1:
+            raise ValueError(f"n_finished must be >= 1, got {n_finished}")
+        if regressor is None:
+            regressor = self._default_regressor()
+        self._forecaster = Forecaster(
+            max_resource, optimism, decision_epochs, regressor, refit_growth
+        )
+        self._wrapped = wrapped or SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+        self._n_finished, self._has_failed = n_finished, False
+
+    def forecast(self, study: Study, trial: FrozenTrial) -> Forecast | None:
+        """Return what is expected of an unfinished trial; None: that cannot be said."""
+        n_finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        if n_finished < self._n_finished:
+            return None
+        try:
+            return self._forecaster.forecast(study, [trial])
+        except Exception as error:  # noqa: BLE001 - whatever a regressor or an annealer raises
+            if not self._has_failed:
+                name, pruner = type(self).__name__, type(self._wrapped).__name__
+                _log.warning("%s cannot forecast, %s decides: %s", name, pruner, error)
+            self._has_failed = True
+            return None
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Tell whether the trial should stop at the decision epoch it has just reached."""
+        steps = sorted(trial.intermediate_values)
+        if not steps:
+            return False
+        before = steps[-2] if len(steps) > 1 else 0
+        is_due = any(before < epoch <= steps[-1] for epoch in self._forecaster.epochs)
+        forecast = self.forecast(study, trial)
+        if forecast is None:
+            return self._wrapped.prune(study, trial)
+        if not is_due or forecast.promise[0] > 0:
+            return False
+        record = {
+            "epoch": steps[-1],
+            "mean": float(forecast.mean[0]),
+            "optimistic": float(forecast.optimistic[0]),
+            "best": forecast.best,
+            "probability": float(forecast.probability[0]),
+        }
+        study._storage.set_trial_system_attr(trial._trial_id, FORECAST, record)
+        return True
+
+    @staticmethod
+    def _default_regressor() -> Any:
+        return SVR(C=1.0, gamma=0.3, epsilon=0.1)
+
+
+class QSVRPruner(SVRPruner):
+    """`SVRPruner` whose regression is annealed: `qsvr.QSVR`, simulated or on a quantum annealer.
+
+    A quantum annealer is `regressor=qsvr.QSVR(sampler=qsvr.qpu.QPUSampler())`; if it is out of
+    reach, the wrapped pruner decides. On recorded curves this does as well as `SVRPruner`, no
+    better (docs/qsvr.md).
+    """
+
+    @staticmethod
+    def _default_regressor() -> Any:
+        from qsvr.estimator import QSVR  # the annealers take a second to import
+
+        return QSVR(
+            gamma=0.3, epsilon=0.1, box=1.0, n_models=1, n_reads=20, n_sweeps=100, random_state=0
+        )
