@@ -136,6 +136,8 @@ def to_unit(distribution: BaseDistribution, values: Any) -> Floats:
     Linear from the lowest to the highest, or logarithmic if the distribution is; the choices of a
     categorical one are numbers and lie at their values. A constant is 0.
     """
+    low: Any
+    high: Any
     match distribution:
         case CategoricalDistribution(choices=choices):
             low, high, log = choices[0], choices[-1], False
