@@ -219,18 +219,21 @@ def bracket_sizes(n_epochs: int, eta: int = 2) -> list[int]:
 
 
 def pool_sizes(n_rows: int, n_epochs: int, eta: int = 2) -> list[int]:
-    """Return `bracket_sizes`, reduced in proportion if a table has fewer rows than they need.
+    """Return `bracket_sizes`, for fewer rows than those need: all rows, divided in proportion.
+
+    >>> pool_sizes(11, 12)
+    [3, 3, 2, 3]
 
     Raises:
         ValueError: not even one row per bracket.
     """
-    sizes = bracket_sizes(n_epochs, eta)
-    total = sum(sizes)
-    if n_rows < total:
-        sizes = [max(size * n_rows // total, 1) for size in sizes]
-    if sum(sizes) > n_rows:
-        raise ValueError(f"{n_rows} trainings are too few: Hyperband has {len(sizes)} brackets")
-    return sizes
+    sizes = np.array(bracket_sizes(n_epochs, eta))
+    n_brackets, total = len(sizes), int(sizes.sum())
+    if n_rows < n_brackets:
+        raise ValueError(f"{n_rows} trainings are too few: Hyperband has {n_brackets} brackets")
+    n_more = min(n_rows, total) - n_brackets  # beyond one per bracket
+    shares = np.cumsum(sizes - 1) * n_more // (total - n_brackets)
+    return [1 + int(share) for share in np.diff(shares, prepend=0)]
 
 
 def _brackets(n: int, n_epochs: int, eta: int) -> list[tuple[Configurations, list[int]]]:
