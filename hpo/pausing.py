@@ -19,6 +19,8 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.rungs import Rungs, value_at
+
 
 class PausingPruner(BasePruner):
     """A pruner that says when a trial pauses and which paused trial goes on."""
@@ -100,22 +102,16 @@ class PromotionPruner(PausingPruner):
     def __init__(
         self, min_resource: int = 1, reduction_factor: int = 3, max_resource: int | None = None
     ) -> None:
-        if min_resource < 1:
-            raise ValueError(f"min_resource must be >= 1, got {min_resource}")
-        if reduction_factor < 2:
-            raise ValueError(f"reduction_factor must be >= 2, got {reduction_factor}")
+        self._rungs = Rungs(min_resource, reduction_factor)
         if max_resource is not None and max_resource < min_resource:
             raise ValueError(f"max_resource must be >= {min_resource}, got {max_resource}")
         self._max_resource = max_resource
-        self._min_resource, self._reduction_factor = min_resource, reduction_factor
 
     def pause(self, study: Study, trial: FrozenTrial) -> bool:
         """Pause at a rung, unless the trial would be promoted at once."""
-        steps = sorted(trial.intermediate_values)
-        if self._max_resource is not None and steps[-1] >= self._max_resource:
+        if self._max_resource is not None and (trial.last_step or 0) >= self._max_resource:
             return False
-        before = steps[-2] if len(steps) > 1 else 0
-        if self._rung(steps[-1]) == self._rung(before):
+        if not self._rungs.just_reached(trial):
             return False
         return self.choose(study, [trial]) is None
 
@@ -123,22 +119,12 @@ class PromotionPruner(PausingPruner):
         """Return the best promotable trial of the highest rung that has one."""
         sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
         trials = study.get_trials(deepcopy=False)
-        for rung in sorted({self._rung(trial.last_step or 0) for trial in paused}, reverse=True):
-            values = ((self._value(trial, rung), trial.number) for trial in trials)
+        rungs = {t.number: self._rungs.up_to(t.last_step or 0)[-1:] for t in paused}
+        for rung in sorted({rung for highest in rungs.values() for rung in highest}, reverse=True):
+            values = ((value_at(trial, rung), trial.number) for trial in trials)
             ranked = sorted((sign * v, number) for v, number in values if v is not None)
-            here = {t.number: t for t in paused if self._rung(t.last_step or 0) == rung}
-            for _, number in ranked[: len(ranked) // self._reduction_factor]:
+            here = {t.number: t for t in paused if rungs[t.number] == [rung]}
+            for _, number in ranked[: len(ranked) // self._rungs.reduction_factor]:
                 if number in here:
                     return here[number]
         return None
-
-    def _rung(self, step: int) -> int:
-        """Return the steps of the highest rung that `step` has reached, 0 if none."""
-        rung, following = 0, self._min_resource
-        while following <= step:
-            rung, following = following, following * self._reduction_factor
-        return rung
-
-    def _value(self, trial: FrozenTrial, rung: int) -> float | None:
-        reached = [step for step in trial.intermediate_values if step >= rung > 0]
-        return trial.intermediate_values[min(reached)] if reached else None

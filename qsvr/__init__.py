@@ -1,1 +1,19 @@
 """Learning-curve prediction by support vector regression, classical and annealed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qsvr.estimator import QSVR
+
+__all__ = ["QSVR"]
+
+_MODULES = {"QSVR": "qsvr.estimator"}  # imported on first use: the annealers take a second
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

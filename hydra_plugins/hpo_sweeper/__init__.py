@@ -129,15 +129,22 @@ class SlurmConf(SlurmOptions):
 
 _SAMPLERS = {
     "tpe": {"_target_": "optuna.samplers.TPESampler", "seed": None, "n_startup_trials": 10},
+    "diverse_tpe": {
+        "_target_": "hpo.sampling.DiverseSampler",
+        "sampler": {
+            "_target_": "optuna.samplers.TPESampler",
+            "_partial_": True,
+            "n_startup_trials": 10,
+        },
+        "random_every": 2,
+        "min_distance": 0.1,
+        "seed": None,
+    },
     "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
     "gp": {"_target_": "optuna.samplers.GPSampler", "seed": None, "n_startup_trials": 10},
 }
 _PRUNERS = {
-    "asha": {
-        "_target_": "optuna.pruners.SuccessiveHalvingPruner",
-        "min_resource": 1,
-        "reduction_factor": 3,
-    },
+    "asha": {"_target_": "hpo.asha.AshaPruner", "min_resource": 1, "reduction_factor": 3},
     "hyperband": {
         "_target_": "optuna.pruners.HyperbandPruner",
         "min_resource": 1,
@@ -162,7 +169,7 @@ def _register() -> None:
     sweeper = {
         "defaults": [
             "_self_",
-            {"sampler@sweeper.sampler": "tpe"},
+            {"sampler@sweeper.sampler": "diverse_tpe"},
             {"pruner@sweeper.pruner": "asha"},
         ],
         "sweeper": OptunaAsyncConf,

@@ -61,7 +61,7 @@ def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
 def test_the_pruner_can_be_swapped_alone(sweeper):
     options = sweeper("hpo=asha_bo", "hpo/pruner=median")
     assert options["pruner"]["_target_"] == "optuna.pruners.MedianPruner"
-    assert options["sampler"]["_target_"] == "optuna.samplers.TPESampler"
+    assert options["sampler"]["_target_"] == "hpo.sampling.DiverseSampler"
 
 
 def test_hyperband_knows_the_epochs_of_a_full_trial(sweeper):

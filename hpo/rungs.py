@@ -1,0 +1,57 @@
+"""The rungs of successive halving, and what trials have reached there.
+
+.. [Li2020] A System for Massively Parallel Hyperparameter Tuning, arXiv:1810.05934.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The steps r, r eta, r eta^2 ... of [Li2020]_ at which trials are compared.
+
+    Attributes:
+        min_resource: r, steps at the first rung, at least 1.
+        reduction_factor: eta, at least 2; the best 1/eta of a rung goes on.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    min_resource: int
+    reduction_factor: int
+
+    def __post_init__(self) -> None:
+        if self.min_resource < 1:
+            raise ValueError(f"min_resource must be >= 1, got {self.min_resource}")
+        if self.reduction_factor < 2:
+            raise ValueError(f"reduction_factor must be >= 2, got {self.reduction_factor}")
+
+    def up_to(self, step: int) -> list[int]:
+        """Return the rungs that a trial of so many steps has reached, the first one first.
+
+        >>> Rungs(2, 3).up_to(20)
+        [2, 6, 18]
+        """
+        rungs, following = [], self.min_resource
+        while following <= step:
+            rungs.append(following)
+            following *= self.reduction_factor
+        return rungs
+
+    def just_reached(self, trial: FrozenTrial) -> list[int]:
+        """Return the rungs that the trial has reached with its last report."""
+        *_, before, last = 0, 0, *sorted(trial.intermediate_values)
+        return [rung for rung in self.up_to(last) if rung > before]
+
+
+def value_at(trial: FrozenTrial, rung: int) -> float | None:
+    """Return the first value that the trial reported at or after a rung; None: none, or NaN."""
+    values = trial.intermediate_values
+    step = rung if rung in values else min((s for s in values if s > rung), default=None)
+    return None if step is None or math.isnan(values[step]) else values[step]

@@ -1,0 +1,169 @@
+"""A sampler that keeps another one from proposing the same configuration again and again.
+
+With pruning, a model-based sampler locks on: the trials near the best one are the only ones that
+are trained for long, so all that it proposes lies there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.search_space import intersection_search_space
+from optuna.trial import FrozenTrial, TrialState
+
+_N_PROPOSALS = 5  # of the wrapped sampler, before a random one is taken
+_CROWDED = 0.1  # share of the space that the neighbourhoods of all trials may fill
+
+
+class DiverseSampler(BaseSampler):
+    """Wraps a sampler: every so many trials are random, the others keep off earlier trials.
+
+    A proposal of the wrapped sampler is refused if it lies within `min_distance` of an earlier
+    trial in every parameter, on a scale from 0 to 1 over the range (or its logarithm) of each; two
+    choices are the same or 1 apart. After a few refusals a random configuration is taken. Where
+    the space has so few parameters that n such neighbourhoods would crowd it, they shrink, so that
+    the search can still refine: half a side is at most (0.1 / n)^(1 / parameters) / 2.
+
+    What is proposed together is judged together: all parameters that finished trials have in
+    common, and what else the wrapped sampler proposes jointly. In a conditional space an earlier
+    trial with further parameters counts as different. Nothing is kept between trials.
+
+    Args:
+        sampler: makes the wrapped sampler, e.g. `optuna.samplers.TPESampler` or a
+            `functools.partial` of it (`_partial_: true` in a configuration); called with `seed`.
+        random_every: every so-many-th trial, by its number, is random; at least 2.
+        min_distance: dimensionless, in [0, 1); 0: only repetitions are refused.
+        seed: of both the wrapped sampler and the random trials.
+
+    Raises:
+        ValueError: a value is out of range, or `sampler` is a sampler already.
+    """
+
+    def __init__(
+        self,
+        sampler: Callable[..., BaseSampler],
+        random_every: int = 2,
+        min_distance: float = 0.1,
+        seed: int | None = None,
+    ) -> None:
+        if not callable(sampler):
+            raise ValueError(
+                f"sampler must be a class or a partial of one (_partial_: true), got {sampler!r}"
+            )
+        if random_every < 2:
+            raise ValueError(f"random_every must be >= 2, got {random_every}")
+        if not 0 <= min_distance < 1:
+            raise ValueError(f"min_distance must be in [0, 1), got {min_distance}")
+        self._random_every, self._min_distance = random_every, min_distance
+        # Two seeds: with one, a random configuration could repeat the refused proposal.
+        seeds = np.random.default_rng(seed).integers(2**32, size=2)
+        self._sampler, self._random = sampler(seed=int(seeds[0])), RandomSampler(int(seeds[1]))
+
+    def reseed_rng(self) -> None:
+        """Draw new seeds, as Optuna's threads need it."""
+        self._sampler.reseed_rng()
+        self._random.reseed_rng()
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Pass on to the wrapped sampler."""
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Any
+    ) -> None:
+        """Pass on to the wrapped sampler."""
+        self._sampler.after_trial(study, trial, state, values)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return what is proposed together: nothing for a random trial."""
+        if self._is_random(trial):
+            return {}
+        common = intersection_search_space(study.get_trials(deepcopy=False), include_pruned=True)
+        return {**_varied(common), **self._sampler.infer_relative_search_space(study, trial)}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return a proposal that is off all earlier trials, or a random one."""
+        if not search_space:
+            return {}
+        earlier = _comparable(study, trial, search_space)
+        reach = self._reach(len(earlier), len(search_space))
+        for _ in range(_N_PROPOSALS):
+            proposal = self._propose(study, trial, search_space)
+            if not any(_is_near(proposal, params, search_space, reach) for params in earlier):
+                return proposal
+        return {
+            name: self._random.sample_independent(study, trial, name, distribution)
+            for name, distribution in search_space.items()
+        }
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Return a value of a parameter that is not proposed together with others."""
+        sampler = self._random if self._is_random(trial) else self._sampler
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def _is_random(self, trial: FrozenTrial) -> bool:
+        return trial.number % self._random_every == self._random_every - 1
+
+    def _reach(self, n_trials: int, n_params: int) -> float:
+        crowded: float = (_CROWDED / max(n_trials, 1)) ** (1 / n_params) / 2
+        return min(self._min_distance, crowded)
+
+    def _propose(
+        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Ask the wrapped sampler for all these parameters, in its own two ways."""
+        joint = self._sampler.infer_relative_search_space(study, trial)
+        proposal = self._sampler.sample_relative(study, trial, joint)
+        alone = {
+            name: self._sampler.sample_independent(study, trial, name, distribution)
+            for name, distribution in search_space.items()
+            if name not in proposal
+        }
+        return {**proposal, **alone}
+
+
+def _varied(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    return {name: d for name, d in space.items() if not d.single()}
+
+
+def _comparable(
+    study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]
+) -> list[dict[str, Any]]:
+    """Return the parameters of the earlier trials that have none outside `space`."""
+    spaces = (
+        (earlier, _varied(earlier.distributions))
+        for earlier in study.get_trials(deepcopy=False)
+        if earlier.number != trial.number
+    )
+    return [
+        {name: earlier.params[name] for name in varied}
+        for earlier, varied in spaces
+        if varied and varied.items() <= space.items()
+    ]
+
+
+def _is_near(
+    a: Mapping[str, Any], b: Mapping[str, Any], space: Mapping[str, BaseDistribution], reach: float
+) -> bool:
+    return all(_distance(space[name], a[name], value) <= reach for name, value in b.items())
+
+
+def _distance(distribution: Any, a: Any, b: Any) -> float:
+    """Return how far two values lie apart, in [0, 1]."""
+    if isinstance(distribution, CategoricalDistribution):
+        return float(a != b)
+    if distribution.log:
+        return float(abs(math.log(a / b)) / math.log(distribution.high / distribution.low))
+    return float(abs(a - b) / (distribution.high - distribution.low))

@@ -1,0 +1,206 @@
+"""Support vector regression by annealing, as a scikit-learn estimator.
+
+Notation: N samples, F features, M members (solutions of all models together).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, overload
+
+import numpy as np
+from dimod.core.sampler import Sampler
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from qsvr.backends import lowest_states, make_sampler
+from qsvr.qubo import Encoding, SignedEncoding, TwoSidedEncoding
+
+Floats = NDArray[np.float64]
+
+ENCODINGS: dict[str, Callable[[int, float], Encoding]] = {
+    "signed": SignedEncoding,
+    "two-sided": TwoSidedEncoding.with_box,
+}
+
+
+class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Support vector regression whose dual problem is solved as a QUBO by a sampler.
+
+    One model takes few samples, since a quantum annealer takes few variables (`max_samples` times
+    `n_bits`, twice that with the two-sided encoding). It is the mean of its `n_solutions` lowest
+    distinct solutions. More samples are shared out to several models, and the prediction is their
+    mean. The kernel is exp(-gamma |x - x'|^2); each solution's bias is its mean residual.
+
+    With xi = 0 nothing in the problem stands for a bias, so f alone must reach y: scale y to about
+    [0, 1], and X so that neighbours are closer than 1 / sqrt(gamma). Protocol and results:
+    `python -m qsvr.benchmark`.
+
+    Args:
+        gamma: width of the kernel, greater than 0.
+        epsilon: half width of the tube without loss, at least 0, in units of y.
+        encoding: "signed", or "two-sided" as published, of twice the variables.
+        n_bits: bits per multiplier, at least 1.
+        box: largest multiplier, greater than 0, the C of other support vector machines.
+        xi: weight of (sum delta)^2, at least 0.
+        sampler: any dimod sampler or a name of `qsvr.backends.SAMPLERS`; None is simulated
+            annealing.
+        n_reads: searches per model, at least 1.
+        n_sweeps: length of a search in visits of every variable, at least 1. The default is where
+            lower energies stop improving predictions.
+        n_solutions: solutions averaged per model, at least 1; fewer if fewer are found.
+        max_samples: most samples of a model, at least 1.
+        n_models: number of models. None shares the samples out at random to the fewest possible
+            models; a number draws as many random subsets of `max_samples`, which may overlap.
+        random_state: seed or generator of the subsets and the sampler's seeds.
+
+    Attributes:
+        support_vectors_: the training samples, shape (N, F).
+        delta_: alpha - alphahat of each member, shape (M, N), 0 outside of its subset.
+        bias_: shape (M,).
+        weights_: share of each member in the prediction, shape (M,); they sum to 1.
+        energies_: of each member's QUBO, shape (M,).
+        n_features_in_: F.
+
+    Example:
+        >>> x = np.linspace(0, 1, 10)[:, None]
+        >>> model = QSVR(gamma=3.0, box=2.0, random_state=0).fit(x, x.ravel() ** 2)
+        >>> bool(abs(model.predict([[0.5]])[0] - 0.25) < 0.05)
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        gamma: float = 0.3,
+        epsilon: float = 0.02,
+        encoding: str = "signed",
+        n_bits: int = 3,
+        box: float = 0.6,
+        xi: float = 0.0,
+        sampler: Sampler | str | None = None,
+        n_reads: int = 100,
+        n_sweeps: int = 300,
+        n_solutions: int = 20,
+        max_samples: int = 20,
+        n_models: int | None = None,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.gamma = gamma
+        self.epsilon = epsilon
+        self.encoding = encoding
+        self.n_bits = n_bits
+        self.box = box
+        self.xi = xi
+        self.sampler = sampler
+        self.n_reads = n_reads
+        self.n_sweeps = n_sweeps
+        self.n_solutions = n_solutions
+        self.max_samples = max_samples
+        self.n_models = n_models
+        self.random_state = random_state
+
+    def make_encoding(self) -> Encoding:
+        """Return the encoding, whose `n_variables` tells what a model of N samples needs.
+
+        Raises:
+            ValueError: a parameter of this estimator is out of its range.
+        """
+        for name in ("n_reads", "n_sweeps", "n_solutions", "max_samples", "n_models"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not self.gamma > 0:
+            raise ValueError(f"gamma must be greater than 0, got {self.gamma}")
+        if self.encoding not in ENCODINGS:
+            raise ValueError(f"encoding must be signed or two-sided, got {self.encoding!r}")
+        return ENCODINGS[self.encoding](self.n_bits, self.box)
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> QSVR:
+        """Solve the dual problem of each model.
+
+        Args:
+            X: shape (N, F), finite.
+            y: shape (N,), finite, about in [0, 1].
+
+        Returns:
+            This estimator.
+
+        Raises:
+            ValueError: a parameter is out of its range, or X and y do not fit or are not finite.
+        """
+        self.make_encoding()  # bad parameters are reported before bad data
+        sampler = self.sampler or "simulated_annealing"
+        solver = make_sampler(sampler) if isinstance(sampler, str) else sampler
+        samples, target = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
+        rng = check_random_state(self.random_state)
+        subsets = self._subsets(len(target), rng)
+        seeds = rng.randint(2**31 - 1, size=len(subsets))
+        kernel = rbf_kernel(samples, gamma=self.gamma)
+        models = [
+            self._members(solver, kernel, target, subset, int(seed))
+            for subset, seed in zip(subsets, seeds, strict=True)
+        ]
+        sizes = np.array([len(bias) for _, bias, _ in models])
+        self.support_vectors_ = samples
+        self.weights_ = np.repeat(1 / (len(models) * sizes), sizes)
+        self.delta_, self.bias_, self.energies_ = map(np.concatenate, zip(*models, strict=True))
+        return self
+
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = ...) -> Floats: ...
+
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+        """Return the prediction of each sample and, if asked for, how much the members differ.
+
+        Args:
+            X: shape (T, F), finite.
+            return_std: also return the standard deviation over members. It says how far solutions
+                and models disagree, not how far they are from the truth.
+
+        Returns:
+            Shape (T,), in units of y; or two such arrays.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ValueError: X does not fit or is not finite.
+        """
+        check_is_fitted(self)
+        samples = validate_data(self, X, reset=False, dtype=np.float64)
+        kernel = rbf_kernel(samples, self.support_vectors_, gamma=self.gamma)
+        members = kernel @ self.delta_.T + self.bias_
+        mean: Floats = members @ self.weights_
+        if not return_std:
+            return mean
+        return mean, np.sqrt((members - mean[:, None]) ** 2 @ self.weights_)
+
+    def _subsets(self, n_samples: int, rng: RandomState) -> list[NDArray[np.intp]]:
+        if self.n_models is None:
+            n_models = math.ceil(n_samples / self.max_samples)
+            return np.array_split(rng.permutation(n_samples), n_models)
+        size = min(self.max_samples, n_samples)
+        return [rng.permutation(n_samples)[:size] for _ in range(self.n_models)]
+
+    def _members(
+        self, sampler: Sampler, kernel: Floats, y: Floats, subset: NDArray[np.intp], seed: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """One model's solutions, of a subset of all samples: delta (S, N), bias (S,), energy."""
+        encoding = self.make_encoding()
+        within = kernel[np.ix_(subset, subset)]
+        q, offset = encoding.qubo(within, y[subset], self.epsilon, self.xi)
+        bits, energies = lowest_states(
+            sampler, q, offset, n_reads=self.n_reads, n_sweeps=self.n_sweeps, seed=seed
+        )
+        found = encoding.decode(bits[: self.n_solutions])
+        delta = np.zeros((len(found), len(y)))
+        delta[:, subset] = found
+        bias = np.mean(y[subset] - found @ within, axis=1)
+        return delta, bias, energies[: self.n_solutions]
