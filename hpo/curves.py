@@ -133,13 +133,14 @@ def infer_distribution(column: Floats) -> BaseDistribution:
 def to_unit(distribution: BaseDistribution, values: Any) -> Floats:
     """Return values of one hyperparameter on [0, 1].
 
-    Linear or logarithmic from the lowest to the highest, as the distribution is; the choices of a
-    categorical one lie at equal distances in their order. A constant is 0.
+    Linear from the lowest to the highest, or logarithmic if the distribution is; the choices of a
+    categorical one are numbers and lie at their values. A constant is 0.
     """
+    low: Any
+    high: Any
     match distribution:
         case CategoricalDistribution(choices=choices):
-            low, high, log = 0, len(choices) - 1, False
-            values = np.searchsorted(np.asarray(choices), values)
+            low, high, log = choices[0], choices[-1], False
         case FloatDistribution(low=low, high=high, log=log):
             pass
         case IntDistribution(low=low, high=high, log=log):

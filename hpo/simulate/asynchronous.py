@@ -11,7 +11,7 @@ import heapq
 import math
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import optuna
@@ -22,10 +22,10 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.curves import CurveTable
+from hpo.curves import CurveTable, Floats
 from hpo.lease import PAUSED
 from hpo.pausing import Decision, choose_last, choose_paused, decide, may_begin
-from hpo.simulate.run import Run
+from hpo.simulate.run import Run, Spent
 from hpo.space import Space
 from hpo.study import make_sampler
 
@@ -37,6 +37,19 @@ class Screen(Protocol):
 
     def skips(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Tell whether a new trial, whose parameters are known, ends before its first epoch."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A pruner or a screen that learns from an earlier study."""
+
+    def learn(self, hyperparameters: Floats, curves: Floats) -> None:
+        """Learn from finished trials.
+
+        Args:
+            hyperparameters: shape (T, H), in [0, 1] as `hpo.curves.to_unit` has them.
+            curves: shape (T, E), the objective as the study has it; not finite: diverged.
+        """
 
 
 class Trials(Protocol):
@@ -189,8 +202,8 @@ class _Sweep:
         self._events: list[tuple[float, int, _Training]] = []
         self._paused: dict[int, _Training] = {}  # by trial number
         self._n_issued = self._n_begun = self._n_events = 0
-        self._epochs = self._n_resumed = 0
-        self._finished: list[tuple[int, float]] = []
+        self._epochs = self._n_started = self._n_resumed = 0
+        self._finished: list[tuple[Spent, float]] = []
         for _ in range(1 if trials.n_trials is None else trials.n_trials):
             self._issue()
 
@@ -204,8 +217,10 @@ class _Sweep:
                 break
         trials = self._study.get_trials(deepcopy=False)
         lengths = tuple(len(t.intermediate_values) for t in trials[: self._n_begun])
-        n_started = sum(length > 0 for length in lengths)
-        return Run(self._epochs, n_started, self._n_resumed, tuple(self._finished), lengths)
+        return Run(self._spent(), tuple(self._finished), lengths)
+
+    def _spent(self) -> Spent:
+        return Spent(self._epochs, self._n_started, self._n_resumed)
 
     def _issue(self) -> None:
         # A ticket, as in hpo.tickets: policies see how many trials are still to come.
@@ -219,6 +234,7 @@ class _Sweep:
             self._storage.set_trial_state_values(paused.trial_id, TrialState.RUNNING)
             self._schedule(now + resume_delay, paused)
         elif (new := self._next_new()) is not None:
+            self._n_started += 1
             self._schedule(now + start_delay, new)
         elif not self._events:
             self._wind_up(now)
@@ -286,7 +302,7 @@ class _Sweep:
             case Decision.GO_ON:
                 training.study.tell(training.number, value)
                 loss = float(self._table.losses[training.row, -1])
-                self._finished.append((self._epochs, loss))
+                self._finished.append((self._spent(), loss))
             case Decision.PAUSE:
                 self._pause(training)
             case Decision.PRUNE:

@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Spent(NamedTuple):
+    """What all workers have done up to some moment.
+
+    Attributes:
+        epochs: trained.
+        n_started: trials that trained at least one epoch.
+        n_resumed: how often a trial went on after a pause.
+    """
+
+    epochs: int
+    n_started: int
+    n_resumed: int
+
+    def cost(self, start_epochs: float, resume_epochs: float) -> float:
+        """Return the epochs, with so many added for each start and each resumption."""
+        return self.epochs + start_epochs * self.n_started + resume_epochs * self.n_resumed
 
 
 @dataclass(frozen=True)
@@ -11,18 +30,14 @@ class Run:
     """One simulated sweep. Losses are small when good, in either direction of the study.
 
     Attributes:
-        epochs: trained by all workers.
-        n_started: trials that trained at least one epoch.
-        n_resumed: how often a trial went on after a pause.
-        finished: for each trial that trained its last epoch, in order of time: the epochs that all
-            workers had trained by then, and its loss.
+        spent: in all.
+        finished: for each trial that trained its last epoch, in order of time: what was spent by
+            then, and its loss.
         lengths: epochs of each trial, in the order of their numbers.
     """
 
-    epochs: int
-    n_started: int
-    n_resumed: int
-    finished: tuple[tuple[int, float], ...]
+    spent: Spent
+    finished: tuple[tuple[Spent, float], ...]
     lengths: tuple[int, ...]
 
     @property
@@ -30,10 +45,6 @@ class Run:
         """The best loss of a finished trial, inf if there is none."""
         return min((loss for _, loss in self.finished), default=math.inf)
 
-    def epochs_to(self, loss: float) -> float:
-        """Return the epochs trained until a trial finished with at most this loss, else inf."""
-        return next((float(epochs) for epochs, final in self.finished if final <= loss), math.inf)
-
-    def cost(self, start_epochs: float, resume_epochs: float) -> float:
-        """Return the epochs, with so many added for each start and each resumption."""
-        return self.epochs + start_epochs * self.n_started + resume_epochs * self.n_resumed
+    def spent_to(self, loss: float) -> Spent | None:
+        """Return what was spent until a trial finished with at most this loss; None: none did."""
+        return next((spent for spent, final in self.finished if final <= loss), None)

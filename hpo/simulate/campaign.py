@@ -1,0 +1,173 @@
+"""Many simulated sweeps: each method on the same draws, over processes."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from hpo.curves import CurveTable
+from hpo.simulate.asynchronous import Learner, RowTrials, SampledTrials, Trials, replay
+from hpo.simulate.draws import Variant, draw
+from hpo.simulate.methods import Method, Policy, make_policy, make_reference
+from hpo.simulate.run import Run
+from hpo.simulate.synchronous import hyperband
+
+_BATCH = 5  # sweeps of one method that a process gets at once
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated for each method.
+
+    Attributes:
+        table: the recorded curves.
+        orders: seeds of the pools, for methods without a sampler.
+        seeds: of the sweeps with a sampler.
+        variant: of the table.
+        n_workers: None: 1 for a pool, 8 with a sampler.
+        budget: epochs after which a sweep with a sampler ends.
+        within: distances to the table's best, at which a sweep with a sampler is scored.
+        start_epochs: charged for starting a trial.
+        resume_epochs: charged for resuming one.
+    """
+
+    table: CurveTable
+    orders: range
+    seeds: range
+    variant: Variant
+    n_workers: int | None
+    budget: float
+    within: tuple[float, ...]
+    start_epochs: float
+    resume_epochs: float
+
+    def numbers(self, method: Method) -> range:
+        """Return the seeds of a method's sweeps."""
+        return self.seeds if method.mode == "sampler" else self.orders
+
+    def workers(self, method: Method) -> int:
+        """Return the number of workers; a reference has no notion of it."""
+        return self.n_workers or (8 if method.mode == "sampler" else 1)
+
+    def values(self, method: Method, number: int) -> dict[str, int]:
+        """Return what a method's node may refer to."""
+        workers = self.workers(method)
+        return {"epochs": self.table.n_epochs, "seed": number, "n_workers": workers}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A simulated sweep and the loss that it is measured by.
+
+    Attributes:
+        run: the sweep.
+        reference: Hyperband's loss on the same pool; with a sampler, the best of the table.
+    """
+
+    run: Run
+    reference: float
+
+
+def simulate(plan: Plan, method: Method, number: int) -> Outcome:
+    """Simulate one sweep: all that is random follows from its number.
+
+    Raises:
+        ValueError: the method cannot be made, or too few rows are left.
+    """
+    drawn, values = draw(plan.table, number, plan.variant), plan.values(method, number)
+    losses = plan.table.losses[drawn.pool]
+    if method.is_reference:
+        return Outcome(make_reference(method, values)(losses), hyperband(losses).final)
+    policy = make_policy(method, values)
+    if method.is_warm:
+        _teach(policy, plan.table, drawn.earlier)
+    if policy.sampler is None:
+        trials: Trials = RowTrials(plan.table, drawn.pool)
+        return Outcome(_replay(plan, method, trials, policy, number), hyperband(losses).final)
+    table = plan.table.without(drawn.removed)
+    trials = SampledTrials(table, policy.sampler, number)
+    best = float(table.losses[:, -1].min())
+    good = best + min(plan.within)
+    return Outcome(_replay(plan, method, trials, policy, number, plan.budget, good), best)
+
+
+def simulate_all(
+    plan: Plan, methods: Sequence[Method], n_jobs: int, advance: Callable[[int], None]
+) -> list[list[Outcome]]:
+    """Return the outcomes of each method in the order of its sweeps, whatever `n_jobs` is.
+
+    Args:
+        plan: what is simulated.
+        methods: of any mode.
+        n_jobs: processes.
+        advance: called with a number of sweeps that have ended.
+
+    Raises:
+        ValueError: as `simulate`.
+    """
+    batches = [
+        (i, plan.numbers(method)[begin : begin + _BATCH])
+        for i, method in enumerate(methods)
+        for begin in range(0, len(plan.numbers(method)), _BATCH)
+    ]
+    outcomes: dict[tuple[int, int], Outcome] = {}
+    with ProcessPoolExecutor(
+        n_jobs,
+        multiprocessing.get_context("spawn"),
+        initializer=optuna.logging.set_verbosity,
+        initargs=(optuna.logging.WARNING,),
+    ) as executor:
+        futures = {
+            executor.submit(_simulate_batch, plan, methods[i], numbers): (i, numbers)
+            for i, numbers in batches
+        }
+        try:
+            for future in as_completed(futures):
+                i, numbers = futures[future]
+                pairs = zip(numbers, future.result(), strict=True)
+                outcomes.update({(i, number): outcome for number, outcome in pairs})
+                advance(len(numbers))
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
+    return [[outcomes[i, n] for n in plan.numbers(m)] for i, m in enumerate(methods)]
+
+
+def _simulate_batch(plan: Plan, method: Method, numbers: range) -> list[Outcome]:
+    return [simulate(plan, method, number) for number in numbers]
+
+
+def _teach(policy: Policy, table: CurveTable, rows: NDArray[np.intp]) -> None:
+    learners: tuple[object, ...] = policy.pruner, policy.screen
+    for learner in learners:
+        if isinstance(learner, Learner):
+            learner.learn(table.unit_cube[rows], table.curves[rows])
+
+
+def _replay(
+    plan: Plan,
+    method: Method,
+    trials: Trials,
+    policy: Policy,
+    number: int,
+    budget: float = math.inf,
+    good_loss: float = -math.inf,
+) -> Run:
+    return replay(
+        trials,
+        policy.pruner,
+        n_workers=plan.workers(method),
+        seed=number,
+        screen=policy.screen,
+        start_epochs=plan.start_epochs,
+        resume_epochs=plan.resume_epochs,
+        budget=budget,
+        good_loss=good_loss,
+    )

@@ -1,0 +1,175 @@
+"""The methods that a simulation compares: named nodes of `methods.yaml` and of a user's file.
+
+A method has either a `reference`, a function of `hpo.simulate.synchronous`, or a `pruner`, with or
+without a `sampler` (without: it meets the rows of a pool in their order) and a `screen`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from hpo.simulate.asynchronous import Screen
+
+_KEYS = {"reference", "pruner", "sampler", "screen", "warm"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method, not yet made for a certain run.
+
+    Attributes:
+        name: in tables.
+        node: `reference`, or `pruner` and perhaps `sampler` and `screen`: `_target_` nodes, in
+            which ${epochs}, ${seed} and ${n_workers} stand for those of a run (a sampler is given
+            the seed anyway); `warm: true` if pruner or screen learn from an earlier study.
+    """
+
+    name: str
+    node: dict[str, Any]
+
+    @property
+    def mode(self) -> str:
+        """How its trials are chosen: "pool" or "sampler"."""
+        return "sampler" if "sampler" in self.node else "pool"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is synchronous."""
+        return "reference" in self.node
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether it is a plain ladder of rungs, which any predictor should beat."""
+        return bool(self.node.get("reference", {}).get("_target_", "").endswith(".ladder"))
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether it learns from an earlier study."""
+        return bool(self.node.get("warm", False))
+
+    def resolved(self, values: Mapping[str, int]) -> dict[str, Any]:
+        """Return the node with the values of a run in place.
+
+        Raises:
+            ValueError: it asks for a value that is not there.
+        """
+        try:
+            config = OmegaConf.create({**values, "method": self.node})
+            node = OmegaConf.to_container(config.method, resolve=True)
+        except OmegaConfBaseException as error:
+            raise ValueError(f"method {self.name}: {str(error).splitlines()[0]}") from error
+        return dict(node)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The objects of an asynchronous method, made for one run."""
+
+    pruner: BasePruner
+    screen: Screen | None
+    sampler: dict[str, Any] | None
+
+
+def read_methods(path: Path) -> dict[str, Method]:
+    """Return the methods of a YAML file by name.
+
+    Raises:
+        ValueError: the file is missing or is not what it should be.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a YAML file"
+        raise ValueError(f"{path}: {reason}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected names of methods, each with a node")
+    return {str(name): make_method(str(name), node) for name, node in content.items()}
+
+
+def make_method(name: str, node: Any) -> Method:
+    """Return a method, checked as far as possible without making it.
+
+    Raises:
+        ValueError: a key is unknown or missing.
+    """
+    if not isinstance(node, dict) or ("reference" in node) == ("pruner" in node):
+        raise ValueError(f"method {name}: needs either a reference or a pruner")
+    if unknown := set(node) - _KEYS:
+        known = ", ".join(sorted(_KEYS))
+        raise ValueError(f"method {name}: unknown key {min(unknown)}; known: {known}")
+    for key in _KEYS & set(node) - {"warm"}:
+        if not isinstance(node[key], dict) or "_target_" not in node[key]:
+            raise ValueError(f"method {name}: {key} needs a _target_")
+    return Method(name, node)
+
+
+def make_policy(method: Method, values: Mapping[str, int]) -> Policy:
+    """Return the fresh objects of an asynchronous method.
+
+    Raises:
+        ValueError: a `_target_` cannot be made, or is of a wrong kind.
+    """
+    node = method.resolved(values)
+    pruner = _make(method, "pruner", node["pruner"], BasePruner)
+    sampler = None
+    if "sampler" in node:  # seeded; of what the sweep makes for each trial this is the trial run
+        sampler = {"seed": values["seed"], **node["sampler"]}
+        _make(method, "sampler", sampler, BaseSampler)
+    screen = _make(method, "screen", node["screen"]) if "screen" in node else None
+    return Policy(pruner, screen, sampler)
+
+
+def make_reference(method: Method, values: Mapping[str, int]) -> Any:
+    """Return a synchronous method as a function of the losses of a pool.
+
+    Raises:
+        ValueError: a `_target_` cannot be made.
+    """
+    return _make(method, "reference", {**method.resolved(values)["reference"], "_partial_": True})
+
+
+def missing_package(method: Method, values: Mapping[str, int]) -> str | None:
+    """Return the name of a package that the method needs and that is not installed."""
+    try:
+        (make_reference if method.is_reference else make_policy)(method, values)
+    except ValueError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ModuleNotFoundError):
+                return cause.name
+            cause = cause.__cause__
+        raise
+    return None
+
+
+def select(known: Mapping[str, Method], names: Sequence[str]) -> list[Method]:
+    """Return the methods of these names.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"methods: no method {unknown[0]}; known: {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _make(method: Method, key: str, node: dict[str, Any], kind: type = object) -> Any:
+    try:
+        made = instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(f"method {method.name}: {key}: {reason}") from error
+    if not isinstance(made, kind):
+        raise ValueError(f"method {method.name}: {key} is not a {kind.__name__} of Optuna")
+    return made

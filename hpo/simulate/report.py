@@ -1,0 +1,143 @@
+"""The result of a simulation on the screen, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+Row = dict[str, Any]
+# Sweeps that only this method solves / only the other, sign test, difference of epochs.
+_PAIRED = ("won/lost", "p", "epochs more")
+
+
+def print_rows(console: Console, rows: Sequence[Row]) -> None:
+    """Print one table per mode and, with a sampler, per distance."""
+    for mode, within in dict.fromkeys((row["mode"], row["within"]) for row in rows):
+        here = [row for row in rows if (row["mode"], row["within"]) == (mode, within)]
+        table = _pool_table(here) if mode == "pool" else _sampler_table(here)
+        console.print(table)
+
+
+def write(rows: Sequence[Row], folder: Path) -> None:
+    """Write `simulate.json` and `simulate.png` into a folder, made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
+    (folder / "simulate.json").write_text(f"[\n{lines}\n]\n")
+    _draw(rows).savefig(folder / "simulate.png", dpi=130)
+
+
+def _pool_table(rows: Sequence[Row]) -> Table:
+    n, within = rows[0]["n"], rows[0]["within"]
+    table = _table(
+        f"{n} orders: within {within:.4g} of Hyperband's final value, against the nearest ladder",
+        ("median", "mean epochs", "cost", "P within", "P <=", "ladder", *_PAIRED),
+    )
+    for row in rows:
+        se = row["se"]
+        table.add_row(
+            row["method"],
+            f"{row['median_epochs']:.0f}",
+            _with_error(row["mean_epochs"], se["mean_epochs"]),
+            f"{row['cost']:.0f}",
+            f"{row['p_tol']:.2f} ± {se['p_tol']:.2f}",
+            f"{row['p_leq']:.2f}",
+            (row["nearest_ladder"] or "").removeprefix("ladder_"),
+            *_against(row, row["nearest_ladder"]),
+        )
+    return table
+
+
+def _sampler_table(rows: Sequence[Row]) -> Table:
+    n, within, first = rows[0]["n"], rows[0]["within"], rows[0]["method"]
+    table = _table(
+        f"{n} sweeps: epochs to within {within:.4g} of the table's best, against {first}",
+        ("solved", "median", "quartiles", "cost", *_PAIRED),
+    )
+    for row in rows:
+        table.add_row(
+            row["method"],
+            f"{row['solved']}",
+            _or_never(row["median_epochs"]),
+            " - ".join(_or_never(x) for x in row["quartiles_epochs"][1:3]),
+            _or_never(row["cost"]),
+            *_against(row, first),
+        )
+    return table
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("method", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _against(row: Row, other: str | None) -> tuple[str, str, str]:
+    if other not in row["paired"]:
+        return "", "", ""
+    paired = row["paired"][other]
+    epochs = "" if paired["epochs"] is None else _with_error(paired["epochs"], paired["se"], "+")
+    return f"{paired['wins']}/{paired['losses']}", f"{paired['p']:.2g}", epochs
+
+
+def _with_error(value: float, error: float | None, sign: str = "") -> str:
+    return f"{value:{sign}.0f}" + ("" if error is None else f" ± {error:.0f}")
+
+
+def _or_never(value: float | None) -> str:
+    return "never" if value is None else f"{value:.0f}"
+
+
+def _draw(rows: Sequence[Row]) -> Figure:
+    draw = {"pool": _draw_pool, "sampler": _draw_sampler}
+    modes = list(dict.fromkeys(row["mode"] for row in rows))
+    figure = Figure(figsize=(7 * len(modes), 4.8), layout="constrained")
+    for mode, axes in zip(modes, figure.subplots(1, len(modes), squeeze=False)[0], strict=True):
+        draw[mode](axes, [row for row in rows if row["mode"] == mode])
+        axes.set_xscale("log")
+        axes.legend(fontsize=7, ncols=2)
+    return figure
+
+
+def _draw_pool(axes: Axes, rows: Sequence[Row]) -> None:
+    for i, row in enumerate(rows):
+        median = row["median_epochs"]
+        _, low, high, _ = row["quartiles_epochs"]
+        axes.errorbar(
+            median,
+            row["p_tol"],
+            xerr=[[median - low], [high - median]],
+            yerr=row["se"]["p_tol"],
+            fmt="os^Dv<>pP*"[i // 10 % 10],
+            color=f"C{i % 10}",
+            capsize=2,
+            label=row["method"],
+        )
+    axes.set(xlabel="epochs: median and quartiles")
+    axes.set_ylabel(f"share within {rows[0]['within']:.4g} of Hyperband's final value")
+
+
+def _draw_sampler(axes: Axes, rows: Sequence[Row]) -> None:
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    distances = list(dict.fromkeys(row["within"] for row in rows))
+    for row in rows:
+        epochs = sorted(x for x in row["epochs"] if x is not None)
+        shares = [i / row["n"] for i in range(1, len(epochs) + 1)]
+        axes.step(
+            epochs,
+            shares,
+            where="post",
+            color=f"C{methods.index(row['method']) % 10}",
+            linestyle=["-", ":", "--", "-."][distances.index(row["within"]) % 4],
+            label=f"{row['method']}, {row['within']:.4g}",
+        )
+    axes.set(xlabel="epochs of all workers", ylabel="share within a distance of the table's best")

@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+
+from hpo.simulate.__main__ import main
+
+METHODS_FILE = """\
+mine:
+  pruner: {_target_: hpo.pausing.PromotionPruner, max_resource: "${epochs}", reduction_factor: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """An accuracy table: 40 trainings of 20 configurations, 12 epochs."""
+    random = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("table")
+    names = ["lr", "units", *(f"acc_{epoch}" for epoch in range(12))]
+    lines = [",".join(names)]
+    for i in range(40):
+        lr, units = 10 ** -(1 + i // 2 % 4), 16 * (1 + i // 2 % 5)
+        final = random.random()
+        curve = final * (1 - 0.5 ** np.arange(1, 13)) + 0.01 * random.random(12)
+        lines.append(",".join(map(str, [lr, units, *curve.round(4)])))
+    path = folder / "accuracy.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def simulate(file, tmp_path):
+    """Runs the command on the table; returns the rows by method and distance."""
+
+    def run(*arguments, out="out"):
+        common = [f"curves={file}", "prefix=acc_", "direction=maximize", f"out={tmp_path / out}"]
+        assert main([*common, *arguments]) == 0
+        rows = json.loads((tmp_path / out / "simulate.json").read_text())
+        assert (tmp_path / out / "simulate.png").stat().st_size > 10_000
+        return {(row["method"], row["within"]): row for row in rows}
+
+    return run
+
+
+def test_both_kinds_of_sweep_end_to_end_and_independent_of_the_processes(
+    simulate, tmp_path, capsys
+):
+    (tmp_path / "mine.yaml").write_text(METHODS_FILE)
+    arguments = [
+        "orders=7",
+        "seeds=3",
+        "methods=[hyperband,sha,ladder_609,asha,mine,random_asha]",
+        f"methods_file={tmp_path / 'mine.yaml'}",
+        "within=[0.01,0.3]",
+        "tolerance=0.05",
+        "start_epochs=1",
+    ]
+    rows = simulate(*arguments, "n_jobs=2")
+    assert rows == simulate(*arguments, "n_jobs=1", out="again")
+    hyperband = rows["hyperband", 0.05]
+    assert (hyperband["median_epochs"], hyperband["cost"]) == (149, 149 + 22)
+    assert (hyperband["p_tol"], hyperband["p_leq"], hyperband["solved"]) == (1, 1, 7)
+    assert rows["mine", 0.05]["settings"]["node"]["pruner"]["reduction_factor"] == 2
+    assert rows["random_asha", 0.3]["solved"] == 3
+    assert rows["random_asha", 0.01]["n"] == 3
+    text = capsys.readouterr().out
+    assert "7 orders: within 0.05 of Hyperband's final value" in text
+    assert "3 sweeps: epochs to within 0.3 of the table's best" in text
+
+
+def test_a_pruner_of_the_command_line_is_tried_with_a_sampler(simulate, capsys):
+    rows = simulate(
+        "seeds=2",
+        "orders=2",
+        "n_jobs=1",
+        "sampler._target_=optuna.samplers.RandomSampler",
+        "pruner._target_=hpo.pausing.PromotionPruner",
+        "pruner.max_resource=${epochs}",
+        "budget=60",
+    )
+    assert {method for method, _ in rows} == {"asha", "PromotionPruner"}
+    row = next(row for (method, _), row in rows.items() if method == "PromotionPruner")
+    assert row["mode"] == "sampler"
+    assert row["settings"]["budget"] == 60
+    # 1 % of the inter-quartile range, and ten times that.
+    small, large = sorted({within for _, within in rows})
+    assert large == pytest.approx(10 * small)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["orders=2"], "curves=... is missing"),
+        (["curves=none.csv"], "none.csv: No such file"),
+        (["curves={file}"], "needs columns loss_0"),
+        (["curves={file}", "prefix=acc_", "order=3"], "order"),
+        (["curves={file}", "prefix=acc_", "orders=many"], "orders: Value 'many'"),
+        (["curves={file}", "prefix=acc_", "orders=-1"], "orders must be >= 0, got -1"),
+        (["curves={file}", "prefix=acc_", "hps=[lr,depth]"], "no column depth"),
+        (["curves={file}", "prefix=acc_", "methods=[bsha]"], "no method bsha"),
+        (["curves={file}", "prefix=acc_", "orders=0", "seeds=0"], "methods: none is left"),
+        (["curves={file}", "prefix=acc_", "orders=0", "methods=[asha]"], "asha: orders=0"),
+        (["curves={file}", "prefix=acc_", "pruner.x=1"], "pruner needs a _target_"),
+        (["curves={file}", "prefix=acc_", "pruner._target_=no.Pruner"], "Pruner: needs no"),
+        (["curves={file}", "prefix=acc_", "earlier_groups=20"], "0 trainings are too few"),
+        (["curves={file}", "prefix=acc_", "within=[]"], "within must have at least one"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(file, capsys, arguments, message):
+    assert main([argument.format(file=file) for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_help_explains(capsys):
+    assert main(["--help"]) == 0
+    assert "python -m hpo.simulate curves=FILE.csv" in capsys.readouterr().out
+    assert main([]) == 2
+
+
+def test_methods_that_do_not_apply_are_left_out_with_a_word(simulate, capsys):
+    rows = simulate("orders=1", "seeds=0", "n_jobs=2")
+    assert ("asha", "sampler") not in {(name, row["mode"]) for (name, _), row in rows.items()}
+    assert "left out: random_asha (seeds=0)" in capsys.readouterr().out
