@@ -31,7 +31,7 @@ def plan(random_table):
         seeds=range(2),
         variant=Variant(drop_best=2, earlier_groups=10),
         n_workers=None,
-        budget=60,
+        budget=200,
         within=(0.0,),
         start_epochs=0,
         resume_epochs=0,
@@ -75,4 +75,4 @@ def test_with_a_sampler_the_best_of_the_rows_that_are_left_counts(plan):
     left = np.delete(plan.table.losses[:, -1], removed)
     assert outcome.reference == left.min()
     assert outcome.run.final in left
-    assert outcome.run.spent.epochs <= 60
+    assert outcome.run.spent.epochs <= 200
