@@ -25,6 +25,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 Floats = NDArray[np.float64]
 _LOG_SPAN = 1000.0  # a positive column over three decades or more is searched by its logarithm
@@ -92,6 +93,25 @@ class CurveTable:
             for (name, distribution), value in items
         }
 
+    def trials(self, rows: NDArray[np.intp] | None = None) -> list[FrozenTrial]:
+        """Return trainings as trials with a value after each epoch, from 1; None: all of them.
+
+        Those that have diverged or ended early are pruned ones.
+        """
+        return [self._trial(int(row)) for row in (range(len(self)) if rows is None else rows)]
+
+    def _trial(self, row: int) -> FrozenTrial:
+        length = int(np.isfinite(self.losses[row]).sum())
+        values = self.curves[row, :length].tolist()
+        is_complete = length == self.n_epochs
+        return create_trial(
+            state=TrialState.COMPLETE if is_complete else TrialState.PRUNED,
+            value=values[-1] if is_complete else None,
+            params=self.params(row),
+            distributions=self.distributions,
+            intermediate_values=dict(enumerate(values, 1)),
+        )
+
     def nearest(self, params: dict[str, Any]) -> NDArray[np.intp]:
         """Return the rows of the configuration nearest to `params`, Euclidean in the unit cube."""
         point = [float(to_unit(d, params[name])) for name, d in self.distributions.items()]
@@ -109,6 +129,15 @@ class CurveTable:
         )
         table.__dict__["distributions"] = self.distributions
         return table
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names in the header line of a CSV file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _read_lines(path)[0]
 
 
 def infer_distribution(column: Floats) -> BaseDistribution:

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 BUDGET = "hpo:n_trials"
 WORKER = "hpo:worker:"
+SKIPPED = "skipped"  # of a trial that a screen has ended before its first epoch: why
 RUN = "run"  # of a trial: its overrides, its worker, the seed of its sampler
 
 

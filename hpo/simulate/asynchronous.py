@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,7 +22,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.curves import CurveTable, Floats
+from hpo.curves import CurveTable
 from hpo.lease import PAUSED
 from hpo.pausing import Decision, choose_last, choose_paused, decide, may_begin
 from hpo.simulate.run import Run, Spent
@@ -43,13 +43,8 @@ class Screen(Protocol):
 class Learner(Protocol):
     """A pruner or a screen that learns from an earlier study."""
 
-    def learn(self, hyperparameters: Floats, curves: Floats) -> None:
-        """Learn from finished trials.
-
-        Args:
-            hyperparameters: shape (T, H), in [0, 1] as `hpo.curves.to_unit` has them.
-            curves: shape (T, E), the objective as the study has it; not finite: diverged.
-        """
+    def learn(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in the trials of earlier studies."""
 
 
 class Trials(Protocol):

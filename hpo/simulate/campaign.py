@@ -148,7 +148,7 @@ def _teach(policy: Policy, table: CurveTable, rows: NDArray[np.intp]) -> None:
     learners: tuple[object, ...] = policy.pruner, policy.screen
     for learner in learners:
         if isinstance(learner, Learner):
-            learner.learn(table.unit_cube[rows], table.curves[rows])
+            learner.learn(table.trials(rows))
 
 
 def _replay(
