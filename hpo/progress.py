@@ -146,9 +146,11 @@ def values(params: dict[str, Any]) -> str:
 
 def _counts(summary: Summary) -> str:
     n = summary.n_trials
+    skipped = f" ({summary.n_skipped} before they began)" if summary.n_skipped else ""
     return (
         f"{summary.n_finished} of {n['total']} finished: {n['complete']} complete, "
-        f"{n['pruned']} pruned, {n['fail']} failed; {n['running']} running, {n['waiting']} waiting"
+        f"{n['pruned']} pruned{skipped}, {n['fail']} failed; {n['running']} running, "
+        f"{n['waiting']} waiting"
     )
 
 

@@ -18,7 +18,9 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.earlier import read_earlier
 from hpo.lock import FileLock
+from hpo.screening import Learner, Screen
 from hpo.space import Space
 from hpo.storage import open_storage
 from hpo.summary import BUDGET
@@ -48,6 +50,8 @@ class SweepSpec:
         max_retries: a trial whose worker died more often is failed.
         lease_s: a worker not heard of for so long is dead.
         patience_s: the storage may be out of reach for so long.
+        earlier_studies: what screen and pruner learn from, as `hpo.earlier.read_earlier` takes it.
+        screen: `_target_` node or None (every trial begins).
     """
 
     study_name: str
@@ -63,6 +67,8 @@ class SweepSpec:
     max_retries: int = 3
     lease_s: float = 60.0
     patience_s: float = 300.0
+    earlier_studies: tuple[str, ...] = ()
+    screen: dict[str, Any] | None = None
 
     def open_storage(self, *, exists: bool = False) -> BaseStorage:
         """Return the storage of the sweep.
@@ -136,6 +142,23 @@ def make_sampler(
     state = np.random.SeedSequence([int(arguments["seed"]), trial_number]).generate_state(1)
     arguments["seed"] = int(state[0])
     return instantiate(arguments), arguments["seed"]
+
+
+def make_policies(spec: SweepSpec) -> tuple[BasePruner | None, Screen | None]:
+    """Return the pruner and the screen of a sweep, which have learnt from the earlier studies.
+
+    Raises:
+        ValueError: an earlier study cannot be read or does not fit.
+    """
+    pruner = instantiate(spec.pruner) if spec.pruner else None
+    if not spec.earlier_studies:
+        return pruner, None
+    screen = instantiate(spec.screen) if spec.screen else None
+    trials = read_earlier(spec.earlier_studies, spec.space.distributions, spec.direction)
+    for learner in (pruner, screen):
+        if isinstance(learner, Learner):
+            learner.learn(trials)
+    return pruner, screen
 
 
 def too_many_failures(storage: BaseStorage, study_id: int, spec: SweepSpec) -> bool:

@@ -55,6 +55,7 @@ class Summary:
         worker_busy_fraction: share of the workers' time spent inside the application; None for a
             study without workers of ours.
         n_workers: workers that took part, over all commands.
+        n_skipped: of the pruned trials, those that a screen has ended before their first epoch.
     """
 
     study_name: str
@@ -66,6 +67,7 @@ class Summary:
     wall_s: float
     worker_busy_fraction: float | None
     n_workers: int
+    n_skipped: int
 
     @property
     def n_finished(self) -> int:
@@ -106,6 +108,7 @@ def summarise(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
             wall_s=_union_s(_intervals(workers, trials)),
             worker_busy_fraction=_busy_fraction(workers),
             n_workers=len(workers),
+            n_skipped=sum(SKIPPED in trial.user_attrs for trial in trials),
         ),
         trials,
     )

@@ -27,7 +27,7 @@ from hpo.report import write_report
 from hpo.slurm.site import Slurm
 from hpo.space import Space, parse_space
 from hpo.storage import absolute, stored_passwords, without_passwords
-from hpo.study import SweepSpec, open_study, too_many_failures
+from hpo.study import SweepSpec, make_policies, open_study, too_many_failures
 from hpo.tickets import study_lock
 from hpo.worker import Worker
 
@@ -57,6 +57,8 @@ class SweepOptions:
     pruner: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
     custom_search_space: str | None = None
+    earlier_studies: list[str] | None = None
+    screen: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.n_trials < 1:
@@ -109,7 +111,8 @@ class Sweep:
         function: TaskFunction,
         arguments: Sequence[str],
     ) -> None:
-        options = replace(options, storage=without_passwords(options.storage))
+        storages = without_passwords([options.storage, options.earlier_studies])
+        options = replace(options, storage=storages[0], earlier_studies=storages[1])
         hidden = stored_passwords()
         hide_in(config, hidden)
         arguments = [hide(argument, hidden) for argument in arguments]
@@ -121,6 +124,7 @@ class Sweep:
             _check_parts(options)
             space = parse_space(options.params or {}, arguments, context.config_loader)
             self._spec = _spec(options, Path(config.hydra.sweep.dir).absolute(), space)
+            make_policies(self._spec)
             if slurm is not None and slurm.options.dry_run:
                 slurm.show_script(self._workers, plan(self._spec, self._workers)[2])
                 raise SystemExit(0)
@@ -238,7 +242,7 @@ def _slurm(context: HydraContext, config: DictConfig, function: TaskFunction) ->
 
 def _check_parts(options: SweepOptions) -> None:
     """Build once what each worker will build, so that a mistake is found before any starts."""
-    for key in ("sampler", "pruner"):
+    for key in ("sampler", "pruner", "screen"):
         node = getattr(options, key)
         try:
             if node is not None:
@@ -269,6 +273,8 @@ def _spec(options: SweepOptions, sweep_dir: Path, space: Space) -> SweepSpec:
         max_retries=options.max_retries,
         lease_s=options.lease_s,
         patience_s=options.patience_s,
+        earlier_studies=tuple(absolute(source) for source in options.earlier_studies or ()),
+        screen=options.screen,
     )
 
 

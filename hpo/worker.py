@@ -15,7 +15,7 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus, configure_log, run_job
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,9 +26,9 @@ from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
 from hpo.redact import hide_in
 from hpo.storage import stored_passwords
-from hpo.study import SweepSpec, have_failed_too_often, make_sampler
+from hpo.study import SweepSpec, have_failed_too_often, make_policies, make_sampler
 from hpo.summary import RUN
-from hpo.tickets import Tickets
+from hpo.tickets import Tickets, study_lock
 from hpo.trial import FollowedTrial, set_current_trial
 from hpo.worker_record import WorkerRecord
 
@@ -129,7 +129,7 @@ class Worker:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._storage = self._spec.open_storage(exists=True)
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
-        self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
+        self._pruner, self._screen = make_policies(self._spec)
         tickets = self._spec.tickets(self._storage, self._pruner)
         own: Any = HydraConfig.get()
         self._record = WorkerRecord(
@@ -210,7 +210,7 @@ class Worker:
         return study, seed
 
     def _run(self, trial: LeasedTrial, task: Task, seed: int | None) -> None:
-        spec = self._spec
+        spec, is_new = self._spec, RUN not in trial.user_attrs
         with signals.shield(), batched(self._storage):
             spec.space.suggest(trial)
             if spec.custom_search_space is not None:
@@ -219,6 +219,9 @@ class Worker:
             # One attribute: all workers read all records of the journal.
             run = {"overrides": overrides, "worker": self._record.name, "sampler_seed": seed}
             trial.set_user_attr(RUN, run)
+        if is_new and self._skips(trial):
+            task.outcome = Outcome(TrialState.PRUNED)
+            return
         config = self._compose(overrides, trial.number)
         self.group.publish(overrides, trial.number)
         run_job(
@@ -228,6 +231,13 @@ class Worker:
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+
+    def _skips(self, trial: LeasedTrial) -> bool:
+        if self._screen is None:
+            return False
+        # The lock makes the share of skipped trials exact, however many workers decide.
+        with signals.shield(), study_lock(self._spec.sweep_dir):
+            return self._screen.skips(trial.study, self._storage.get_trial(trial._trial_id))
 
     def _follow(self, overrides: list[str], trial_number: int) -> None:
         config = self._compose(overrides, trial_number)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
@@ -25,26 +25,12 @@ from optuna.trial import FrozenTrial, TrialState
 from hpo.curves import CurveTable
 from hpo.lease import PAUSED
 from hpo.pausing import Decision, choose_last, choose_paused, decide, may_begin
+from hpo.screening import Screen
 from hpo.simulate.run import Run, Spent
 from hpo.space import Space
 from hpo.study import make_sampler
 
 _SPEED = (0.9, 1.1)  # time of an epoch, drawn for each trial
-
-
-class Screen(Protocol):
-    """Judges new trials by their hyperparameters alone."""
-
-    def skips(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Tell whether a new trial, whose parameters are known, ends before its first epoch."""
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """A pruner or a screen that learns from an earlier study."""
-
-    def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in the trials of earlier studies."""
 
 
 class Trials(Protocol):

@@ -13,7 +13,8 @@ import optuna
 from numpy.typing import NDArray
 
 from hpo.curves import CurveTable
-from hpo.simulate.asynchronous import Learner, RowTrials, SampledTrials, Trials, replay
+from hpo.screening import Learner
+from hpo.simulate.asynchronous import RowTrials, SampledTrials, Trials, replay
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.methods import Method, Policy, make_policy, make_reference
 from hpo.simulate.run import Run

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from hpo.simulate.asynchronous import Screen
+from hpo.screening import Screen
 
 _KEYS = {"reference", "pruner", "sampler", "screen", "warm"}
 

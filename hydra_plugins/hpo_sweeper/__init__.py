@@ -4,7 +4,7 @@ Hydra imports this module whenever any application starts, so the work is import
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -86,6 +86,14 @@ class SlurmLauncher(_Deferred, Launcher):
         return Slurm(SlurmOptions(**self._options))
 
 
+_SCREEN = {
+    "_target_": "hpo.screening.Screen",
+    "regressor": None,
+    "optimism": 3.0,
+    "max_share": 0.75,
+}
+
+
 @dataclass
 class OptunaAsyncConf:
     """Settings of the sweeper; the names are those of hydra-optuna-sweeper where it has them."""
@@ -107,6 +115,8 @@ class OptunaAsyncConf:
     pruner: Any = None
     params: Any = None  # key -> interval(), choice(), range(), tag(log, ...)
     custom_search_space: str | None = None  # dotted path of f(cfg, trial)
+    earlier_studies: Any = None  # journals, sweep folders, URLs or CSV files to learn from
+    screen: Any = field(default_factory=lambda: dict(_SCREEN))  # skips new trials by what they say
 
 
 @dataclass

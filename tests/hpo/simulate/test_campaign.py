@@ -16,8 +16,8 @@ class Learns(NopPruner):
 
     taught = None
 
-    def learn(self, hyperparameters, curves):
-        self.taught = hyperparameters, curves
+    def learn(self, trials):
+        self.taught = trials
 
     def skips(self, study, trial):
         return True
@@ -47,15 +47,16 @@ def test_a_warm_method_learns_the_earlier_study_and_no_other_does(plan, monkeypa
         assert pruner.taught is None
         return
     earlier = draw(plan.table, 1, plan.variant).earlier
-    np.testing.assert_array_equal(pruner.taught[0], plan.table.unit_cube[earlier])
-    np.testing.assert_array_equal(pruner.taught[1], plan.table.curves[earlier])
+    assert [trial.params for trial in pruner.taught] == [plan.table.params(i) for i in earlier]
+    curves = [list(trial.intermediate_values.values()) for trial in pruner.taught]
+    np.testing.assert_array_equal(curves, plan.table.curves[earlier])
 
 
 def test_a_screen_learns_and_is_asked(plan, monkeypatch):
     screen = Learns()
     monkeypatch.setattr(campaign, "make_policy", lambda *_: Policy(NopPruner(), screen, None))
     outcome = simulate(plan, make_method("m", {**NODE, "warm": True}), 0)
-    assert len(screen.taught[0]) == 10
+    assert len(screen.taught) == 10
     assert outcome.run.spent.epochs == 0
 
 
