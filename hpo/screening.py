@@ -78,9 +78,10 @@ class Screen:
     """Skips new trials whose hyperparameters promise nothing, by what earlier studies say.
 
     A trial is skipped if its predicted score less `optimism` standard deviations, those of the
-    cross-validated errors, is still worse than the best score of the earlier trials. Its user
-    attribute `skipped` keeps {predicted, spread, best}, in standard deviations of all
-    configurations, small is good.
+    cross-validated errors, is still worse than the best cross-validated prediction for an earlier
+    trial: predictions shrink to the mean, so they are compared with their like. Its user attribute
+    `skipped` keeps {predicted, spread, best}, in standard deviations of all configurations, small
+    is good.
 
     Args:
         regressor: `fit` and `predict` as in scikit-learn; None: `KernelRidge`.
@@ -95,7 +96,7 @@ class Screen:
     def __init__(
         self,
         regressor: Regressor | None = None,
-        optimism: float = 3.0,
+        optimism: float = 2.0,
         max_share: float = 0.75,
     ) -> None:
         if optimism < 0:
@@ -138,21 +139,22 @@ class Screen:
 
     def _fit(self, sign: int) -> None:
         X, y = self._coordinates(self._trials), scores(self._trials, sign)
-        self._spread = math.sqrt(np.mean(np.square(self._errors(X, y))))
-        self._best = float(y.min())
+        unseen = self._cross_validated(X, y)
+        self._spread = math.sqrt(np.mean(np.square(y - unseen)))
+        self._best = float(unseen.min())
         self._regressor.fit(X, y)
         self._is_fitted = True
 
-    def _errors(self, X: Floats, y: Floats) -> Floats:
-        """Return the errors for trials that a regression has not seen, nor their like."""
+    def _cross_validated(self, X: Floats, y: Floats) -> Floats:
+        """Predict each score by a regression that has not seen the configuration."""
         configurations = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1)
-        folds, errors = configurations % _N_FOLDS, np.empty_like(y)
+        folds, unseen = configurations % _N_FOLDS, np.empty_like(y)
         for fold in np.unique(folds):
             out = folds == fold
             regressor = copy.deepcopy(self._regressor)
             regressor.fit(X[~out], y[~out])
-            errors[out] = y[out] - regressor.predict(X[out])
-        return errors
+            unseen[out] = regressor.predict(X[out])
+        return unseen
 
     def _coordinates(self, trials: Sequence[FrozenTrial]) -> Floats:
         space = self._trials[0].distributions

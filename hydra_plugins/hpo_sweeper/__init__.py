@@ -89,7 +89,7 @@ class SlurmLauncher(_Deferred, Launcher):
 _SCREEN = {
     "_target_": "hpo.screening.Screen",
     "regressor": None,
-    "optimism": 3.0,
+    "optimism": 2.0,
     "max_share": 0.75,
 }
 
