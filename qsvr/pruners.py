@@ -9,7 +9,6 @@ from typing import Any
 from optuna import Study
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial, TrialState
-from sklearn.svm import SVR
 
 from qsvr.forecast import Forecast, Forecaster
 
@@ -32,12 +31,12 @@ class SVRPruner(BasePruner):
     Args:
         max_resource: epochs of a full training, at least 2. Report after each epoch, from 1.
         optimism: k, in standard deviations, at least 0; small values stop more and find less.
-        wrapped: the pruner that decides meanwhile; None: successive halving, the best third goes
-            on after 1, 3, 9, ... epochs.
+        wrapped: the pruner that decides meanwhile; None: successive halving, where the best third
+            goes on after 1, 3, 9, ... epochs and exact repetitions end.
         n_finished: complete trials needed, at least 1.
         decision_epochs: ascending, from 1; None: 1, 2, 3, 5, 8, 12, 18, 27, ...
-        regressor: scikit-learn regressor; None: an SVR.
-        refit_growth: the regression is renewed when its data have grown by this share.
+        regressor: of the drifts: a name of `qsvr.regressors` or a scikit-learn regressor.
+        refit_growth: it is fitted again when what is known has grown by this share.
 
     Raises:
         ValueError: a value is out of range.
@@ -54,17 +53,15 @@ class SVRPruner(BasePruner):
         wrapped: BasePruner | None = None,
         n_finished: int = 1,
         decision_epochs: Sequence[int] | None = None,
-        regressor: Any = None,
+        regressor: Any = "svr",
         refit_growth: float = 0.1,
     ) -> None:
         if n_finished < 1:
             raise ValueError(f"n_finished must be >= 1, got {n_finished}")
-        if regressor is None:
-            regressor = self._default_regressor()
         self._forecaster = Forecaster(
             max_resource, optimism, decision_epochs, regressor, refit_growth
         )
-        self._wrapped = wrapped or SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+        self._wrapped = wrapped or _HalvingWithoutTies(min_resource=1, reduction_factor=3)
         self._n_finished, self._has_failed = n_finished, False
 
     def forecast(self, study: Study, trial: FrozenTrial) -> Forecast | None:
@@ -103,10 +100,6 @@ class SVRPruner(BasePruner):
         study._storage.set_trial_system_attr(trial._trial_id, FORECAST, record)
         return True
 
-    @staticmethod
-    def _default_regressor() -> Any:
-        return SVR(C=1.0, gamma=0.3, epsilon=0.1)
-
 
 class QSVRPruner(SVRPruner):
     """`SVRPruner` whose regression is annealed: `qsvr.QSVR`, simulated or on a quantum annealer.
@@ -116,10 +109,34 @@ class QSVRPruner(SVRPruner):
     better (docs/qsvr.md).
     """
 
-    @staticmethod
-    def _default_regressor() -> Any:
-        from qsvr.estimator import QSVR  # the annealers take a second to import
+    def __init__(
+        self,
+        max_resource: int,
+        optimism: float = 2.75,
+        wrapped: BasePruner | None = None,
+        n_finished: int = 1,
+        decision_epochs: Sequence[int] | None = None,
+        regressor: Any = "qsvr",
+        refit_growth: float = 0.2,
+    ) -> None:
+        super().__init__(
+            max_resource, optimism, wrapped, n_finished, decision_epochs, regressor, refit_growth
+        )
 
-        return QSVR(
-            gamma=0.3, epsilon=0.1, box=1.0, n_models=1, n_reads=20, n_sweeps=100, random_state=0
+
+class _HalvingWithoutTies(SuccessiveHalvingPruner):
+    """Optuna's rule spares a trial that repeats the best one, again and again; this one ends it.
+
+    After 1, 3, 9, ... epochs.
+    """
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        if super().prune(study, trial):
+            return True
+        step = trial.last_step or 0
+        is_rung = step in {3**i for i in range(20)}
+        return is_rung and any(
+            other.number < trial.number
+            and other.intermediate_values.get(step) == trial.intermediate_values[step]
+            for other in study.get_trials(deepcopy=False)
         )
