@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-slurm test-gpu chaos slurm-up slurm-down lint format check-simulation bench \
-	bench-scale bench-storage repro-hpo repro-towers clean
+	bench-scale bench-storage repro-hpo repro-towers repro-pruner clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -65,6 +65,10 @@ repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=
 
 repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.towers $(if $(DELPHES),delphes=$(DELPHES))
+
+repro-pruner: $(STAMP)  ## pruners on recorded learning curves, 100 orders (CURVES=FILE.csv, from make curves)
+	$(BIN)/python -m hpo.simulate curves=$(or $(CURVES),data/curves/mlpf_delphes.csv) orders=100 \
+		out=benchmarks/results/pruner
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs

@@ -15,7 +15,8 @@ from scipy.special import ndtr, ndtri
 
 from qsvr.drift import DriftModel, LogScale
 from qsvr.regressors import make_regressor
-from qsvr.trials import decision_epochs, unit_cube, values_at
+from qsvr.trials import decision_epochs as default_epochs
+from qsvr.trials import unit_cube, values_at
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +73,7 @@ class Forecaster:
             raise ValueError(f"optimism must be >= 0, got {optimism}")
         if refit_growth < 0:
             raise ValueError(f"refit_growth must be >= 0, got {refit_growth}")
-        self.epochs = _decision_epochs(max_resource, decision_epochs)
+        self.epochs = default_epochs(max_resource, decision_epochs)
         made = make_regressor(regressor)
         self._uses_hyperparameters = made is not None
         self._refit_growth = refit_growth if self._uses_hyperparameters else 0.0
@@ -149,9 +150,6 @@ class Forecaster:
             probability=np.asarray(ndtr((best - mean) / np.maximum(spread, 1e-12))),
             promise=best - optimistic,
         )
-
-
-_decision_epochs = decision_epochs  # the argument of the same name hides it
 
 
 def _reached(z: Floats) -> NDArray[np.intp]:

@@ -152,7 +152,8 @@ def replay(
         good_loss: it also ends when a trial has finished with at most this loss.
     """
     delays = start_epochs, resume_epochs
-    return _Sweep(trials, pruner, seed, screen, delays).run(n_workers, budget, good_loss)
+    sweep = _Sweep(trials, pruner, seed, screen, delays, budget)
+    return sweep.run(n_workers, good_loss)
 
 
 @dataclass
@@ -188,8 +189,10 @@ class _Sweep:
         seed: int,
         screen: Screen | None,
         delays: tuple[float, float],
+        budget: float,
     ) -> None:
-        self._trials, self._pruner, self._screen, self._delays = trials, pruner, screen, delays
+        self._trials, self._pruner, self._screen = trials, pruner, screen
+        self._delays, self._budget = delays, budget
         self._table, self._space = trials.table, Space(trials.table.distributions)
         self._random = np.random.default_rng([seed, 0])
         self._storage = _Storage()
@@ -207,17 +210,19 @@ class _Sweep:
         for _ in range(1 if trials.n_trials is None else trials.n_trials):
             self._issue()
 
-    def run(self, n_workers: int, budget: float, good_loss: float) -> Run:
+    def run(self, n_workers: int, good_loss: float) -> Run:
         for _ in range(n_workers):
             self._occupy_worker(0.0)
-        while self._events and self._epochs < budget:
+        while self._events and self._epochs < self._budget:
             now, _, training = heapq.heappop(self._events)
             self._end_epoch(now, training)
             if self._finished and self._finished[-1][1] <= good_loss:
                 break
-        trials = self._study.get_trials(deepcopy=False)
-        lengths = tuple(len(t.intermediate_values) for t in trials[: self._n_begun])
+        lengths = tuple(len(trial.intermediate_values) for trial in self._begun())
         return Run(self._spent(), tuple(self._finished), lengths)
+
+    def _begun(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)[: self._n_begun]
 
     def _spent(self) -> Spent:
         return Spent(self._epochs, self._n_started, self._n_resumed)
@@ -247,11 +252,14 @@ class _Sweep:
         return None if chosen is None else self._paused.pop(chosen.number)
 
     def _next_new(self) -> _Training | None:
-        while self._n_begun < self._n_issued and may_begin(self._study):
+        # At most as many trials as epochs, should a screen skip them all.
+        limit = min(self._n_issued, self._budget)
+        while self._n_begun < limit and may_begin(self._study):
             training = self._begin(self._n_begun)
             self._n_begun += 1
             if self._trials.n_trials is None:
                 self._issue()
+                limit = min(self._n_issued, self._budget)
             if self._screen is None or not self._screen.skips(
                 training.study, self._storage.get_trial(training.trial_id)
             ):
@@ -275,7 +283,7 @@ class _Sweep:
         return _Training(study, trial_id, number, row, epoch_time)
 
     def _wind_up(self, now: float) -> None:
-        last = choose_last(self._study, self._study.get_trials(deepcopy=False))
+        last = choose_last(self._study, self._begun())
         if last is not None:
             training = self._paused.pop(last.number)
             self._n_resumed += 1

@@ -12,7 +12,7 @@ class Spent(NamedTuple):
 
     Attributes:
         epochs: trained.
-        n_started: trials that trained at least one epoch.
+        n_started: trials that were started, those that were screened out left aside.
         n_resumed: how often a trial went on after a pause.
     """
 

@@ -99,7 +99,7 @@ def test_a_regressor_learns_what_hyperparameters_do_to_the_drift():
     for name, regressor in (("last", None), ("linear", LinearRegression())):
         model = DriftModel(regressor).fit(z, hps)
         errors[name] = np.abs(model.predict(early, reached, hps)[0] - z[:, -1])
-    assert np.median(errors["linear"]) < 0.1 * np.median(errors["last"])
+    assert np.median(errors["linear"]) < 0.2 * np.median(errors["last"])
 
 
 def test_the_spread_of_a_regressor_is_that_of_trainings_it_has_not_seen():

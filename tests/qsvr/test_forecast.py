@@ -9,9 +9,9 @@ from qsvr.regressors import REGRESSORS, make_regressor
 EPOCHS = 12
 
 
-def curve(level, speed=1.0):
+def curve(level):
     """A loss that falls towards a level."""
-    return {epoch: level + 10.0 * epoch**-speed for epoch in range(1, EPOCHS + 1)}
+    return {epoch: (level + 2) * (1 + 5.0 / epoch) for epoch in range(1, EPOCHS + 1)}
 
 
 def trial(values, state, sign=1, params=None, distributions=None):
@@ -52,7 +52,7 @@ def test_a_forecast_is_in_the_unit_of_the_study(study):
 def test_the_better_trial_promises_more_and_is_more_probable_to_end_best(study):
     made, running = study([-1.0, 0.1, 8.0])
     forecast = Forecaster(EPOCHS).forecast(made, running)
-    assert forecast.promise[0] > 0 > forecast.promise[1] > forecast.promise[2]
+    assert forecast.promise[0] > forecast.promise[1] > 0 > forecast.promise[2]
     assert forecast.probability[0] > 0.5 > forecast.probability[1] > forecast.probability[2]
 
 

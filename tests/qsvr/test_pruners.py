@@ -17,7 +17,7 @@ def objective(trial):
     """A loss that falls towards a level that one hyperparameter sets."""
     level = trial.suggest_float("level", 0.0, 10.0)
     for epoch in range(1, EPOCHS + 1):
-        loss = level + 10.0 / epoch
+        loss = (1 + level) * (1 + 5.0 / epoch)
         trial.report(loss, epoch)
         if epoch < EPOCHS and trial.should_prune():
             raise optuna.TrialPruned
@@ -35,10 +35,11 @@ def run(pruner, n_trials=30, direction="minimize", sign=1):
 def mirrored(trial):
     level = trial.suggest_float("level", 0.0, 10.0)
     for epoch in range(1, EPOCHS + 1):
-        trial.report(-level - 10.0 / epoch, epoch)
+        value = -(1 + level) * (1 + 5.0 / epoch)
+        trial.report(value, epoch)
         if epoch < EPOCHS and trial.should_prune():
             raise optuna.TrialPruned
-    return -level - 10.0 / EPOCHS
+    return value
 
 
 def n_epochs(study):
@@ -92,9 +93,9 @@ def test_the_forecast_of_a_trial_can_be_asked_for():
     study = run(pruner)
     trial = study.ask({"level": optuna.distributions.FloatDistribution(0, 10)})
     for epoch in (1, 2, 3):
-        trial.report(5.0 + 10.0 / epoch, epoch)
+        trial.report(6.0 * (1 + 5.0 / epoch), epoch)
     forecast = pruner.forecast(study, study.trials[-1])
-    assert forecast.mean[0] == pytest.approx(5.0 + 10.0 / EPOCHS, abs=1.0)
+    assert forecast.mean[0] == pytest.approx(6.0 * (1 + 5.0 / EPOCHS), rel=0.2)
     assert forecast.best == study.best_value
 
 
@@ -104,40 +105,40 @@ def test_more_optimism_stops_less():
     assert epochs[0] < epochs[-1]
 
 
-def test_the_wrapped_pruner_decides_until_enough_trials_are_complete():
+def test_what_the_wrapped_pruner_stops_is_stopped():
+    study = run(SVRPruner(EPOCHS, wrapped=Says(True)))
+    assert {len(trial.intermediate_values) for trial in study.trials} == {1}
+
+
+def test_no_forecast_stops_a_trial_before_enough_trials_are_complete():
+    study = run(SVRPruner(EPOCHS, 0.0, NopPruner(), n_finished=3))
+    states = [trial.state for trial in study.trials]
+    assert states[:3] == [TrialState.COMPLETE] * 3
+    assert TrialState.PRUNED in states[3:]
+
+
+def test_the_wrapped_pruner_decides_alone_when_the_regression_fails_which_is_logged_once(caplog):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0), pruner=NopPruner())
+    study.optimize(objective, n_trials=10)
     wrapped = Says(False)
-    study = run(SVRPruner(EPOCHS, wrapped=wrapped, n_finished=3))
-    complete = [trial.number for trial in study.get_trials(states=(TrialState.COMPLETE,))]
-    assert wrapped.n_asked == 3 * (EPOCHS - 1)
-    assert complete[:3] == [0, 1, 2]
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_the_wrapped_pruner_decides_when_the_regression_fails_which_is_logged_once(caplog, answer):
-    wrapped = Says(answer)
-    pruner = SVRPruner(EPOCHS, wrapped=wrapped, regressor=Broken(), refit_growth=0.0)
+    study.pruner = SVRPruner(EPOCHS, 0.0, wrapped, regressor=Broken())
     with caplog.at_level(logging.WARNING, "qsvr.pruners"):
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        study.optimize(objective, n_trials=10)  # complete ones, so that there is much to learn
-        study.pruner = pruner
         study.optimize(objective, n_trials=5)
-    assert wrapped.n_asked > 0
-    assert {t.state for t in study.trials[10:]} == {
-        TrialState.PRUNED if answer else TrialState.COMPLETE
-    }
+    assert {trial.state for trial in study.trials[10:]} == {TrialState.COMPLETE}
+    assert wrapped.n_asked == 5 * (EPOCHS - 1)
     assert [r.getMessage() for r in caplog.records if r.name == "qsvr.pruners"] == [
-        "SVRPruner cannot forecast, Says decides: the annealer cannot be reached"
+        "SVRPruner cannot forecast, Says decides alone: the annealer cannot be reached"
     ]
 
 
-def test_values_that_are_not_finite_are_left_to_the_wrapped_pruner():
-    wrapped = Says(True)
-    study = run(SVRPruner(EPOCHS, wrapped=NopPruner()))
-    pruner = SVRPruner(EPOCHS, wrapped=wrapped)
+@pytest.mark.parametrize("answer", [True, False])
+def test_values_that_are_not_finite_are_left_to_the_wrapped_pruner(answer):
+    study = run(NopPruner())
     trial = study.ask()
-    trial.report(np.nan, 1)
-    assert pruner.prune(study, study.trials[-1])
-    assert wrapped.n_asked == 1
+    for epoch in range(1, 6):
+        trial.report(np.nan, epoch)
+    pruner = SVRPruner(EPOCHS, 0.0, Says(answer), decision_epochs=[5])
+    assert pruner.prune(study, study.trials[-1]) == answer
 
 
 def test_between_decision_epochs_nothing_is_stopped():
@@ -153,8 +154,8 @@ def test_a_trial_without_a_report_goes_on():
     assert not SVRPruner(EPOCHS).prune(study, study.trials[-1])
 
 
-def test_until_then_exact_repetitions_are_stopped():
-    study = optuna.create_study(pruner=SVRPruner(EPOCHS, n_finished=99))
+def test_exact_repetitions_are_stopped():
+    study = optuna.create_study(pruner=SVRPruner(EPOCHS))
     for _ in range(2):
         trial = study.ask()
         trial.report(1.0, 1)

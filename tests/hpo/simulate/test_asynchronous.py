@@ -181,6 +181,12 @@ def test_what_is_screened_out_is_never_started(table):
     assert run.spent == (4, 1, 0)
 
 
+def test_a_screen_that_lets_nothing_through_does_not_go_on_for_ever(table):
+    trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
+    run = replay(trials, NopPruner(), screen=SkipsAbove(-1), budget=50)
+    assert run.lengths == (0,) * 50
+
+
 def test_a_sampled_trial_follows_the_nearest_row(table):
     trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
     recorder = Recorder()
