@@ -96,7 +96,7 @@ def test_the_forecast_of_a_trial_can_be_asked_for():
         trial.report(6.0 * (1 + 5.0 / epoch), epoch)
     forecast = pruner.forecast(study, study.trials[-1])
     assert forecast.mean[0] == pytest.approx(6.0 * (1 + 5.0 / EPOCHS), rel=0.2)
-    assert forecast.best == study.best_value
+    assert forecast.best == pytest.approx(study.best_value)
 
 
 def test_more_optimism_stops_less():
