@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qsvr.estimator import QSVR
+    from qsvr.pruners import QSVRPruner, SVRPruner
 
-__all__ = ["QSVR"]
+__all__ = ["QSVR", "QSVRPruner", "SVRPruner"]
 
-_MODULES = {"QSVR": "qsvr.estimator"}  # imported on first use: the annealers take a second
+# Imported on first use: the annealers take a second.
+_MODULES = {
+    "QSVR": "qsvr.estimator",
+    "QSVRPruner": "qsvr.pruners",
+    "SVRPruner": "qsvr.pruners",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -70,14 +70,14 @@ class _Step:
     Attributes:
         start: shape (P,), z before the step.
         drift: shape (P,), outliers drawn in.
-        residual: shape (P,), drift less what the models say of it, each pair by those models that
-            have not seen it; less nothing without models.
-        models: fitted regressors of the drift; empty: a local mean is taken.
+        residual: shape (P,), what local mean and models leave of the drift, each pair judged by
+            those that have not seen it; None without models.
+        models: fitted regressors of what the local mean leaves; empty: nothing is added to it.
     """
 
     start: Floats
     drift: Floats
-    residual: Floats
+    residual: Floats | None
     models: list[Any]
 
 
@@ -85,8 +85,9 @@ class DriftModel:
     """Forecasts the end of curves by the drifts of others.
 
     Args:
-        regressor: scikit-learn regressor of the drift on (z, drift of the step before,
-            hyperparameters), standardised; None: the mean drift of the trainings of similar z.
+        regressor: scikit-learn regressor, on (z, drift of the step before, hyperparameters), of
+            what the mean drift of the trainings of similar z leaves; None: nothing is added to
+            that mean. So where a regressor knows nothing, the mean stands.
     """
 
     def __init__(self, regressor: Any = None) -> None:
@@ -136,11 +137,14 @@ class DriftModel:
     def _learn(self, j: int, start: Floats, drift: Floats, features: Floats) -> _Step:
         drift = _draw_in(drift, _SPREAD * _DECAY**j)
         if self._regressor is None or len(drift) < _MIN_PAIRS:
-            return _Step(start, drift, drift, [])
+            return _Step(start, drift, None, [])
+        weights = _closeness(start, start)
+        np.fill_diagonal(weights, 0.0)
+        rest = drift - _local_mean(j, weights, drift)
         models, residual = [], np.empty_like(drift)
-        for rest, fold in KFold(_N_FOLDS).split(features):
-            model = _Standardised(clone(self._regressor)).fit(features[rest], drift[rest])
-            residual[fold] = drift[fold] - model.predict(features[fold])
+        for seen, fold in KFold(_N_FOLDS).split(features):
+            model = _Standardised(clone(self._regressor)).fit(features[seen], rest[seen])
+            residual[fold] = rest[fold] - model.predict(features[fold])
             models.append(model)
         return _Step(start, drift, residual, models)
 
@@ -148,19 +152,28 @@ class DriftModel:
         self, j: int, step: _Step, z: Floats, before: Floats, hyperparameters: Floats
     ) -> tuple[Floats, Floats]:
         """Mean and variance of the drift of a step for trainings at `z`, prior included."""
-        prior, prior_spread = _DRIFT * _DECAY**j, _SPREAD * _DECAY**j
-        weights = np.exp(-0.5 * ((z[:, None] - step.start[None]) / _BANDWIDTH) ** 2)
-        n = weights.sum(axis=1) + _PRIOR_PAIRS
-        if step.models:
-            features = np.column_stack([z, before, _HP_WEIGHT * hyperparameters])
-            told = np.mean([model.predict(features) for model in step.models], axis=0)
-            mean = (_PRIOR_PAIRS * prior + (n - _PRIOR_PAIRS) * told) / n
-            deviation2 = step.residual[None] ** 2
+        weights = _closeness(z, step.start)
+        mean = _local_mean(j, weights, step.drift)
+        if step.residual is None:
+            deviation2 = (step.drift[None] - mean[:, None]) ** 2
         else:
-            mean = (_PRIOR_PAIRS * prior + weights @ step.drift) / n
-            deviation2 = (step.residual[None] - mean[:, None]) ** 2
-        spread2 = (_PRIOR_PAIRS * prior_spread**2 + (weights * deviation2).sum(axis=1)) / n
-        return mean, spread2
+            deviation2 = step.residual[None] ** 2
+            features = np.column_stack([z, before, _HP_WEIGHT * hyperparameters])
+            mean += np.mean([model.predict(features) for model in step.models], axis=0)
+        prior2 = (_SPREAD * _DECAY**j) ** 2
+        n = weights.sum(axis=1) + _PRIOR_PAIRS
+        return mean, (_PRIOR_PAIRS * prior2 + (weights * deviation2).sum(axis=1)) / n
+
+
+def _closeness(z: Floats, start: Floats) -> Floats:
+    """Weight of each pair (column) for each training (row)."""
+    return np.asarray(np.exp(-0.5 * ((z[:, None] - start[None]) / _BANDWIDTH) ** 2), np.float64)
+
+
+def _local_mean(j: int, weights: Floats, drift: Floats) -> Floats:
+    prior = _DRIFT * _DECAY**j
+    n = weights.sum(axis=1) + _PRIOR_PAIRS
+    return np.asarray((_PRIOR_PAIRS * prior + weights @ drift) / n, np.float64)
 
 
 class _Standardised:

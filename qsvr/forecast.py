@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna import Study
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from scipy.special import ndtr, ndtri
 
 from qsvr.drift import DriftModel, LogScale
-from qsvr.trials import decision_epochs, unit_cube, values_at
+from qsvr.regressors import make_regressor
+from qsvr.trials import decision_epochs as default_epochs
+from qsvr.trials import unit_cube, values_at
 
 Floats = NDArray[np.float64]
 
@@ -50,9 +52,10 @@ class Forecaster:
         max_resource: epochs of a full training, at least 2.
         optimism: k, in standard deviations, at least 0.
         decision_epochs: ascending, from 1; None: see `qsvr.trials.decision_epochs`.
-        regressor: scikit-learn regressor of the drifts, see `qsvr.drift.DriftModel`.
-        refit_growth: the model is renewed when what is known has grown by this share, at least 0;
-            0: each time. Raise it for slow regressors.
+        regressor: of the drifts: a name of `qsvr.regressors` or a scikit-learn regressor. "last",
+            which is none, knows curves only; all others know the hyperparameters too.
+        refit_growth: a regressor is fitted again when what is known has grown by this share, at
+            least 0; raise it for slow ones.
 
     Raises:
         ValueError: a value is out of range.
@@ -63,18 +66,20 @@ class Forecaster:
         max_resource: int,
         optimism: float = 2.5,
         decision_epochs: Sequence[int] | None = None,
-        regressor: Any = None,
-        refit_growth: float = 0.0,
+        regressor: Any = "last",
+        refit_growth: float = 0.1,
     ) -> None:
         if optimism < 0:
             raise ValueError(f"optimism must be >= 0, got {optimism}")
         if refit_growth < 0:
             raise ValueError(f"refit_growth must be >= 0, got {refit_growth}")
-        self.epochs = _decision_epochs(max_resource, decision_epochs)
-        self._optimism, self._refit_growth = optimism, refit_growth
-        self._model, self._uses_hyperparameters = DriftModel(regressor), regressor is not None
+        self.epochs = default_epochs(max_resource, decision_epochs)
+        made = make_regressor(regressor)
+        self._uses_hyperparameters = made is not None
+        self._refit_growth = refit_growth if self._uses_hyperparameters else 0.0
+        self._optimism, self._model = optimism, DriftModel(made)
         self._earlier: list[FrozenTrial] = []
-        self._known = 0.0
+        self._n_known = 0
         self._scale: LogScale | None = None
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:
@@ -103,43 +108,37 @@ class Forecaster:
         if not len(wanted) or np.isnan(values[wanted, 0]).any():
             return None
         hyperparameters = self._hyperparameters(everyone)
-        scale = self._renew(values, hyperparameters)
-        z = scale(values)
-        own = np.arange(len(place))
-        finished = np.array([t.state == TrialState.COMPLETE for t in everyone])[own]
-        if finished.any():
-            return self._judge(
-                z, wanted, hyperparameters, float(np.min(z[own[finished], -1])), sign
-            )
-        racing = np.array([t.state in (TrialState.RUNNING, TrialState.WAITING) for t in everyone])[
-            own
-        ] & np.isfinite(z[own, 0])
-        rivals = own[racing]
-        mean, _ = self._predict(z, rivals, hyperparameters)
-        return self._judge(z, wanted, hyperparameters, float(mean.min()), sign)
+        z = self._renew(values, hyperparameters)(values)
+        best = self._to_beat(z[: len(place)], everyone, hyperparameters)
+        return self._judge(z[wanted], hyperparameters[wanted], best, sign)
+
+    def _to_beat(self, z: Floats, trials: Sequence[FrozenTrial], hyperparameters: Floats) -> float:
+        """The z of the best complete trial, else the best mean of those that are not finished."""
+        ends = z[np.isfinite(z[:, -1]), -1]
+        if len(ends):
+            return float(ends.min())
+        states = [trial.state for trial in trials[: len(z)]]
+        racing = ~np.array([state.is_finished() for state in states]) & np.isfinite(z[:, 0])
+        mean, _ = self._model.predict(
+            z[racing], _reached(z[racing]), hyperparameters[: len(z)][racing]
+        )
+        return float(mean.min())
 
     def _hyperparameters(self, trials: Sequence[FrozenTrial]) -> Floats:
         return unit_cube(trials) if self._uses_hyperparameters else np.zeros((len(trials), 0))
 
     def _renew(self, values: Floats, hyperparameters: Floats) -> LogScale:
-        known = np.isfinite(values).sum()
-        stale = known > (1 + self._refit_growth) * self._known
+        n_known = int(np.isfinite(values).sum())
+        stale = n_known > (1 + self._refit_growth) * self._n_known
         if self._scale is None or stale or np.nanmin(values) <= self._scale.floor:
             scale = LogScale.of(values[np.isfinite(values[:, 0])])
             self._model.fit(scale(values), hyperparameters)
-            self._scale, self._known = scale, known
+            self._scale, self._n_known = scale, n_known
         return self._scale
 
-    def _predict(
-        self, z: Floats, rows: NDArray[np.intp], hyperparameters: Floats
-    ) -> tuple[Floats, Floats]:
-        return self._model.predict(z[rows], _reached(z[rows]), hyperparameters[rows])
-
-    def _judge(
-        self, z: Floats, rows: NDArray[np.intp], hyperparameters: Floats, best: float, sign: int
-    ) -> Forecast:
-        mean, spread = self._predict(z, rows, hyperparameters)
-        cost = np.append(np.diff(self.epochs), 1)[_reached(z[rows])]
+    def _judge(self, z: Floats, hyperparameters: Floats, best: float, sign: int) -> Forecast:
+        mean, spread = self._model.predict(z, _reached(z), hyperparameters)
+        cost = np.append(np.diff(self.epochs), 1)[_reached(z)]
         k = -ndtri(np.minimum(cost * ndtr(-self._optimism), 0.5))
         optimistic = mean - k * spread
         assert self._scale is not None
@@ -153,9 +152,7 @@ class Forecaster:
         )
 
 
-_decision_epochs = decision_epochs  # the argument of the same name hides it
-
-
 def _reached(z: Floats) -> NDArray[np.intp]:
     """Index of the last decision epoch that each row has reached."""
-    return z.shape[1] - 1 - np.argmax(np.isfinite(z[:, ::-1]), axis=1)
+    backwards = np.isfinite(z[:, ::-1])
+    return np.asarray(z.shape[1] - 1 - np.argmax(backwards, axis=1), np.intp)

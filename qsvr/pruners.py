@@ -9,9 +9,9 @@ from typing import Any
 from optuna import Study
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial, TrialState
-from sklearn.svm import SVR
 
 from qsvr.forecast import Forecast, Forecaster
+from qsvr.trials import decision_epochs as default_epochs
 
 _log = logging.getLogger(__name__)
 FORECAST = "qsvr:forecast"
@@ -20,11 +20,12 @@ FORECAST = "qsvr:forecast"
 class SVRPruner(BasePruner):
     """Stops trials that will hardly end best, by support vector regression on the study's trials.
 
-    At each decision epoch the drifts of the learning curve that are still to come are predicted
-    from the curves of all trials, finished, pruned and running, and from the hyperparameters (see
-    `qsvr.drift`). A trial is stopped if its optimistic final value is not better than the best
-    complete trial. As long as that cannot be judged, another pruner decides: before `n_finished`
-    trials are complete, and whenever the regression fails, which is logged once.
+    It refines another pruner: what that one stops is stopped. What it lets go on is stopped at a
+    decision epoch if even its optimistic final value is not better than the best complete trial.
+    The drifts of the learning curve that are still to come are predicted from the curves of all
+    trials, finished, pruned and running, and from the hyperparameters (see `qsvr.drift`). Before
+    `n_finished` trials are complete, and whenever the regression fails, which is logged once, the
+    other pruner decides alone.
 
     What a trial was stopped for is kept in its system attribute `qsvr:forecast`: {epoch, mean,
     optimistic, best, probability}, the last one of ending best.
@@ -32,12 +33,14 @@ class SVRPruner(BasePruner):
     Args:
         max_resource: epochs of a full training, at least 2. Report after each epoch, from 1.
         optimism: k, in standard deviations, at least 0; small values stop more and find less.
-        wrapped: the pruner that decides meanwhile; None: successive halving, the best third goes
-            on after 1, 3, 9, ... epochs.
+        wrapped: the other pruner; None: successive halving, where the best third goes on after 1,
+            3, 9, ... epochs and exact repetitions end.
         n_finished: complete trials needed, at least 1.
-        decision_epochs: ascending, from 1; None: 1, 2, 3, 5, 8, 12, 18, 27, ...
-        regressor: scikit-learn regressor; None: an SVR.
-        refit_growth: the regression is renewed when its data have grown by this share.
+        decision_epochs: ascending, from 1; None: from 5 % of a training on, see
+            `qsvr.trials.decision_epochs`. A stopped trial never comes back, and the first epochs
+            say too little to stop it by a forecast.
+        regressor: of the drifts: a name of `qsvr.regressors` or a scikit-learn regressor.
+        refit_growth: it is fitted again when what is known has grown by this share.
 
     Raises:
         ValueError: a value is out of range.
@@ -50,21 +53,23 @@ class SVRPruner(BasePruner):
     def __init__(
         self,
         max_resource: int,
-        optimism: float = 2.75,
+        optimism: float = 3.25,
         wrapped: BasePruner | None = None,
         n_finished: int = 1,
         decision_epochs: Sequence[int] | None = None,
-        regressor: Any = None,
+        regressor: Any = "svr",
         refit_growth: float = 0.1,
     ) -> None:
         if n_finished < 1:
             raise ValueError(f"n_finished must be >= 1, got {n_finished}")
-        if regressor is None:
-            regressor = self._default_regressor()
-        self._forecaster = Forecaster(
-            max_resource, optimism, decision_epochs, regressor, refit_growth
-        )
-        self._wrapped = wrapped or SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+        epochs = default_epochs(max_resource)
+        if decision_epochs is None:
+            self._due = [epoch for epoch in epochs if epoch >= max(3, 0.05 * max_resource)]
+        else:
+            self._due = list(default_epochs(max_resource, decision_epochs))
+        known = sorted({*epochs, *self._due})
+        self._forecaster = Forecaster(max_resource, optimism, known, regressor, refit_growth)
+        self._wrapped = wrapped or _HalvingWithoutTies(min_resource=1, reduction_factor=3)
         self._n_finished, self._has_failed = n_finished, False
 
     def forecast(self, study: Study, trial: FrozenTrial) -> Forecast | None:
@@ -77,21 +82,20 @@ class SVRPruner(BasePruner):
         except Exception as error:  # noqa: BLE001 - whatever a regressor or an annealer raises
             if not self._has_failed:
                 name, pruner = type(self).__name__, type(self._wrapped).__name__
-                _log.warning("%s cannot forecast, %s decides: %s", name, pruner, error)
+                _log.warning("%s cannot forecast, %s decides alone: %s", name, pruner, error)
             self._has_failed = True
             return None
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Tell whether the trial should stop at the decision epoch it has just reached."""
+        """Tell whether the trial should stop after its last report."""
+        if self._wrapped.prune(study, trial):
+            return True
         steps = sorted(trial.intermediate_values)
-        if not steps:
-            return False
         before = steps[-2] if len(steps) > 1 else 0
-        is_due = any(before < epoch <= steps[-1] for epoch in self._forecaster.epochs)
+        if not any(before < epoch <= steps[-1] for epoch in self._due if steps):
+            return False
         forecast = self.forecast(study, trial)
-        if forecast is None:
-            return self._wrapped.prune(study, trial)
-        if not is_due or forecast.promise[0] > 0:
+        if forecast is None or forecast.promise[0] > 0:
             return False
         record = {
             "epoch": steps[-1],
@@ -103,10 +107,6 @@ class SVRPruner(BasePruner):
         study._storage.set_trial_system_attr(trial._trial_id, FORECAST, record)
         return True
 
-    @staticmethod
-    def _default_regressor() -> Any:
-        return SVR(C=1.0, gamma=0.3, epsilon=0.1)
-
 
 class QSVRPruner(SVRPruner):
     """`SVRPruner` whose regression is annealed: `qsvr.QSVR`, simulated or on a quantum annealer.
@@ -116,10 +116,34 @@ class QSVRPruner(SVRPruner):
     better (docs/qsvr.md).
     """
 
-    @staticmethod
-    def _default_regressor() -> Any:
-        from qsvr.estimator import QSVR  # the annealers take a second to import
+    def __init__(
+        self,
+        max_resource: int,
+        optimism: float = 3.25,
+        wrapped: BasePruner | None = None,
+        n_finished: int = 1,
+        decision_epochs: Sequence[int] | None = None,
+        regressor: Any = "qsvr",
+        refit_growth: float = 0.2,
+    ) -> None:
+        super().__init__(
+            max_resource, optimism, wrapped, n_finished, decision_epochs, regressor, refit_growth
+        )
 
-        return QSVR(
-            gamma=0.3, epsilon=0.1, box=1.0, n_models=1, n_reads=20, n_sweeps=100, random_state=0
+
+class _HalvingWithoutTies(SuccessiveHalvingPruner):
+    """Optuna's rule spares a trial that repeats the best one, again and again; this one ends it.
+
+    After 1, 3, 9, ... epochs.
+    """
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        if super().prune(study, trial):
+            return True
+        step = trial.last_step or 0
+        is_rung = step in {3**i for i in range(20)}
+        return is_rung and any(
+            other.number < trial.number
+            and other.intermediate_values.get(step) == trial.intermediate_values[step]
+            for other in study.get_trials(deepcopy=False)
         )

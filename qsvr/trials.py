@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def decision_epochs(max_resource: int, chosen: Sequence[int] | None = None) -> t
     if max_resource < 2:
         raise ValueError(f"max_resource must be >= 2, got {max_resource}")
     if chosen is not None:
-        if not chosen or chosen[0] < 1 or any(b <= a for a, b in zip(chosen, chosen[1:])):  # noqa: B905
+        if not chosen or chosen[0] < 1 or any(b <= a for a, b in pairwise(chosen)):
             raise ValueError(f"decision_epochs must ascend from >= 1, got {list(chosen)}")
         return (*(epoch for epoch in chosen if epoch < max_resource), max_resource)
     epochs = list(_FIRST_EPOCHS)
@@ -95,17 +96,9 @@ def unit_cube(trials: Sequence[FrozenTrial]) -> Floats:
     Returns:
         Shape (T, H), the parameters in order of their names.
     """
-    spaces = {name: d for trial in trials for name, d in trial.distributions.items()}
-    if not spaces:
-        return np.zeros((len(trials), 0))
-    scaled = [
-        [
-            _scaled(distribution, trial.params, name)
-            for name, distribution in sorted(spaces.items())
-        ]
-        for trial in trials
-    ]
-    return np.array([[x for column in row for x in column] for row in scaled])
+    spaces = sorted({name: d for t in trials for name, d in t.distributions.items()}.items())
+    rows = [[x for name, d in spaces for x in _scaled(d, t.params, name)] for t in trials]
+    return np.array(rows).reshape(len(trials), -1 if trials else 0)
 
 
 def _scaled(distribution: BaseDistribution, params: Mapping[str, Any], name: str) -> list[float]:

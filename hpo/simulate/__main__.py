@@ -33,7 +33,7 @@ The table: one training per line, columns of hyperparameters (numbers) and of th
 each epoch.
   curves=FILE.csv        with a header line
   hps=[lr,dropout]       hyperparameters; default: all columns but those of the curves
-  prefix=loss_           the curves are in loss_0, loss_1, ...
+  prefix=loss_           the curves are in loss_0, loss_1, ...; prefix= for 0, 1, ...
   direction=minimize     or maximize
 
 What is compared (hpo/simulate/methods.yaml has them all):
@@ -87,7 +87,7 @@ class Settings:
 
     curves: str = ""
     hps: list[str] | None = None
-    prefix: str = "loss_"
+    prefix: str | None = "loss_"
     direction: str = "minimize"
     methods: list[str] | None = None
     methods_file: str | None = None
@@ -130,7 +130,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _simulate(settings: Settings, console: Console) -> list[dict[str, Any]]:
-    table = read_curves(Path(settings.curves), settings.hps, settings.prefix, settings.direction)
+    table = read_curves(
+        Path(settings.curves), settings.hps, settings.prefix or "", settings.direction
+    )
     tolerance = _tolerance(settings, table)
     plan = _plan(settings, table, tolerance)
     methods = _methods(settings, plan, console)
@@ -237,7 +239,7 @@ def _common(settings: Settings, plan: Plan) -> dict[str, Any]:
     common = {
         "curves": {"file": Path(settings.curves).name, "sha256": table.sha256},
         "hps": list(table.names),
-        "prefix": settings.prefix,
+        "prefix": settings.prefix or "",
         "direction": settings.direction,
         **asdict(plan.variant),
         "start_epochs": settings.start_epochs,

@@ -199,9 +199,11 @@ class _Sweep:
             self._end_epoch(now, training)
             if self._finished and self._finished[-1][1] <= good_loss:
                 break
-        trials = self._study.get_trials(deepcopy=False)
-        lengths = tuple(len(t.intermediate_values) for t in trials[: self._n_begun])
+        lengths = tuple(len(trial.intermediate_values) for trial in self._begun())
         return Run(self._spent(), tuple(self._finished), lengths)
+
+    def _begun(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)[: self._n_begun]
 
     def _spent(self) -> Spent:
         return Spent(self._epochs, self._n_started, self._n_resumed)
@@ -237,6 +239,7 @@ class _Sweep:
             self._n_begun += 1
             if self._trials.n_trials is None:
                 self._issue()
+                limit = min(self._n_issued, self._budget)
             if self._screen is None or not self._screen.skips(
                 training.study, self._storage.get_trial(training.trial_id)
             ):
@@ -260,7 +263,7 @@ class _Sweep:
         return _Training(study, trial_id, number, row, epoch_time)
 
     def _wind_up(self, now: float) -> None:
-        last = choose_last(self._study, self._study.get_trials(deepcopy=False))
+        last = choose_last(self._study, self._begun())
         if last is not None:
             training = self._paused.pop(last.number)
             self._n_resumed += 1

@@ -153,8 +153,23 @@ _SAMPLERS = {
     "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
     "gp": {"_target_": "optuna.samplers.GPSampler", "seed": None, "n_startup_trials": 10},
 }
-_PRUNERS = {
-    "asha": {"_target_": "hpo.asha.AshaPruner", "min_resource": 1, "reduction_factor": 3},
+_ASHA = {"_target_": "hpo.asha.AshaPruner", "min_resource": 1, "reduction_factor": 3}
+
+
+def _forecasting(target: str, regressor: str) -> dict[str, Any]:
+    return {
+        "_target_": target,
+        "max_resource": "???",  # steps of a full trial
+        "optimism": 3.25,
+        "n_finished": 1,
+        "decision_epochs": None,
+        "regressor": regressor,
+        "wrapped": _ASHA,
+    }
+
+
+_PRUNERS: dict[str, dict[str, Any]] = {
+    "asha": _ASHA,
     "hyperband": {
         "_target_": "optuna.pruners.HyperbandPruner",
         "min_resource": 1,
@@ -167,6 +182,20 @@ _PRUNERS = {
         "min_resource": 1,
         "reduction_factor": 3,
         "max_resource": None,  # steps of a full trial, which does not pause at its end
+    },
+    "svr": _forecasting("qsvr.pruners.SVRPruner", "svr"),  # svr, qsvr: the extra [qsvr]
+    "qsvr": _forecasting("qsvr.pruners.QSVRPruner", "qsvr"),
+    "freeze_thaw": {
+        "_target_": "hpo.freeze_thaw.FreezeThawPruner",
+        "new_share": 1.0,
+        "max_epochs": None,  # of all trials together
+        "forecaster": {
+            "_target_": "qsvr.forecast.Forecaster",
+            "max_resource": "???",  # steps of a full trial
+            "optimism": 2.5,
+            "decision_epochs": None,
+            "regressor": "last",
+        },
     },
     "none": {"_target_": "optuna.pruners.NopPruner"},
 }

@@ -36,7 +36,9 @@ def test_the_documented_searches_exist():
         "asha_gp",
         "asha_promotion",
         "bohb",
+        "freeze_thaw",
         "hyperband",
+        "qsvr",
         "random",
         "tpe",
     ]
@@ -79,3 +81,24 @@ def test_the_sweep_folder_has_the_name_of_the_study(sweeper):
     sweeper("hpo=asha_bo", "hpo.study_name=mine", "launcher=local")
     assert HydraConfig.get().sweep.dir == "outputs/sweeps/mine"
     assert HydraConfig.get().launcher.threads_per_worker == 1
+
+
+@pytest.mark.parametrize("pruner", ["svr", "qsvr"])
+def test_forecasts_can_take_the_place_of_the_pruner(sweeper, pruner):
+    options = sweeper("hpo=asha_bo", f"hpo/pruner={pruner}", "trainer.max_epochs=27")
+    assert options["sampler"]["_target_"] == "hpo.sampling.DiverseSampler"
+    assert options["pruner"]["max_resource"] == 27
+    assert options["pruner"]["wrapped"]["_target_"] == "hpo.asha.AshaPruner"
+    assert isinstance(instantiate(options["pruner"]), optuna.pruners.BasePruner)
+
+
+def test_qsvr_is_asha_bo_with_another_pruner(sweeper):
+    assert sweeper("hpo=qsvr", "hpo.study_name=s") == sweeper(
+        "hpo=asha_bo", "hpo/pruner=qsvr", "hpo.study_name=s"
+    )
+
+
+@pytest.mark.parametrize("regressor", ["last", "linear", "gp", "svr", "qsvr"])
+def test_freeze_thaw_takes_each_regressor(sweeper, regressor):
+    options = sweeper("hpo=freeze_thaw", f"hpo.pruner.forecaster.regressor={regressor}")
+    assert instantiate(options["pruner"]).may_begin(optuna.create_study())

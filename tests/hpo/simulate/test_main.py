@@ -87,6 +87,14 @@ def test_a_pruner_of_the_command_line_is_tried_with_a_sampler(simulate, capsys):
     assert large == pytest.approx(10 * small)
 
 
+def test_epochs_may_be_plain_numbers(tmp_path):
+    path = tmp_path / "plain.csv"
+    path.write_text("lr,0,1\n" + "".join(f"{i},{i},{i}\n" for i in range(5)))
+    arguments = [f"curves={path}", "prefix=", "seeds=0", "orders=1", f"out={tmp_path}"]
+    assert main([*arguments, "methods=[hyperband]", "n_jobs=1"]) == 0
+    assert json.loads((tmp_path / "simulate.json").read_text())[0]["settings"]["prefix"] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
