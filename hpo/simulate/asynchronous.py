@@ -234,7 +234,8 @@ class _Sweep:
 
     def _next_new(self) -> _Training | None:
         # At most as many trials as epochs, should a screen skip them all.
-        while self._n_begun < min(self._n_issued, self._budget) and may_begin(self._study):
+        limit = min(self._n_issued, self._budget)
+        while self._n_begun < limit and may_begin(self._study):
             training = self._begin(self._n_begun)
             self._n_begun += 1
             if self._trials.n_trials is None:
