@@ -41,9 +41,6 @@ class Forecaster(Protocol):
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
         """Return what is to be expected of trials; None: nothing can be said of them."""
 
-    def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in the trials of earlier studies."""
-
 
 class FreezeThawPruner(PausingPruner):
     """Pauses every trial at every decision epoch; the most promising one goes on.
@@ -76,10 +73,6 @@ class FreezeThawPruner(PausingPruner):
         self._forecaster, self._new_share, self._max_epochs = forecaster, new_share, max_epochs
         self._fallback = PromotionPruner(max_resource=forecaster.epochs[-1])
         self._has_failed = False
-
-    def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in the trials of earlier studies."""
-        self._forecaster.learn(trials)
 
     def may_begin(self, study: Study) -> bool:
         """Tell whether the limit leaves room for a new trial."""

@@ -13,7 +13,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +38,6 @@ class Regressor(Protocol):
 
     def predict(self, X: Floats) -> Floats:
         """Return the scores of other configurations."""
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """A pruner or a screen that learns from earlier studies."""
-
-    def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in their trials."""
 
 
 class KernelRidge:

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.earlier import read_earlier
 from hpo.lock import FileLock
-from hpo.screening import Learner, Screen
+from hpo.screening import Screen
 from hpo.space import Space
 from hpo.storage import open_storage
 from hpo.summary import BUDGET
@@ -50,8 +50,9 @@ class SweepSpec:
         max_retries: a trial whose worker died more often is failed.
         lease_s: a worker not heard of for so long is dead.
         patience_s: the storage may be out of reach for so long.
-        earlier_studies: what screen and pruner learn from, as `hpo.earlier.read_earlier` takes it.
-        screen: `_target_` node or None (every trial begins).
+        earlier_studies: what the screen learns from, as `hpo.earlier.read_earlier` takes it; none:
+            every trial begins.
+        screen: `_target_` node of an `hpo.screening.Screen`; needed with earlier studies.
     """
 
     study_name: str
@@ -144,21 +145,19 @@ def make_sampler(
     return instantiate(arguments), arguments["seed"]
 
 
-def make_policies(spec: SweepSpec) -> tuple[BasePruner | None, Screen | None]:
-    """Return the pruner and the screen of a sweep, which have learnt from the earlier studies.
+def make_screen(spec: SweepSpec) -> Screen | None:
+    """Return the screen of a sweep, which has learnt from the earlier studies.
 
     Raises:
-        ValueError: an earlier study cannot be read or does not fit.
+        ValueError: there is none, or an earlier study cannot be read or does not fit.
     """
-    pruner = instantiate(spec.pruner) if spec.pruner else None
     if not spec.earlier_studies:
-        return pruner, None
-    screen = instantiate(spec.screen) if spec.screen else None
-    trials = read_earlier(spec.earlier_studies, spec.space.distributions, spec.direction)
-    for learner in (pruner, screen):
-        if isinstance(learner, Learner):
-            learner.learn(trials)
-    return pruner, screen
+        return None
+    if spec.screen is None:
+        raise ValueError("screen: null, but something has to learn from earlier_studies")
+    screen: Screen = instantiate(spec.screen)
+    screen.learn(read_earlier(spec.earlier_studies, spec.space.distributions, spec.direction))
+    return screen
 
 
 def too_many_failures(storage: BaseStorage, study_id: int, spec: SweepSpec) -> bool:

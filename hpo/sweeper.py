@@ -27,7 +27,7 @@ from hpo.report import write_report
 from hpo.slurm.site import Slurm
 from hpo.space import Space, parse_space
 from hpo.storage import absolute, stored_passwords, without_passwords
-from hpo.study import SweepSpec, make_policies, open_study, too_many_failures
+from hpo.study import SweepSpec, make_screen, open_study, too_many_failures
 from hpo.tickets import study_lock
 from hpo.worker import Worker
 
@@ -124,7 +124,7 @@ class Sweep:
             _check_parts(options)
             space = parse_space(options.params or {}, arguments, context.config_loader)
             self._spec = _spec(options, Path(config.hydra.sweep.dir).absolute(), space)
-            make_policies(self._spec)
+            make_screen(self._spec)
             if slurm is not None and slurm.options.dry_run:
                 slurm.show_script(self._workers, plan(self._spec, self._workers)[2])
                 raise SystemExit(0)

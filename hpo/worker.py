@@ -15,7 +15,7 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus, configure_log, run_job
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import get_method
+from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,7 +26,7 @@ from hpo.lease import Lease, LeaseLostError
 from hpo.leased import LeasedTrial
 from hpo.redact import hide_in
 from hpo.storage import stored_passwords
-from hpo.study import SweepSpec, have_failed_too_often, make_policies, make_sampler
+from hpo.study import SweepSpec, have_failed_too_often, make_sampler, make_screen
 from hpo.summary import RUN
 from hpo.tickets import Tickets, study_lock
 from hpo.trial import FollowedTrial, set_current_trial
@@ -129,7 +129,8 @@ class Worker:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._storage = self._spec.open_storage(exists=True)
         self._study_id = self._storage.get_study_id_from_name(self._spec.study_name)
-        self._pruner, self._screen = make_policies(self._spec)
+        self._pruner = instantiate(self._spec.pruner) if self._spec.pruner else None
+        self._screen = make_screen(self._spec)
         tickets = self._spec.tickets(self._storage, self._pruner)
         own: Any = HydraConfig.get()
         self._record = WorkerRecord(

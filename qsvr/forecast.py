@@ -78,13 +78,8 @@ class Forecaster:
         self._uses_hyperparameters = made is not None
         self._refit_growth = refit_growth if self._uses_hyperparameters else 0.0
         self._optimism, self._model = optimism, DriftModel(made)
-        self._earlier: list[FrozenTrial] = []
         self._n_known = 0
         self._scale: LogScale | None = None
-
-    def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in the trials of earlier studies of the same problem."""
-        self._earlier += trials
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
         """Return what is to be expected of unfinished trials.
@@ -102,14 +97,13 @@ class Forecaster:
         sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
         everyone = [t for t in study.get_trials(deepcopy=False) if t.intermediate_values]
         place = {trial.number: i for i, trial in enumerate(everyone)}
-        everyone = [*everyone, *self._earlier]
         values = values_at(everyone, self.epochs, sign)
         wanted = np.array([place[trial.number] for trial in trials], np.intp)
         if not len(wanted) or np.isnan(values[wanted, 0]).any():
             return None
         hyperparameters = self._hyperparameters(everyone)
         z = self._renew(values, hyperparameters)(values)
-        best = self._to_beat(z[: len(place)], everyone, hyperparameters)
+        best = self._to_beat(z, everyone, hyperparameters)
         return self._judge(z[wanted], hyperparameters[wanted], best, sign)
 
     def _to_beat(self, z: Floats, trials: Sequence[FrozenTrial], hyperparameters: Floats) -> float:
@@ -117,11 +111,9 @@ class Forecaster:
         ends = z[np.isfinite(z[:, -1]), -1]
         if len(ends):
             return float(ends.min())
-        states = [trial.state for trial in trials[: len(z)]]
+        states = [trial.state for trial in trials]
         racing = ~np.array([state.is_finished() for state in states]) & np.isfinite(z[:, 0])
-        mean, _ = self._model.predict(
-            z[racing], _reached(z[racing]), hyperparameters[: len(z)][racing]
-        )
+        mean, _ = self._model.predict(z[racing], _reached(z[racing]), hyperparameters[racing])
         return float(mean.min())
 
     def _hyperparameters(self, trials: Sequence[FrozenTrial]) -> Floats:

@@ -61,7 +61,7 @@ What an epoch does not cost, and how much hangs on a few rows:
   drop_best=10           the best rows are removed
   drop_half_of_best=60   of so many best rows, a random half of each order
   earlier_groups=60      so many configurations, drawn for each order, are an earlier study, for
-                         the methods that learn from one
+                         the methods with a screen
 
   n_jobs=N               processes; default: one per core
   out=outputs/simulate   gets simulate.json (a row per method: median_epochs, mean_epochs, p_tol,

@@ -8,12 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
-import numpy as np
 import optuna
-from numpy.typing import NDArray
 
 from hpo.curves import CurveTable
-from hpo.screening import Learner
 from hpo.simulate.asynchronous import RowTrials, SampledTrials, Trials, replay
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.methods import Method, Policy, make_policy, make_reference
@@ -87,8 +84,8 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
     if method.is_reference:
         return Outcome(make_reference(method, values)(losses), hyperband(losses).final)
     policy = make_policy(method, values)
-    if method.is_warm:
-        _teach(policy, plan.table, drawn.earlier)
+    if policy.screen is not None:
+        policy.screen.learn(plan.table.trials(drawn.earlier))
     if policy.sampler is None:
         trials: Trials = RowTrials(plan.table, drawn.pool)
         return Outcome(_replay(plan, method, trials, policy, number), hyperband(losses).final)
@@ -143,13 +140,6 @@ def simulate_all(
 
 def _simulate_batch(plan: Plan, method: Method, numbers: range) -> list[Outcome]:
     return [simulate(plan, method, number) for number in numbers]
-
-
-def _teach(policy: Policy, table: CurveTable, rows: NDArray[np.intp]) -> None:
-    learners: tuple[object, ...] = policy.pruner, policy.screen
-    for learner in learners:
-        if isinstance(learner, Learner):
-            learner.learn(table.trials(rows))
 
 
 def _replay(

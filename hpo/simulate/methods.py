@@ -21,7 +21,7 @@ from optuna.samplers import BaseSampler
 
 from hpo.screening import Screen
 
-_KEYS = {"reference", "pruner", "sampler", "screen", "warm"}
+_KEYS = {"reference", "pruner", "sampler", "screen"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Method:
         name: in tables.
         node: `reference`, or `pruner` and perhaps `sampler` and `screen`: `_target_` nodes, in
             which ${epochs}, ${seed} and ${n_workers} stand for those of a run (a sampler is given
-            the seed anyway); `warm: true` if pruner or screen learn from an earlier study.
+            the seed anyway).
     """
 
     name: str
@@ -56,7 +56,7 @@ class Method:
     @property
     def is_warm(self) -> bool:
         """Whether it learns from an earlier study."""
-        return bool(self.node.get("warm", False))
+        return "screen" in self.node
 
     def resolved(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Return the node with the values of a run in place.
@@ -108,7 +108,7 @@ def make_method(name: str, node: Any) -> Method:
     if unknown := set(node) - _KEYS:
         known = ", ".join(sorted(_KEYS))
         raise ValueError(f"method {name}: unknown key {min(unknown)}; known: {known}")
-    for key in _KEYS & set(node) - {"warm"}:
+    for key in _KEYS & set(node):
         if not isinstance(node[key], dict) or "_target_" not in node[key]:
             raise ValueError(f"method {name}: {key} needs a _target_")
     return Method(name, node)

@@ -23,9 +23,6 @@ class Forecasts:
             return None
         return SimpleNamespace(promise=[1 - t.intermediate_values[t.last_step] for t in trials])
 
-    def learn(self, trials):
-        self.learnt += trials
-
 
 @pytest.fixture
 def study():
@@ -140,12 +137,6 @@ def test_when_forecasts_fail_promotion_decides_and_that_is_logged_once(study, ca
     assert [record.getMessage() for record in caplog.records] == [
         "freeze-thaw cannot forecast, promotion ASHA decides: out of reach"
     ]
-
-
-def test_earlier_trials_are_passed_on():
-    forecasts = Forecasts()
-    FreezeThawPruner(forecasts).learn([1, 2])
-    assert forecasts.learnt == [1, 2]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5])

@@ -57,8 +57,8 @@ def test_a_sweep_in_two_commands_skips_the_same_as_in_one(toy, study, csv):
     assert len(study(folder="other").trials) == 12
 
 
-def test_without_a_screen_no_trial_is_skipped(toy, study, csv):
-    assert toy("-m", csv, "hydra.sweeper.screen=null")[0] == 0
+def test_without_earlier_studies_no_trial_is_skipped(toy, study):
+    assert toy("-m", "hydra.sweeper.screen.optimism=0")[0] == 0
     assert {trial.state for trial in study().trials} == {TrialState.COMPLETE}
 
 
@@ -67,6 +67,10 @@ def test_without_a_screen_no_trial_is_skipped(toy, study, csv):
     [
         (["hydra.sweeper.earlier_studies=[nowhere]"], "nowhere: no such journal file"),
         (["hydra.sweeper.earlier_studies=[curves.csv]", "+z=1,2"], "curves.csv: no column z"),
+        (
+            ["hydra.sweeper.earlier_studies=[curves.csv]", "hydra.sweeper.screen=null"],
+            "screen: null",
+        ),
         (["hydra.sweeper.screen.max_share=2"], "screen: max_share must be in [0, 1), got 2"),
     ],
 )

@@ -97,18 +97,6 @@ def test_a_trial_that_began_with_nan_is_not_forecast():
     assert Forecaster(EPOCHS).forecast(made, made.trials) is None
 
 
-def test_earlier_studies_teach(study):
-    made, running = study([5.0], n_complete=0)
-    earlier = [trial(curve(level), TrialState.COMPLETE) for level in range(10)]
-    taught = Forecaster(EPOCHS)
-    taught.learn(earlier)
-    errors = [
-        abs(f.forecast(made, running).mean[0] - curve(5.0)[EPOCHS])
-        for f in (taught, Forecaster(EPOCHS))
-    ]
-    assert errors[0] < errors[1]
-
-
 @pytest.mark.parametrize("regressor", REGRESSORS)
 def test_every_named_regressor_forecasts(study, regressor):
     made, running = study([2.5])

@@ -11,10 +11,8 @@ NODE = {"pruner": {"_target_": "optuna.pruners.NopPruner"}}
 SAMPLED = {**NODE, "sampler": {"_target_": "optuna.samplers.RandomSampler"}}
 
 
-class Learns(NopPruner):
-    """A pruner that is also a screen, which skips all trials."""
-
-    taught = None
+class SkipsAll:
+    """A screen."""
 
     def learn(self, trials):
         self.taught = trials
@@ -38,25 +36,14 @@ def plan(random_table):
     )
 
 
-@pytest.mark.parametrize("warm", [True, False])
-def test_a_warm_method_learns_the_earlier_study_and_no_other_does(plan, monkeypatch, warm):
-    pruner = Learns()
-    monkeypatch.setattr(campaign, "make_policy", lambda *_: Policy(pruner, None, None))
-    simulate(plan, make_method("m", {**NODE, "warm": warm}), 1)
-    if not warm:
-        assert pruner.taught is None
-        return
-    earlier = draw(plan.table, 1, plan.variant).earlier
-    assert [trial.params for trial in pruner.taught] == [plan.table.params(i) for i in earlier]
-    curves = [list(trial.intermediate_values.values()) for trial in pruner.taught]
-    np.testing.assert_array_equal(curves, plan.table.curves[earlier])
-
-
-def test_a_screen_learns_and_is_asked(plan, monkeypatch):
-    screen = Learns()
+def test_a_screen_learns_the_earlier_study_and_is_asked(plan, monkeypatch):
+    screen = SkipsAll()
     monkeypatch.setattr(campaign, "make_policy", lambda *_: Policy(NopPruner(), screen, None))
-    outcome = simulate(plan, make_method("m", {**NODE, "warm": True}), 0)
-    assert len(screen.taught) == 10
+    outcome = simulate(plan, make_method("m", NODE), 1)
+    earlier = draw(plan.table, 1, plan.variant).earlier
+    assert [trial.params for trial in screen.taught] == [plan.table.params(i) for i in earlier]
+    curves = [list(trial.intermediate_values.values()) for trial in screen.taught]
+    np.testing.assert_array_equal(curves, plan.table.curves[earlier])
     assert outcome.run.spent.epochs == 0
 
 

@@ -19,6 +19,7 @@ from hpo.simulate.methods import (
 VALUES = {"epochs": 12, "seed": 3, "n_workers": 2}
 SHIPPED = read_methods(Path(hpo.simulate.__file__).with_name("methods.yaml"))
 ASHA = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1}
+SCREEN = {"_target_": "hpo.screening.Screen"}
 RANDOM = {"_target_": "optuna.samplers.RandomSampler"}
 
 
@@ -55,7 +56,7 @@ def test_modes_ladders_and_warm_methods_are_recognised():
     assert SHIPPED["sha"].is_reference
     assert SHIPPED["random_asha"].mode == "sampler"
     assert SHIPPED["asha"].mode == "pool"
-    assert make_method("w", {"pruner": ASHA, "warm": True}).is_warm
+    assert make_method("w", {"pruner": ASHA, "screen": SCREEN}).is_warm
 
 
 @pytest.mark.parametrize(
