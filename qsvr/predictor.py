@@ -244,7 +244,7 @@ def _is_logarithmic(column: Floats) -> bool:
     smallest, largest = float(column.min()), float(column.max())
     if smallest <= 0 or smallest == largest:
         return False
-    return bool(abs(skew(np.log(column))) < abs(skew(column)))
+    return abs(float(skew(np.log(column)))) < abs(float(skew(column)))
 
 
 def _rank_correlations(columns: Floats, target: Floats) -> Floats:

@@ -24,8 +24,7 @@ Floats = NDArray[np.float64]
 
 GAMMA, EPSILON, C, XI = 0.1, 0.02, 67.61, 0.01  # the published parameters
 N_COMBINED = 4  # solutions that the published predictor combines
-SETTINGS = {"gamma": 0.3, "epsilon": 0.02}  # of our own models, classical and annealed
-BOX = 2.0
+BOX = 2.0  # of our own models, classical and annealed, beside gamma 0.3 and epsilon 0.02
 
 # Predictions of the test rows, shape (n_variants, T): several only where methods are pooled.
 Predictor = Callable[[Trainings, Trainings, int], Floats]
@@ -102,13 +101,13 @@ def _softmax(values: Floats) -> Floats:
 def svr(train: Trainings, test: Trainings, seed: int) -> Floats:
     """Classical SVR on the features of `CurveScaler`, hyperparameters by relevance."""
     del seed
-    model = RelevanceRegressor(SVR(C=BOX, **SETTINGS))
+    model = RelevanceRegressor(SVR(C=BOX, gamma=0.3, epsilon=0.02))
     return np.atleast_2d(model.fit(train.features, train.target).predict(test.features))
 
 
 def sim_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
     """The same with QSVR: same kernel, tube and box, by simulated annealing."""
-    model = RelevanceRegressor(QSVR(box=BOX, random_state=seed, **SETTINGS))
+    model = RelevanceRegressor(QSVR(box=BOX, random_state=seed))
     return np.atleast_2d(model.fit(train.features, train.target).predict(test.features))
 
 
@@ -116,7 +115,7 @@ def live_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
     """The same on a quantum annealer, whose token is in the environment."""
     from qsvr.qpu import QPUSampler
 
-    annealer = QSVR(box=BOX, sampler=QPUSampler(), n_reads=1000, random_state=seed, **SETTINGS)
+    annealer = QSVR(box=BOX, sampler=QPUSampler(), n_reads=1000, random_state=seed)
     model = RelevanceRegressor(annealer)
     return np.atleast_2d(model.fit(train.features, train.target).predict(test.features))
 

@@ -16,7 +16,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
 from qsvr.benchmark.models import Score, predict_published, score
-from qsvr.benchmark.protocols import N_FEW, N_POOL, PublishedSpace, Trainings, few_of_pool
+from qsvr.benchmark.protocols import N_FEW, PublishedSpace, Trainings, few_of_pool
 from qsvr.curves import LearningCurves
 
 Floats = NDArray[np.float64]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,6 +23,7 @@ from qsvr.benchmark.protocols import (
 )
 from qsvr.benchmark.rows import PUBLISHED, Row, make_row
 from qsvr.curves import LearningCurves
+from qsvr.qpu import TOKEN
 
 FRACTIONS = (0.5, 0.25, 0.1, 0.05, 0.02)
 SLIDE_FRACTION = 0.25  # of the published table
@@ -127,14 +129,14 @@ def rows_of(
         results: of `run`, in the same order.
         published: whether the table is that of the published figures.
     """
+    together: dict[tuple[Part, float], tuple[list[int], Scores]] = {}
+    for job, (size, scores) in zip(jobs, results, strict=True):
+        sizes, lists = together.setdefault((job.part, job.fraction), ([], defaultdict(list)))
+        sizes.append(size)
+        for name, values in scores.items():
+            lists[name] += values
     rows = []
-    for part, fraction in dict.fromkeys((job.part, job.fraction) for job in jobs):
-        own = [
-            r
-            for j, r in zip(jobs, results, strict=True)
-            if (j.part, j.fraction) == (part, fraction)
-        ]
-        scores = {name: sum((each[name] for _, each in own), []) for name in own[0][1]}
+    for (part, fraction), (sizes, lists) in together.items():
         for protocol, model in part.reported:
             shown = published and protocol == "published" and fraction == SLIDE_FRACTION
             rows.append(
@@ -142,10 +144,10 @@ def rows_of(
                     model,
                     protocol,
                     fraction,
-                    min(size for size, _ in own),
-                    scores[model],
-                    scores[UNTRAINED],
-                    scores[ANNEALED[model]] if model in ANNEALED else None,
+                    min(sizes),
+                    lists[model],
+                    lists[UNTRAINED],
+                    lists[ANNEALED[model]] if model in ANNEALED else None,
                     PUBLISHED[model] if shown else None,
                 )
             )
@@ -154,6 +156,6 @@ def rows_of(
 
 def live_jobs(seed: int) -> list[Job]:
     """Return the job of a real annealer if there is a token for one: ten splits at 25 %."""
-    if not os.environ.get("DWAVE_API_TOKEN"):
+    if not os.environ.get(TOKEN):
         return []
     return [Job(LIVE, SLIDE_FRACTION, tuple(range(seed, seed + 10)))]
