@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-slurm test-gpu chaos slurm-up slurm-down lint format check-simulation bench \
-	bench-scale bench-storage repro-hpo repro-towers clean
+	bench-scale bench-storage curves repro-hpo repro-qsvr repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -65,6 +65,13 @@ repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=
 
 repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.towers $(if $(DELPHES),delphes=$(DELPHES))
+
+curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
+	$(BIN)/python -m benchmarks.curves
+
+CURVES ?= data/curves/mlpf_delphes.csv
+repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QPU=DIR)
+	$(BIN)/python -m qsvr.benchmark curves=$(CURVES) $(if $(QPU),qpu=$(QPU)) out=benchmarks/results/qsvr
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs

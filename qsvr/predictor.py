@@ -91,11 +91,10 @@ class CurveScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A regressor on features of `CurveScaler` that weighs hyperparameters by their relevance.
 
-    With rho the absolute rank correlation of a column with the target in the N training rows,
-    hyperparameter h is multiplied by hp_weight sqrt(N / 20) rho_h sqrt(1 - rho_last^2): by what
-    it tells, and by what the last known value leaves open; correlations of many rows deserve
-    more trust. The prediction is (N f + prior x_last) / (N + prior): the last known value counts
-    as `prior` trainings.
+    With r the `relevance` of a column in the N training rows, hyperparameter h is multiplied by
+    hp_weight sqrt(N / 20) r_h sqrt(1 - r_last^2): by what it tells, and by what the last known
+    value leaves open; what many rows show deserves more trust. The prediction is
+    (N f + prior x_last) / (N + prior): the last known value counts as `prior` trainings.
 
     Args:
         regressor: any scikit-learn regressor whose kernel is about 1 wide in each feature, such
@@ -123,19 +122,19 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             y: shape (N,), on the scale of X's first column: quantiles of the final value.
 
         Raises:
-            ValueError: a parameter is negative, fewer than two rows or 3 columns, or a value is
-                not finite.
+            ValueError: a parameter is negative, there are fewer than two rows, or a value is not
+                finite.
         """
         if not (self.hp_weight >= 0 and self.prior >= 0):
             raise ValueError(
                 f"hp_weight and prior must be at least 0, got {self.hp_weight}, {self.prior}"
             )
         features, target = validate_data(
-            self, X, y, y_numeric=True, ensure_min_samples=2, ensure_min_features=N_CURVE_FEATURES
+            self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2
         )
-        rho = _rank_correlations(features, target)
-        open_part = np.sqrt(np.clip(1 - rho[0] ** 2, 0, 1))
-        self.weights_ = self.hp_weight * np.sqrt(len(target) / N_FEW) * open_part * rho
+        explained = relevance(features, target)
+        left_open = np.sqrt(1 - explained[0] ** 2)
+        self.weights_ = self.hp_weight * np.sqrt(len(target) / N_FEW) * left_open * explained
         self.weights_[:N_CURVE_FEATURES] = 1
         self.share_ = self.prior / (self.prior + len(target))
         default = SVR(C=2.0, gamma=0.3, epsilon=0.02)
@@ -151,7 +150,7 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: X does not fit or is not finite.
         """
         check_is_fitted(self)
-        features = validate_data(self, X, reset=False)
+        features = validate_data(self, X, reset=False, dtype=np.float64)
         predicted = np.asarray(self.regressor_.predict(features * self.weights_), np.float64)
         blend: Floats = (1 - self.share_) * predicted + self.share_ * features[:, 0]
         return blend
@@ -204,6 +203,8 @@ class CurvePredictor(BaseEstimator):  # type: ignore[misc]
         known, target = self._losses(curves), self._losses(final).reshape(-1, 1)
         if len(known) != len(target):
             raise ValueError(f"{len(known)} curves but {len(target)} final values")
+        if not np.isfinite(target).all():
+            raise ValueError("final: a value is not finite (NaN or infinity)")
         self.scaler_ = CurveScaler().fit(known, hyperparameters)
         self.target_ = quantile_scaler(len(target)).fit(target)
         model = RelevanceRegressor(self.regressor, hp_weight=self.hp_weight, prior=self.prior)
@@ -247,11 +248,31 @@ def _is_logarithmic(column: Floats) -> bool:
     return abs(float(skew(np.log(column)))) < abs(float(skew(column)))
 
 
-def _rank_correlations(columns: Floats, target: Floats) -> Floats:
-    """|Spearman's rho| of each column with the target; 0 where one of them is constant."""
-    ranks = rankdata(np.column_stack([columns, target]), axis=0)
-    ranks -= ranks.mean(axis=0)
-    norms = np.sqrt((ranks**2).sum(axis=0))
-    product = norms[:-1] * norms[-1]
-    overlap = np.abs(ranks[:, :-1].T @ ranks[:, -1])
-    return np.asarray(np.divide(overlap, product, where=product > 0, out=np.zeros_like(overlap)))
+def relevance(columns: ArrayLike, target: ArrayLike) -> Floats:
+    """Return the share of the target's spread that each column explains by itself, 0 to 1.
+
+    The square root of the adjusted R2 of a parabola through the ranks: a column counts whether
+    the target rises, falls or has its optimum in the middle, and noise counts as 0 on average.
+
+    Args:
+        columns: shape (N, F), finite.
+        target: shape (N,), finite.
+
+    Returns:
+        Shape (F,); 0 for a constant column or target, and for N < 4.
+    """
+    n_rows = len(np.asarray(target))
+    x, y = (np.asarray(rankdata(each, axis=0), np.float64) for each in (columns, target))
+    if n_rows < 4 or np.ptp(y) == 0:
+        return np.zeros(x.shape[1])
+    y = (y - y.mean()) / y.std()
+    explained = np.array([1 - _parabola_residual(column, y) for column in x.T])
+    adjusted = 1 - (1 - explained) * (n_rows - 1) / (n_rows - 3)
+    return np.sqrt(np.clip(adjusted, 0, 1))
+
+
+def _parabola_residual(x: Floats, y: Floats) -> float:
+    """Mean square that the best parabola leaves of y, of mean 0."""
+    powers = np.vander(x / len(x) - 0.5, 3)
+    coefficients = np.linalg.lstsq(powers, y, rcond=None)[0]
+    return float(np.mean((y - powers @ coefficients) ** 2))

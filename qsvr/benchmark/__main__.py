@@ -18,7 +18,7 @@ from rich.progress import Progress
 from qsvr.benchmark.output import MIN_WIDTH, draw, print_tables, write_json
 from qsvr.benchmark.protocols import check_size
 from qsvr.benchmark.recorded import combined_scores, read_runs, single_scores
-from qsvr.benchmark.rows import PUBLISHED, Row, make_row
+from qsvr.benchmark.rows import MLPF_SHA256, PUBLISHED, Row, make_row
 from qsvr.benchmark.run import SLIDE_FRACTION, Job, live_jobs, plan, rows_of, run
 from qsvr.curves import LearningCurves, read_curves
 
@@ -42,9 +42,6 @@ Compares support vector regression, classical and as a QUBO by simulated anneali
 prediction that needs no training. With DWAVE_API_TOKEN in the environment, ten fits run on a real
 annealer. Protocols: see the notes below the tables.
 """
-
-# The table behind the published figures; those are shown for no other one.
-MLPF_SHA256 = "83c7ae6933f20379d8edbb733dbc5a5a463009c99ecb3d6d906459c4c14d7fa6"
 
 
 @dataclass

@@ -95,8 +95,11 @@ def _signed(difference: Difference | None) -> str:
 
 
 def write_json(path: Path, rows: Sequence[Row], context: Mapping[str, Any]) -> None:
-    """Write the rows with what they were made of."""
-    content = {**context, "notes": NOTES.splitlines(), "rows": [asdict(row) for row in rows]}
+    """Write the rows, without single fits, and what they were made of."""
+    figures = [asdict(row) for row in rows]
+    for each in figures:
+        del each["r2"]
+    content = {**context, "notes": NOTES.splitlines(), "rows": figures}
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
