@@ -261,8 +261,9 @@ def relevance(columns: ArrayLike, target: ArrayLike) -> Floats:
     Returns:
         Shape (F,); 0 for a constant column or target, and for N < 4.
     """
-    n_rows = len(np.asarray(target))
-    x, y = (np.asarray(rankdata(each, axis=0), np.float64) for each in (columns, target))
+    x = rankdata(np.asarray(columns, np.float64), axis=0)
+    y = rankdata(np.asarray(target, np.float64))
+    n_rows = len(y)
     if n_rows < 4 or np.ptp(y) == 0:
         return np.zeros(x.shape[1])
     y = (y - y.mean()) / y.std()

@@ -77,7 +77,8 @@ def _parse(arguments: Sequence[str]) -> Settings:
         given = OmegaConf.from_dotlist(list(arguments))
         settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), given))
     except OmegaConfBaseException as error:
-        raise ValueError(f"{str(error).splitlines()[0]}; see --help") from None
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise ValueError(f"{key}{str(error).splitlines()[0]}; see --help") from None
     if not isinstance(settings, Settings):
         raise TypeError(f"expected Settings, got {type(settings).__name__}")
     for name in ("n_splits", "n_jobs"):

@@ -136,7 +136,7 @@ def _draw_fractions(axes: Axes, rows: Sequence[Row], protocol: str) -> None:
 
 
 def _draw_fits(axes: Axes, rows: Sequence[Row], fraction: float) -> None:
-    axes.boxplot([row.r2 for row in rows], orientation="horizontal", whis=(0, 100))
+    axes.boxplot([row.r2 for row in rows], orientation="horizontal")
     labels = [f"{row.protocol}: {row.model}, {row.n_train}" for row in rows]
     axes.set_yticks(range(1, len(rows) + 1), labels, fontsize=8)
     places = range(1, len(rows) + 1)

@@ -83,9 +83,9 @@ def test_a_bad_table_is_refused_by_name(text, options, message, tmp_path):
 
 
 def test_a_file_that_is_not_there_or_binary_is_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere.csv: no such file"):
+    with pytest.raises(ValueError, match=r"nowhere\.csv: no such file"):
         read_curves(tmp_path / "nowhere.csv")
     binary = tmp_path / "curves.csv"
     binary.write_bytes(b"\x80\x81\xff")
-    with pytest.raises(ValueError, match="curves.csv: not a CSV file"):
+    with pytest.raises(ValueError, match=r"curves\.csv: not a CSV file"):
         read_curves(binary)
