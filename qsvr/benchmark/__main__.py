@@ -29,7 +29,8 @@ How well the end of a learning curve is predicted from 50, 25, 10, 5 and 2 % of 
 
 curves     table of finished trainings, one per row: loss_0, loss_1, ... and hyperparameters
 hps        columns that are hyperparameters, hps=[lr,batch_size]; default: all columns but curves
-prefix     of the curve's columns, default loss_: prefix=acc_ for acc_0, acc_1, ...
+prefix     of the curve's columns, default loss_: prefix=acc_ for acc_0, acc_1, ...; prefix= for
+           0, 1, ...
 direction  minimize (default) or maximize the metric
 qpu        folder with the recorded runs of the annealer, single20.npz and combination4x20.npz
 n_splits   random splits into training and test rows, default 100; ten times as many for the
@@ -50,7 +51,7 @@ class Settings:
 
     curves: Path = MISSING
     hps: list[str] | None = None
-    prefix: str = "loss_"
+    prefix: str | None = "loss_"  # None is what "prefix=" says
     direction: str = "minimize"
     qpu: Path | None = None
     n_splits: int = 100
@@ -81,10 +82,10 @@ def _parse(arguments: Sequence[str]) -> Settings:
         raise ValueError(f"{key}{str(error).splitlines()[0]}; see --help") from None
     if not isinstance(settings, Settings):
         raise TypeError(f"expected Settings, got {type(settings).__name__}")
-    for name in ("n_splits", "n_jobs"):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+    if settings.n_splits < 2:
+        raise ValueError(f"n_splits must be at least 2, got {settings.n_splits}")
+    if settings.n_jobs is not None and settings.n_jobs < 1:
+        raise ValueError(f"n_jobs must be at least 1, got {settings.n_jobs}")
     if not 0 <= settings.seed < 2**31:
         raise ValueError(f"seed must be between 0 and 2**31 - 1, got {settings.seed}")
     return settings
@@ -94,7 +95,7 @@ def _benchmark(settings: Settings) -> None:
     curves = read_curves(
         settings.curves,
         hps=settings.hps,
-        prefix=settings.prefix,
+        prefix=settings.prefix or "",
         direction=settings.direction,
     )
     check_size(curves)

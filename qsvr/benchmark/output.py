@@ -37,9 +37,9 @@ def print_tables(console: Console, rows: Sequence[Row], fraction: float) -> None
     """Print all figures at one fraction of the curve, then the means at all fractions."""
     for title, add in (
         (f"R2 at {fraction:.0%} of the curve", _detailed),
-        ("R2 by known fraction of the curve (untrained)", _by_fraction),
+        ("R2 by known fraction of the curve, in brackets without training", _by_fraction),
     ):
-        table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
         add(table, rows, fraction)
         for number, column in enumerate(table.columns):
             column.justify, column.no_wrap = ("right" if number else "left"), True
@@ -82,7 +82,7 @@ def _by_fraction(table: Table, rows: Sequence[Row], fraction: float) -> None:
         lines: dict[tuple[str, int], dict[float, str]] = {}
         for row in rows:
             if row.protocol == protocol:
-                cell = f"{row.mean:.3f} ± {row.se:.3f} ({row.untrained:.3f})"
+                cell = f"{row.mean:.3f}±{row.se:.3f} ({row.untrained:.3f})"
                 lines.setdefault((row.model, row.n_train), {})[row.fraction] = cell
         table.add_row(protocol, style="bold")
         for (model, n_train), cells in lines.items():
@@ -91,7 +91,7 @@ def _by_fraction(table: Table, rows: Sequence[Row], fraction: float) -> None:
 
 
 def _signed(difference: Difference | None) -> str:
-    return "" if difference is None else f"{difference.mean:+.4f} ± {difference.se:.4f}"
+    return "" if difference is None else f"{difference.mean:+.4f}±{difference.se:.4f}"
 
 
 def write_json(path: Path, rows: Sequence[Row], context: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ Rows = NDArray[np.intp]
 
 N_FEW = 20  # training rows that fit a quantum annealer with the published encoding
 N_POOL = 79  # rows from which the published notebooks drew the 20
-MIN_ROWS, MIN_EPOCHS = 20, 4
+MIN_ROWS, MIN_EPOCHS, MIN_GROUPS = 20, 4, 10
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,16 @@ def check_size(curves: LearningCurves) -> None:
     """Refuse a table that is too small to be split.
 
     Raises:
-        ValueError: fewer than 20 rows or 4 epochs.
+        ValueError: fewer than 20 rows, 4 epochs or 10 different configurations.
     """
     n_rows, n_epochs = curves.curves.shape
     if n_rows < MIN_ROWS or n_epochs < MIN_EPOCHS:
         needed = f"{MIN_ROWS} trainings of {MIN_EPOCHS} epochs"
         raise ValueError(f"curves: at least {needed} are needed, got {n_rows} of {n_epochs}")
+    n_groups = len(set(curves.groups()))
+    if n_groups < MIN_GROUPS:
+        needed = f"{MIN_GROUPS} different configurations"
+        raise ValueError(f"hps: at least {needed} are needed, got {n_groups}")
 
 
 def without_worst(curves: LearningCurves) -> NDArray[np.bool_]:

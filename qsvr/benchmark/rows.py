@@ -78,7 +78,7 @@ def make_row(
     classical: Sequence[Score] | None = None,
     published: tuple[float, float, float, float] | None = None,
 ) -> Row:
-    """Summarise the scores of one model; `untrained` and `classical` are of the same splits.
+    """Summarise two or more scores of one model; `untrained` and `classical` are of the same splits.
 
     Under the protocol "published" R2 has its arguments swapped.
     """
@@ -115,6 +115,5 @@ def _per_fit(scores: Sequence[Score], swap: bool) -> np.ndarray[tuple[int], np.d
 
 
 def _difference(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Difference:
-    """Mean and standard error; one value has none, which counts as 0."""
-    n = len(values)
-    return Difference(float(values.mean()), float(values.std(ddof=min(1, n - 1)) / np.sqrt(n)))
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return Difference(float(values.mean()), float(error))

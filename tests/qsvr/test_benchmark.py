@@ -173,8 +173,8 @@ def test_a_row_pairs_fits_of_the_same_split():
     assert row.minus_untrained.mean == pytest.approx(0.15)
     assert row.minus_untrained.se == pytest.approx(0.05)
     assert row.minus_classical is None
-    swapped = make_row("m", "published", 0.25, 20, scores([0.8]), scores([0.7]))
-    assert swapped.mean == pytest.approx(0.4)
+    swapped = make_row("m", "published", 0.25, 20, scores([0.8, 0.9]), scores([0.7, 0.7]))
+    assert swapped.mean == pytest.approx(0.425)
 
 
 def write_table(path, n_rows=40):
@@ -186,7 +186,7 @@ def write_table(path, n_rows=40):
 
 def test_the_command_writes_table_json_and_picture_of_an_accuracy_table(tmp_path, capsys):
     write_table(tmp_path / "acc.csv")
-    arguments = ["hps=[a,b]", "prefix=acc_", "direction=maximize", "n_splits=1", "n_jobs=1"]
+    arguments = ["hps=[a,b]", "prefix=acc_", "direction=maximize", "n_splits=2", "n_jobs=1"]
     assert main([f"curves={tmp_path / 'acc.csv'}", *arguments, f"out={tmp_path / 'out'}"]) == 0
     shown = capsys.readouterr().out
     assert "40 trainings of 12 epochs; hyperparameters: a, b" in shown
@@ -210,7 +210,7 @@ def test_the_command_writes_table_json_and_picture_of_an_accuracy_table(tmp_path
         (["curves=nowhere.csv"], "curves=nowhere.csv: no such file"),
         (["curvs=a.csv"], "curvs"),
         (["n_splits=2"], "curves"),
-        (["curves=a.csv", "n_splits=0"], "n_splits must be at least 1, got 0"),
+        (["curves=a.csv", "n_splits=0"], "n_splits must be at least 2, got 0"),
         (["curves=a.csv", "n_splits=many"], "n_splits"),
         (["curves=a.csv", "seed=-1"], "seed must be"),
         (["nonsense"], "nonsense"),
@@ -227,6 +227,18 @@ def test_a_table_that_is_too_small_is_refused(tmp_path, capsys):
     write_table(tmp_path / "small.csv", n_rows=19)
     assert main([f"curves={tmp_path / 'small.csv'}", "prefix=acc_"]) == 1
     assert "at least 20 trainings of 4 epochs are needed, got 19 of 12" in capsys.readouterr().err
+
+
+def test_too_few_configurations_are_refused(tmp_path, capsys):
+    write_table(tmp_path / "acc.csv")
+    assert main([f"curves={tmp_path / 'acc.csv'}", "prefix=acc_", "hps=[a]"]) == 1
+    assert "at least 10 different configurations are needed" in capsys.readouterr().err
+
+
+def test_an_empty_prefix_means_bare_numbers(tmp_path, capsys):
+    write_table(tmp_path / "acc.csv")
+    assert main([f"curves={tmp_path / 'acc.csv'}", "prefix="]) == 1
+    assert "no columns 0, 1; set prefix=" in capsys.readouterr().err
 
 
 def test_help_explains(capsys):
