@@ -98,7 +98,7 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         regressor: any scikit-learn regressor whose kernel is about 1 wide in each feature, such
-            as `qsvr.QSVR`; cloned. None is SVR(C=2, gamma=0.3, epsilon=0.02).
+            as `qsvr.QSVR`; cloned. None is SVR(C=1, gamma=0.3, epsilon=0.02).
         hp_weight: at least 0; 0 leaves the hyperparameters out.
         prior: at least 0, in trainings.
 
@@ -137,7 +137,7 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.weights_ = self.hp_weight * np.sqrt(len(target) / N_FEW) * left_open * explained
         self.weights_[:N_CURVE_FEATURES] = 1
         self.share_ = self.prior / (self.prior + len(target))
-        default = SVR(C=2.0, gamma=0.3, epsilon=0.02)
+        default = SVR(C=1.0, gamma=0.3, epsilon=0.02)
         self.regressor_ = clone(default if self.regressor is None else self.regressor)
         self.regressor_.fit(features * self.weights_, target)
         return self

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 GAMMA, EPSILON, C, XI = 0.1, 0.02, 67.61, 0.01  # the published parameters
 N_COMBINED = 4  # solutions that the published predictor combines
-BOX = 2.0  # of our own models, classical and annealed, beside gamma 0.3 and epsilon 0.02
+BOX = 1.0  # of our own models, classical and annealed, beside gamma 0.3 and epsilon 0.02
 
 # Predictions of the test rows, shape (n_variants, T): several only where methods are pooled.
 Predictor = Callable[[Trainings, Trainings, int], Floats]

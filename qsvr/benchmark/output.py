@@ -30,7 +30,7 @@ quantile: the same rows, splits, scales and target; R2 with the right order of a
 corrected: all rows, scalers fitted on training rows, last epoch, no configuration on both sides.
 "SVR, published", "Sim-QSVR, published": every second known epoch, no hyperparameters, C = 67.61,
   two-sided encoding. "SVR", "Sim-QSVR": qsvr.predictor, last values and hyperparameters by
-  relevance, C = 2, the same kernel and box for both."""
+  relevance, C = 1, the same kernel and box for both."""
 
 
 def print_tables(console: Console, rows: Sequence[Row], fraction: float) -> None:

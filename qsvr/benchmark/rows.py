@@ -78,8 +78,9 @@ def make_row(
     classical: Sequence[Score] | None = None,
     published: tuple[float, float, float, float] | None = None,
 ) -> Row:
-    """Summarise two or more scores of one model; `untrained` and `classical` are of the same splits.
+    """Summarise two or more scores of one model.
 
+    `untrained` and `classical` are scores of the same splits, fit by fit, for paired differences.
     Under the protocol "published" R2 has its arguments swapped.
     """
     swap = protocol == "published"

@@ -127,7 +127,7 @@ def test_predictions_stay_within_the_range_of_known_ends(trainings):
 def test_a_quantum_regressor_takes_the_place_of_the_classical_one(trainings):
     curves, hps = trainings
     final = curves[:, -1]
-    model = CurvePredictor(QSVR(box=2.0, n_reads=20, random_state=0))
+    model = CurvePredictor(QSVR(box=1.0, n_reads=20, random_state=0))
     model.fit(curves[:20, :10], hps[:20], final[:20])
     assert r2_score(final[20:], model.predict(curves[20:, :10], hps[20:])) > 0.9
 
