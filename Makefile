@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-slurm test-gpu chaos slurm-up slurm-down lint format check-simulation bench \
-	bench-scale bench-storage repro-hpo repro-towers repro-pruner clean
+	bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -66,9 +66,25 @@ repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=
 repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.towers $(if $(DELPHES),delphes=$(DELPHES))
 
-repro-pruner: $(STAMP)  ## pruners on recorded learning curves, 100 orders (CURVES=FILE.csv, from make curves)
-	$(BIN)/python -m hpo.simulate curves=$(or $(CURVES),data/curves/mlpf_delphes.csv) orders=100 \
-		out=benchmarks/results/pruner
+curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
+	$(BIN)/python -m benchmarks.curves
+
+CURVES ?= data/curves/mlpf_delphes.csv
+repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QPU=DIR)
+	$(BIN)/python -m qsvr.benchmark curves=$(CURVES) $(if $(QPU),qpu=$(QPU)) out=benchmarks/results/qsvr
+
+COLD := [random,hyperband,swift_svr,swift_qsvr,sha,asha,asha_promotion,ladder_506,ladder_609,svr,qsvr,freeze_thaw_last,\
+freeze_thaw_linear,freeze_thaw_gp,freeze_thaw_svr,freeze_thaw_qsvr]
+SIMULATE = $(BIN)/python -m hpo.simulate curves=$(CURVES) out=benchmarks/results/pruner
+repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (CURVES=FILE)
+	$(SIMULATE) orders=100
+	$(SIMULATE)/half_of_best orders=100 drop_half_of_best=60 "methods=$(COLD)"
+	$(SIMULATE)/without_best orders=100 drop_best=10 "methods=$(COLD)"
+	$(SIMULATE)/warm orders=100 earlier_groups=60 \
+		methods=[asha,ladder_506,freeze_thaw_last,warm_asha,warm_last,warm_svr]
+
+repro-live: $(STAMP)  ## hpo=qsvr against hpo=asha_bo, live on generated events
+	$(BIN)/python -m benchmarks.pruners
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs

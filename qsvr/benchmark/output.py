@@ -1,0 +1,146 @@
+"""The benchmark's rows on screen, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from qsvr.benchmark.rows import Difference, Row
+
+MIN_WIDTH = 140  # of the tables; narrower terminals wrap lines
+PROTOCOLS = ("published", "quantile", "corrected")
+
+NOTES = """\
+R2; mean over splits ± its standard error (splits overlap: it is somewhat too small).
+untr. = prediction without training, the quantile of the last known loss, on the same splits;
+- untr. and - SVR = paired differences, to it and of an annealed model to the classical one.
+published: R2 with swapped arguments, scalers fitted on all rows, target the last epoch but one,
+  worst training left out, equal configurations on both sides; Sim-QSVR pools seven combination
+  methods, QPU is the best of the seven, chosen on the test scores. Not a protocol to follow.
+quantile: the same rows, splits, scales and target; R2 with the right order of arguments.
+corrected: all rows, scalers fitted on training rows, last epoch, no configuration on both sides.
+"SVR, published", "Sim-QSVR, published": every second known epoch, no hyperparameters, C = 67.61,
+  two-sided encoding. "SVR", "Sim-QSVR": qsvr.predictor, last values and hyperparameters by
+  relevance, C = 1, the same kernel and box for both."""
+
+
+def print_tables(console: Console, rows: Sequence[Row], fraction: float) -> None:
+    """Print all figures at one fraction of the curve, then the means at all fractions."""
+    for title, add in (
+        (f"R2 at {fraction:.0%} of the curve", _detailed),
+        ("R2 by known fraction of the curve, in brackets without training", _by_fraction),
+    ):
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+        add(table, rows, fraction)
+        for number, column in enumerate(table.columns):
+            column.justify, column.no_wrap = ("right" if number else "left"), True
+        console.print(table)
+    console.print(NOTES, markup=False, highlight=False)
+
+
+def _detailed(table: Table, rows: Sequence[Row], fraction: float) -> None:
+    columns = "model,train,fits,best,worst,mean,std,rho,CPU s,untr.,- untr.,- SVR,paper"
+    for name in columns.split(","):
+        table.add_column(name)
+    for protocol in PROTOCOLS:
+        table.add_row(protocol, style="bold")
+        for row in rows:
+            if (row.protocol, row.fraction) == (protocol, fraction):
+                table.add_row(*_cells(row))
+
+
+def _cells(row: Row) -> list[str]:
+    figures = (row.best, row.worst, row.mean, row.std, row.rho)
+    return [
+        f"  {row.model}",
+        str(row.n_train),
+        str(row.n_fits),
+        *[f"{figure:.4f}" for figure in figures],
+        "" if row.cpu_s_per_fit is None else f"{row.cpu_s_per_fit:.3f}",
+        f"{row.untrained:.4f}",
+        _signed(row.minus_untrained),
+        _signed(row.minus_classical),
+        "" if row.published is None else f"{row.published[2]:.3f}",
+    ]
+
+
+def _by_fraction(table: Table, rows: Sequence[Row], fraction: float) -> None:
+    """Models at all fractions; those known at `fraction` alone are left out."""
+    fractions = sorted({row.fraction for row in rows}, reverse=True)
+    for name in ("model", "train", *[f"{each:.0%}" for each in fractions]):
+        table.add_column(name)
+    for protocol in PROTOCOLS:
+        lines: dict[tuple[str, int], dict[float, str]] = {}
+        for row in rows:
+            if row.protocol == protocol:
+                cell = f"{row.mean:.3f}±{row.se:.3f} ({row.untrained:.3f})"
+                lines.setdefault((row.model, row.n_train), {})[row.fraction] = cell
+        table.add_row(protocol, style="bold")
+        for (model, n_train), cells in lines.items():
+            if set(cells) > {fraction}:
+                table.add_row(f"  {model}", str(n_train), *[cells[each] for each in fractions])
+
+
+def _signed(difference: Difference | None) -> str:
+    return "" if difference is None else f"{difference.mean:+.4f}±{difference.se:.4f}"
+
+
+def write_json(path: Path, rows: Sequence[Row], context: Mapping[str, Any]) -> None:
+    """Write the rows, without single fits, and what they were made of."""
+    figures = [asdict(row) for row in rows]
+    for each in figures:
+        del each["r2"]
+    content = {**context, "notes": NOTES.splitlines(), "rows": figures}
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:
+    """Draw mean R2 by fraction for both honest protocols, and the fits at one fraction."""
+    figure = Figure(figsize=(15, 5), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for axes, protocol in ((left, "quantile"), (middle, "corrected")):
+        _draw_fractions(axes, [row for row in rows if row.protocol == protocol], protocol)
+    ordered = [row for protocol in PROTOCOLS for row in rows if row.protocol == protocol]
+    _draw_fits(right, [row for row in ordered if row.fraction == fraction], fraction)
+    figure.savefig(path, dpi=120)
+
+
+def _draw_fractions(axes: Axes, rows: Sequence[Row], protocol: str) -> None:
+    kinds = dict.fromkeys((row.model, row.n_train) for row in rows)
+    for model, n_train in kinds:
+        own = [row for row in rows if (row.model, row.n_train) == (model, n_train)]
+        axes.errorbar(
+            [100 * row.fraction for row in own],
+            [row.mean for row in own],
+            yerr=[row.se for row in own],
+            marker="o",
+            label=f"{model}, {n_train} trainings",
+        )
+    base = [row for row in rows if row.model == "SVR"]
+    few = [row for row in base if row.n_train == min(each.n_train for each in base)]
+    known = [100 * row.fraction for row in few]
+    axes.plot(known, [row.untrained for row in few], "k--", label="untrained")
+    axes.set(xscale="log", xlabel="known part of the curve (%)", ylabel="R2", title=protocol)
+    axes.set_xticks(known, [f"{each:g}" for each in known])
+    axes.minorticks_off()
+    axes.legend(fontsize=8)
+
+
+def _draw_fits(axes: Axes, rows: Sequence[Row], fraction: float) -> None:
+    axes.boxplot([row.r2 for row in rows], orientation="horizontal")
+    labels = [f"{row.protocol}: {row.model}, {row.n_train}" for row in rows]
+    axes.set_yticks(range(1, len(rows) + 1), labels, fontsize=8)
+    places = range(1, len(rows) + 1)
+    axes.plot([row.untrained for row in rows], places, "k|", markersize=12, label="untrained")
+    axes.invert_yaxis()
+    axes.set(xlabel="R2 of each fit", title=f"{fraction:.0%} of the curve")
+    axes.legend(fontsize=8)
