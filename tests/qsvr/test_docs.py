@@ -1,7 +1,9 @@
+import json
 import re
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[2] / "docs/qsvr.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/qsvr.md").read_text()
 
 
 def test_the_examples_of_the_page_run_one_after_the_other():
@@ -11,3 +13,12 @@ def test_the_examples_of_the_page_run_one_after_the_other():
     for block in blocks:
         exec(compile(block, "docs/qsvr.md", "exec"), names)
     assert "pipeline" in names
+
+
+def test_the_figures_of_the_page_are_those_of_the_committed_results():
+    rows = json.loads((ROOT / "benchmarks/results/qsvr/benchmark.json").read_text())["rows"]
+    shown = [row for row in rows if row["fraction"] == 0.25 and "4 QSVR" not in row["model"]]
+    for row in shown:
+        figures = " / ".join(f"{row[key]:.3f}" for key in ("best", "worst", "mean", "std"))
+        n_rows, n_fits = row["n_train"], row["n_fits"]
+        assert f"| {n_rows} | {n_fits} | {figures} | {row['untrained']:.3f} |" in PAGE
