@@ -71,6 +71,13 @@ def test_the_application_shown_is_the_one_that_is_tested():
     assert blocks("yaml")[0] == (APP / "app.yaml").read_text()
 
 
+def test_the_optuna_study_shown_runs_and_is_pruned():
+    names: dict[str, object] = {}
+    exec(compile(blocks("python")[1], "README.md", "exec"), names)
+    states = {trial.state.name for trial in names["study"].trials}
+    assert states == {"COMPLETE", "PRUNED"}
+
+
 def test_the_readme_is_short_and_links_to_files_that_exist():
     assert len(README.splitlines()) <= 180
     for target in re.findall(r"\]\((?!http)([^)#]+)", README):
