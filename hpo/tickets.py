@@ -28,7 +28,7 @@ from hpo.lease import (
     was_started,
 )
 from hpo.lock import FileLock
-from hpo.pausing import choose_last, choose_paused, may_begin
+from hpo.pausing import PausingPruner, choose_last, choose_paused, may_begin
 from hpo.storage import PatientStorage
 
 
@@ -125,13 +125,18 @@ class Tickets:
         paused = [trial for trial in waiting if is_paused(trial)]
         interrupted = [t for t in waiting if was_started(t) and not is_paused(t)]
         new = [trial for trial in waiting if not was_started(trial)]
+        if new and not self._may_begin():
+            new = []
         if interrupted or not paused:
             # Whoever loses the race for the first new one tries any other: the winner's rivals
             # would meet again at the second, and each lost race is a write.
             return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
-        study = self._study()
-        chosen = choose_paused(study, paused)
-        return [chosen] if chosen is not None else new if may_begin(study) else []
+        chosen = choose_paused(self._study(), paused)
+        return new if chosen is None else [chosen]
+
+    def _may_begin(self) -> bool:
+        # Other pruners do not care, and the study need not be loaded for them.
+        return not isinstance(self._pruner, PausingPruner) or may_begin(self._study())
 
     def _study(self) -> optuna.Study:
         return optuna.load_study(

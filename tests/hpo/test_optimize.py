@@ -7,10 +7,12 @@ from collections import Counter
 import optuna
 import pytest
 
+from hpo.freeze_thaw import FreezeThawPruner
 from hpo.lease import LEASE
 from hpo.optimize import optimize
 from hpo.pausing import PromotionPruner
 from hpo.storage import open_storage
+from qsvr.forecast import Forecaster
 
 
 @pytest.fixture
@@ -110,3 +112,25 @@ def test_paused_trials_are_promoted_in_plain_optuna(tmp_path):
     assert states(study) == {"PRUNED": 18 - reached[9], "COMPLETE": reached[9]}
     best_of_all = min(study.trials, key=lambda trial: trial.params["x"])
     assert best_of_all.last_step == 9
+
+
+@pytest.mark.parametrize("max_epochs", [None, 40])
+def test_freeze_thaw_in_plain_optuna_finds_the_best_within_its_limit(tmp_path, max_epochs):
+    done: dict[int, int] = {}
+
+    def objective(trial):
+        x = trial.suggest_float("x", 0, 1)
+        for step in range(done.get(trial.number, 0) + 1, 13):
+            done[trial.number] = step
+            trial.report((1 + x) * (1 + 3 / step), step)
+            if step < 12 and trial.should_prune():
+                raise optuna.TrialPruned
+        return (1 + x) * (1 + 3 / 12)
+
+    policy = FreezeThawPruner(Forecaster(12), max_epochs=max_epochs)
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    study = optimized(tmp_path, objective, n_trials=18, sampler=sampler, pruner=policy)
+    assert states(study)["COMPLETE"] >= 1
+    assert sum(states(study).values()) == 18
+    assert study.best_params["x"] == min(trial.params["x"] for trial in study.trials)
+    assert sum(done.values()) <= (max_epochs or 0.7 * 18 * 12)

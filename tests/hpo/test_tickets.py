@@ -45,8 +45,11 @@ def pause(storage, trial, *values):
 class Prefers(PausingPruner):
     """Resumes the trial of a number, if it is paused."""
 
-    def __init__(self, number):
-        self.number = number
+    def __init__(self, number, begin=True):
+        self.number, self.begin = number, begin
+
+    def may_begin(self, study):
+        return self.begin
 
     def pause(self, study, trial):
         return True
@@ -147,6 +150,16 @@ def test_the_furthest_paused_trial_goes_on_when_no_trial_would_be_complete(pair,
     for values in ((3.0, 2.0), (0.1,), (3.0, 1.5)):
         pause(pair[0], worker.take(), *values)
     assert worker.take().number == 2
+
+
+def test_trials_that_may_not_begin_end_without_an_epoch(pair, tickets):
+    worker = tickets(pruner=Prefers(None, begin=True))
+    done = worker.take()
+    pair[0].set_trial_intermediate_value(done._trial_id, 1, 0.5)
+    pair[0].set_trial_state_values(done._trial_id, TrialState.COMPLETE, [0.5])
+    assert tickets(1, pruner=Prefers(None, begin=False)).take() is None
+    ended = study(pair[0]).trials[1:]
+    assert [(t.state, t.intermediate_values) for t in ended] == [(TrialState.PRUNED, {})] * 2
 
 
 def test_with_another_pruner_a_paused_trial_simply_goes_on(pair, tickets):
