@@ -4,7 +4,8 @@
 
 Runs `python -m mlpf.train -m hpo=SEARCH` for each search on events that it generates on the first
 call, one worker, so that a sweep can be repeated; prints epochs and best loss and leaves them in
-`live.json` in the folder `out`; the committed one is `benchmarks/results/live.json`. A call that was stopped goes on where it was.
+`live.json` in the folder `out`; the committed one is `benchmarks/results/live.json`. A call that
+was stopped goes on where it was.
 """
 
 from __future__ import annotations
