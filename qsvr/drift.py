@@ -26,7 +26,7 @@ _PRIOR_PAIRS = 1.0  # so many pairs weigh as much as these
 _BANDWIDTH = 0.3  # trainings whose z differs by so much count exp(-1/2)
 _OUTLIER = 2.0  # drifts farther from the median, in robust standard deviations, are drawn in
 _HP_WEIGHT = 0.25  # hyperparameters against the curve in the distance of two trainings
-_MIN_PAIRS = 6  # a regressor needs so many
+_MIN_PAIRS, _MAX_PAIRS = 6, 300  # a regressor needs so many; more say no more, and cost time
 _N_FOLDS = 3
 
 
@@ -107,14 +107,17 @@ class DriftModel:
         self._steps = []
         for j in range(z.shape[1] - 1):
             drift = z[:, j + 1] - z[:, j]
-            took = np.isfinite(drift)
+            took = np.flatnonzero(np.isfinite(drift))[-_MAX_PAIRS:]
             self._steps.append(self._learn(j, z[took, j], drift[took], features[took, j]))
         return self
 
     def predict(
         self, z: Floats, reached: NDArray[np.intp], hyperparameters: Floats
-    ) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of z at the end, each of shape (T,).
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return location, scale and degrees of freedom of z at the end, each of shape (T,).
+
+        With a Student distribution for each step, as for the next one of a few normal numbers,
+        that of their sum follows by Welch and Satterthwaite.
 
         Args:
             z: shape (T, J), as in `fit`.
@@ -122,17 +125,19 @@ class DriftModel:
             hyperparameters: shape (T, H).
         """
         rows = np.arange(len(z))
-        mean, variance = z[rows, reached].copy(), np.zeros(len(z))
+        mean, variance, spread4 = z[rows, reached].copy(), np.zeros(len(z)), np.zeros(len(z))
         before = np.where(reached > 0, mean - z[rows, np.maximum(reached - 1, 0)], 0.0)
         for j, step in enumerate(self._steps):
             on = reached <= j
             if not on.any():
                 continue
-            drift, spread2 = self._drift(j, step, mean[on], before[on], hyperparameters[on])
+            drift, spread2, n = self._drift(j, step, mean[on], before[on], hyperparameters[on])
             mean[on] += drift
             before[on] = drift
             variance[on] += spread2
-        return mean, np.sqrt(variance)
+            spread4[on] += spread2**2 / n
+        freedom = variance**2 / np.maximum(spread4, np.finfo(float).tiny)
+        return mean, np.sqrt(variance), np.maximum(freedom, 1.0)
 
     def _learn(self, j: int, start: Floats, drift: Floats, features: Floats) -> _Step:
         drift = _draw_in(drift, _SPREAD * _DECAY**j)
@@ -150,8 +155,8 @@ class DriftModel:
 
     def _drift(
         self, j: int, step: _Step, z: Floats, before: Floats, hyperparameters: Floats
-    ) -> tuple[Floats, Floats]:
-        """Mean and variance of the drift of a step for trainings at `z`, prior included."""
+    ) -> tuple[Floats, Floats, Floats]:
+        """Mean and variance of a step's next drift at `z`, and the pairs known, prior included."""
         weights = _closeness(z, step.start)
         mean = _local_mean(j, weights, step.drift)
         if step.residual is None:
@@ -162,7 +167,8 @@ class DriftModel:
             mean += np.mean([model.predict(features) for model in step.models], axis=0)
         prior2 = (_SPREAD * _DECAY**j) ** 2
         n = weights.sum(axis=1) + _PRIOR_PAIRS
-        return mean, (_PRIOR_PAIRS * prior2 + (weights * deviation2).sum(axis=1)) / n
+        variance = (_PRIOR_PAIRS * prior2 + (weights * deviation2).sum(axis=1)) / n
+        return mean, variance * (1 + 1 / n), n  # 1 / n: the mean itself is uncertain
 
 
 def _closeness(z: Floats, start: Floats) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, stdtr, stdtrit
 
 from qsvr.drift import DriftModel, LogScale
 from qsvr.regressors import make_regressor
@@ -19,6 +19,8 @@ from qsvr.trials import decision_epochs as default_epochs
 from qsvr.trials import unit_cube, values_at
 
 Floats = NDArray[np.float64]
+
+_FAVOURITE = 0.4  # who ends best by this probability goes on, however many epochs it takes
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Forecaster:
     """Forecasts of final values from the beginning of the curves and the hyperparameters.
 
     A trial counts as hopeful while the probability that it ends best exceeds Phi(-optimism) for
-    each epoch of its next step, Phi being the normal distribution: the first epochs are cheap,
-    and little hope is enough; the last ones cost most of a training.
+    each epoch of its next step, Phi being the normal distribution, or exceeds 0.4: the first
+    epochs are cheap, and little hope is enough; the last ones cost most of a training.
 
     Args:
         max_resource: epochs of a full training, at least 2.
@@ -64,7 +66,7 @@ class Forecaster:
     def __init__(
         self,
         max_resource: int,
-        optimism: float = 2.5,
+        optimism: float = 2.1,
         decision_epochs: Sequence[int] | None = None,
         regressor: Any = "last",
         refit_growth: float = 0.1,
@@ -113,7 +115,7 @@ class Forecaster:
             return float(ends.min())
         states = [trial.state for trial in trials]
         racing = ~np.array([state.is_finished() for state in states]) & np.isfinite(z[:, 0])
-        mean, _ = self._model.predict(z[racing], _reached(z[racing]), hyperparameters[racing])
+        mean, *_ = self._model.predict(z[racing], _reached(z[racing]), hyperparameters[racing])
         return float(mean.min())
 
     def _hyperparameters(self, trials: Sequence[FrozenTrial]) -> Floats:
@@ -129,17 +131,17 @@ class Forecaster:
         return self._scale
 
     def _judge(self, z: Floats, hyperparameters: Floats, best: float, sign: int) -> Forecast:
-        mean, spread = self._model.predict(z, _reached(z), hyperparameters)
+        mean, spread, freedom = self._model.predict(z, _reached(z), hyperparameters)
         cost = np.append(np.diff(self.epochs), 1)[_reached(z)]
-        k = -ndtri(np.minimum(cost * ndtr(-self._optimism), 0.5))
-        optimistic = mean - k * spread
+        least = np.minimum(cost * ndtr(-self._optimism), _FAVOURITE)
+        optimistic = mean + stdtrit(freedom, least) * spread
         assert self._scale is not None
         back = self._scale.inverse
         return Forecast(
             mean=sign * back(mean),
             optimistic=sign * back(optimistic),
             best=sign * float(back(best)),
-            probability=np.asarray(ndtr((best - mean) / np.maximum(spread, 1e-12))),
+            probability=np.asarray(stdtr(freedom, (best - mean) / np.maximum(spread, 1e-12))),
             promise=best - optimistic,
         )
 

@@ -53,7 +53,7 @@ class SVRPruner(BasePruner):
     def __init__(
         self,
         max_resource: int,
-        optimism: float = 3.25,
+        optimism: float = 2.75,
         wrapped: BasePruner | None = None,
         n_finished: int = 1,
         decision_epochs: Sequence[int] | None = None,
@@ -119,7 +119,7 @@ class QSVRPruner(SVRPruner):
     def __init__(
         self,
         max_resource: int,
-        optimism: float = 3.25,
+        optimism: float = 2.75,
         wrapped: BasePruner | None = None,
         n_finished: int = 1,
         decision_epochs: Sequence[int] | None = None,
