@@ -160,7 +160,7 @@ def _forecasting(target: str, regressor: str) -> dict[str, Any]:
     return {
         "_target_": target,
         "max_resource": "???",  # steps of a full trial
-        "optimism": 3.25,
+        "optimism": 2.75,
         "n_finished": 1,
         "decision_epochs": None,
         "regressor": regressor,
@@ -192,7 +192,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
         "forecaster": {
             "_target_": "qsvr.forecast.Forecaster",
             "max_resource": "???",  # steps of a full trial
-            "optimism": 2.5,
+            "optimism": 2.1,
             "decision_epochs": None,
             "regressor": "last",
         },

@@ -86,6 +86,12 @@ def test_costly_steps_need_more_hope_than_cheap_ones(study):
     assert gap[0] < 1
 
 
+def test_the_favourite_goes_on_however_many_epochs_its_next_step_takes(study):
+    made, running = study([1.0, 4.0], n_complete=0)
+    forecast = Forecaster(EPOCHS, 0.5, [3]).forecast(made, running)
+    assert forecast.promise[0] > 0 > forecast.promise[1]
+
+
 def test_nothing_is_said_of_a_trial_before_its_first_decision_epoch(study):
     made, running = study([1.0])
     assert Forecaster(EPOCHS, decision_epochs=[5]).forecast(made, running) is None
