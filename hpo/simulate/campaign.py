@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -119,8 +121,7 @@ def simulate_all(
     with ProcessPoolExecutor(
         n_jobs,
         multiprocessing.get_context("spawn"),
-        initializer=optuna.logging.set_verbosity,
-        initargs=(optuna.logging.WARNING,),
+        initializer=_begin_process,
     ) as executor:
         futures = {
             executor.submit(_simulate_batch, plan, methods[i], numbers): (i, numbers)
@@ -136,6 +137,19 @@ def simulate_all(
             executor.shutdown(cancel_futures=True)
             raise
     return [[outcomes[i, n] for n in plan.numbers(m)] for i, m in enumerate(methods)]
+
+
+def _begin_process() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # Else the processes of a command that was killed would go on and then wait for ever.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _simulate_batch(plan: Plan, method: Method, numbers: range) -> list[Outcome]:

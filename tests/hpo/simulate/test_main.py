@@ -1,8 +1,14 @@
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hpo.process import is_alive
 from hpo.simulate.__main__ import main
 
 METHODS_FILE = """\
@@ -66,6 +72,27 @@ def test_both_kinds_of_sweep_end_to_end_and_independent_of_the_processes(
     text = capsys.readouterr().out
     assert "7 orders: within 0.05 of Hyperband's final value" in text
     assert "3 sweeps: epochs to within 0.3 of the table's best" in text
+
+
+def children(pid):
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_no_process_outlives_a_command_that_is_killed(file, tmp_path):
+    arguments = ["prefix=acc_", "direction=maximize", "methods=[asha]", "orders=10000", "n_jobs=2"]
+    command = [sys.executable, "-m", "hpo.simulate", f"curves={file}", f"out={tmp_path}"]
+    with subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: len(children(process.pid)) >= 3)  # two workers and a tracker
+        started = children(process.pid)
+        process.send_signal(signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, started)))
 
 
 def test_a_pruner_of_the_command_line_is_tried_with_a_sampler(simulate, capsys):
