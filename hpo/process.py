@@ -1,9 +1,11 @@
-"""Which process this is, for others to find out whether it still lives."""
+"""Which process this is, whether others still live, and an end with the parent."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -32,3 +34,18 @@ def is_alive(pid: int) -> bool:
     except (OSError, IndexError):  # no /proc here, or gone this moment
         return True
     return state not in ("Z", "X")
+
+
+def end_with_parent() -> None:
+    """Make this process of `multiprocessing` leave when its parent was killed.
+
+    Else nobody would ever stop it when it waits for tasks.
+    """
+    threading.Thread(target=_leave_after_parent, daemon=True).start()
+
+
+def _leave_after_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hpo.process import end_with_parent
 from mlpf.config import ConfigError
 
 Task = TypeVar("Task")
@@ -100,7 +100,7 @@ def _in_processes(
 
 def _start_worker(done: Synchronized[int]) -> None:
     """Make `advance` of this worker count in shared memory, and the worker end with its parent."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     # Ctrl-C reaches workers too. As an exception it would end their task, but not them.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -109,14 +109,6 @@ def _start_worker(done: Synchronized[int]) -> None:
             done.value += n
 
     _count_with(add)
-
-
-def _end_with_parent() -> None:
-    """Leave when the parent was killed: nobody would ever stop a worker that waits for tasks."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _count_with(count: Callable[[int], None]) -> None:

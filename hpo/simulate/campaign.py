@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 import optuna
 
 from hpo.curves import CurveTable
+from hpo.process import end_with_parent
 from hpo.simulate.asynchronous import RowTrials, SampledTrials, Trials, replay
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.methods import Method, Policy, make_policy, make_reference
@@ -141,15 +140,7 @@ def simulate_all(
 
 def _begin_process() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # Else the processes of a command that was killed would go on and then wait for ever.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _simulate_batch(plan: Plan, method: Method, numbers: range) -> list[Outcome]:

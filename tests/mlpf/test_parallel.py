@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo.process import is_alive
 from mlpf.config import ConfigError
 from mlpf.parallel import advance, available_cores, run_tasks
 
@@ -74,15 +75,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
         parent.kill()
     workers = [int(path.name) for path in tmp_path.iterdir()]
-    wait_until(lambda: not any(is_running(worker) for worker in workers))
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    wait_until(lambda: not any(map(is_alive, workers)))
 
 
 def wait_until(condition) -> None:
