@@ -28,7 +28,7 @@ format: $(STAMP)  ## rewrite the sources in the house style
 	$(BIN)/ruff format .
 
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
-	$(BIN)/python -m benchmarks.demo short=$(if $(filter short,$(DEMO)),true,false)
+	$(BIN)/python -m benchmarks.reproduce.demo short=$(if $(filter short,$(DEMO)),true,false)
 
 test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu and not slurm"
@@ -37,37 +37,37 @@ test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they st
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs
 
 slurm-up: $(STAMP)  ## start a SLURM cluster on this machine, without root (NODES=4)
-	$(BIN)/python -m tests.cluster up nodes=$(or $(NODES),4)
+	$(BIN)/python -m testbed up nodes=$(or $(NODES),4)
 
 slurm-down: $(STAMP)  ## cancel its jobs and stop it
-	$(BIN)/python -m tests.cluster down
+	$(BIN)/python -m testbed down
 
 test-gpu: $(STAMP)  ## bf16, compile, four trials on one GPU, time of a train step (needs CUDA)
 	$(BIN)/pytest -m gpu -rs tests/gpu
 
 check-simulation: $(STAMP)  ## our detector simulation against real Delphes events (DELPHES=DIR)
-	$(BIN)/python -m benchmarks.check_simulation $(if $(DELPHES),delphes=$(DELPHES))
+	$(BIN)/python -m benchmarks.reproduce.simulation $(if $(DELPHES),delphes=$(DELPHES))
 
 chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY=NAME,...)
 	$(BIN)/python -m benchmarks.chaos $(if $(ONLY),only=$(ONLY))
 
 bench: $(STAMP)  ## CPU time of a train step (docs/benchmarks.md)
-	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.speed.train_step
 
 bench-scale: $(STAMP)  ## where the time of 96 workers on 24 emulated nodes goes, per kind of storage
-	for kind in journal grpc postgresql; do $(BIN)/python -m benchmarks.scale storage=$$kind || exit; done
+	for kind in journal grpc postgresql; do $(BIN)/python -m benchmarks.load.scale storage=$$kind || exit; done
 
 bench-storage: $(STAMP)  ## latency, CPU time and lost reports of the storages, 8 to 256 workers
-	$(BIN)/python -m benchmarks.storage
+	$(BIN)/python -m benchmarks.load.storage
 
 repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=tiny|small|full)
-	$(BIN)/python -m benchmarks.repro_hpo scale=$(or $(SCALE),tiny)
+	$(BIN)/python -m benchmarks.reproduce.hpo scale=$(or $(SCALE),tiny)
 
 repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
-	$(BIN)/python -m benchmarks.towers $(if $(DELPHES),delphes=$(DELPHES))
+	$(BIN)/python -m benchmarks.reproduce.towers $(if $(DELPHES),delphes=$(DELPHES))
 
 curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
-	$(BIN)/python -m benchmarks.curves
+	$(BIN)/python -m benchmarks.reproduce.curves
 
 CURVES ?= data/curves/mlpf_delphes.csv
 repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QPU=DIR)
@@ -86,7 +86,7 @@ repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time 
 	$(SIMULATE)/warm_half_of_best earlier_groups=60 drop_half_of_best=60 "methods=$(WARM)"
 
 repro-live: $(STAMP)  ## hpo=qsvr against hpo=asha_bo, live on generated events
-	$(BIN)/python -m benchmarks.pruners
+	$(BIN)/python -m benchmarks.reproduce.live
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs

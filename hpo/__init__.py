@@ -4,6 +4,6 @@ An application needs two things: `override hydra/sweeper: optuna_async` in its c
 to be pruned, a call of `hpo.report_value(value, step)` as often as it knows better.
 """
 
-from hpo.trial import current_trial, report_value
+from hpo.current import current_trial, report_value
 
 __all__ = ["current_trial", "report_value"]

@@ -17,16 +17,16 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from hpo.arguments import find_storage, find_study, read_settings
-from hpo.journal import Damage, scan
-from hpo.lease import LEASE, abandoned_trials, release_abandoned
-from hpo.lock import FileLock, read_owner
-from hpo.mending import mend_journal
-from hpo.process import this_host
-from hpo.redact import hide, passwords
-from hpo.storage import open_storage
-from hpo.study import SweepSpec
-from hpo.tickets import study_lock
+from commons.locks import FileLock, read_owner
+from commons.processes import this_host
+from hpo.storage.finding import find_storage, find_study, read_settings
+from hpo.storage.journal import Damage, scan
+from hpo.storage.opening import open_storage
+from hpo.storage.passwords import hide, passwords
+from hpo.storage.repair import mend_journal
+from hpo.study.lease import LEASE, abandoned_trials, release_abandoned
+from hpo.study.study import SweepSpec
+from hpo.study.tickets import study_lock
 
 USAGE = """\
 Find out what is wrong with a study's storage, mend what is safe to mend, tell what is lost.

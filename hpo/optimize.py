@@ -21,10 +21,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
-from hpo.lease import Lease, LeaseLostError
-from hpo.leased import LeasedTrial
-from hpo.storage import open_storage
-from hpo.tickets import Tickets, issue_tickets, study_lock
+from hpo.storage.opening import open_storage
+from hpo.study.lease import Lease, LeaseLostError
+from hpo.study.tickets import Tickets, issue_tickets, study_lock
+from hpo.study.trial import LeasedTrial
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def optimize(
     Args:
         objective: as for `Study.optimize`; what it reports is fenced, and a `PausingPruner` works.
         study_name: created on first use.
-        storage: path of a journal file, or whatever else `hpo.storage.open_storage` takes.
+        storage: path of a journal file, or whatever else `hpo.storage.opening.open_storage` takes.
         n_trials: trials of the study when it is finished.
         direction: "minimize" or "maximize".
         sampler: Optuna's default if None. Give each process another seed.

@@ -12,12 +12,12 @@ import optuna
 from optuna.storages import BaseStorage
 from rich.console import Console
 
-from hpo.arguments import find_storage, find_study, read_settings
-from hpo.best import APP, best_config
-from hpo.plots import draw_history, draw_importances, draw_learning_curves
-from hpo.progress import table
-from hpo.storage import open_storage
-from hpo.summary import RUN, Summary, summarise
+from hpo.reporting.best import APP, best_config
+from hpo.reporting.live import table
+from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
+from hpo.reporting.summary import RUN, Summary, summarise
+from hpo.storage.finding import find_storage, find_study, read_settings
+from hpo.storage.opening import open_storage
 
 USAGE = """\
 Report on a study: table, best configuration, pictures, figures.

@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
 
+from commons.files import locked
 from mlpf.config import ConfigError, config_dir
-from mlpf.events import from_arrays, write_parquet
-from mlpf.files import locked
-from mlpf.parallel import advance, run_tasks
-from mlpf.particle_flow import simulate_event
-from mlpf.pileup import Pool, join, mix
-from mlpf.production import (
+from mlpf.data.events import from_arrays, write_parquet
+from mlpf.generation.particle_flow import simulate_event
+from mlpf.generation.pileup import Pool, join, mix
+from mlpf.generation.production import (
     COMMON,
     MINIMUM_BIAS,
     PROCESSES,
@@ -42,7 +41,8 @@ from mlpf.production import (
     portions,
     require_at_least,
 )
-from mlpf.simulation import RECORD
+from mlpf.generation.simulation import RECORD
+from mlpf.parallel import advance, run_tasks
 
 _BATCH: Final = 50  # events per call of Pythia
 _POOL_TASK: Final = 500  # pool events per task

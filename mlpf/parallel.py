@@ -14,7 +14,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hpo.process import end_with_parent
+from commons.processes import end_with_parent
 from mlpf.config import ConfigError
 
 Task = TypeVar("Task")

@@ -8,8 +8,8 @@ import hydra
 from omegaconf import DictConfig
 
 from mlpf.config import config_dir
-from mlpf.fit import fit
-from mlpf.ranks import hydra_overrides
+from mlpf.training.fit import fit
+from mlpf.training.ranks import hydra_overrides
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")

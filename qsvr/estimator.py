@@ -18,8 +18,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from qsvr.backends import lowest_states, make_sampler
-from qsvr.qubo import Encoding, SignedEncoding, TwoSidedEncoding
+from qsvr.annealing.qubo import Encoding, SignedEncoding, TwoSidedEncoding
+from qsvr.annealing.samplers import lowest_states, make_sampler
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         n_bits: bits per multiplier, at least 1.
         box: largest multiplier, greater than 0, the C of other support vector machines.
         xi: weight of (sum delta)^2, at least 0.
-        sampler: any dimod sampler or a name of `qsvr.backends.SAMPLERS`; None is simulated
+        sampler: any dimod sampler or a name of `annealing.samplers.SAMPLERS`; None is simulated
             annealing.
         n_reads: searches per model, at least 1.
         n_sweeps: length of a search in visits of every variable, at least 1. The default is where

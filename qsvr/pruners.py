@@ -10,8 +10,8 @@ from optuna import Study
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial, TrialState
 
-from qsvr.forecast import Forecast, Forecaster
-from qsvr.trials import decision_epochs as default_epochs
+from qsvr.forecasting.forecaster import Forecast, Forecaster
+from qsvr.forecasting.trial_arrays import decision_epochs as default_epochs
 
 _log = logging.getLogger(__name__)
 FORECAST = "qsvr:forecast"
@@ -23,9 +23,9 @@ class SVRPruner(BasePruner):
     It refines another pruner: what that one stops is stopped. What it lets go on is stopped at a
     decision epoch if even its optimistic final value is not better than the best complete trial.
     The drifts of the learning curve that are still to come are predicted from the curves of all
-    trials, finished, pruned and running, and from the hyperparameters (see `qsvr.drift`). Before
-    `n_finished` trials are complete, and whenever the regression fails, which is logged once, the
-    other pruner decides alone.
+    trials, finished, pruned and running, and from the hyperparameters (see `forecasting.drift`).
+    Before `n_finished` trials are complete, and whenever the regression fails, which is logged
+    once, the other pruner decides alone.
 
     What a trial was stopped for is kept in its system attribute `qsvr:forecast`: {epoch, mean,
     optimistic, best, probability}, the last one of ending best.
@@ -37,9 +37,9 @@ class SVRPruner(BasePruner):
             3, 9, ... epochs and exact repetitions end.
         n_finished: complete trials needed, at least 1.
         decision_epochs: ascending, from 1; None: from 5 % of a training on, see
-            `qsvr.trials.decision_epochs`. A stopped trial never comes back, and the first epochs
+            `trial_arrays.decision_epochs`. A stopped trial never comes back, and the first epochs
             say too little to stop it by a forecast.
-        regressor: of the drifts: a name of `qsvr.regressors` or a scikit-learn regressor.
+        regressor: of the drifts: a name of `forecasting.regressors` or a scikit-learn regressor.
         refit_growth: it is fitted again when what is known has grown by this share.
 
     Raises:
@@ -111,7 +111,7 @@ class SVRPruner(BasePruner):
 class QSVRPruner(SVRPruner):
     """`SVRPruner` whose regression is annealed: `qsvr.QSVR`, simulated or on a quantum annealer.
 
-    A quantum annealer is `regressor=qsvr.QSVR(sampler=qsvr.qpu.QPUSampler())`; if it is out of
+    A quantum annealer is `regressor=qsvr.QSVR(sampler="qpu")`; if it is out of
     reach, the wrapped pruner decides. On recorded curves this does as well as `SVRPruner`, no
     better (docs/qsvr.md).
     """

@@ -13,10 +13,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from mlpf.config import config_dir
-from mlpf.events import Events, from_arrays, write_parquet
-from tests.cluster.packages import Unavailable
-from tests.cluster.postgres import PostgresServer
-from tests.cluster.slurm import SlurmCluster
+from mlpf.data.events import Events, from_arrays, write_parquet
+from testbed.packages import Unavailable
+from testbed.postgres import PostgresServer
+from testbed.slurm import SlurmCluster
 
 Server = TypeVar("Server")
 

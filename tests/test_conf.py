@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from mlpf.config import build, config_dir
-from mlpf.fit import train
+from mlpf.training.fit import train
 
 CONF = Path(config_dir())
 FILES = sorted(CONF.rglob("*.yaml"))

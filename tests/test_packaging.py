@@ -23,10 +23,10 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
 def test_the_wheel_holds_the_packages_and_the_configuration_only(wheel):
     names = wheel.namelist()
     top_level = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert top_level == {"mlpf", "hpo", "qsvr", "hydra_plugins"}
+    assert top_level == {"mlpf", "hpo", "qsvr", "commons", "hydra_plugins"}
     assert "mlpf/conf/train.yaml" in names
     assert "hydra_plugins/__init__.py" not in names
-    assert all(f"{package}/py.typed" in names for package in ("mlpf", "hpo", "qsvr"))
+    assert all(f"{package}/py.typed" in names for package in ("mlpf", "hpo", "qsvr", "commons"))
 
 
 def test_training_starts_from_the_wheel_in_another_folder(wheel, tmp_path):

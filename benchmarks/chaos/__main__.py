@@ -38,10 +38,10 @@ from rich.table import Table
 from benchmarks.chaos.checks import Row, check
 from benchmarks.chaos.faults import FAULTS, Fault, Stage
 from benchmarks.chaos.sweep import ROOT, Sweep
-from benchmarks.command import fail, parse
-from tests.cluster.packages import Unavailable
-from tests.cluster.postgres import PostgresServer
-from tests.cluster.slurm import SlurmCluster
+from commons.cli import fail, parse
+from testbed.packages import Unavailable
+from testbed.postgres import PostgresServer
+from testbed.slurm import SlurmCluster
 
 
 @dataclass

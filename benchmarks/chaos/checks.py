@@ -11,7 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.chaos.sweep import Line, Sweep
-from hpo.lease import RETRIES
+from hpo.study.lease import RETRIES
 
 
 @dataclass(frozen=True)

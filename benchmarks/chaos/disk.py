@@ -16,7 +16,7 @@ from pathlib import Path
 from optuna.storages.journal._storage import JournalOperation
 
 from benchmarks.chaos.sweep import Sweep, signal_process
-from hpo.process import this_host
+from commons.processes import this_host
 
 
 def fill(folder: Path, cleanup: ExitStack) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 from benchmarks.chaos.checks import Expected
 from benchmarks.chaos.disk import damage, damage_journal, fill, leave_lock
 from benchmarks.chaos.sweep import Size, Sweep, signal_process
-from tests.cluster.postgres import PostgresServer
+from testbed.postgres import PostgresServer
 
 _AWAY_S = 20.0
 # Shorter than the storage is away: every lease expires meanwhile, of workers that all live.

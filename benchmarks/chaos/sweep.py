@@ -16,14 +16,14 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from hpo.lease import LEASE
-from hpo.process import is_alive
-from hpo.storage import open_storage
-from hpo.summary import WORKER
-from tests.cluster.slurm import SlurmCluster
+from commons.processes import is_alive
+from hpo.reporting.summary import WORKER
+from hpo.storage.opening import open_storage
+from hpo.study.lease import LEASE
+from testbed.slurm import SlurmCluster
 
 ROOT = Path(__file__).parents[2]
-_APP = ROOT / "benchmarks" / "chaos_app" / "app.py"
+_APP = ROOT / "benchmarks" / "chaos" / "app" / "app.py"
 _LIMIT_S = 400.0
 
 

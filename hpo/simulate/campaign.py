@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import optuna
 
+from commons.processes import end_with_parent
 from hpo.curves import CurveTable
-from hpo.process import end_with_parent
-from hpo.simulate.asynchronous import RowTrials, SampledTrials, Trials, replay
 from hpo.simulate.draws import Variant, draw
+from hpo.simulate.engine import RowTrials, SampledTrials, Trials, replay
 from hpo.simulate.methods import Method, Policy, make_policy, make_reference
 from hpo.simulate.run import Run
 from hpo.simulate.synchronous import hyperband

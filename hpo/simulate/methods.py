@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from hpo.screening import Screen
+from hpo.search.screen import Screen
 
 _KEYS = {"reference", "pruner", "sampler", "screen"}
 

@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hpo.slurm.options import SlurmOptions
+from hpo.launch.slurm.options import SlurmOptions
 
 
 class _Deferred:
@@ -31,24 +31,24 @@ class _Deferred:
 
 
 class OptunaAsyncSweeper(_Deferred, Sweeper):
-    """Asynchronous, pruned, resumable Optuna sweeps; see `hpo.sweeper`."""
+    """Asynchronous, pruned, resumable Optuna sweeps; see `hpo.sweep.sweep`."""
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
-        from hpo.sweeper import Sweep, SweepOptions
+        from hpo.sweep.sweep import Sweep, SweepOptions
 
         options = SweepOptions(**self._options)
         Sweep(options, self._context, self._whole_config, self._function, arguments).run()
 
 
 class LocalLauncher(_Deferred, Launcher):
-    """Jobs as processes of this machine; see `hpo.launcher`."""
+    """Jobs as processes of this machine; see `hpo.launch.local`."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs; return when all have ended."""
-        from hpo.launcher import LocalOptions, launch
+        from hpo.launch.local import LocalOptions, launch
 
         options = LocalOptions(**self._options)
         return launch(
@@ -62,13 +62,13 @@ class LocalLauncher(_Deferred, Launcher):
 
 
 class SlurmLauncher(_Deferred, Launcher):
-    """Jobs as one SLURM job array; see `hpo.slurm`."""
+    """Jobs as one SLURM job array; see `hpo.launch.slurm`."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Submit the jobs of a plain multirun; return when all have ended."""
-        from hpo.slurm.multirun import launch
+        from hpo.launch.slurm.launcher import launch
 
         return launch(
             self.slurm(),
@@ -81,13 +81,13 @@ class SlurmLauncher(_Deferred, Launcher):
 
     def slurm(self) -> Any:
         """Return the site, for a sweeper that does not wait for its jobs."""
-        from hpo.slurm.site import Slurm
+        from hpo.launch.slurm.site import Slurm
 
         return Slurm(SlurmOptions(**self._options))
 
 
 _SCREEN = {
-    "_target_": "hpo.screening.Screen",
+    "_target_": "hpo.search.screen.Screen",
     "regressor": None,
     "optimism": 2.0,
     "max_share": 0.75,
@@ -121,7 +121,7 @@ class OptunaAsyncConf:
 
 @dataclass
 class LocalConf:
-    """Settings of the launcher; see `hpo.launcher.LocalOptions`."""
+    """Settings of the launcher; see `hpo.launch.local.LocalOptions`."""
 
     _target_: str = "hydra_plugins.hpo_sweeper.LocalLauncher"
     threads_per_worker: int | None = 1
@@ -131,7 +131,7 @@ class LocalConf:
 
 @dataclass
 class SlurmConf(SlurmOptions):
-    """Settings of the launcher; see `hpo.slurm.options.SlurmOptions`."""
+    """Settings of the launcher; see `hpo.launch.slurm.options.SlurmOptions`."""
 
     _target_: str = "hydra_plugins.hpo_sweeper.SlurmLauncher"
     _convert_: str = "all"
@@ -140,7 +140,7 @@ class SlurmConf(SlurmOptions):
 _SAMPLERS = {
     "tpe": {"_target_": "optuna.samplers.TPESampler", "seed": None, "n_startup_trials": 10},
     "diverse_tpe": {
-        "_target_": "hpo.sampling.DiverseSampler",
+        "_target_": "hpo.search.diverse.DiverseSampler",
         "sampler": {
             "_target_": "optuna.samplers.TPESampler",
             "_partial_": True,
@@ -153,7 +153,7 @@ _SAMPLERS = {
     "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
     "gp": {"_target_": "optuna.samplers.GPSampler", "seed": None, "n_startup_trials": 10},
 }
-_ASHA = {"_target_": "hpo.asha.AshaPruner", "min_resource": 1, "reduction_factor": 3}
+_ASHA = {"_target_": "hpo.search.asha.AshaPruner", "min_resource": 1, "reduction_factor": 3}
 
 
 def _forecasting(target: str, regressor: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     },
     "median": {"_target_": "optuna.pruners.MedianPruner"},
     "promotion": {
-        "_target_": "hpo.pausing.PromotionPruner",
+        "_target_": "hpo.search.pausing.PromotionPruner",
         "min_resource": 1,
         "reduction_factor": 3,
         "max_resource": None,  # steps of a full trial, which does not pause at its end
@@ -186,11 +186,11 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     "svr": _forecasting("qsvr.pruners.SVRPruner", "svr"),  # svr, qsvr: the extra [qsvr]
     "qsvr": _forecasting("qsvr.pruners.QSVRPruner", "qsvr"),
     "freeze_thaw": {
-        "_target_": "hpo.freeze_thaw.FreezeThawPruner",
+        "_target_": "hpo.search.freeze_thaw.FreezeThawPruner",
         "new_share": 1.0,
         "max_epochs": None,  # of all trials together
         "forecaster": {
-            "_target_": "qsvr.forecast.Forecaster",
+            "_target_": "qsvr.forecasting.forecaster.Forecaster",
             "max_resource": "???",  # steps of a full trial
             "optimism": 2.1,
             "decision_epochs": None,

@@ -15,12 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.progress import Progress
 
+from qsvr.benchmark.curves import LearningCurves, read_curves
 from qsvr.benchmark.output import MIN_WIDTH, draw, print_tables, write_json
 from qsvr.benchmark.protocols import check_size
 from qsvr.benchmark.recorded import combined_scores, read_runs, single_scores
 from qsvr.benchmark.rows import MLPF_SHA256, PUBLISHED, Row, make_row
 from qsvr.benchmark.run import SLIDE_FRACTION, Job, live_jobs, plan, rows_of, run
-from qsvr.curves import LearningCurves, read_curves
 
 USAGE = """\
 How well the end of a learning curve is predicted from 50, 25, 10, 5 and 2 % of it.

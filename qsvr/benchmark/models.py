@@ -13,12 +13,12 @@ from sklearn.metrics import r2_score
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVR
 
-from qsvr import published
-from qsvr.backends import lowest_states, make_sampler
+from qsvr.annealing.qubo import TwoSidedEncoding
+from qsvr.annealing.samplers import lowest_states, make_sampler
+from qsvr.benchmark import published
 from qsvr.benchmark.protocols import Fold, Trainings
 from qsvr.estimator import QSVR
 from qsvr.predictor import RelevanceRegressor
-from qsvr.qubo import TwoSidedEncoding
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def sim_qsvr_published(train: Trainings, test: Trainings, seed: int) -> Floats:
     """The published QUBO by simulated annealing; its seven combinations of four solutions.
 
     The anneal is shorter than the published one (300 reads of 300 sweeps instead of 1000 of
-    1000) and follows the temperatures of `qsvr.backends`, which find energies as low.
+    1000) and follows the temperatures of `qsvr.annealing.samplers`, which find energies as low.
     """
     encoding = TwoSidedEncoding(n_bits=3, base=0.5, k0=0.005)
     kernel = rbf_kernel(train.points, gamma=GAMMA)
@@ -113,7 +113,7 @@ def sim_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
 
 def live_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
     """The same on a quantum annealer, whose token is in the environment."""
-    from qsvr.qpu import QPUSampler
+    from qsvr.annealing.qpu import QPUSampler
 
     annealer = QSVR(box=BOX, sampler=QPUSampler(), n_reads=1000, random_state=seed)
     model = RelevanceRegressor(annealer)

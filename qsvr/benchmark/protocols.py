@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from qsvr.curves import LearningCurves
+from qsvr.benchmark.curves import LearningCurves
 from qsvr.predictor import CurveScaler, quantile_scaler
 
 Floats = NDArray[np.float64]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
+from qsvr.benchmark.curves import LearningCurves
 from qsvr.benchmark.models import Score, predict_published, score
 from qsvr.benchmark.protocols import N_FEW, PublishedSpace, Trainings, few_of_pool
-from qsvr.curves import LearningCurves
 
 Floats = NDArray[np.float64]
 Archive = dict[str, NDArray[np.float64]]

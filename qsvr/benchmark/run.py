@@ -10,6 +10,8 @@ from itertools import product
 
 from joblib import Parallel, delayed, parallel_config
 
+from qsvr.annealing.qpu import TOKEN
+from qsvr.benchmark.curves import LearningCurves
 from qsvr.benchmark.models import UNTRAINED, Score, evaluate
 from qsvr.benchmark.protocols import (
     CorrectedSpace,
@@ -22,8 +24,6 @@ from qsvr.benchmark.protocols import (
     most,
 )
 from qsvr.benchmark.rows import PUBLISHED, Row, make_row
-from qsvr.curves import LearningCurves
-from qsvr.qpu import TOKEN
 
 FRACTIONS = (0.5, 0.25, 0.1, 0.05, 0.02)
 SLIDE_FRACTION = 0.25  # of the published table

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from mlpf.batch import Batch
-from mlpf.callbacks import read_history
-from mlpf.events import from_arrays
-from mlpf.fit import train
-from mlpf.losses import ParticleFlowLoss
-from mlpf.model import MLPF
+from mlpf.data.batch import Batch
+from mlpf.data.events import from_arrays
+from mlpf.network.model import MLPF
+from mlpf.training.callbacks import read_history
+from mlpf.training.fit import train
+from mlpf.training.losses import ParticleFlowLoss
 
 pytestmark = [
     pytest.mark.gpu,

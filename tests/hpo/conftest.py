@@ -14,8 +14,8 @@ import optuna
 import pytest
 from optuna.storages._grpc.server import make_server
 
-from hpo.storage import open_storage
-from tests.cluster.processes import free_ports
+from hpo.storage.opening import open_storage
+from testbed.processes import free_ports
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

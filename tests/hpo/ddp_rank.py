@@ -6,8 +6,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from hpo.callback import ReportTrial
-from hpo.trial import set_current_trial
+from hpo.current import set_current_trial
+from hpo.lightning import ReportTrial
 
 
 class Line(pl.LightningModule):

@@ -11,14 +11,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
+from commons.locks import FileLock
+from commons.processes import this_host
 from hpo.doctor import main
-from hpo.journal import scan
-from hpo.journal_records import dump
-from hpo.lease import LEASE, RETRIES, Lease
-from hpo.lock import FileLock
-from hpo.process import this_host
-from hpo.storage import open_storage
-from hpo.summary import BUDGET
+from hpo.reporting.summary import BUDGET
+from hpo.storage.journal import scan
+from hpo.storage.opening import open_storage
+from hpo.storage.records import dump
+from hpo.study.lease import LEASE, RETRIES, Lease
 
 CUT = b'{"op_code":7,"worker_id":"w","trial_id":1,"step":3,"interme'
 
@@ -269,7 +269,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, sweep, doctor, monkey
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hpo.journal.os.write", full)
+    monkeypatch.setattr("hpo.storage.journal.os.write", full)
     code, printed = doctor()
     assert code == 1
     assert "trials could not be given back: [Errno 28] No space left" in printed
@@ -284,7 +284,7 @@ def test_a_copy_that_did_not_fit_is_removed(tmp_path, sweep, doctor, monkeypatch
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hpo.mending.os.fsync", full)
+    monkeypatch.setattr("hpo.storage.repair.os.fsync", full)
     code, printed = doctor()
     assert code == 1
     assert "it could not be mended: [Errno 28] No space left" in printed

@@ -7,12 +7,12 @@ from collections import Counter
 import optuna
 import pytest
 
-from hpo.freeze_thaw import FreezeThawPruner
-from hpo.lease import LEASE
 from hpo.optimize import optimize
-from hpo.pausing import PromotionPruner
-from hpo.storage import open_storage
-from qsvr.forecast import Forecaster
+from hpo.search.freeze_thaw import FreezeThawPruner
+from hpo.search.pausing import PromotionPruner
+from hpo.storage.opening import open_storage
+from hpo.study.lease import LEASE
+from qsvr.forecasting.forecaster import Forecaster
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from optuna.storages import BaseStorage
 
 from hpo.report import main, write_report
-from hpo.storage import open_storage
+from hpo.storage.opening import open_storage
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def test_build_makes_the_object_that_a_group_describes():
 
 
 def test_build_names_the_group_whose_value_is_refused():
-    cfg = OmegaConf.create({"model": {"_target_": "mlpf.model.MLPF", "dropout": 3}})
+    cfg = OmegaConf.create({"model": {"_target_": "mlpf.network.model.MLPF", "dropout": 3}})
     with pytest.raises(
         ConfigError, match=r"^model: dropout must be a number in \[0, 1\.0\), got 3$"
     ):
@@ -28,6 +28,6 @@ def test_build_names_the_group_whose_value_is_refused():
 
 
 def test_build_refuses_a_key_that_the_constructor_does_not_know():
-    cfg = OmegaConf.create({"model": {"_target_": "mlpf.model.MLPF", "n_layers": 3}})
+    cfg = OmegaConf.create({"model": {"_target_": "mlpf.network.model.MLPF", "n_layers": 3}})
     with pytest.raises(ConfigError, match="n_layers"):
         build(cfg, "model")

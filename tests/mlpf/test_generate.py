@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from benchmarks.check_simulation import Task, hard_collisions, simulate
-from benchmarks.comparison import COUNTS
+from benchmarks.reproduce.comparison import COUNTS
+from benchmarks.reproduce.simulation import Task, hard_collisions, simulate
 from mlpf.config import ConfigError, config_dir
-from mlpf.events import read_parquet, read_provenance
+from mlpf.data.events import read_parquet, read_provenance
 from mlpf.generate import generate, make_events, run
-from mlpf.pileup import Pool
-from mlpf.production import MINIMUM_BIAS, PROCESSES
+from mlpf.generation.pileup import Pool
+from mlpf.generation.production import MINIMUM_BIAS, PROCESSES
 from mlpf.schema import ElementType
 
 # Means over the first 200 events of the Delphes file tev14_pythia8_ttbar_pu0_0 (see

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.process import is_alive
+from commons.processes import is_alive
 from mlpf.config import ConfigError
 from mlpf.parallel import advance, available_cores, run_tasks
 

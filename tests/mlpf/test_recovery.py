@@ -12,9 +12,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mlpf.callbacks import read_history
-from mlpf.fit import train
-from mlpf.module import TrainingModule
+from mlpf.training.callbacks import read_history
+from mlpf.training.fit import train
+from mlpf.training.module import TrainingModule
 
 FOUR_EPOCHS = ("trainer.max_epochs=4", "model.dropout=0.2", "scheduler=onecycle")
 
@@ -126,7 +126,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from omegaconf import OmegaConf
-from mlpf.fit import train
+from mlpf.training.fit import train
 limit = int(sys.argv[3])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -9,8 +9,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from hpo.storage import open_storage
-from mlpf.callbacks import read_history
+from hpo.storage.opening import open_storage
+from mlpf.training.callbacks import read_history
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpf.callbacks import read_history
 from mlpf.train import main
+from mlpf.training.callbacks import read_history
 
 QUIET = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.process import is_alive
+from commons.processes import is_alive
 from hpo.simulate.__main__ import main
 
 METHODS_FILE = """\
 mine:
-  pruner: {_target_: hpo.pausing.PromotionPruner, max_resource: "${epochs}", reduction_factor: 2}
+  pruner:
+    _target_: hpo.search.pausing.PromotionPruner
+    max_resource: "${epochs}"
+    reduction_factor: 2
 """
 
 
@@ -92,7 +95,7 @@ def test_a_pruner_of_the_command_line_is_tried_with_a_sampler(simulate, capsys):
         "orders=2",
         "n_jobs=1",
         "sampler._target_=optuna.samplers.RandomSampler",
-        "pruner._target_=hpo.pausing.PromotionPruner",
+        "pruner._target_=hpo.search.pausing.PromotionPruner",
         "pruner.max_resource=${epochs}",
         "budget=60",
     )

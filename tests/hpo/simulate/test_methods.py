@@ -6,7 +6,7 @@ import pytest
 from optuna.pruners import SuccessiveHalvingPruner
 
 import hpo.simulate
-from hpo.pausing import PromotionPruner
+from hpo.search.pausing import PromotionPruner
 from hpo.simulate.methods import (
     make_method,
     make_policy,
@@ -19,7 +19,7 @@ from hpo.simulate.methods import (
 VALUES = {"epochs": 12, "seed": 3, "n_workers": 2}
 SHIPPED = read_methods(Path(hpo.simulate.__file__).with_name("methods.yaml"))
 ASHA = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1}
-SCREEN = {"_target_": "hpo.screening.Screen"}
+SCREEN = {"_target_": "hpo.search.screen.Screen"}
 RANDOM = {"_target_": "optuna.samplers.RandomSampler"}
 
 
@@ -33,7 +33,7 @@ def test_every_shipped_method_can_be_made(name):
 
 
 def test_the_values_of_a_run_are_filled_in():
-    node = {"_target_": "hpo.pausing.PromotionPruner", "max_resource": "${epochs}"}
+    node = {"_target_": "hpo.search.pausing.PromotionPruner", "max_resource": "${epochs}"}
     policy = make_policy(make_method("p", {"pruner": node}), VALUES)
     assert isinstance(policy.pruner, PromotionPruner)
     assert policy.pruner._max_resource == 12

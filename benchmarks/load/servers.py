@@ -1,0 +1,129 @@
+"""The kinds of storage that are compared, each served on this machine as long as it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.postgres import PostgresServer
+from testbed.processes import free_ports
+
+KINDS = ("journal", "grpc", "postgresql", "grpc-postgresql")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A storage that is ready.
+
+    Attributes:
+        spec: its setting, for `hpo.storage.opening.open_storage`.
+        servers: the processes that serve it; their children belong to them.
+    """
+
+    spec: str
+    servers: tuple[int, ...] = ()
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that the servers have used so far."""
+        return cpu_s([pid for root in self.servers for pid in _family(root)])
+
+
+@contextmanager
+def served(kind: str, folder: Path) -> Iterator[Served]:
+    """Start what a kind of storage needs.
+
+    Args:
+        kind: of `KINDS`. `grpc` is Optuna's proxy in front of a journal file.
+        folder: for the files of the servers; is created.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"storage must be one of {', '.join(KINDS)}, got {kind}")
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = str(folder / "study.log")
+    if kind == "journal":
+        yield Served(journal)
+    elif kind == "grpc":
+        with _proxy(journal) as proxy:
+            yield proxy
+    else:
+        with PostgresServer(folder / "postgres") as server:
+            database = Served(server.url, (server.pid,))
+            if kind == "postgresql":
+                yield database
+            else:
+                with _proxy(server.url) as proxy:
+                    yield Served(proxy.spec, (*proxy.servers, *database.servers))
+
+
+def serve(spec: str, port: int) -> None:
+    """Run Optuna's proxy in front of a journal file or a database, for ever."""
+    import optuna
+
+    from hpo.storage.journal import JournalFile
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage: optuna.storages.BaseStorage
+    if "://" in spec:  # ten threads serve, so ten connections
+        storage = optuna.storages.RDBStorage(spec, engine_kwargs={"pool_size": 10})
+    else:
+        storage = optuna.storages.JournalStorage(JournalFile(spec))
+    optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=port)
+
+
+@contextmanager
+def _proxy(spec: str) -> Iterator[Served]:
+    (port,) = free_ports(1)
+    code = f"import sys; from {__name__} import serve; serve(sys.argv[1], int(sys.argv[2]))"
+    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, spec, str(port)])
+    try:
+        yield Served(f"grpc://127.0.0.1:{port}", (server.pid,))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Return the CPU time that live processes have used, with that of their ended children."""
+    ticks = 0
+    for pid in pids:
+        fields = _stat(pid)
+        ticks += sum(map(int, fields[11:15])) if fields else 0
+    return ticks / 100
+
+
+def load() -> float:
+    """Return the load of this machine over the last minute."""
+    return float(Path("/proc/loadavg").read_text().split()[0])
+
+
+def now() -> str:
+    """Return the date."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all below it."""
+    below: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and (fields := _stat(int(folder.name))):
+            below.setdefault(int(fields[1]), []).append(int(folder.name))
+    found = [pid]
+    for known in found:
+        found.extend(below.get(known, []))
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

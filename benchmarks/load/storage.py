@@ -1,0 +1,308 @@
+"""Which storage serves how many workers (`make bench-storage`).
+
+    python -m benchmarks.load.storage [kinds=[journal,...]] [workers=[8,32,96,256]] [epoch_s=2] ...
+
+Light processes take the part of workers: each reports a value at the end of every epoch and asks
+ASHA whether to stop, as a trial of ours does, and then trains (sleeps) for the next one. They
+share the cores of this machine with the server; on a cluster each has its own. A cell of the
+table has a fresh storage with `n_finished` trials in it, a warm-up, and a window of `window_s`.
+Kinds: journal, optuna-journal (Optuna's own file and lock), grpc (its proxy in front of our
+journal), postgresql, grpc-postgresql. Figures go to benchmarks/results/storage.json.
+
+A storage hurts where the slowest of 100 reports takes more than 5 % of an epoch, or where fewer
+than 95 % of the reports are made that an instant storage would see.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from benchmarks.load.servers import KINDS, load, now, served
+from commons.cli import fail, parse
+from hpo.storage.opening import open_storage
+from hpo.study.lease import Lease
+from hpo.study.trial import LeasedTrial
+from testbed.packages import Unavailable
+
+OPTUNA = "optuna-journal"
+_STUDY = "study"
+_EPOCHS = 27
+_fork = multiprocessing.get_context("fork")  # 256 processes fit into memory if they share it
+
+
+@dataclass
+class Settings:
+    """What the command line may set.
+
+    Args:
+        kinds: of storage, a row each.
+        workers: numbers of workers, a column each.
+        epoch_s: time between the reports of a worker.
+        warm_up_s: before the window.
+        window_s: a multiple of `epoch_s`.
+        n_finished: trials that the study has already.
+        out: the JSON file to write.
+    """
+
+    kinds: list[str] = field(default_factory=lambda: ["journal", OPTUNA, *KINDS[1:]])
+    workers: list[int] = field(default_factory=lambda: [8, 32, 96, 256])
+    epoch_s: float = 2.0
+    warm_up_s: float = 6.0
+    window_s: float = 24.0
+    n_finished: int = 200
+    out: Path = Path(__file__).parents[1] / "results" / "storage.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of storage with one number of workers.
+
+    Attributes:
+        kind: of storage.
+        n_workers: processes that report.
+        offered: reports per second, were the storage instant.
+        achieved: reports per second.
+        p50_ms: median time of a report with its decision.
+        p99_ms: of the slowest of a hundred.
+        max_ms: of the slowest.
+        cpu_ms: CPU time of a report, all processes together.
+        n_lost: reports that were accepted and are not in the study.
+        load: of the machine, at the end.
+    """
+
+    kind: str
+    n_workers: int
+    offered: float
+    achieved: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    cpu_ms: float
+    n_lost: int
+    load: float
+
+    def hurts(self, epoch_s: float) -> bool:
+        """Tell whether workers lose more than 5 % of their time, now and then or on average."""
+        return self.p99_ms > 50 * epoch_s or self.achieved < 0.95 * self.offered
+
+
+def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell:
+    """Return the figures of one cell."""
+    with served("journal" if kind == OPTUNA else kind, folder) as server:
+
+        def connect() -> BaseStorage:
+            if kind != OPTUNA:
+                return open_storage(server.spec, folder, patience_s=60)
+            return JournalStorage(
+                JournalFileBackend(server.spec, JournalFileOpenLock(server.spec))
+            )
+
+        # The parent never opens it: neither proxy nor database survive a fork.
+        ids = _in_child(lambda: _prepare(connect(), n_workers, settings.n_finished))
+        pipes = [_start(partial(_report, connect, i, settings)) for i in ids]
+        for pipe in pipes:
+            pipe.recv()  # it is ready
+        begin = time.monotonic() + 1.0
+        for pipe in pipes:
+            pipe.send(begin)
+        time.sleep(max(0.0, begin + settings.warm_up_s - time.monotonic()))
+        server_cpu_s = server.cpu_s()
+        time.sleep(settings.window_s)
+        server_cpu_s = server.cpu_s() - server_cpu_s
+        at_end = load()
+        returns = [pipe.recv() for pipe in pipes]
+        n_lost = _in_child(lambda: _n_lost(connect(), ids, [one[0] for one in returns]))
+    times_ms = 1e3 * np.concatenate([one[1] for one in returns])
+    shown_ms = times_ms if len(times_ms) else [1e3 * settings.window_s]  # none came through
+    used_s = server_cpu_s + sum(one[3] for one in returns)
+    p50, p99, slowest = np.percentile(shown_ms, [50, 99, 100])
+    return Cell(
+        kind=kind,
+        n_workers=n_workers,
+        offered=n_workers / settings.epoch_s,
+        achieved=sum(one[2] for one in returns) / settings.window_s,
+        p50_ms=float(p50),
+        p99_ms=float(p99),
+        max_ms=float(slowest),
+        cpu_ms=1e3 * used_s / max(len(times_ms), 1),
+        n_lost=n_lost,
+        load=at_end,
+    )
+
+
+def limits(cells: list[Cell], epoch_s: float) -> dict[str, int | None]:
+    """Return the number of workers from which on each kind hurts; None: not seen."""
+    kinds = dict.fromkeys(cell.kind for cell in cells)
+    hurting = {k: [c.n_workers for c in cells if c.kind == k and c.hurts(epoch_s)] for k in kinds}
+    return {kind: min(numbers, default=None) for kind, numbers in hurting.items()}
+
+
+def row(cell: Cell) -> str:
+    """Return a cell as a line of the table."""
+    return (
+        f"{cell.kind:16} {cell.n_workers:7} {cell.offered:9.1f} {cell.achieved:9.1f} "
+        f"{cell.p50_ms:8.1f} {cell.p99_ms:8.1f} {cell.max_ms:8.0f} {cell.cpu_ms:7.1f} "
+        f"{cell.n_lost:5} {cell.load:6.1f}"
+    )
+
+
+HEAD = (
+    "storage          workers offered/s  stored/s  p50/ms   p99/ms   max/ms  CPU/ms  lost   load"
+)
+
+
+def _prepare(storage: BaseStorage, n_workers: int, n_finished: int) -> list[int]:
+    """Make a study with finished trials, and a RUNNING one for each worker."""
+    study = optuna.create_study(storage=storage, study_name=_STUDY)
+    unit = optuna.distributions.FloatDistribution(0, 1)
+    space: dict[str, optuna.distributions.BaseDistribution] = {f"x{i}": unit for i in range(5)}
+    draw = random.Random(1)
+    for _ in range(n_finished):
+        value = draw.random()
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=value,
+                params={name: draw.random() for name in space},
+                distributions=space,
+                intermediate_values={step: value + 1 / step for step in range(1, 10)},
+                system_attrs={f"completed_rung_{i}": value + 1 / 3**i for i in range(3)},
+            )
+        )
+    return [study.ask(space)._trial_id for _ in range(n_workers)]
+
+
+def _report(
+    connect: Callable[[], BaseStorage], trial_id: int, settings: Settings
+) -> Callable[[float], Any]:
+    """Get ready; return a function of the time when to begin, which does the work.
+
+    It returns the steps that were stored, the time of each report in the window, how many of them
+    ended in it, and the CPU time.
+    """
+    storage = connect()
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    study = optuna.load_study(
+        study_name=_STUDY, storage=storage, pruner=pruner, sampler=optuna.samplers.RandomSampler()
+    )
+    draw = random.SystemRandom()
+    value = draw.random()
+
+    study.get_trials(deepcopy=False)  # a worker knows the finished trials already
+
+    def work(begin: float) -> tuple[list[int], list[float], int, float]:
+        start = begin + settings.warm_up_s
+        end = start + settings.window_s
+        cpu_s: float | None = None
+        n_done = 0
+        times: list[float] = []
+        steps: list[int] = []
+        with Lease(storage, trial_id, 60.0) as lease:
+            trial = LeasedTrial(study, trial_id, lease)
+            time.sleep(max(0.0, begin + draw.uniform(0, settings.epoch_s) - time.monotonic()))
+            while (now := time.monotonic()) < end and len(steps) < _EPOCHS:
+                if now >= start and cpu_s is None:
+                    cpu_s = time.process_time()
+                step = len(steps) + 1
+                trial.should_stop(value + 1 / step, step)
+                done = time.monotonic()
+                steps.append(step)
+                if done >= start:  # also what began before or ends after the window
+                    times.append(done - now)
+                    n_done += done <= end
+                time.sleep(settings.epoch_s)
+            used_s = time.process_time() - (cpu_s or time.process_time())
+        return steps, times, n_done, used_s
+
+    return work
+
+
+def _n_lost(storage: BaseStorage, ids: list[int], steps: list[list[int]]) -> int:
+    stored = [storage.get_trial(i).intermediate_values.keys() for i in ids]
+    return sum(len(set(own) - there) for own, there in zip(steps, stored, strict=True))
+
+
+def _start(get_ready: Callable[[], Callable[[float], Any]]) -> Connection:
+    """Fork a worker: it gets ready, says so, is told when to begin, and sends what it returns."""
+    here, there = _fork.Pipe()
+
+    def run() -> None:
+        work = get_ready()
+        there.send(None)
+        there.send(work(there.recv()))
+
+    _fork.Process(target=run, daemon=True).start()
+    there.close()
+    return here
+
+
+def _in_child(function: Callable[[], Any]) -> Any:
+    """Return what a function returns in a process of its own."""
+    pipe = _start(lambda: lambda _: function())
+    pipe.recv()
+    pipe.send(0.0)
+    return pipe.recv()
+
+
+def main(arguments: list[str]) -> int:
+    """Measure all cells, print them and write the JSON file; see the module's text."""
+    settings = parse(Settings, arguments, __doc__)
+    for kind in settings.kinds:
+        if kind not in (OPTUNA, *KINDS):
+            fail(f"kinds: there is {', '.join((OPTUNA, *KINDS))}, got {kind}")
+    if settings.warm_up_s + settings.window_s > (_EPOCHS - 1) * settings.epoch_s:
+        fail(f"warm_up_s + window_s must be at most {_EPOCHS - 1} epochs")
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    before, cells = load(), []
+    print(f"load of this machine before: {before}\n{HEAD}", flush=True)
+    failed: dict[str, str] = {}
+    for kind in settings.kinds:
+        for n_workers in settings.workers:
+            folder = Path(tempfile.mkdtemp(prefix="storage-"))
+            try:
+                cells.append(measure(kind, n_workers, settings, folder))
+            except (Unavailable, RuntimeError, EOFError) as error:
+                failed[f"{kind}, {n_workers} workers"] = repr(error)
+                print(f"{kind}, {n_workers} workers: {error!r}", flush=True)
+                continue
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            print(row(cells[-1]), flush=True)
+    found = limits(cells, settings.epoch_s)
+    for kind, number in found.items():
+        print(f"{kind}: {'does not hurt here' if number is None else f'hurts from {number} on'}")
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        "cells": [asdict(cell) for cell in cells],
+        "failed": failed,
+        "hurts_from": found,
+        "epoch_s": settings.epoch_s,
+        "n_finished": settings.n_finished,
+        "load_before": before,
+        "date": now(),
+    }
+    settings.out.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"written to {settings.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""Fetch the 296 learning curves of MLPF trainings (`make curves`).
+
+    python -m benchmarks.reproduce.curves
+
+From the repository of J. P. García Amboage et al., Apache-2.0; checked by its SHA-256.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pooch
+
+from commons.cli import fail
+from qsvr.benchmark.rows import MLPF_SHA256
+
+ADDRESS = (
+    "https://raw.githubusercontent.com/JP-Amboage/performance-pred/main/"
+    "data/mlpf/delphes_trainings_processed.csv"
+)
+TARGET = Path("data/curves/mlpf_delphes.csv")
+
+
+def main(arguments: list[str]) -> int:
+    """Fetch the file unless it is there."""
+    if arguments:
+        print(__doc__)
+        return 0 if {"-h", "--help"} & set(arguments) else 2
+    try:
+        path = pooch.retrieve(
+            ADDRESS, f"sha256:{MLPF_SHA256}", fname=TARGET.name, path=TARGET.parent
+        )
+    except (OSError, ValueError) as error:  # no network; another file
+        fail(f"{ADDRESS}: {error}")
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

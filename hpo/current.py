@@ -1,0 +1,84 @@
+"""The trial that this process is working on, as the training code sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from hpo.ranks import Group
+
+
+class CurrentTrial(Protocol):
+    """What training code may ask of its trial: a `LeasedTrial`, or a follower's view."""
+
+    @property
+    def number(self) -> int:
+        """Number of the trial in its study, from 0."""
+        ...
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The searched values of this trial, by configuration key."""
+        ...
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Store a JSON-serialisable value with the trial."""
+        ...
+
+    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
+        """Store the value reached after `step` steps; return whether the trial should end now."""
+        ...
+
+
+class FollowedTrial:
+    """A trial as the ranks other than 0 see it: rank 0 reports and decides.
+
+    Attributes:
+        number: of the trial in its study, from 0.
+        params: the searched values are rank 0's business; here they are in the configuration.
+    """
+
+    def __init__(self, number: int, group: Group) -> None:
+        self.number, self.params = number, dict[str, Any]()
+        self._group = group
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Do nothing: rank 0 stores it."""
+
+    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:  # noqa: ARG002
+        """Return what rank 0 decides after this step; wait for it."""
+        return self._group.decision(step)
+
+
+_current: CurrentTrial | None = None
+
+
+def current_trial() -> CurrentTrial | None:
+    """Return the trial that runs in this process, None outside a sweep."""
+    return _current
+
+
+def set_current_trial(trial: CurrentTrial | None) -> None:
+    """Make `trial` the one that `hpo.report_value` reports to (called by the worker)."""
+    global _current
+    _current = trial
+
+
+def report_value(value: float, step: int) -> None:
+    """Report the objective after `step` steps; outside a sweep do nothing.
+
+    In a trial of several ranks each of them calls this, and all stop together.
+
+    Args:
+        value: the objective so far, in the study's direction.
+        step: steps (epochs) done, from 1.
+
+    Raises:
+        optuna.TrialPruned: the trial should end now, for good or for the time being. Let it pass:
+            the worker expects it.
+    """
+    trial = current_trial()
+    if trial is not None and trial.should_stop(value, step):
+        from optuna import TrialPruned
+
+        raise TrialPruned(f"trial {trial.number} stopped after step {step}")

@@ -1,0 +1,1 @@
+"""Hydra jobs as processes of this machine or as SLURM job arrays."""

@@ -1,0 +1,148 @@
+"""Run Hydra jobs as processes of this machine, each with its own output file.
+
+A dead process does not disturb the others, and none outlives its parent: an interruption of the
+parent is passed on, processes that do not end within the grace period are killed, and the kernel
+tells them when the parent was killed itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hpo.launch.payload import Payload, failed, read_result, unpack, write_result
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """Settings of `hydra/launcher: hpo_local`.
+
+    Attributes:
+        threads_per_worker: threads of the numerical libraries of each process; None: theirs.
+        max_processes: how many run at once; None: as many as this machine has cores.
+        grace_s: time to end after an interruption, before a process is killed.
+    """
+
+    threads_per_worker: int | None = 1
+    max_processes: int | None = None
+    grace_s: float = 30.0
+
+
+@dataclass
+class _Job:
+    process: subprocess.Popen[bytes]
+    output: Path
+    result: Path
+
+
+def n_cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def launch(
+    options: LocalOptions,
+    context: HydraContext,
+    config: DictConfig,
+    function: TaskFunction,
+    job_overrides: Sequence[Sequence[str]],
+    first: int,
+) -> list[JobReturn]:
+    """Run one process per list of overrides; return their results in order.
+
+    The result of a process that died is FAILED and names its output file.
+    """
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    payload = Payload(context, config, function, Singleton.get_state())
+    at_once = options.max_processes or n_cores()
+    jobs: list[_Job] = []
+    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
+        try:
+            for number, overrides in enumerate(job_overrides, first):
+                while sum(job.process.poll() is None for job in jobs) >= at_once:
+                    time.sleep(0.1)
+                job_config = payload.compose(overrides, number)
+                result = Path(scratch, f"{number}.pkl")
+                data = replace(payload, config=job_config).pack()
+                jobs.append(_start(job_config, data, result, options))
+            for job in jobs:
+                job.process.wait()
+        except BaseException:
+            _stop(jobs, options.grace_s)
+            raise
+        return [_result(job) for job in jobs]
+
+
+def _start(job_config: DictConfig, payload: bytes, result: Path, options: LocalOptions) -> _Job:
+    folder = Path(job_config.hydra.sweep.dir, job_config.hydra.sweep.subdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / "output.txt"
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
+    if options.threads_per_worker is not None:
+        environment |= dict.fromkeys(_THREAD_VARIABLES, str(options.threads_per_worker))
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hpo.launch.local", str(result)],
+            stdin=subprocess.PIPE,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
+        )
+    if process.stdin is not None:
+        with process.stdin as pipe:
+            pipe.write(payload)
+    return _Job(process, output, result)
+
+
+def _stop(jobs: list[_Job], grace_s: float) -> None:
+    running = [job.process for job in jobs if job.process.poll() is None]
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + grace_s
+    try:
+        for process in running:
+            process.wait(max(0.0, deadline - time.monotonic()))
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def _result(job: _Job) -> JobReturn:
+    result = read_result(job.result)
+    if result is not None:
+        return result
+    code = job.process.returncode
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    return failed(f"a process {how}; its output: {job.output}")
+
+
+def _run_job(result: str) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    payload = unpack(sys.stdin.buffer.read())
+    write_result(payload.run(payload.config), Path(result))
+
+
+if __name__ == "__main__":
+    try:
+        _run_job(sys.argv[1])
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,68 @@
+"""A plain Hydra multirun as a SLURM job array: one job each, waited for."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.errors import CompactHydraException
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hpo import signals
+from hpo.launch.payload import Payload, failed, read_result
+from hpo.launch.slurm.site import Slurm
+
+_log = logging.getLogger(__name__)
+
+
+def launch(
+    slurm: Slurm,
+    context: HydraContext,
+    config: DictConfig,
+    function: TaskFunction,
+    job_overrides: Sequence[Sequence[str]],
+    first: int,
+) -> list[JobReturn]:
+    """Submit the jobs as one array and return their results in order when all have ended.
+
+    A job that was killed or cancelled has a FAILED result and does not disturb the others. Ctrl-C
+    cancels the jobs, unless `detach` is set.
+
+    Raises:
+        CompactHydraException: the jobs can't be submitted, or want several GPUs.
+    """
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    folder = Path(config.hydra.sweep.dir).absolute() / "slurm" / f"{first}-{time.time():.0f}"
+    if slurm.options.dry_run:
+        slurm.show_script(len(job_overrides), folder)
+        return []
+    payload = Payload(context, config, function, Singleton.get_state())
+    jobs = [list(overrides) for overrides in job_overrides]
+    if slurm.options.shape.ranks > 1:
+        raise CompactHydraException("gpus_per_trial > 1 needs hydra/sweeper=optuna_async")
+    try:
+        job_id = slurm.submit(payload, jobs, folder, first)
+    except ValueError as error:
+        raise CompactHydraException(str(error)) from error
+    _log.info("array %s: %d jobs; their output: %s", job_id, len(jobs), folder)
+    with signals.interrupt():
+        try:
+            while (queue := slurm.states()) is None or job_id in queue:
+                time.sleep(slurm.options.poll_s)
+        except KeyboardInterrupt:
+            if signals.received() == signal.SIGINT and not slurm.options.detach:
+                slurm.cancel(job_id)
+            raise
+    return [_result(folder, number) for number in range(first, first + len(jobs))]
+
+
+def _result(folder: Path, number: int) -> JobReturn:
+    reason = f"job {number} ended without a result; its output is in {folder}"
+    return read_result(folder / f"result-{number}.pkl") or failed(reason)

@@ -1,0 +1,192 @@
+"""Hydra jobs as ONE SLURM job array, submitted with submitit.
+
+An element of the array is a place for one or more workers: one task on a shared node, a task per
+GPU where nodes are allocated whole, a task per rank where a trial wants several GPUs. The jobs
+need nothing of the process that submitted them. What happens inside is in `hpo.launch.slurm.task`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.slurm.slurm import SlurmExecutor
+
+from hpo.launch.payload import Payload
+from hpo.launch.slurm.options import SlurmOptions
+from hpo.launch.slurm.task import ArrayTask
+
+_log = logging.getLogger(__name__)
+_TIMEOUT_S = 60
+
+
+class Slurm:
+    """A SLURM site.
+
+    Args:
+        options: how to use it.
+    """
+
+    def __init__(self, options: SlurmOptions) -> None:
+        self.options = options
+
+    def submit(
+        self, payload: Payload, jobs: Sequence[Sequence[str]], folder: Path, first: int = 0
+    ) -> str:
+        """Submit one array that runs these jobs; return its job number.
+
+        Args:
+            payload: the task function and its configuration.
+            jobs: overrides of each job.
+            folder: for scripts, pickles and output; seen by all nodes.
+            first: number of the first job.
+
+        Raises:
+            ValueError: sbatch refused, or there is no SLURM.
+        """
+        count = n_elements(self.options, len(jobs))
+        task = ArrayTask(payload.pack(), [list(job) for job in jobs], first, self.options, folder)
+        paths = os.pathsep.join(path or "." for path in sys.path)
+        try:
+            executor = _executor(self.options, folder, count)
+            with submitit.core.utils.environment_variables(PYTHONPATH=paths):
+                submitted = executor.map_array(task, range(count))
+        except (submitit.core.utils.FailedJobError, RuntimeError, OSError) as error:
+            raise ValueError(f"launcher: {_last_line(error)}") from error
+        return str(submitted[0].job_id).split("_")[0]
+
+    def show_script(self, n_jobs: int, folder: Path) -> None:
+        """Print the script that `submit` would hand to sbatch."""
+        sys.stdout.write(job_script(self.options, n_jobs, folder))
+
+    def states(self) -> dict[str, list[str]] | None:
+        """Return the states of the user's array elements that have not ended, by job number.
+
+        None: SLURM does not answer.
+        """
+        command = ["squeue", "-h", "-r", "-u", str(os.getuid()), "-o", "%i|%T"]
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S
+            ).stdout
+        except (subprocess.SubprocessError, OSError) as error:
+            _log.debug("squeue: %s", error)
+            return None
+        states: dict[str, list[str]] = {}
+        for line in answer.splitlines():
+            name, _, state = line.partition("|")
+            states.setdefault(name.split("_")[0], []).append(state)
+        return states
+
+    def cancel(self, job_id: str, pending_only: bool = False) -> None:
+        """Cancel an array; its workers give their trials back."""
+        chosen = ["--state=PENDING"] if pending_only else []
+        command = ["scancel", *chosen, job_id]
+        subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT_S)
+
+
+def n_elements(options: SlurmOptions, n_jobs: int) -> int:
+    """Return how many elements of an array `n_jobs` jobs fill."""
+    return -(-n_jobs // options.shape.n_workers)
+
+
+def job_script(options: SlurmOptions, n_jobs: int, folder: Path) -> str:
+    """Return the script of an array for `n_jobs` jobs, without submitting it."""
+    count = n_elements(options, n_jobs)
+    executor = _executor(options, folder, count)
+    if count > 1:
+        executor.parameters["map_count"] = count
+    return executor._make_submission_file_text(executor._submitit_command_str, "") + "\n"
+
+
+def _executor(options: SlurmOptions, folder: Path, count: int) -> SlurmExecutor:
+    python = None if options.python is None else shlex.join(options.python)
+    if shutil.which("srun") is None and not options.dry_run:
+        raise ValueError("launcher: no srun on PATH; are you on a login node of a SLURM cluster?")
+    executor = _Executor(folder, python=python)
+    executor.update_parameters(**_parameters(options, count))
+    return executor
+
+
+class _Executor(SlurmExecutor):
+    """submitit's executor, which also writes scripts where there is no SLURM."""
+
+    @classmethod
+    def affinity(cls) -> int:
+        return 2
+
+
+def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
+    shape = options.shape
+    chosen: dict[str, Any] = {
+        "job_name": options.name,
+        "time": options.timeout_min,
+        "nodes": shape.nodes,
+        "ntasks_per_node": shape.tasks_per_node,
+        "cpus_per_task": options.cpus_per_task,
+        "signal_delay_s": options.signal_delay_s,
+        "array_parallelism": options.array_parallelism or count,
+        "stderr_to_stdout": True,
+        "setup": [*_own_setup(options), *options.setup],
+        "teardown": list(options.teardown) or None,
+        "srun_args": _srun_args(options),
+        "exclusive": options.exclusive or None,
+    }
+    for key in ("partition", "account", "qos", "constraint", "nodelist", "exclude", "dependency"):
+        chosen[key] = getattr(options, key)
+    chosen["comment"] = options.comment
+    if options.mem_gb is not None:
+        chosen["mem"] = f"{options.mem_gb:g}G"
+    further: dict[str, Any] = {"requeue" if options.requeue else "no-requeue": True}
+    if options.reservation is not None:
+        further["reservation"] = options.reservation
+    gpus = _gpus_per_node(options)
+    if gpus:
+        name, value = (
+            ("gres", f"gpu:{gpus}")
+            if options.gpu_option == "gres"
+            else (
+                "gpus_per_node",
+                gpus,
+            )
+        )
+        chosen[name] = value
+    chosen["additional_parameters"] = {**further, **options.sbatch}
+    return {k: v for k, v in chosen.items() if v is not None} | {"wckey": None}
+
+
+def _gpus_per_node(options: SlurmOptions) -> int:
+    if options.gpus_per_trial == 0:
+        return 0
+    if options.whole_nodes and options.gpus_per_node:
+        return options.gpus_per_node
+    return options.shape.tasks_per_node
+
+
+def _own_setup(options: SlurmOptions) -> list[str]:
+    if options.cpus_per_task is None:
+        return []
+    return [f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{options.cpus_per_task}}}"]
+
+
+def _srun_args(options: SlurmOptions) -> list[str]:
+    own = []
+    if options.cpus_per_task is not None:  # since SLURM 22.05 srun does not inherit it
+        own.append(f"--cpus-per-task={options.cpus_per_task}")
+    # Ranks wait for each other: without one of them the others would wait for ever. Workers that
+    # train by themselves go on when their neighbour dies.
+    own.append(f"--kill-on-bad-exit={int(options.shape.ranks > 1)}")
+    return [*own, *options.srun_args]
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

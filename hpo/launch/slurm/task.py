@@ -1,0 +1,149 @@
+"""What runs inside an element of a SLURM job array, one process per task."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo import signals
+from hpo.launch.payload import Payload, unpack, write_result
+from hpo.launch.slurm.options import SlurmOptions
+from hpo.ranks import Group
+
+_log = logging.getLogger(__name__)
+_DEVICES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a task stands in its job step.
+
+    Attributes:
+        rank: among all tasks of the element.
+        local_rank: among those of its node.
+        restart: how often the job was requeued.
+        job_id: of the element, as SLURM's commands take it.
+    """
+
+    rank: int
+    local_rank: int
+    restart: int
+    job_id: str
+
+    @classmethod
+    def from_environment(cls) -> Place:
+        """Return the place that SLURM tells."""
+        number = {name: int(os.environ.get(f"SLURM_{name}", "0")) for name in _NUMBERS}
+        job_id = os.environ.get("SLURM_JOB_ID", "0")
+        # The last element of an array has the number of the array: to scontrol that is all of it.
+        array, element = (os.environ.get(f"SLURM_ARRAY_{x}_ID") for x in ("JOB", "TASK"))
+        if array is not None and element is not None:
+            job_id = f"{array}_{element}"
+        return cls(number["PROCID"], number["LOCALID"], number["RESTART_COUNT"], job_id)
+
+
+_NUMBERS = ("PROCID", "LOCALID", "RESTART_COUNT")
+
+
+class ArrayTask:
+    """The function that submitit runs in every task of every element.
+
+    Args:
+        payload: packed, because unpacking imports the application, whose libraries must not see
+            the variables of the job step.
+        jobs: overrides of each job.
+        first: number of the first job.
+        options: of the launcher.
+        folder: of the array.
+    """
+
+    def __init__(
+        self,
+        payload: bytes,
+        jobs: list[list[str]],
+        first: int,
+        options: SlurmOptions,
+        folder: Path,
+    ) -> None:
+        self._payload, self._jobs, self._first = payload, jobs, first
+        self._options, self._folder = options, folder
+
+    def __call__(self, element: int) -> None:
+        """Run this task's part of element `element`."""
+        place, shape = Place.from_environment(), self._options.shape
+        number = element * shape.n_workers + place.rank // shape.ranks
+        if number >= len(self._jobs):
+            return
+        local_size = min(shape.ranks, shape.tasks_per_node)
+        group = Group(
+            folder=self._folder / f"ranks-{number}-{place.restart}",
+            rank=place.rank % shape.ranks,
+            size=shape.ranks,
+            local_size=local_size,
+        )
+        with group.environment():
+            choose_devices(place.local_rank, local_size, shape.tasks_per_node)
+            payload = unpack(self._payload)
+            try:
+                with signals.interrupt(once=True):
+                    self._run(payload, number, group)
+            except KeyboardInterrupt:
+                came = signals.received()
+                _log.warning("interrupted by %s", came.name if came else "itself")
+                if place.rank == 0 and self._options.requeue:
+                    requeue(place.job_id)
+                sys.exit(0)  # another code would end the other workers of the node
+
+    def _run(self, payload: Payload, number: int, group: Group) -> None:
+        config = payload.compose(self._jobs[number], self._first + number)
+        if group.size > 1:  # a worker of a sweep
+            function: Any = payload.function
+            function.group = group
+        if group.rank > 0:
+            payload.follow(config)
+            return
+        result = payload.run(config)
+        if hasattr(payload.function, "follow"):
+            return  # a worker's results are in the study
+        write_result(result, self._folder / f"result-{self._first + number}.pkl")
+
+
+def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:
+    """Leave a task the GPUs of its own trial, where SLURM shows it all of the node.
+
+    Args:
+        local_rank: of the task on its node.
+        n_devices: GPUs that the trial has on this node; its tasks share the view of them.
+        n_tasks: tasks on this node.
+    """
+    for name in _DEVICES:
+        visible = [x for x in os.environ.get(name, "").split(",") if x]
+        if len(visible) > n_devices and n_tasks > n_devices:
+            first = local_rank // n_devices * n_devices % len(visible)
+            os.environ[name] = ",".join(visible[first : first + n_devices])
+
+
+def requeue(job_id: str) -> None:
+    """Put a job back into the queue if SLURM would otherwise let it end for good.
+
+    A cancelled job is left alone, and so is one that SLURM has requeued already.
+    """
+    try:
+        if state(job_id) in ("RUNNING", "PREEMPTED"):
+            subprocess.run(["scontrol", "requeue", job_id], check=True, timeout=60)
+            _log.info("job %s is requeued", job_id)
+    except (subprocess.SubprocessError, OSError) as error:
+        _log.warning("could not requeue job %s: %s", job_id, error)
+
+
+def state(job_id: str) -> str:
+    """Return the state of a job, as SLURM names it."""
+    command = ["scontrol", "show", "job", "-o", job_id]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    fields = dict(word.partition("=")[::2] for word in answer.split() if "=" in word)
+    return fields.get("JobState", "")

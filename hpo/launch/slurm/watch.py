@@ -1,0 +1,120 @@
+"""The job arrays of a study, and which command watches each of them.
+
+A command that submits an array writes that into the study and keeps saying that it is there. If it
+dies, or leaves, the next command takes its arrays over instead of submitting more.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Any
+
+from optuna.storages import BaseStorage
+
+from commons.processes import is_alive, this_host
+from hpo.launch.slurm.site import Slurm
+
+LAUNCH = "hpo:launch:"
+_WATCHER_S = 60.0
+_LISTED_AFTER_S = 20.0
+
+
+class Launches:
+    """The arrays that this command watches.
+
+    Args:
+        storage: where the study is.
+        study_id: Optuna's id of it.
+        slurm: the site.
+    """
+
+    def __init__(self, storage: BaseStorage, study_id: int, slurm: Slurm) -> None:
+        self._storage, self._study_id, self._slurm = storage, study_id, slurm
+        self._mine: dict[str, dict[str, Any]] = {}
+        self._queue: dict[str, list[str]] = {}
+        self._said = 0.0
+        self._unseen: dict[str, float] = {}
+
+    def adopt(self) -> list[str]:
+        """Take over the arrays whose command is gone; return their job numbers.
+
+        Call it under the study's lock.
+        """
+        queue = self._slurm.states() or {}
+        for key, launch in self._storage.get_study_user_attrs(self._study_id).items():
+            if key.startswith(LAUNCH) and launch["job"] in queue and not _is_watched(launch):
+                self._mine[key] = launch
+        self.say_present()
+        return [launch["job"] for launch in self._mine.values()]
+
+    def add(self, launch_id: str, job_id: str) -> None:
+        """Note an array that this command has just submitted."""
+        workers = self._slurm.options.shape.n_workers
+        self._mine[LAUNCH + launch_id] = {"job": job_id, "workers": workers}
+        self._unseen[job_id] = time.monotonic()
+        self._write(_watcher())
+
+    def say_present(self) -> None:
+        """Keep others from taking over; to be called often."""
+        if time.monotonic() - self._said > _WATCHER_S / 3:
+            self._write(_watcher())
+
+    def let_go(self) -> None:
+        """Leave the arrays to whoever comes next."""
+        self._write(None)
+
+    def n_alive(self) -> int | None:
+        """Return how many workers of these arrays wait or work; None: SLURM is silent."""
+        queue = self._slurm.states()
+        if queue is None:
+            return None
+        workers = {str(launch["job"]): int(launch["workers"]) for launch in self._mine.values()}
+        self._unseen = {job: t for job, t in self._unseen.items() if job not in queue}
+        self._queue = {job: queue.get(job) or self._unlisted(job) for job in workers}
+        return sum(workers[job] * len(states) for job, states in self._queue.items())
+
+    def _unlisted(self, job: str) -> list[str]:
+        # Some sites answer squeue from a cache: a job submitted a moment ago is not there yet.
+        age_s = time.monotonic() - self._unseen.get(job, float("-inf"))
+        return ["SUBMITTED"] if age_s < _LISTED_AFTER_S else []
+
+    def cancel(self, pending_only: bool = False) -> None:
+        """Cancel the arrays, or only what of them has not started."""
+        for launch in self._mine.values():
+            self._slurm.cancel(launch["job"], pending_only)
+
+    def wait_until_gone(self, limit_s: float) -> None:
+        """Return when no job is left, or after `limit_s`."""
+        deadline = time.monotonic() + limit_s
+        while self.n_alive() != 0 and time.monotonic() < deadline:
+            time.sleep(0.5)
+
+    def describe(self) -> str:
+        """Return where the jobs are, as text."""
+        parts = []
+        for job, states in self._queue.items():
+            counts = Counter(states)
+            shown = ", ".join(f"{n} {state.lower()}" for state, n in sorted(counts.items()))
+            parts.append(f"array {job}: {shown or 'ended'}")
+        return "; ".join(parts)
+
+    def _write(self, watcher: dict[str, Any] | None) -> None:
+        self._said = time.monotonic()
+        for key, launch in self._mine.items():
+            launch["watcher"] = watcher
+            self._storage.set_study_user_attr(self._study_id, key, dict(launch))
+
+
+def _watcher() -> dict[str, Any]:
+    return {"host": this_host(), "pid": os.getpid(), "expires": time.time() + _WATCHER_S}
+
+
+def _is_watched(launch: dict[str, Any]) -> bool:
+    watcher = launch.get("watcher")
+    if watcher is None:
+        return False
+    if watcher["host"] == this_host():
+        return is_alive(int(watcher["pid"]))
+    return time.time() < float(watcher["expires"])

@@ -1,0 +1,45 @@
+"""Links PyTorch Lightning to the trial; the only module here that imports Lightning."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
+
+from hpo.current import current_trial
+
+
+class ReportTrial(Callback):
+    """Reports a logged metric after every validation and stops the training when told to.
+
+    Rank 0 alone asks; its answer goes to all ranks, so that they stop together. The training
+    ends as if it had reached its last epoch: checkpoints and logs are complete, `Trainer.fit`
+    returns, and the worker counts the trial as pruned. Outside a sweep nothing happens.
+
+    Args:
+        monitor: name of a metric that is logged once per validation epoch.
+    """
+
+    def __init__(self, monitor: str = "val_loss") -> None:
+        self.monitor = monitor
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the metric with step = epoch + 1; a step that is already reported is skipped.
+
+        Raises:
+            ValueError: the metric is not logged.
+        """
+        del pl_module
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        if self.monitor not in trainer.callback_metrics:
+            logged = ", ".join(trainer.callback_metrics)
+            raise ValueError(f"monitor={self.monitor} is not among the logged metrics: {logged}")
+        stop = False
+        trial = current_trial() if trainer.is_global_zero else None
+        if trial is not None:
+            value = float(trainer.callback_metrics[self.monitor])
+            epoch, last = trainer.current_epoch + 1, trainer.max_epochs
+            stop = trial.should_stop(value, epoch, final=epoch == last)
+        if trainer.strategy.broadcast(stop):
+            trainer.should_stop = True

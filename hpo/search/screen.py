@@ -1,0 +1,207 @@
+"""Which new trials are not worth their first epoch, judged by earlier studies.
+
+The trials of earlier studies are ranked; a regression on their hyperparameters predicts the rank
+of a new configuration. Ranks, as normal scores, carry over to a study whose losses lie elsewhere,
+and do not care how far the bad ones lie off.
+
+Shapes: T earlier trials, H coordinates of a configuration.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.reporting.summary import SKIPPED
+from hpo.search.rungs import value_at
+
+Floats = NDArray[np.float64]
+_MIN_TRIALS = 10  # fewer say nothing
+_N_FOLDS = 5
+
+
+class Regressor(Protocol):
+    """A regressor as scikit-learn has them."""
+
+    def fit(self, X: Floats, y: Floats) -> Any:
+        """Learn from configurations, shape (T, H), and their scores, shape (T,)."""
+
+    def predict(self, X: Floats) -> Floats:
+        """Return the scores of other configurations."""
+
+
+class KernelRidge:
+    """Kernel ridge regression with the Gaussian kernel exp(-2 d^2 / H) on the unit cube.
+
+    Args:
+        ridge: noise variance of a score, relative to the prior variance; positive.
+    """
+
+    def __init__(self, ridge: float = 0.1) -> None:
+        self._ridge = ridge
+
+    def fit(self, X: Floats, y: Floats) -> KernelRidge:
+        """Learn from configurations, shape (T, H), and their scores, shape (T,)."""
+        self._points, self._mean = X, y.mean()
+        kernel = self._kernel(X) + self._ridge * np.eye(len(X))
+        self._weights = np.linalg.solve(kernel, y - self._mean)
+        return self
+
+    def predict(self, X: Floats) -> Floats:
+        """Return the scores of other configurations."""
+        return np.asarray(self._mean + self._kernel(X) @ self._weights)
+
+    def _kernel(self, X: Floats) -> Floats:
+        squares = np.square(X[:, None] - self._points[None]).mean(axis=2)
+        return np.asarray(np.exp(-2.0 * squares))
+
+
+class Screen:
+    """Skips new trials whose hyperparameters promise nothing, by what earlier studies say.
+
+    A trial is skipped if its predicted score less `optimism` standard deviations, those of the
+    cross-validated errors, is still worse than the best cross-validated prediction for an earlier
+    trial: predictions shrink to the mean, so they are compared with their like. Its user attribute
+    `skipped` keeps {predicted, spread, best}, in standard deviations of all configurations, small
+    is good.
+
+    Args:
+        regressor: `fit` and `predict` as in scikit-learn; None: `KernelRidge`.
+        optimism: k, at least 0; small values skip more and lose more good configurations.
+        max_share: of all trials that have begun or been skipped, at most this share is skipped,
+            in [0, 1).
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        regressor: Regressor | None = None,
+        optimism: float = 2.0,
+        max_share: float = 0.75,
+    ) -> None:
+        if optimism < 0:
+            raise ValueError(f"optimism must be >= 0, got {optimism}")
+        if not 0 <= max_share < 1:
+            raise ValueError(f"max_share must be in [0, 1), got {max_share}")
+        self._regressor: Regressor = KernelRidge() if regressor is None else regressor
+        self._optimism, self._max_share = optimism, max_share
+        self._trials: list[FrozenTrial] = []
+        self._is_fitted = False
+
+    def learn(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in the trials of earlier studies, all of the same search space."""
+        self._trials += [trial for trial in trials if trial.intermediate_values or trial.values]
+        self._is_fitted = False
+
+    def skips(self, study: Study, trial: FrozenTrial) -> bool:
+        """Tell whether a new trial ends before its first epoch, and note that in the trial.
+
+        Args:
+            study: of the trial.
+            trial: RUNNING, with its parameters.
+        """
+        if len(self._trials) < _MIN_TRIALS or not self._has_room(study):
+            return False
+        if not self._is_fitted:
+            self._fit(-1 if study.direction == StudyDirection.MAXIMIZE else 1)
+        predicted = float(self._regressor.predict(self._coordinates([trial]))[0])
+        if predicted - self._optimism * self._spread < self._best:
+            return False
+        record = {"predicted": predicted, "spread": self._spread, "best": self._best}
+        study._storage.set_trial_user_attr(trial._trial_id, SKIPPED, record)
+        return True
+
+    def _has_room(self, study: Study) -> bool:
+        trials = study.get_trials(deepcopy=False)
+        n_begun = sum(trial.state != TrialState.WAITING or bool(trial.params) for trial in trials)
+        n_skipped = sum(SKIPPED in trial.user_attrs for trial in trials)
+        return n_skipped + 1 <= self._max_share * n_begun
+
+    def _fit(self, sign: int) -> None:
+        X, y = self._coordinates(self._trials), scores(self._trials, sign)
+        unseen = self._cross_validated(X, y)
+        self._spread = math.sqrt(np.mean(np.square(y - unseen)))
+        self._best = float(unseen.min())
+        self._regressor.fit(X, y)
+        self._is_fitted = True
+
+    def _cross_validated(self, X: Floats, y: Floats) -> Floats:
+        """Predict each score by a regression that has not seen the configuration."""
+        configurations = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1)
+        folds, unseen = configurations % _N_FOLDS, np.empty_like(y)
+        for fold in np.unique(folds):
+            out = folds == fold
+            regressor = copy.deepcopy(self._regressor)
+            regressor.fit(X[~out], y[~out])
+            unseen[out] = regressor.predict(X[out])
+        return unseen
+
+    def _coordinates(self, trials: Sequence[FrozenTrial]) -> Floats:
+        space = self._trials[0].distributions
+        return np.array([coordinates(t.params, space) for t in trials])
+
+
+def scores(trials: Sequence[FrozenTrial], sign: int) -> Floats:
+    """Return the ranks of trials as quantiles of the normal distribution, small is good.
+
+    Of two trials that one is better which is so at the last step that both have reached; a
+    complete one ends with its value. The rank of a trial is the number of those it loses to.
+
+    Args:
+        trials: T complete or pruned ones.
+        sign: 1 to minimize, -1 to maximize.
+
+    Returns:
+        Shape (T,), dimensionless.
+    """
+    lasts = [math.inf if trial.values else max(trial.intermediate_values) for trial in trials]
+    steps, place = np.unique(lasts, return_inverse=True)
+    values = sign * np.array([[_value(trial, step) for trial in trials] for step in steps])
+    common, rows = np.minimum.outer(place, place), np.arange(len(trials))
+    own, other = values[common, rows[:, None]], values[common, rows[None]]
+    losses = np.where(other < own, 1.0, np.where(other > own, 0.0, 0.5)).sum(axis=1)
+    normal = NormalDist()
+    return np.array([normal.inv_cdf(share) for share in losses / len(trials)])
+
+
+def coordinates(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> list[float]:
+    """Return a configuration as a point of the unit cube.
+
+    Numbers lie between the ends of their range, logarithmically if they are searched so; choices
+    that are numbers by their rank; other choices have a coordinate each.
+    """
+    return [
+        x for key, each in space.items() if not each.single() for x in _scaled(each, params[key])
+    ]
+
+
+def _scaled(distribution: Any, value: Any) -> list[float]:
+    if isinstance(distribution, CategoricalDistribution):
+        choices = distribution.choices
+        if all(isinstance(choice, int | float) for choice in choices):  # False < True
+            return [sum(choice < value for choice in choices) / (len(choices) - 1)]
+        return [float(choice == value) for choice in choices]
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        return [math.log(value / low) / math.log(high / low)]
+    return [(value - low) / (high - low)]
+
+
+def _value(trial: FrozenTrial, step: float) -> float:
+    """The value of a trial at a step, inf being its end; NaN: none."""
+    if math.isinf(step):
+        return math.nan if trial.value is None else trial.value
+    value = value_at(trial, int(step))
+    return math.nan if value is None else value

@@ -1,0 +1,1 @@
+"""Where a study is kept: opening it, patience, the journal file and its repair."""

@@ -1,0 +1,260 @@
+"""An Optuna journal file that survives what clusters do to files.
+
+    storage = optuna.storages.JournalStorage(JournalFile("study.log"))
+
+The format is Optuna's own. A worker killed while it writes, a full disk or a crashed node damages
+a line; Optuna's backend then stops every process that joins later. Here damaged places are
+skipped, what is whole in them is used, and every process sees the same records in the same order,
+whenever it joins: a line that ends with a newline never changes, and what it gives depends on its
+bytes alone. `python -m hpo.doctor` tells what was lost and cleans the file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal._storage import JournalOperation
+
+from commons.locks import FileLock
+from hpo.storage.records import Record, describe, dump, parse
+
+_STRIDE = 1000  # the place of every so many-th record is remembered
+_log = logging.getLogger(__name__)
+_warned: set[tuple[str, int]] = set()
+
+# Where a record is to be found: offset of its line, records of that line before it.
+_Place = tuple[int, int]
+
+
+class JournalFile(BaseJournalBackend):
+    """A journal file for `optuna.storages.JournalStorage`; reading never waits for a lock.
+
+    Args:
+        path: the file; made absolute here and now, created if it does not exist.
+        grace_s: of the lock, see `commons.locks.FileLock`.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], grace_s: float = 10.0) -> None:
+        self._path = Path(path).absolute()
+        self._lock = FileLock(self._path, grace_s)
+        self._forget()
+        with self._path.open("ab") as file:
+            self._file = _identity(file.fileno())
+
+    def read_logs(self, log_number_from: int) -> Iterator[Record]:
+        """Yield the records from number `log_number_from` on, counted from 0."""
+        # Opened anew each time: that is when a network file system asks for news.
+        file = self._path.open("rb")
+        number, (offset, skipped) = self._start(file, log_number_from)
+        for at, line in self._lines(file, offset):
+            records, pieces = parse(line)
+            if pieces or len(records) != 1:
+                self._warn(at, records, pieces)
+            for index in range(skipped, len(records)):
+                # Noted before it is handed out: Optuna may stop in the middle and ask again for
+                # what follows.
+                number += 1
+                self._note(number, (at, index + 1))
+                if number > log_number_from:
+                    yield records[index]
+            skipped = 0
+            self._note(number, (at + len(line), 0))
+
+    def append_logs(self, logs: list[Record]) -> None:
+        """Write records at the end, whole and in one piece, and wait until they are on the disk.
+
+        Raises:
+            OSError: they could not be written (disk full); no part of a record is left behind.
+        """
+        if not logs:
+            return
+        content = b"".join(map(dump, logs))
+        with self._lock:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                size = os.fstat(descriptor).st_size
+                if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                    content = b"\n" + content  # keep apart what a dead writer left
+                try:
+                    while content:  # once; a full disk takes a part and refuses the second
+                        content = content[os.write(descriptor, content) :]
+                    os.fsync(descriptor)
+                except BaseException:
+                    with suppress(OSError):
+                        _cut_half_record(descriptor, size)
+                    raise
+            finally:
+                os.close(descriptor)
+
+    def _lines(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the finished lines from `offset` on, each with its own offset; close the file."""
+        try:
+            file.seek(offset)
+            while (line := file.readline()).endswith(b"\n"):
+                if b"\0" in line and (str(self._path), offset) not in _warned:
+                    # NFS may show NUL bytes for what another host is writing: look again later.
+                    file.close()
+                    time.sleep(0.1)
+                    file = self._path.open("rb")
+                    file.seek(offset)
+                    if file.read(len(line)) != line:
+                        file.seek(offset)
+                        continue
+                yield offset, line
+                offset += len(line)
+        finally:
+            file.close()
+
+    def _start(self, file: BinaryIO, wanted: int) -> tuple[int, _Place]:
+        """Return a record number up to `wanted` whose place is known, and the place."""
+        identity = _identity(file.fileno())
+        size = os.fstat(file.fileno()).st_size
+        if identity != self._file or size < self._last[1][0]:
+            # Mended or restored meanwhile. The numbers of the records are the same as before.
+            self._file = identity
+            self._forget()
+        if self._last[0] <= wanted:
+            return self._last
+        number = wanted // _STRIDE * _STRIDE
+        return number, self._known[number]
+
+    def _forget(self) -> None:
+        self._known: dict[int, _Place] = {0: (0, 0)}
+        self._last: tuple[int, _Place] = (0, (0, 0))
+
+    def _note(self, number: int, place: _Place) -> None:
+        if number % _STRIDE == 0:
+            self._known[number] = place
+        if number >= self._last[0]:
+            self._last = number, place
+
+    def _warn(self, offset: int, records: list[Record], pieces: list[bytes]) -> None:
+        place = str(self._path), offset
+        if place in _warned:
+            return
+        _warned.add(place)
+        _log.warning(
+            "%s: the line at byte %d is damaged (%s); records in it that are used: %d. "
+            "python -m hpo.doctor storage=%s tells more",
+            self._path,
+            offset,
+            ", ".join(describe(piece, {}) for piece in pieces) or "a newline is missing",
+            len(records),
+            self._path,
+        )
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged line of a journal.
+
+    Attributes:
+        offset: of the line, in bytes.
+        length: of the line, in bytes.
+        kind: "torn" (a part of a record), "merged" (several records, all whole), "garbage" (no
+            record at all or an impossible one), "unfinished" (the last line: its writer is dead
+            or still writing).
+        n_salvaged: whole records in it.
+        what: what was lost, as far as it can be told; empty if nothing was.
+    """
+
+    offset: int
+    length: int
+    kind: Literal["torn", "merged", "garbage", "unfinished"]
+    n_salvaged: int
+    what: str
+
+
+def scan(path: str | os.PathLike[str]) -> list[Damage]:
+    """Return the damaged places of a journal, first to last.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    damages = []
+    numbers = _TrialNumbers()
+    offset = 0
+    with Path(path).open("rb") as file:
+        for line in file:
+            records, pieces = parse(line)
+            if pieces or len(records) != 1 or not line.endswith(b"\n"):
+                what = "; ".join(describe(piece, numbers.of) for piece in pieces)
+                kind = _kind(line, pieces)
+                damages.append(Damage(offset, len(line), kind, len(records), what))
+            for record in records:
+                numbers.follow(record)
+            offset += len(line)
+    return damages
+
+
+class _TrialNumbers:
+    """Numbers of the trials in their studies; the records have ids that run through all studies.
+
+    Attributes:
+        of: number by id.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[int, int] = {}
+        self._names: list[str | None] = []  # by id of the study; None: deleted
+        self._counts: list[int] = []
+
+    def follow(self, record: Record) -> None:
+        code = record["op_code"]
+        if code == JournalOperation.CREATE_STUDY and record["study_name"] not in self._names:
+            self._names.append(record["study_name"])
+            self._counts.append(0)
+        study = record.get("study_id", -1)
+        if not 0 <= study < len(self._names) or self._names[study] is None:
+            return
+        if code == JournalOperation.DELETE_STUDY:
+            self._names[study] = None
+        elif code == JournalOperation.CREATE_TRIAL:
+            self.of[len(self.of)] = self._counts[study]
+            self._counts[study] += 1
+
+
+def _kind(line: bytes, pieces: list[bytes]) -> Literal["torn", "merged", "garbage", "unfinished"]:
+    if not line.endswith(b"\n"):
+        return "unfinished"
+    if not pieces:
+        return "merged"
+    return "torn" if any(_is_torn(piece) for piece in pieces) else "garbage"
+
+
+def _is_torn(piece: bytes) -> bool:
+    if not piece.startswith(b"{"):
+        return False
+    try:
+        json.loads(piece)
+    except (ValueError, RecursionError):
+        return True
+    return False  # whole, but no operation
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def _cut_half_record(descriptor: int, old_size: int) -> None:
+    """Remove what follows the last newline of what was written beyond `old_size`.
+
+    Not more: whole lines may have been read by others already.
+    """
+    written = os.pread(descriptor, os.fstat(descriptor).st_size - old_size, old_size)
+    whole = written.rfind(b"\n") + 1
+    if whole < len(written):
+        os.ftruncate(descriptor, old_size + whole)

@@ -1,0 +1,1 @@
+"""The shared study: its trials as tickets, and the leases on them."""

@@ -1,0 +1,177 @@
+"""What next: the question that every worker of a study asks, and its answer.
+
+Trials are TICKETS: the study has `n_trials` WAITING trials from the start and a worker claims one
+by setting it to RUNNING, which every Optuna storage grants to one claimant only. So the total is
+exact however many workers there are, and an interrupted trial keeps its number. First come trials
+that were interrupted, then a paused one that the policy chooses, then new ones.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import BasePruner
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from commons.locks import FileLock
+from hpo.search.pausing import PausingPruner, choose_last, choose_paused, may_begin
+from hpo.storage.opening import PatientStorage
+from hpo.study.lease import (
+    PAUSED,
+    abandoned_trials,
+    give_up,
+    is_abandoned,
+    is_paused,
+    release_abandoned,
+    was_started,
+)
+
+
+def study_lock(folder: Path) -> FileLock:
+    """Return the lock of all who create tickets, release abandoned trials or take paused ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "tickets")
+
+
+def issue_tickets(study: optuna.Study, n_trials: int, lock: FileLock) -> None:
+    """Create the tickets that a budget of `n_trials` still lacks, holding the study's lock."""
+    for number in range(len(study.get_trials(deepcopy=False)), n_trials):
+        study.enqueue_trial({})
+        if number % 50 == 0:  # thousands of them take longer than a lock is believed
+            lock.refresh()
+
+
+class Tickets:
+    """The tickets of a study.
+
+    Args:
+        storage: where the study is.
+        study_name: its name.
+        folder: shared by all workers, for the lock.
+        n_trials: trials of the budget.
+        pruner: asked about paused trials if it is a `PausingPruner`.
+        lease_s: a worker not heard of for so long is dead.
+        max_retries: a trial whose worker died more often is failed.
+    """
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        study_name: str,
+        folder: Path,
+        n_trials: int,
+        pruner: BasePruner | None,
+        lease_s: float,
+        max_retries: int,
+    ) -> None:
+        self._storage, self._folder, self._n_trials = storage, folder, n_trials
+        self._pruner, self._lease_s, self._max_retries = pruner, lease_s, max_retries
+        self._study_name = study_name
+        self._study_id = storage.get_study_id_from_name(study_name)
+
+    def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
+        """Claim a trial; None if there is nothing to do for another worker.
+
+        Args:
+            trials: from a moment ago; None: look.
+        """
+        trials = self.trials() if trials is None else trials
+        if any(is_abandoned(t, self._lease_s) for t in trials) and self.release_abandoned():
+            trials = self.trials()
+        while waiting := [trial for trial in trials if trial.state == TrialState.WAITING]:
+            chosen = self._in_order(waiting)
+            if not chosen and not self._wind_up():
+                return None
+            for trial in chosen:
+                if self._claim(trial):
+                    return self._storage.get_trial(trial._trial_id)
+            trials = self.trials()
+        return None
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return the trials of the budget."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        return [trial for trial in trials if trial.number < self._n_trials]
+
+    def in_state(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return the trials of the budget in these states."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False, states=states)
+        return [trial for trial in trials if trial.number < self._n_trials]
+
+    def release_abandoned(self) -> int:
+        """Give back the trials of workers that are gone; return how many."""
+        if self._may_be_behind() or not abandoned_trials(
+            self._storage, self._study_id, self._lease_s
+        ):
+            return 0
+        with study_lock(self._folder):
+            return release_abandoned(
+                self._storage, self._study_id, self._lease_s, self._max_retries
+            )
+
+    def _may_be_behind(self) -> bool:
+        # When a storage comes back into reach, leases have expired that nobody could renew.
+        back_since = (
+            self._storage.back_since if isinstance(self._storage, PatientStorage) else None
+        )
+        return back_since is not None and time.monotonic() - back_since < self._lease_s
+
+    def _in_order(self, waiting: list[FrozenTrial]) -> list[FrozenTrial]:
+        paused = [trial for trial in waiting if is_paused(trial)]
+        interrupted = [t for t in waiting if was_started(t) and not is_paused(t)]
+        new = [trial for trial in waiting if not was_started(trial)]
+        if new and not self._may_begin():
+            new = []
+        if interrupted or not paused:
+            # Whoever loses the race for the first new one tries any other: the winner's rivals
+            # would meet again at the second, and each lost race is a write.
+            return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
+        chosen = choose_paused(self._study(), paused)
+        return new if chosen is None else [chosen]
+
+    def _may_begin(self) -> bool:
+        # Other pruners do not care, and the study need not be loaded for them.
+        return not isinstance(self._pruner, PausingPruner) or may_begin(self._study())
+
+    def _study(self) -> optuna.Study:
+        return optuna.load_study(
+            study_name=self._study_name, storage=self._storage, pruner=self._pruner
+        )
+
+    def _claim(self, trial: FrozenTrial) -> bool:
+        # Optuna's compare-and-set says yes to whoever has owned the trial before, even if another
+        # worker was faster; so trials with a past are claimed one at a time.
+        if not was_started(trial):
+            return self._set_running(trial)
+        with study_lock(self._folder):
+            now = self._storage.get_trial(trial._trial_id)
+            if now.state != TrialState.WAITING or give_up(self._storage, now, self._max_retries):
+                return False
+            return self._set_running(trial)
+
+    def _set_running(self, trial: FrozenTrial) -> bool:
+        try:
+            return self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        except UpdateFinishedTrialError:
+            return False
+
+    def _wind_up(self) -> bool:
+        """End the waiting trials when none goes on; return whether anything changed."""
+        with study_lock(self._folder):
+            if self.in_state(TrialState.RUNNING):
+                return False  # it may make others promotable; then its worker asks again
+            waiting = self.in_state(TrialState.WAITING)
+            last = choose_last(self._study(), self.trials())
+            if last is not None:
+                self._storage.set_trial_system_attr(last._trial_id, PAUSED, None)
+                return True
+            for trial in waiting:
+                reached = trial.intermediate_values
+                values = [reached[max(reached)]] if reached else None
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED, values)
+            return bool(waiting)

@@ -1,0 +1,1 @@
+"""The sweep of one command: the study, its crew of workers, the result."""

@@ -1,0 +1,177 @@
+"""The workers of one command: how they are started, watched and ended."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobStatus
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+from optuna.storages import BaseStorage
+
+from hpo import signals
+from hpo.launch.payload import Payload
+from hpo.launch.slurm.site import Slurm
+from hpo.launch.slurm.watch import Launches
+from hpo.search.space import render
+from hpo.study.study import SweepSpec
+from hpo.study.tickets import study_lock
+from hpo.worker.worker import Worker
+
+_log = logging.getLogger(__name__)
+_GONE_S = 60.0
+
+MakeWorker = Callable[[str], Worker]
+
+
+class LaunchedCrew:
+    """Workers that a Hydra launcher starts and waits for.
+
+    Args:
+        spec: the sweep.
+        make_worker: launch id -> worker.
+        context: Hydra's.
+        config: of the command.
+    """
+
+    status = None
+
+    def __init__(
+        self, spec: SweepSpec, make_worker: MakeWorker, context: HydraContext, config: DictConfig
+    ) -> None:
+        self._spec, self._make_worker = spec, make_worker
+        self._context, self._config = context, config
+
+    def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
+        """Run workers until they end; return what went wrong, None if none was needed."""
+        if not n_waiting:  # another command's workers have the rest
+            time.sleep(1)
+            return None
+        n_workers = min(n_workers, n_waiting)
+        launch_id, jobs, folder = plan(self._spec, n_workers)
+        launcher_config = self._config.hydra.launcher
+        if "max_processes" in launcher_config and launcher_config.max_processes is None:
+            launcher_config.max_processes = n_workers
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self._context,
+            task_function=self._make_worker(launch_id),
+            config=self._config,
+        )
+        _log.info("%d workers; their output: %s", n_workers, folder)
+        returns = launcher.launch(jobs, initial_job_idx=0)
+        errors = [str(r._return_value) for r in returns if r.status == JobStatus.FAILED]
+        for error in errors:
+            _log.warning("a worker failed: %s", error)
+        return errors
+
+    def leave(self) -> None:
+        """Do nothing: an interrupted launcher has ended its workers."""
+
+    def finish(self) -> None:
+        """Do nothing: they have ended."""
+
+
+class SlurmCrew:
+    """Workers in SLURM job arrays, which outlive this command.
+
+    Args:
+        spec: the sweep.
+        make_worker: launch id -> worker.
+        context: Hydra's.
+        config: of the command.
+        storage: where the study is.
+        study_id: Optuna's id of it.
+        slurm: the site.
+    """
+
+    def __init__(
+        self,
+        spec: SweepSpec,
+        make_worker: MakeWorker,
+        context: HydraContext,
+        config: DictConfig,
+        storage: BaseStorage,
+        study_id: int,
+        slurm: Slurm,
+    ) -> None:
+        self._spec, self._make_worker = spec, make_worker
+        self._context, self._config, self._slurm = context, config, slurm
+        self._launches = Launches(storage, study_id, slurm)
+        self._adopted = False
+        self.status: Callable[[], str] = self._launches.describe
+
+    def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
+        """Submit the workers that are missing and wait a little.
+
+        Returns:
+            None as long as there are workers; what is known of why, when they are gone.
+        """
+        alive = self._adopt() if not self._adopted else self._launches.n_alive()
+        first, self._adopted = not self._adopted, True
+        self._launches.say_present()
+        missing = min(n_workers - (alive or 0), n_waiting)
+        if alive == 0 and not first and n_waiting:
+            self._submit(missing)
+            return [f"their output is in {self._spec.sweep_dir}/workers"]
+        if first and missing > 0:
+            self._submit(missing)
+        time.sleep(self._slurm.options.poll_s)
+        return None
+
+    def leave(self) -> None:
+        """After an interruption: Ctrl-C cancels the jobs (but see `detach`), others leave them."""
+        if signals.received() == signal.SIGINT and not self._slurm.options.detach:
+            _log.warning("cancelling the jobs")
+            self.cancel()
+        else:
+            self._launches.let_go()
+            _log.warning("the jobs go on; the same command shows them again")
+
+    def finish(self) -> None:
+        """Cancel what has not started and let the others end."""
+        self._launches.cancel(pending_only=True)
+        self._launches.wait_until_gone(_GONE_S)
+
+    def cancel(self) -> None:
+        """Cancel the jobs and wait until they have given their trials back."""
+        self._launches.cancel()
+        self._launches.wait_until_gone(_GONE_S)
+
+    def _adopt(self) -> int | None:
+        with study_lock(self._spec.sweep_dir):
+            adopted = self._launches.adopt()
+        alive = self._launches.n_alive()
+        if adopted:
+            _log.info("attached to array %s: %s workers", ", ".join(adopted), alive)
+        return alive
+
+    def _submit(self, n_workers: int) -> None:
+        shape = self._slurm.options.shape
+        whole = -(-n_workers // shape.n_workers) * shape.n_workers
+        if whole > n_workers:
+            _log.info("whole nodes: %d workers instead of %d", whole, n_workers)
+        launch_id, jobs, folder = plan(self._spec, whole)
+        payload = Payload(
+            self._context, self._config, self._make_worker(launch_id), Singleton.get_state()
+        )
+        job_id = self._slurm.submit(payload, jobs, folder)
+        self._launches.add(launch_id, job_id)
+        _log.info("array %s: %d workers; their output: %s", job_id, whole, folder)
+
+
+def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
+    """Return the name of a new launch, the overrides of its workers, and its folder."""
+    launch_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    folder = f"workers/{launch_id}"
+    where = f"hydra.sweep.dir={render(str(spec.sweep_dir))}"
+    fixed: Sequence[Any] = spec.space.fixed
+    jobs = [[*fixed, where, f"hydra.sweep.subdir={folder}/{i}"] for i in range(n_workers)]
+    return launch_id, jobs, spec.sweep_dir / folder

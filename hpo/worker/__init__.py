@@ -1,0 +1,1 @@
+"""One worker of a sweep, and what it records about itself."""

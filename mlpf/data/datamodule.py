@@ -1,0 +1,194 @@
+"""Events for training: read, selected, split by file, and served in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from glob import glob
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from mlpf.config import ConfigError
+from mlpf.data.batch import Batch
+from mlpf.data.events import Events, concatenate, read_parquet
+from mlpf.data.loader import BatchLoader, BatchSampler
+from mlpf.data.selection import Selection
+from mlpf.generation.source import PythiaSource
+
+SPLITS: Final = ("train", "val", "test")
+
+
+class EventDataModule(pl.LightningDataModule):
+    """Training, validation and test events of a folder of Parquet files, held in memory.
+
+    Each rank of a distributed training gets its share of the batches, so Lightning's own
+    distributed samplers are neither needed nor used.
+
+    Args:
+        folder: where the Parquet files lie.
+        train: file name patterns (glob) of the training events, relative to `folder` or absolute.
+        val: the same for the validation events.
+        test: the same for the test events; may be empty.
+        max_elements_per_batch: a batch is filled with events up to this number of elements, at
+            least 1; a larger event gets a batch of its own.
+        selection: cuts on elements and events; None for none.
+        max_events: use only the first events of a split, keys `train`, `val`, `test`; None for
+            all. Counted after the selection.
+        source: makes the events of `folder` if they are not there; None if they must be.
+        seed: of the order of the training events.
+
+    Raises:
+        ValueError: a number is out of range, or `max_events` has an unknown key.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        train: Sequence[str],
+        val: Sequence[str],
+        test: Sequence[str],
+        max_elements_per_batch: int,
+        selection: Selection | None = None,
+        max_events: Mapping[str, int | None] | None = None,
+        source: PythiaSource | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not isinstance(max_elements_per_batch, int) or max_elements_per_batch < 1:
+            raise ValueError(
+                "data.max_elements_per_batch must be an integer >= 1, "
+                f"got {max_elements_per_batch}"
+            )
+        self.folder, self.source, self.seed = Path(folder), source, seed
+        self.patterns = dict(zip(SPLITS, (list(train), list(val), list(test)), strict=True))
+        self.max_elements_per_batch = max_elements_per_batch
+        self.selection = selection or Selection()
+        self.max_events = _checked_limits(max_events or {})
+        self._events: dict[str, Events] = {}
+
+    def prepare_data(self) -> None:
+        """Make the events if there is a source; once, however many processes ask.
+
+        Raises:
+            ConfigError: the folder holds other events, or they cannot be made.
+        """
+        if self.source is not None:
+            with _as_config_error():
+                self.source.prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the splits that a stage (`fit`, `validate`, `test`; None for all) needs.
+
+        Raises:
+            ConfigError: a pattern matches no file, a file is in two splits or unreadable, or the
+                selection removes everything.
+        """
+        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        for split in needed.get(stage or "", SPLITS):
+            with _as_config_error():
+                self.events(split)
+
+    def events(self, split: str) -> Events:
+        """Return the selected events of a split, reading them on the first call.
+
+        Raises:
+            ValueError: as `setup`.
+        """
+        if split not in self._events:
+            self._events[split] = self._read(split)
+        return self._events[split]
+
+    def files(self) -> dict[str, list[Path]]:
+        """Return the files of each split, sorted by name.
+
+        Raises:
+            ValueError: a file is in two splits.
+        """
+        owner: dict[Path, str] = {}
+        for split, patterns in self.patterns.items():
+            for path in {path for pattern in patterns for path in self._matches(pattern)}:
+                if path in owner:
+                    raise ValueError(f"{path} is in data.{owner[path]} and in data.{split}")
+                owner[path] = split
+        return {split: sorted(p for p in owner if owner[p] == split) for split in SPLITS}
+
+    def train_dataloader(self) -> BatchLoader:
+        """Return shuffled batches of the training events; the order changes each epoch."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> BatchLoader:
+        """Return batches of the validation events in the order of the files."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Return batches of the test events in the order of the files."""
+        return self._loader("test")
+
+    def transfer_batch_to_device(
+        self,
+        batch: Batch,
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> Batch:
+        """Return the batch on `device`, copied while the GPU works if it is page-locked."""
+        return batch.to(device, non_blocking=True)
+
+    def _matches(self, pattern: str) -> list[Path]:
+        names = glob(pattern, root_dir=self.folder)  # noqa: PTH207 (Path's takes none absolute)
+        return [(self.folder / name).resolve() for name in names]
+
+    def _read(self, split: str) -> Events:
+        paths = self.files()[split]
+        if not self.patterns[split]:
+            raise ValueError(f"data.{split} names no files")
+        for pattern in self.patterns[split]:
+            if not self._matches(pattern):
+                raise ValueError(f"data.{split}: no file matches {self.folder / pattern}")
+        limit = self.max_events[split]
+        parts: list[Events] = []
+        for path in paths:
+            raw = read_parquet(path)
+            parts.append(self.selection.apply(raw))
+            if limit is not None and sum(map(len, parts)) >= limit:
+                break
+        events = concatenate(parts)
+        if len(events.x) == 0:
+            cause = self.selection.culprit(raw)
+            raise ValueError(f"{cause} removes everything" if cause else f"{paths} are empty")
+        return events if limit is None else events.take(np.arange(min(limit, len(events))))
+
+    def _loader(self, split: str, shuffle: bool = False) -> BatchLoader:
+        events = self.events(split)
+        trainer = self.trainer
+        sampler = BatchSampler(
+            events.sizes,
+            self.max_elements_per_batch,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        return BatchLoader(events, sampler, pin_memory=on_gpu)
+
+
+def _checked_limits(max_events: Mapping[str, int | None]) -> dict[str, int | None]:
+    unknown = set(max_events) - set(SPLITS)
+    if unknown:
+        raise ValueError(f"data.max_events has keys {SPLITS}, not {sorted(unknown)}")
+    for split, limit in max_events.items():
+        if limit is not None and limit < 1:
+            raise ValueError(f"data.max_events.{split} must be >= 1 or null, got {limit}")
+    return {split: max_events.get(split) for split in SPLITS}
+
+
+@contextmanager
+def _as_config_error() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"data: {error}") from error

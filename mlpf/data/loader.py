@@ -1,0 +1,120 @@
+"""Batches of whole events, bounded by their number of elements, the same on every run.
+
+Events lie in memory, and a batch is a slice of them, so there are no worker processes to wait for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpf.data.batch import Batch
+from mlpf.data.events import Events
+
+_N_DRAWS = 20  # epochs looked at to choose the number of batches
+
+
+class BatchSampler:
+    """Which events make up each batch, as lists of event indices.
+
+    Each epoch all events are put in a new random order and batches are filled in this order. The
+    order depends on `seed` and the epoch only, so a resumed run sees the batches that it would
+    have seen. The number of batches is the same in all epochs and for all ranks, because a
+    training loop counts on it and ranks wait for each other: an epoch with fewer batches splits
+    some. Over all ranks each event comes exactly once per epoch.
+
+    Args:
+        sizes: shape (B,), number of elements of each event.
+        max_elements: upper bound of the elements in a batch, at least 1. A larger event gets
+            a batch of its own, but for empty events before it.
+        shuffle: false for the given order in all epochs.
+        seed: at least 0.
+        rank: of this process, from 0.
+        world_size: number of processes that share the events.
+
+    Raises:
+        ValueError: `max_elements` is below 1, or there are too few events for equal shares.
+    """
+
+    def __init__(
+        self,
+        sizes: NDArray[np.int64],
+        max_elements: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if max_elements < 1:
+            raise ValueError(f"data.max_elements_per_batch must be >= 1, got {max_elements}")
+        self.sizes, self.max_elements = sizes, max_elements
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self.rank, self.world_size = rank, world_size
+        draws = range(_N_DRAWS if shuffle else 1)
+        n_batches = max(len(self._fill(epoch, attempt=0)) for epoch in draws)
+        self._n_batches = -(-n_batches // world_size) * world_size
+        if self._n_batches > len(sizes):
+            raise ValueError(
+                f"{len(sizes)} events in at least {n_batches} batches "
+                f"cannot be shared evenly by {world_size} processes"
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self._n_batches // self.world_size
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        return iter(self._batches()[self.rank :: self.world_size])
+
+    def _batches(self) -> list[NDArray[np.int64]]:
+        """Return the batches of the epoch over all ranks, exactly `_n_batches`."""
+        for attempt in itertools.count():
+            batches = self._fill(self.epoch, attempt)
+            if len(batches) <= self._n_batches:  # nearly always the first time
+                break
+        while len(batches) < self._n_batches:
+            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+            batches[largest : largest + 1] = np.array_split(batches[largest], 2)
+        return batches
+
+    def _fill(self, epoch: int, attempt: int) -> list[NDArray[np.int64]]:
+        order = np.arange(len(self.sizes))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, epoch, attempt]).permutation(order)
+        cuts, filled = [], 0
+        for i, size in enumerate(self.sizes[order].tolist()):
+            if filled and filled + size > self.max_elements:
+                cuts.append(i)
+                filled = 0
+            filled += size
+        return np.split(order, cuts)
+
+
+class BatchLoader:
+    """The batches of one split, in the place of a `torch.utils.data.DataLoader`.
+
+    Args:
+        events: the events of the split.
+        sampler: which of them make up each batch.
+        pin_memory: page-lock each batch, for asynchronous copies to a GPU.
+    """
+
+    batch_sampler = None  # Lightning asks whatever has a `sampler` for this too
+
+    def __init__(self, events: Events, sampler: BatchSampler, *, pin_memory: bool = False) -> None:
+        self.events, self.sampler, self.pin_memory = events, sampler, pin_memory
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for indices in self.sampler:
+            batch = Batch.from_events(self.events.take(indices))
+            yield batch.pin_memory() if self.pin_memory else batch

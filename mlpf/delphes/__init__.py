@@ -1,0 +1,1 @@
+"""Published Delphes files: safe unpickling, corrections, conversion."""

@@ -1,0 +1,210 @@
+"""Conversion of a folder of published files to Parquet, all cores, resumable.
+
+Files are written to a staging folder beside the destination and moved at the end, so that a
+destination never holds a part of a conversion in which a file was refused. A conversion that was
+killed goes on from the staging folder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
+from rich.console import Console
+
+from commons.files import locked, sha256
+from mlpf import __version__
+from mlpf.config import ConfigError
+from mlpf.data.events import Events, read_provenance, write_parquet
+from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
+from mlpf.delphes.unpickle import DamagedPickle
+from mlpf.parallel import advance, run_tasks
+
+SUFFIX: Final = ".pkl.bz2"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source file and what becomes of it.
+
+    Args:
+        source: a `*.pkl.bz2` file.
+        destination: the folder that shall hold the result.
+        events_per_file: events of each Parquet file; None for one file with all events.
+        overwrite: replace results that are there, whatever their settings.
+    """
+
+    source: Path
+    destination: Path
+    events_per_file: int | None
+    overwrite: bool
+
+    @property
+    def stem(self) -> str:
+        """Name of the source file without its suffix."""
+        return self.source.name.removesuffix(SUFFIX)
+
+    @property
+    def staging(self) -> Path:
+        """Folder in which the results wait until all files are read."""
+        return self.destination.with_name(self.destination.name + ".partial")
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what decides the content of the results."""
+        return {
+            "source_file": self.source.name,
+            "source_sha256": sha256(self.source),
+            "made_by": f"mlpf.convert {__version__}",
+            "corrections": [correction.__name__ for correction in CORRECTIONS],
+            "not_corrected": list(NOT_CORRECTED),
+            "events_per_file": self.events_per_file,
+        }
+
+
+def run(cfg: DictConfig) -> None:
+    """Run the command.
+
+    Raises:
+        ConfigError: nothing was converted, or some files were damaged and left out.
+    """
+    try:
+        problems = convert_folder(
+            Path(cfg.src), Path(cfg.dst), cfg.events_per_file, bool(cfg.overwrite), cfg.n_processes
+        )
+    except (ValueError, OSError, MissingMandatoryValue) as error:
+        raise ConfigError(str(error)) from error
+    files = sorted(Path(cfg.dst).glob("*.parquet"))
+    n_events = sum(pq.read_metadata(file).num_rows for file in files)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"{n_events} events in {len(files)} files in {cfg.dst}"
+    )
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def convert_folder(
+    src: Path,
+    dst: Path,
+    events_per_file: int | None = None,
+    overwrite: bool = False,
+    n_processes: int | None = None,
+) -> list[str]:
+    """Convert every `*.pkl.bz2` file of `src` into Parquet files in `dst`.
+
+    A source `name.pkl.bz2` becomes `name.parquet`, or `name.000.parquet`, `name.001.parquet` and
+    so on if `events_per_file` is given. Results that are there already, of the same source content
+    and settings, are kept.
+
+    Args:
+        src: folder with the published files.
+        dst: folder for the results, made if needed.
+        events_per_file: largest number of events per result, at least 1; None for no limit.
+        overwrite: make all results again.
+        n_processes: files read at the same time, at least 1; None for one per core.
+
+    Returns:
+        One line for each damaged source file, which was left out. Empty if all were converted.
+
+    Raises:
+        RefusedPickle: a file would run code. `dst` is left as it was.
+        ValueError: an argument is out of range, `src` has no such files, or `dst` holds results
+            of other settings and `overwrite` is false.
+    """
+    for name, value in (("events_per_file", events_per_file), ("n_processes", n_processes)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be >= 1 or null, got {value}")
+    sources = sorted(src.glob(f"*{SUFFIX}"))
+    if not sources:
+        raise ValueError(f"src={src}: no *{SUFFIX} files there")
+    dst = dst.resolve()
+    jobs = [Job(source, dst, events_per_file, overwrite) for source in sources]
+    with locked(jobs[0].staging / ".lock"):
+        return _convert_all(jobs, n_processes)
+
+
+def _convert_all(jobs: Sequence[Job], n_processes: int | None) -> list[str]:
+    staging = jobs[0].staging
+    try:
+        problems = run_tasks(
+            _convert,
+            jobs,
+            n_steps=len(jobs),
+            description="files",
+            n_processes=n_processes,
+        )
+    except ValueError:  # the user must act first; after a kill, staging stays to go on from
+        shutil.rmtree(staging)
+        raise
+    for job in jobs:
+        _publish(job)
+    shutil.rmtree(staging)
+    return [problem for problem in problems if problem]
+
+
+def _convert(job: Job) -> str:
+    """Convert one file; return the line about what is wrong with it, empty if nothing is."""
+    provenance = job.provenance()
+    if not _is_there(job, provenance):
+        try:
+            events = correct(read_published(job.source))
+        except DamagedPickle as error:
+            advance()
+            return str(error)
+        _write(events, job, provenance)
+    advance()
+    return ""
+
+
+def _is_there(job: Job, provenance: dict[str, Any]) -> bool:
+    """Tell whether the results exist, in the destination or from a conversion that was killed."""
+    if not job.overwrite and _is_complete(job, job.destination, provenance):
+        return True
+    if not job.overwrite and _results(job, job.destination):
+        raise ValueError(
+            f"{job.destination} holds results of {job.source.name} made from other content or "
+            "with other settings; overwrite=true replaces them"
+        )
+    return _is_complete(job, job.staging, provenance)
+
+
+def _write(events: Events, job: Job, provenance: dict[str, Any]) -> None:
+    step = job.events_per_file or len(events)
+    starts = range(0, len(events), step)
+    for part, start in enumerate(starts):
+        name = f"{job.stem}.{part:03d}.parquet" if job.events_per_file else f"{job.stem}.parquet"
+        chosen = events.take(np.arange(start, min(start + step, len(events))))
+        parts = {"part": part, "n_parts": len(starts)}
+        write_parquet(chosen, job.staging / name, provenance | parts)
+
+
+def _results(job: Job, folder: Path) -> list[Path]:
+    """Return the results of one source file in a folder, in order."""
+    name = re.compile(re.escape(job.stem) + r"(\.\d{3,})?\.parquet")
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in files if name.fullmatch(path.name))
+
+
+def _is_complete(job: Job, folder: Path, provenance: dict[str, Any]) -> bool:
+    found = [read_provenance(path) for path in _results(job, folder)]
+    expected = [provenance | {"part": part, "n_parts": len(found)} for part in range(len(found))]
+    return bool(found) and found == expected
+
+
+def _publish(job: Job) -> None:
+    """Move the staged results of one source file to the destination, in place of older ones."""
+    staged = _results(job, job.staging)
+    if not staged:
+        return
+    job.destination.mkdir(parents=True, exist_ok=True)
+    for stale in _results(job, job.destination):
+        stale.unlink()
+    for path in staged:
+        path.rename(job.destination / path.name)

@@ -1,0 +1,1 @@
+"""Own events: Pythia, pile-up, detector simulation, particle flow."""

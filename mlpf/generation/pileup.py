@@ -1,0 +1,122 @@
+"""A stored pool of minimum-bias events and its mixing into a hard event.
+
+The pool is plain numbers in an `.npz` file. Each hard event receives a Poisson number of pool
+events, each turned by a random angle around the beam and moved to a random vertex along it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpf.detector import VERTEX_SIGMA_Z_MM, Ints
+from mlpf.generation.simulation import RECORD, Particles
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Events as flat records.
+
+    Args:
+        records: shape (M,), dtype `simulation.RECORD`, all events one after another.
+        offsets: shape (B + 1,) int64; event b is records offsets[b] to offsets[b + 1].
+    """
+
+    records: NDArray[Any]
+    offsets: Ints
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def event(self, number: int) -> NDArray[Any]:
+        """Return the records of one event."""
+        return self.records[self.offsets[number] : self.offsets[number + 1]]
+
+    def part(self, start: int, stop: int) -> Pool:
+        """Return the events `start` to `stop` - 1."""
+        offsets = self.offsets[start : stop + 1]
+        return Pool(self.records[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def save(self, path: Path) -> None:
+        """Write the pool; the file appears under its name only when it is complete."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb") as stream:
+            np.savez(stream, records=self.records, offsets=self.offsets)
+        partial.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Pool:
+        """Read a pool that `save` wrote.
+
+        Raises:
+            ValueError: the file is damaged or holds something else.
+        """
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                pool = cls(arrays["records"], arrays["offsets"])
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: not a pool of events ({error}); delete it") from error
+        if pool.records.dtype != RECORD:
+            raise ValueError(f"{path}: a pool of another version; delete it")
+        return pool
+
+
+def join(parts: list[Pool]) -> Pool:
+    """Return the events of all parts, at least one, as one pool."""
+    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
+    records = np.concatenate([part.records for part in parts])
+    return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+
+
+def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Generator) -> Particles:
+    """Return a hard event with pile-up, each interaction at its own vertex.
+
+    Args:
+        hard: records of the hard event, produced around the origin; it is not turned.
+        pool: minimum-bias events to choose from; None only when `mean` is 0.
+        mean: mean number of pile-up interactions; their number is Poisson distributed.
+        rng: source of every random number.
+
+    Raises:
+        ValueError: pile-up is asked for without a pool.
+    """
+    n_pileup = int(rng.poisson(mean))
+    rows = np.zeros(0, dtype=np.int64)
+    sizes = np.zeros(0, dtype=np.int64)
+    if n_pileup:
+        if pool is None or not len(pool):
+            raise ValueError(f"mean pile-up {mean} needs a pool of minimum-bias events")
+        chosen = rng.integers(len(pool), size=n_pileup)
+        sizes = np.diff(pool.offsets)[chosen]
+        shift = pool.offsets[chosen] - (np.cumsum(sizes) - sizes)
+        rows = np.arange(sizes.sum()) + np.repeat(shift, sizes)
+    pileup = pool.records[rows] if pool is not None else hard[:0]
+    particles = Particles.from_records(np.concatenate([hard, pileup]))
+    interaction = np.repeat(np.arange(n_pileup + 1), [len(hard), *sizes])
+    angle = rng.uniform(-np.pi, np.pi, n_pileup + 1)
+    angle[0] = 0.0
+    vertex_z = rng.normal(0.0, VERTEX_SIGMA_Z_MM, n_pileup + 1)
+    return _displaced(particles, angle[interaction], vertex_z[interaction])
+
+
+def _displaced(
+    particles: Particles, angle: NDArray[np.float64], shift_z: NDArray[np.float64]
+) -> Particles:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return Particles(
+        pid=particles.pid,
+        charge=particles.charge,
+        px=cos * particles.px - sin * particles.py,
+        py=sin * particles.px + cos * particles.py,
+        pz=particles.pz,
+        energy=particles.energy,
+        x=cos * particles.x - sin * particles.y,
+        y=sin * particles.x + cos * particles.y,
+        z=particles.z + shift_z,
+    )

@@ -1,0 +1,216 @@
+"""What `mlpf.generate` makes: physics settings, files, seeds and provenance. No Pythia in here.
+
+Each Parquet file is a job with its own seeds, so the events depend neither on the number of
+processes nor on which files are made first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from mlpf import __version__, detector
+from mlpf.config import ConfigError
+from mlpf.data.events import read_provenance
+from mlpf.generation.particle_flow import labels
+
+SPLITS: Final = ("train", "val", "test")
+PILEUPS: Final = (0, 20, 50, 200)
+PROCESSES: Final[dict[str, tuple[str, ...]]] = {
+    "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
+    "qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMin = 20."),
+}
+MINIMUM_BIAS: Final = (
+    "SoftQCD:nonDiffractive = on",
+    "SoftQCD:singleDiffractive = on",
+    "SoftQCD:doubleDiffractive = on",
+)
+# Settings of the published data set. Its PDF set comes from LHAPDF there; 13 is the same set.
+COMMON: Final = (
+    "Beams:eCM = 14000.",
+    "Tune:pp = 14",
+    "Tune:ee = 7",
+    "PDF:pSet = 13",
+    "SpaceShower:rapidityOrder = on",
+    "SpaceShower:pT0Ref = 1.56",
+    "SpaceShower:pTmaxFudge = 0.91",
+    "SpaceShower:pTdampFudge = 1.05",
+    "SpaceShower:alphaSvalue = 0.127",
+    "TimeShower:alphaSvalue = 0.127",
+    "SigmaProcess:alphaSvalue = 0.140",
+    "BeamRemnants:primordialKThard = 1.88",
+    "MultipartonInteractions:pT0Ref = 2.09",
+    "MultipartonInteractions:alphaSvalue = 0.126",
+    "ColourReconnection:range = 1.71",
+    "ParticleDecays:limitTau0 = on",
+    "ParticleDecays:tau0Max = 10",
+    "6:m0 = 172.5",
+)
+
+_MAX_PYTHIA_SEED = 900_000_000
+# What all files of a folder have in common.
+_SAME = ("process", "pileup", "seed", "n_minbias", "count_once")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to be made.
+
+    Args:
+        path: the Parquet file.
+        split: one of `SPLITS`.
+        number: of the file within its split, from 0.
+        n_events: events of the file.
+        process: a key of `PROCESSES`.
+        pileup: mean number of pile-up interactions.
+        seed: of the whole generation.
+        n_minbias: number of events of each pile-up pool.
+        count_once: see `particle_flow.tower_truth`.
+    """
+
+    path: Path
+    split: str
+    number: int
+    n_events: int
+    process: str
+    pileup: int
+    seed: int
+    n_minbias: int
+    count_once: bool = True
+
+    @property
+    def seeds(self) -> tuple[int, np.random.Generator]:
+        """Pythia's seed and the source of all other random numbers."""
+        return independent_seeds(self.seed, SPLITS.index(self.split), self.number)
+
+    @property
+    def cache(self) -> Path:
+        """Folder for what several files share."""
+        return self.path.parent / "pythia"
+
+    @property
+    def pool_seed(self) -> tuple[int, int]:
+        """Seeds of the pile-up pool: training events get another one than the rest."""
+        return (self.seed, 0 if self.split == "train" else 1)
+
+    @property
+    def pool_path(self) -> Path:
+        """File of the pile-up pool."""
+        seed, purpose = self.pool_seed
+        return self.cache / f"pool-{seed}-{purpose}-{self.n_minbias}-{digest(MINIMUM_BIAS)}.npz"
+
+    def is_done(self) -> bool:
+        """Tell whether the file is there and complete.
+
+        Raises:
+            ConfigError: it is there, but made with other settings.
+        """
+        if not self.path.is_file():
+            return False
+        made = read_provenance(self.path)
+        for key in _SAME:
+            asked = getattr(self, key)
+            if made.get(key) != asked:
+                raise ConfigError(
+                    f"{self.path} was made with {key}={made.get(key)}, asked is {key}={asked}: "
+                    "choose another data.source.folder or delete the old files"
+                )
+        return bool(pq.read_metadata(self.path).num_rows == self.n_events)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return how the events are made, for the metadata of the file."""
+        pythia_seed, _ = self.seeds
+        return {
+            "generator": pythia_version(),
+            "made_by": f"mlpf.generate {__version__}",
+            **{key: getattr(self, key) for key in _SAME},
+            "split": self.split,
+            "file": self.number,
+            "pythia_seed": pythia_seed,
+            "pool_seed": list(self.pool_seed),
+            "settings": [*COMMON, *PROCESSES[self.process]],
+            "settings_pileup": [*COMMON, *MINIMUM_BIAS],
+            "detector_card": detector.CARD,
+            "vertex_sigma_z_mm": detector.VERTEX_SIGMA_Z_MM,
+            "labels": labels(count_once=self.count_once),
+        }
+
+
+def plan(
+    folder: Path,
+    process: str,
+    pileup: int,
+    n_events: Mapping[str, int],
+    seed: int,
+    n_minbias: int,
+    events_per_file: int,
+    *,
+    count_once: bool = True,
+) -> list[Job]:
+    """Return one job per file; see `mlpf.generate.generate` for the arguments.
+
+    Raises:
+        ConfigError: an argument is out of range; the message names its key.
+    """
+    if process not in PROCESSES:
+        raise ConfigError(f"data.source.process must be one of {[*PROCESSES]}, got {process!r}")
+    if pileup not in PILEUPS:
+        raise ConfigError(f"data.source.pileup must be one of {[*PILEUPS]}, got {pileup}")
+    unknown = sorted(set(n_events) - set(SPLITS))
+    if unknown:
+        raise ConfigError(f"data.source.n_events has unknown splits {unknown}, not {[*SPLITS]}")
+    for split, n in n_events.items():
+        require_at_least(0, f"data.source.n_events.{split}", n)
+    require_at_least(0, "data.source.seed", seed)
+    require_at_least(1, "data.source.n_minbias", n_minbias)
+    require_at_least(1, "data.source.events_per_file", events_per_file)
+    shared = (process, pileup, seed, n_minbias, count_once)
+    return [
+        Job(folder / f"{split}-{i:03d}.parquet", split, i, n, *shared)
+        for split in SPLITS
+        for i, n in enumerate(portions(n_events.get(split, 0), events_per_file))
+    ]
+
+
+def require_at_least(least: int, key: str, value: object) -> None:
+    """Check a number of the configuration.
+
+    Raises:
+        ConfigError: it is no integer or less than `least`.
+    """
+    if not isinstance(value, int) or value < least:
+        raise ConfigError(f"{key} must be an integer >= {least}, got {value!r}")
+
+
+def portions(total: int, size: int) -> list[int]:
+    """Return `total` as a list of numbers up to `size`.
+
+    >>> portions(250, 100)
+    [100, 100, 50]
+    """
+    return [min(size, total - start) for start in range(0, total, size)]
+
+
+def independent_seeds(seed: int, *use: int) -> tuple[int, np.random.Generator]:
+    """Return a seed for Pythia and a generator for the rest, independent for each `use`."""
+    pythia, other = np.random.SeedSequence(entropy=seed, spawn_key=use).spawn(2)
+    pythia_seed = int(pythia.generate_state(1)[0]) % _MAX_PYTHIA_SEED + 1
+    return pythia_seed, np.random.default_rng(other)
+
+
+def pythia_version() -> str:
+    """Return the name and version of the installed package."""
+    return f"pythia8mc {importlib.metadata.version('pythia8mc')}"
+
+
+def digest(process: Sequence[str]) -> str:
+    """Return a short name of these settings in this version of Pythia."""
+    text = "\n".join((pythia_version(), *COMMON, *process))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""The network: encoding, bins, GNN-LSH layers, heads."""

@@ -1,0 +1,257 @@
+"""Graph layers whose neighbourhoods are bins found by locality-sensitive hashing (GNN-LSH).
+
+Each layer embeds the elements of an event, finds bins of near ones (`bins`) and passes
+messages inside each bin over a dense, learned adjacency. The cost is linear in the number of
+elements. Method: [Pata2021]_; gated convolution: [Xin2020]_ (GHConv).
+
+Shapes: M elements of the batch, S bin size, K bins of all events together, D embedding dimension,
+O output width.
+
+.. [Pata2021] MLPF: efficient machine-learned particle-flow reconstruction using graph neural
+   networks, arXiv:2101.08578.
+.. [Xin2020] Graph highway networks, arXiv:2004.04635.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mlpf.network.bins import BinLayout, Binning, Hashing, apply
+
+_SQUARED_DISTANCE_FLOOR = 1e-6  # keeps the gradient of the distance finite at equal embeddings
+
+
+def gaussian_adjacency(
+    embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
+) -> Tensor:
+    """Return A_ij = max(exp(-dist_mult d_ij), clip_value_low) inside each bin.
+
+    d_ij = |a_i - a_j|, at least 1e-3: below, its gradient would lose its meaning to rounding. The
+    diagonal is exact, not a rounded difference. Empty slots have no edge, whatever the clipping.
+    The gradient is 0 where the distance or the edge weight is at its floor.
+
+    Args:
+        embedding: shape (K, S, D), float32 or float64.
+        valid: shape (K, S), false in empty slots.
+        dist_mult: positive, per unit of embedding distance.
+        clip_value_low: in [0, 1).
+
+    Returns:
+        Shape (K, S, S), symmetric, in [0, 1].
+    """
+    return apply(_GaussianAdjacency, embedding, valid, dist_mult, clip_value_low)
+
+
+class _GaussianAdjacency(torch.autograd.Function):
+    """One product in the backward pass instead of the two that baddbmm's own gradient takes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
+    ) -> Tensor:
+        # |a|^2 - 2ab + |b|^2 cancels; it does so less around the middle of the bin.
+        centred = embedding - embedding.mean(1, keepdim=True)
+        norms = centred.square().sum(2, keepdim=True)
+        distance = torch.baddbmm(norms.mT, centred, centred.mT, alpha=-2.0).add_(norms)
+        distance.diagonal(dim1=1, dim2=2).zero_()
+        floor = distance <= _SQUARED_DISTANCE_FLOOR
+        distance.clamp_(min=_SQUARED_DISTANCE_FLOOR).sqrt_()
+        adjacency = torch.exp(distance * -dist_mult)
+        if clip_value_low > 0.0:
+            floor |= adjacency < clip_value_low
+            adjacency.clamp_(min=clip_value_low)
+        adjacency *= valid.unsqueeze(1)
+        adjacency *= valid.unsqueeze(2)
+        # An infinite distance stands for "no gradient": the backward pass divides by it.
+        ctx.save_for_backward(centred, adjacency, distance.masked_fill_(floor, torch.inf))
+        ctx.dist_mult = dist_mult
+        return adjacency
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        centred, adjacency, distance = ctx.saved_tensors
+        with torch.autocast(centred.device.type, enabled=False):
+            pull = (grads[0] + grads[0].mT).mul_(adjacency).div_(distance)
+            grad = pull.sum(2, keepdim=True) * centred
+            grad = torch.baddbmm(grad, pull, centred, beta=-ctx.dist_mult, alpha=ctx.dist_mult)
+        return grad, None, None, None
+
+
+class GHConv(nn.Module):
+    """Gated graph convolution: y = ELU(g * A'(x Theta) + (1 - g) * x W_h), g = sigmoid(x W_t + b).
+
+    A' is the adjacency, with normalised degrees n A n if a `norm` n is given. The three weights
+    are one matrix, drawn Xavier-normal per product (standard deviation sqrt(2 / (in + out)),
+    0.0625 for 256 to 256); the bias starts at 0.
+
+    Args:
+        n_in: width of the input.
+        n_out: O.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        parts = [nn.init.xavier_normal_(torch.empty(n_out, n_in)) for _ in range(3)]
+        self.weight = nn.Parameter(torch.cat(parts))
+        self.gate_bias = nn.Parameter(torch.zeros(n_out))
+
+    def forward(
+        self, x: Tensor, adjacency: Tensor, norm: Tensor | None, binning: Binning
+    ) -> Tensor:
+        """Return the new features, shape (M, O).
+
+        Args:
+            x: shape (M, n_in).
+            adjacency: shape (K, S, S).
+            norm: shape (M, 1) or None.
+            binning: where the elements lie in the bins.
+        """
+        message, own, gate = functional.linear(x, self.weight).chunk(3, dim=1)
+        if norm is not None:
+            message = message * norm
+        gathered = binning.from_bins(torch.bmm(adjacency, binning.to_bins(message)))
+        if norm is not None:
+            gathered = gathered * norm
+        gate = torch.sigmoid(gate + self.gate_bias).to(own.dtype)
+        return functional.elu(torch.lerp(own, gathered.to(own.dtype), gate))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions:
+    """The hyperparameters of a graph layer.
+
+    Args:
+        output_dim: O.
+        distance_dim: D, dimension of the space in which neighbours are sought.
+        ffn_dist_hidden_dim: width of the hidden layers of the network that embeds into it.
+        ffn_dist_num_layers: number of these layers, at least 1.
+        num_node_messages: convolutions over the same graph, at least 1.
+        dist_mult: inverse length scale of the edge weights, positive.
+        clip_value_low: smallest edge weight inside a bin, in [0, 1).
+        normalize_degrees: divide each message by the root of both ends' summed edge weights.
+        layernorm: normalise the input of the layer.
+        dropout: after each hidden embedding layer and each convolution, in [0, 1).
+        position_gain: what a distance of 1 in space adds to the embedding distance before any
+            training, at least 0. The larger, the more local the first graphs; with 0 the network
+            must find out by itself which features are coordinates.
+        max_n_bins: see `Hashing`.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    output_dim: int
+    distance_dim: int
+    ffn_dist_hidden_dim: int
+    ffn_dist_num_layers: int
+    num_node_messages: int
+    dist_mult: float
+    clip_value_low: float
+    normalize_degrees: bool
+    layernorm: bool
+    dropout: float
+    position_gain: float
+    max_n_bins: int
+
+    def __post_init__(self) -> None:
+        check_at_least(
+            1,
+            output_dim=self.output_dim,
+            distance_dim=self.distance_dim,
+            ffn_dist_hidden_dim=self.ffn_dist_hidden_dim,
+            ffn_dist_num_layers=self.ffn_dist_num_layers,
+            num_node_messages=self.num_node_messages,
+        )
+        check_at_least(2, max_n_bins=self.max_n_bins)
+        _check_number("dist_mult", self.dist_mult, zero=False)
+        _check_number("position_gain", self.position_gain)
+        _check_number("clip_value_low", self.clip_value_low, below=1.0)
+        _check_number("dropout", self.dropout, below=1.0)
+
+
+def _check_number(name: str, value: float, *, below: float = math.inf, zero: bool = True) -> None:
+    """Raise a ValueError unless `value` is a number from 0 (itself if `zero`) up to `below`."""
+    valid = isinstance(value, int | float) and 0.0 <= value < below
+    if not valid or (value == 0.0 and not zero):
+        raise ValueError(
+            f"{name} must be a number in {'[' if zero else '('}0, {below}), got {value}"
+        )
+
+
+def check_at_least(minimum: int, **values: int) -> None:
+    """Raise a ValueError that names the first of `values` below `minimum`."""
+    for name, value in values.items():
+        if not isinstance(value, int) or value < minimum:
+            raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
+
+
+class GraphLayer(nn.Module):
+    """One learned graph and the messages passed over it.
+
+    The embedding is a small network of the features plus a linear map of the position in space.
+    The map starts as `position_gain` times an isometry: without it all edges of a new network
+    would be about 1, and the graph would learn to look at close elements only slowly or never.
+
+    Args:
+        n_in: width of the input features.
+        options: everything else.
+    """
+
+    def __init__(self, n_in: int, options: GraphOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.input_norm = nn.LayerNorm(n_in) if options.layernorm else nn.Identity()
+        widths = [n_in] + [options.ffn_dist_hidden_dim] * options.ffn_dist_num_layers
+        hidden = [
+            block
+            for a, b in pairwise(widths)
+            for block in (nn.Linear(a, b), nn.ELU(), nn.Dropout(options.dropout))
+        ]
+        self.embed = nn.Sequential(*hidden, nn.Linear(widths[-1], options.distance_dim))
+        self.locate = nn.Linear(3, options.distance_dim, bias=False)
+        nn.init.orthogonal_(self.locate.weight)
+        self.hashing = Hashing(options.distance_dim, options.max_n_bins)
+        conv_inputs = [n_in] + [options.output_dim] * (options.num_node_messages - 1)
+        self.convs = nn.ModuleList(GHConv(width, options.output_dim) for width in conv_inputs)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, x: Tensor, position: Tensor, layout: BinLayout) -> Tensor:
+        """Return the new features, shape (M, O).
+
+        Args:
+            x: shape (M, n_in), the features.
+            position: shape (M, 3), where the elements are in space; coordinates of order 1.
+            layout: the bins of the batch.
+        """
+        x = self.input_norm(x)
+        features = self.embed(x)
+        # Rounding to bfloat16 would move whole bins and wipe out small distances.
+        with torch.autocast(x.device.type, enabled=False):
+            embedding = features.to(position.dtype)
+            embedding = embedding + self.options.position_gain * self.locate(position)
+            adjacency, norm, binning = self._graph(embedding, layout)
+        for conv in self.convs:
+            x = self.dropout(conv(x, adjacency, norm, binning))
+        return x
+
+    def _graph(
+        self, embedding: Tensor, layout: BinLayout
+    ) -> tuple[Tensor, Tensor | None, Binning]:
+        binning: Binning = self.hashing(embedding, layout)
+        adjacency = gaussian_adjacency(
+            binning.to_bins(embedding),
+            layout.valid.view(-1, layout.bin_size),
+            self.options.dist_mult,
+            self.options.clip_value_low,
+        )
+        if not self.options.normalize_degrees:
+            return adjacency, None, binning
+        degree = binning.from_bins(adjacency.sum(2, keepdim=True))
+        return adjacency, torch.rsqrt(degree + 1e-6), binning

@@ -1,0 +1,1 @@
+"""Training: trainer, losses, metrics, schedules, checkpoints, ranks."""

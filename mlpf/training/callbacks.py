@@ -1,0 +1,84 @@
+"""What a training leaves in its run folder while it runs: one tidy row per epoch."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from mlpf.training.checkpoint import replace_atomically
+
+METRICS_FILE = "metrics.csv"
+log = logging.getLogger(__name__)
+
+History = list[dict[str, float]]
+
+
+class MetricsFile(Callback):
+    """Writes `metrics.csv`, one row per finished epoch.
+
+    Its columns are `epoch` (from 1), `seconds` (wall time, validation included) and every figure
+    that the training logs per epoch; the fake rate of a class that was never given is `nan`.
+    A resumed run drops the rows of epochs that it repeats.
+    """
+
+    def __init__(self) -> None:
+        self._history: History = []
+        self._started = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the rows of the epochs that the checkpoint has seen."""
+        del pl_module
+        past = read_history(Path(trainer.default_root_dir) / METRICS_FILE)
+        self._history = [row for row in past if row["epoch"] <= trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        del trainer, pl_module
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Append the row of the epoch; rank 0 alone touches the file."""
+        del pl_module
+        if not trainer.is_global_zero:
+            return
+        row = {"epoch": trainer.current_epoch + 1, "seconds": time.perf_counter() - self._started}
+        figures = trainer.callback_metrics.items()
+        row |= {name: float(value) for name, value in figures if not name.endswith("_step")}
+        self._history.append(row)
+        write_history(self._history, Path(trainer.default_root_dir) / METRICS_FILE)
+        # A log line would run into a progress bar, what is printed moves above it.
+        show = trainer.print if trainer.progress_bar_callback else log.info
+        show(_line(row, trainer.max_epochs))
+
+
+def write_history(history: History, path: Path) -> None:
+    """Write one row per epoch; the file is replaced as a whole, so no reader sees half a row."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    rows = [row | {"epoch": int(row["epoch"])} for row in history]
+
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    replace_atomically(path, write)
+
+
+def read_history(path: Path) -> History:
+    """Return the rows of a `metrics.csv`, or none if there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def _line(row: dict[str, float], max_epochs: int | None) -> str:
+    shown = ("train_loss", "val_loss", "val_tower_accuracy")
+    figures = [f"{name} {row[name]:.4f}" for name in shown if name in row]
+    return f"epoch {row['epoch']:.0f}/{max_epochs}: {', '.join(figures)}, {row['seconds']:.1f} s"

@@ -1,0 +1,161 @@
+"""One training from a composed configuration: build, resume, train, summarise."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from mlpf.config import ConfigError, DivergedError, FileWriteError, build
+from mlpf.training.callbacks import METRICS_FILE, History, read_history
+from mlpf.training.checkpoint import FOLDER, replace_atomically, restore
+from mlpf.training.module import TrainingModule
+from mlpf.training.plots import draw_loss_curves
+from mlpf.training.ranks import joined, on_rank_0
+from mlpf.training.trainer import quiet_lightning
+
+log = logging.getLogger(__name__)
+
+
+# What makes a training what it is; the rest may differ when it is resumed.
+_IDENTITY = ("data", "model", "loss", "optimizer", "scheduler", "seed")
+
+
+def fit(cfg: DictConfig) -> float:
+    """Train in the run folder of the Hydra job and return the best validation loss.
+
+    Args:
+        cfg: the composition of `conf/train.yaml`.
+
+    Raises:
+        ConfigError: the configuration or a file that it names is wrong.
+        DivergedError: the loss became NaN or infinite.
+        FileWriteError: the disk is full.
+    """
+    return train(cfg, Path(HydraConfig.get().runtime.output_dir))
+
+
+def train(cfg: DictConfig, run_dir: Path) -> float:
+    """Train in `run_dir` and return the best validation loss.
+
+    If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
+    had never stopped, or from `previous.ckpt` if that file is damaged; a finished one is only
+    summarised. Ranks that torchrun started train together in the folder of rank 0, which alone
+    writes, and all return the same value.
+
+    Args:
+        cfg: the composition of `conf/train.yaml`.
+        run_dir: receives `config.yaml`, `metrics.csv`, `loss_curves.png` and `checkpoints/`.
+
+    Raises:
+        ConfigError: the configuration or a file that it names is wrong, or `run_dir` holds a
+            training with other settings.
+        DivergedError: the loss became NaN or infinite.
+        FileWriteError: the disk is full; the files of the last epoch are whole.
+    """
+    if not isinstance(cfg.seed, int) or cfg.seed < 0:
+        raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
+    with (
+        warnings.catch_warnings(),
+        _plain_exceptions(),
+        joined(cfg.trainer.get("accelerator", "auto")),
+    ):
+        quiet_lightning()
+        return _train(cfg, on_rank_0(lambda: run_dir))  # named by the time, it may differ
+
+
+def _train(cfg: DictConfig, run_dir: Path) -> float:
+    resume = on_rank_0(lambda: _start(cfg, run_dir))
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
+    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    return on_rank_0(lambda: _summarise(read_history(run_dir / METRICS_FILE), run_dir))
+
+
+def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
+    """Make the folder ready and return the checkpoint to go on from."""
+    resume = restore(run_dir / FOLDER)
+    if resume:
+        _check_same_training(cfg, run_dir / "config.yaml")
+        log.info("resuming from %s", resume)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    recorded = OmegaConf.to_yaml(cfg, resolve=True)
+    replace_atomically(run_dir / "config.yaml", lambda partial: partial.write_text(recorded))
+    return resume
+
+
+def _check_same_training(cfg: DictConfig, recorded: Path) -> None:
+    old = OmegaConf.load(recorded)
+    new = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    for key in _IDENTITY:
+        if OmegaConf.select(old, key) != OmegaConf.select(new, key):
+            raise ConfigError(f"{recorded.parent} holds a training with another `{key}`")
+
+
+def _module(cfg: DictConfig) -> TrainingModule:
+    module = TrainingModule(
+        network=build(cfg, "model"),
+        loss=build(cfg, "loss"),
+        optimizer=build(cfg, "optimizer"),
+        scheduler=build(cfg, "scheduler"),
+        seed=cfg.seed,
+    )
+    try:  # their values are looked at only when they are made
+        module.make_optimizer(total_steps=1)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer and scheduler: {error}") from error
+    return module
+
+
+def _trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
+    callbacks = [build(cfg.callbacks, name) for name, node in cfg.callbacks.items() if node]
+    loggers = [
+        build(cfg.logger, name)(save_dir=run_dir) for name, node in cfg.logger.items() if node
+    ]
+    factory: Callable[..., pl.Trainer] = build(cfg, "trainer")
+    try:
+        return factory(callbacks=callbacks, loggers=loggers, run_dir=run_dir)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise ConfigError(f"trainer: {error}") from error
+
+
+@contextmanager
+def _plain_exceptions() -> Iterator[None]:
+    """Undo what Lightning makes of exceptions: callers see the one that happened."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    except SystemExit:  # Ctrl-C, after which Lightning ignores any further one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+    except ProcessRaisedException as error:  # a rank of `trainer=ddp`
+        name, _, message = str(error).strip().splitlines()[-1].partition(": ")
+        for kind in (ConfigError, DivergedError, FileWriteError):
+            if name == f"{kind.__module__}.{kind.__name__}":
+                raise kind(message) from error
+        raise
+
+
+def _summarise(history: History, run_dir: Path) -> float:
+    best = min(history, key=lambda row: row["val_loss"])
+    draw_loss_curves(history, run_dir / "loss_curves.png")
+    log.info(
+        "best epoch %.0f of %d: val_loss %.6g, tower accuracy %.4f (rule-based %.4f); files in %s",
+        best["epoch"],
+        len(history),
+        best["val_loss"],
+        best["val_tower_accuracy"],
+        best["val_rule_based_tower_accuracy"],
+        run_dir,
+    )
+    return best["val_loss"]

@@ -1,0 +1,150 @@
+"""The training task: network, loss, optimiser and schedule as a LightningModule.
+
+Every epoch figure is exact: sums over elements in float64, added up over the ranks, divided once.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from mlpf.config import DivergedError
+from mlpf.data.batch import Batch
+from mlpf.network.model import Prediction
+from mlpf.training.metrics import ClassMetrics
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
+
+
+class ElementSums:
+    """Sums of quantities given as means per element, over any number of batches."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._sums: Tensor | None = None
+
+    def add(self, means: Mapping[str, Tensor], n_elements: int) -> None:
+        """Add a batch of `n_elements`; every batch must bring the same names."""
+        names = sorted(means)
+        row = torch.stack([means[name].detach().double() for name in names]) * n_elements
+        row = torch.cat([row, row.new_tensor([n_elements])])
+        self._names, self._sums = names, row if self._sums is None else self._sums + row
+
+    def means(self, add_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Return the means per element of everything added, and start again.
+
+        Args:
+            add_ranks: the sum over all processes; called once.
+        """
+        if self._sums is None:
+            return {}
+        *sums, n_elements = add_ranks(self._sums).tolist()
+        self._sums = None
+        return {k: v / max(n_elements, 1.0) for k, v in zip(self._names, sums, strict=True)}
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains a network on batches of events and logs one set of figures per epoch.
+
+    Args:
+        network: `Batch` -> prediction.
+        loss: (prediction, batch) -> the means per element of `loss` and its parts.
+        optimizer: parameters -> optimiser.
+        scheduler: (optimiser, number of optimiser steps) -> schedule, advanced at each step.
+        seed: with epoch and rank it fixes all random numbers of an epoch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._seed = seed
+        self.class_metrics = ClassMetrics()
+        self._sums = {"train": ElementSums(), "val": ElementSums()}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimiser and its schedule, advanced at each optimiser step."""
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = self.make_optimizer(total_steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def make_optimizer(self, total_steps: int) -> tuple[Optimizer, LRScheduler]:
+        """Return a fresh optimiser of the network and its schedule over `total_steps` steps."""
+        optimizer = self._optimizer(self.network.parameters())
+        return optimizer, self._scheduler(optimizer, total_steps)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed by (seed, epoch, rank): a resumed epoch draws what the first attempt drew."""
+        state = np.random.SeedSequence((self._seed, self.current_epoch, self.global_rank))
+        number = int(state.generate_state(1)[0])
+        random.seed(number)
+        np.random.seed(number)  # noqa: NPY002 - libraries draw from the global state
+        torch.manual_seed(number)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        del batch_idx
+        losses: dict[str, Tensor] = self.loss(self.network(batch), batch)
+        self._sums["train"].add(losses, len(batch.x))
+        self.log("train_loss_step", losses["loss"], prog_bar=True, batch_size=len(batch.x))
+        return losses["loss"]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the figures of the epoch."""
+        del batch_idx
+        prediction: Prediction = self.network(batch)
+        self._sums["val"].add(self.loss(prediction, batch), len(batch.x))
+        self.class_metrics.update(prediction.pid, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures of the epoch; every rank takes part.
+
+        Raises:
+            DivergedError: a loss is NaN or infinite; the message names epoch and parts.
+        """
+        losses = {
+            f"{stage}_{name}": value
+            for stage, sums in self._sums.items()
+            for name, value in sums.means(self._add_ranks).items()
+        }
+        diverged = [name for name, value in losses.items() if not math.isfinite(value)]
+        if diverged:
+            epoch = self.current_epoch + 1
+            raise DivergedError(f"diverged in epoch {epoch}: {', '.join(diverged)}")
+        figures = {
+            name: torch.tensor(value, dtype=torch.float64) for name, value in losses.items()
+        }
+        figures |= {f"val_{k}": v for k, v in self.class_metrics.compute().items()}
+        figures["lr"] = torch.tensor(
+            self.trainer.optimizers[0].param_groups[0]["lr"], dtype=torch.float64
+        )
+        self.class_metrics.reset()
+        for name, figure in figures.items():
+            self.log(name, figure, prog_bar=name == "val_loss", batch_size=1)
+
+    def _add_ranks(self, sums: Tensor) -> Tensor:
+        added = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        assert isinstance(added, Tensor)
+        return added

@@ -1,0 +1,1 @@
+"""QUBO formulation and the samplers that minimize it."""

@@ -1,0 +1,112 @@
+"""What minimises a QUBO: the samplers of dimod's family by name, and one call for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dimod
+import numpy as np
+from dimod.core.sampler import Sampler
+from dwave.samplers import SimulatedAnnealingSampler, SteepestDescentSampler, TabuSampler
+from numpy.typing import NDArray
+
+from qsvr.annealing.qpu import QPUSampler
+
+MAX_EXACT_VARIABLES = 20
+BETA_SCHEDULE = (10.0, 2000.0)  # from hot to cold, in units of 1 / (energy of a typical flip)
+
+
+class ExactSampler(dimod.ExactSolver):
+    """Enumerates all states: the reference of the tests, for a few variables only."""
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters: object) -> dimod.SampleSet:
+        """Return all 2**V states.
+
+        Raises:
+            ValueError: the problem has more than `MAX_EXACT_VARIABLES` variables.
+        """
+        if bqm.num_variables > MAX_EXACT_VARIABLES:
+            raise ValueError(
+                f"exact enumeration takes at most {MAX_EXACT_VARIABLES} variables, "
+                f"got {bqm.num_variables}"
+            )
+        return super().sample(bqm, **parameters)
+
+
+SAMPLERS: dict[str, Callable[[], Sampler]] = {
+    "simulated_annealing": SimulatedAnnealingSampler,
+    "steepest_descent": SteepestDescentSampler,
+    "tabu": TabuSampler,
+    "exact": ExactSampler,
+    "qpu": QPUSampler,
+}
+
+
+def make_sampler(name: str) -> Sampler:
+    """Return a new sampler of this name: one of the keys of `SAMPLERS`.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
+    return SAMPLERS[name]()
+
+
+def lowest_states(
+    sampler: Sampler,
+    q: NDArray[np.float64],
+    offset: float,
+    *,
+    n_reads: int,
+    n_sweeps: int,
+    seed: int,
+) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Return the distinct states that a sampler finds for b^T Q b + offset, lowest energy first.
+
+    A sampler is given of reads, sweeps, temperatures and seed what its `parameters` name. A sweep
+    is one visit of every variable; tabu search is bounded by the same number of visits, not by
+    time, so that it repeats.
+
+    Args:
+        sampler: any dimod sampler.
+        q: symmetric, shape (V, V).
+        offset: added to every energy.
+        n_reads: number of independent searches, at least 1; also the most states returned.
+        n_sweeps: length of each search, at least 1.
+        seed: in [0, 2**31).
+
+    Returns:
+        Bits, shape (S, V) with 1 <= S <= n_reads, and energies, shape (S,).
+    """
+    options = {
+        "num_reads": n_reads,
+        "num_sweeps": n_sweeps,
+        "beta_range": _beta_range(q),
+        "seed": seed,
+        "coefficient_z_first": n_sweeps,  # tabu: visits per variable, at least lower_bound_z
+        "lower_bound_z": 1,
+        "num_restarts": 0,
+        "timeout": None,
+    }
+    bqm = dimod.BinaryQuadraticModel(q, dimod.BINARY)
+    bqm.offset = offset
+    known = {name: value for name, value in options.items() if name in sampler.parameters}
+    found = sampler.sample(bqm, **known).truncate(n_reads).aggregate()
+    order = np.argsort(found.record.energy, kind="stable")
+    columns = [found.variables.index(variable) for variable in range(len(q))]
+    return found.record.sample[order][:, columns], found.record.energy[order]
+
+
+def _beta_range(q: NDArray[np.float64]) -> tuple[float, float]:
+    """Inverse temperatures that follow the scale of Q.
+
+    Flipping bit i of a random state changes the energy by Q_ii + 2 sum_j Q_ij b_j up to its sign;
+    the root mean square over bits and states is the unit. The sampler's own default begins far
+    hotter and ends far colder, where sweeps do nothing.
+    """
+    couplings = q - np.diag(np.diag(q))
+    squares = q.sum(axis=1) ** 2 + (couplings**2).sum(axis=1)
+    flip = float(np.sqrt(squares.mean())) or 1.0  # Q = 0: any temperature does
+    hot, cold = BETA_SCHEDULE
+    return hot / flip, cold / flip

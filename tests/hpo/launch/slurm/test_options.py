@@ -1,0 +1,46 @@
+import pytest
+
+from hpo.launch.slurm.options import Shape, SlurmOptions
+
+JURECA = {"whole_nodes": True, "gpus_per_node": 4}
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "n_workers"),
+    [
+        ({}, Shape(1, 1, 1), 1),
+        ({"gpus_per_trial": 0}, Shape(1, 1, 1), 1),
+        ({"gpus_per_trial": 2}, Shape(1, 2, 2), 1),
+        ({"gpus_per_trial": 8, "gpus_per_node": 4}, Shape(2, 4, 8), 1),
+        (JURECA, Shape(1, 4, 1), 4),
+        ({**JURECA, "gpus_per_trial": 2}, Shape(1, 4, 2), 2),
+        ({**JURECA, "gpus_per_trial": 4}, Shape(1, 4, 4), 1),
+        ({**JURECA, "gpus_per_trial": 8}, Shape(2, 4, 8), 1),
+        ({**JURECA, "tasks_per_node": 8}, Shape(1, 8, 1), 8),
+    ],
+)
+def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, shape, n_workers):
+    assert SlurmOptions(**settings).shape == shape
+    assert shape.n_workers == n_workers
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"needs_account": True}, r"launcher\.account is missing"),
+        ({"needs_account": True, "account": ""}, "SBATCH_ACCOUNT"),
+        ({"timeout_min": 0}, r"launcher\.timeout_min must be >= 1, got 0"),
+        ({"gpus_per_trial": -1}, r"launcher\.gpus_per_trial must be >= 0"),
+        ({**JURECA, "gpus_per_trial": 3}, r"hpo\.gpus_per_trial=3 does not fit nodes with 4"),
+        ({**JURECA, "gpus_per_trial": 6}, r"hpo\.gpus_per_trial=6 does not fit"),
+        ({"gpus_per_node": 4, "gpus_per_trial": 6}, "does not fit"),
+        ({"whole_nodes": True}, r"whole_nodes needs launcher\.gpus_per_node"),
+        ({"gpus_per_trial": 2, "tasks_per_node": 3}, r"launcher\.tasks_per_node=3"),
+        ({"gpu_option": "gpu"}, "gres or gpus-per-node, got gpu"),
+        ({"account": "a\n#SBATCH --qos=b"}, r"launcher\.account: a line break"),
+        ({"sbatch": {"mail-user": "a\nrm -rf b"}}, r"launcher\.mail-user: a line break"),
+    ],
+)
+def test_settings_that_cannot_work_are_named_before_anything_is_submitted(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SlurmOptions(**settings)

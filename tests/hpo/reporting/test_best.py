@@ -1,0 +1,41 @@
+import yaml
+
+from hpo.reporting.best import best_config
+
+APP = {
+    "config_name": "train",
+    "searchpath": [],
+    "always_multirun": False,
+    "groups": ["model", "extra"],
+}
+
+
+def composed(overrides, **changes):
+    text = best_config({**APP, **changes}, overrides, "Trial 7.")
+    return text, yaml.safe_load(text)
+
+
+def test_groups_become_defaults_and_values_a_tree():
+    text, config = composed(["model=big", "+extra=more", "a.b=1e-5", "a.c='1'", "++d=[1,{e: f}]"])
+    assert text.startswith("# Trial 7.\n")
+    assert config == {
+        "defaults": ["train", {"override model": "big"}, {"extra": "more"}, "_self_"],
+        "a": {"b": 1e-5, "c": "1"},
+        "d": [1, {"e": "f"}],
+    }
+
+
+def test_what_set_the_sweep_up_is_left_out():
+    overrides = ["hpo=asha_bo", "hpo/pruner=median", "hpo.n_trials=3", "launcher=local"]
+    assert composed([*overrides, "search_space=stage1"])[1] == {"defaults": ["train", "_self_"]}
+
+
+def test_what_yaml_cannot_say_is_left_to_the_command_line():
+    text, config = composed(["~a.b", "c.0=1"])
+    assert "command line: ~a.b c.0=1" in text
+    assert config == {"defaults": ["train", "_self_"]}
+
+
+def test_an_application_that_always_sweeps_is_told_not_to():
+    config = composed([], always_multirun=True, searchpath=["pkg://more"])[1]
+    assert config["hydra"] == {"mode": "RUN", "searchpath": ["pkg://more"]}

@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import optuna
+import pytest
+from optuna.pruners import SuccessiveHalvingPruner
+from optuna.trial import TrialState
+
+from hpo.search.asha import AshaPruner
+
+
+def sweep(pruner, curves, direction="minimize", n_workers=1):
+    """Train curves side by side, in turn; return after how many steps each of them ended."""
+    study = optuna.create_study(direction=direction, pruner=pruner)
+    waiting = iter(enumerate(curves))
+    ended, running = {}, []
+    while True:
+        while len(running) < n_workers and (new := next(waiting, None)) is not None:
+            running.append((study.ask(), *new, 0))
+        if not running:
+            return [ended[i] for i in range(len(curves))]
+        trial, i, curve, step = running.pop(0)
+        trial.report(curve[step], step + 1)
+        pruned = trial.should_prune()
+        if pruned or step + 1 == len(curve):
+            ended[i] = step + 1
+            study.tell(trial, state=TrialState.PRUNED) if pruned else study.tell(trial, curve[-1])
+        else:
+            running.append((trial, i, curve, step + 1))
+
+
+def test_the_best_third_of_those_at_a_rung_goes_on():
+    curves = [[v] * 2 for v in (3.0, 4.0, 2.0, 1.0, 2.5, 1.5, 5.0)]
+    # rank of n:                  1/1, 2/2, 1/3, 1/4, 3/5, 2/6, 7/7
+    assert sweep(AshaPruner(), curves) == [2, 1, 2, 2, 1, 2, 1]
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize(("r", "eta"), [(1, 3), (2, 2), (4, 4)])
+@pytest.mark.parametrize("n_workers", [1, 5])
+def test_without_ties_decisions_are_those_of_optuna(direction, r, eta, n_workers):
+    rng = np.random.default_rng(eta)
+    curves = (rng.normal(size=(60, 1)) + rng.normal(scale=0.5, size=(60, 30))).tolist()
+    theirs = SuccessiveHalvingPruner(min_resource=r, reduction_factor=eta)
+    ours = sweep(AshaPruner(r, eta), curves, direction, n_workers)
+    assert ours == sweep(theirs, curves, direction, n_workers)
+    assert len(set(ours)) >= 3
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_repetition_of_the_best_trial_is_pruned_where_optuna_trains_it_in_full(direction):
+    repeated = [[1.0] * 9] * 8
+    assert sweep(AshaPruner(), repeated, direction) == [9] + [1] * 7
+    theirs = SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    assert sweep(theirs, repeated, direction) == [9] * 8
+
+
+def test_equals_rank_by_their_number_whoever_is_first_at_the_rung():
+    study = optuna.create_study(pruner=AshaPruner())
+    early, late = study.ask(), study.ask()
+    late.report(1.0, 1)
+    early.report(1.0, 1)
+    assert not early.should_prune()
+    assert late.should_prune()
+
+
+def test_nan_is_pruned_at_a_rung_and_does_not_count_for_others():
+    curves = [[math.nan] * 3, [2.0] * 3, [1.0, math.nan, 1.0], [1.5] * 3]
+    assert sweep(AshaPruner(), curves) == [1, 3, 3, 1]
+    assert sweep(AshaPruner(2), curves) == [2, 3, 2, 3]
+
+
+def test_a_report_that_jumps_over_rungs_counts_at_each_of_them():
+    study = optuna.create_study(pruner=AshaPruner())
+    for value, pruned in ((2.0, False), (3.0, True), (1.0, False)):
+        trial = study.ask()
+        trial.report(value, 5)
+        assert trial.should_prune() == pruned
+    between = study.ask()
+    between.report(1.5, 1)  # third of four, and one may go on
+    assert between.should_prune()
+
+
+def test_nothing_is_decided_between_rungs_or_before_a_report():
+    study = optuna.create_study(pruner=AshaPruner(min_resource=1))
+    best = study.ask()
+    best.report(1.0, 1)
+    worse = study.ask()
+    assert not worse.should_prune()
+    worse.report(0.5, 1)
+    worse.report(9.0, 2)
+    assert not worse.should_prune()
+
+
+def test_nothing_is_written_to_the_storage():
+    study = optuna.create_study(pruner=AshaPruner())
+    trial = study.ask()
+    trial.report(1.0, 1)
+    trial.should_prune()
+    assert study.trials[0].system_attrs == {}
+
+
+def test_values_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="min_resource must be >= 1, got 0"):
+        AshaPruner(min_resource=0)

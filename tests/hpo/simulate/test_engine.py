@@ -1,0 +1,233 @@
+import numpy as np
+import pytest
+from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
+from optuna.trial import TrialState
+
+from hpo.search.pausing import PausingPruner, PromotionPruner
+from hpo.simulate import engine as asynchronous
+from hpo.simulate.engine import RowTrials, SampledTrials, replay
+
+RANDOM = {"_target_": "optuna.samplers.RandomSampler", "seed": 1}
+
+
+def rows(table):
+    return RowTrials(table, np.arange(len(table)))
+
+
+def flat(*values, n_epochs=4):
+    return [[value] * n_epochs for value in values]
+
+
+class Recorder(BasePruner):
+    """Prunes nothing; notes what it sees."""
+
+    def __init__(self):
+        self.asked, self.waiting = [], []
+
+    def prune(self, study, trial):
+        self.asked.append((trial.number, trial.last_step))
+        states = (TrialState.WAITING,)
+        self.waiting.append(len(study.get_trials(deepcopy=False, states=states)))
+        return False
+
+
+class Pauses(PausingPruner):
+    """Some trials pause after each epoch and go on before new ones, or after those.
+
+    Args:
+        numbers: of these trials.
+        first: whether they go on before new ones.
+    """
+
+    def __init__(self, numbers, first):
+        self.numbers, self.first = numbers, first
+        self.asked, self.waiting = [], []
+
+    def pause(self, study, trial):
+        self.asked.append((trial.number, trial.last_step))
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        self.waiting.append([t.number for t in waiting])
+        return trial.number in self.numbers
+
+    def choose(self, study, paused):
+        new = [t for t in study.get_trials(deepcopy=False) if not t.params]
+        return paused[0] if self.first or not new else None
+
+
+@pytest.fixture
+def even(monkeypatch):
+    """All trials are equally fast."""
+    monkeypatch.setattr(asynchronous, "_SPEED", (1.0, 1.0))
+
+
+def test_a_full_search_trains_everything(table):
+    run = replay(rows(table(flat(3, 1, 2, n_epochs=12))), NopPruner())
+    assert run.spent == (36, 3, 0)
+    assert [(spent.epochs, loss) for spent, loss in run.finished] == [(12, 3), (24, 1), (36, 2)]
+    assert run.final == 1
+    assert run.spent_to(1) == (24, 2, 0)
+
+
+def test_asha_by_hand(table):
+    # 4 goes on as the first, 3 as the best of two; 5 is not among the best third of three; 1 is.
+    run = replay(rows(table(flat(4, 3, 5, 1))), SuccessiveHalvingPruner(1, 2))
+    assert run.lengths == (4, 4, 1, 4)
+    assert run.spent == (13, 4, 0)
+    assert run.final == 1
+
+
+def test_ties_are_not_pruned_by_the_rule_of_optuna(table):
+    assert replay(rows(table(flat(1, 1, 1))), SuccessiveHalvingPruner(1, 2)).lengths == (4, 4, 4)
+
+
+def test_promotion_pauses_and_resumes_the_best_by_hand(table):
+    # Rungs 1 and 3. Of three at rung 1 the best is promoted and pauses at 3; at the end it is the
+    # furthest and runs to its end.
+    run = replay(rows(table(flat(2, 1, 3))), PromotionPruner(max_resource=4))
+    assert run.lengths == (1, 4, 1)
+    assert run.spent == (6, 3, 2)
+
+
+def test_the_pruner_is_not_asked_at_the_last_epoch(table):
+    recorder = Recorder()
+    replay(rows(table(flat(1, n_epochs=3))), recorder)
+    assert recorder.asked == [(0, 1), (0, 2)]
+
+
+def test_two_workers_train_side_by_side(table, even):
+    recorder = Recorder()
+    run = replay(rows(table(flat(1, 1, 1, n_epochs=3))), recorder, n_workers=2)
+    assert recorder.asked == [(0, 1), (1, 1), (0, 2), (1, 2), (2, 1), (2, 2)]
+    assert [spent.epochs for spent, _ in run.finished] == [5, 6, 9]
+    # Trial 2 is the one that waits, until it is begun.
+    assert recorder.waiting == [1, 1, 1, 1, 0, 0]
+
+
+def test_the_speed_of_a_trial_follows_from_the_seed(table):
+    def asked(seed):
+        recorder = Recorder()
+        replay(rows(table(flat(*range(8), n_epochs=40))), recorder, n_workers=8, seed=seed)
+        return recorder.asked
+
+    assert asked(1) == asked(1)
+    assert asked(1) != asked(2)
+
+
+def test_paused_trials_wait_where_the_policy_can_see_them(table):
+    policy = Pauses({0, 1}, first=False)
+    replay(rows(table(flat(1, 1, n_epochs=3))), policy)
+    assert policy.asked == [(0, 1), (1, 1), (0, 2), (1, 2)]
+    assert policy.waiting == [[1], [0], [1], []]
+
+
+@pytest.mark.parametrize(
+    ("resume_epochs", "asked"),
+    [
+        (0, [(0, 1), (1, 1), (0, 2), (1, 2), (2, 1), (2, 2)]),
+        (9, [(0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (0, 2)]),
+    ],
+)
+def test_a_resumption_takes_its_time(table, even, resume_epochs, asked):
+    policy = Pauses({0}, first=True)
+    trials = rows(table(flat(1, 1, 1, n_epochs=3)))
+    run = replay(trials, policy, n_workers=2, resume_epochs=resume_epochs)
+    assert policy.asked == asked
+    assert run.spent.cost(1, resume_epochs) == 9 + 3 + 2 * resume_epochs
+
+
+@pytest.mark.parametrize(
+    ("start_epochs", "asked"),
+    [
+        (0, [(1, 1), (2, 1), (1, 2), (2, 2)]),
+        (2.5, [(1, 1), (1, 2), (2, 1), (2, 2)]),
+    ],
+)
+def test_a_start_takes_its_time(table, even, start_epochs, asked):
+    recorder, diverges = Recorder(), [np.nan] * 3
+    trials = rows(table([diverges, *flat(1, 1, n_epochs=3)]))
+    replay(trials, recorder, n_workers=2, start_epochs=start_epochs)
+    assert recorder.asked == asked
+
+
+@pytest.mark.parametrize("make", [lambda: SuccessiveHalvingPruner(1, 3), PromotionPruner])
+def test_maximizing_the_mirrored_curves_takes_the_same_decisions(random_table, make):
+    down = replay(rows(random_table(40, 30)), make(), n_workers=3)
+    up = replay(rows(random_table(40, 30, "maximize")), make(), n_workers=3)
+    assert down == up
+    assert down.spent.epochs < 40 * 30 / 2
+
+
+def test_a_curve_that_diverges_ends_there(table):
+    curves = [[3, np.nan, 1, 1], [2, 2, 2, np.inf], [4, 4, 4, 4]]
+    recorder = Recorder()
+    run = replay(rows(table(curves)), recorder)
+    assert run.spent.epochs == 2 + 4 + 4
+    assert run.lengths == (1, 3, 4)  # values that the study got
+    assert [loss for _, loss in run.finished] == [4]
+
+
+class SkipsAbove:
+    def __init__(self, limit):
+        self.limit = limit
+
+    def skips(self, study, trial):
+        assert trial.state == TrialState.RUNNING
+        return trial.params["x"] > self.limit
+
+
+def test_what_is_screened_out_is_never_started(table):
+    run = replay(rows(table(flat(3, 2, 1))), NopPruner(), screen=SkipsAbove(0.4))
+    assert run.lengths == (4, 0, 0)
+    assert run.spent == (4, 1, 0)
+
+
+def test_a_screen_that_lets_nothing_through_does_not_go_on_for_ever(table):
+    trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
+    run = replay(trials, NopPruner(), screen=SkipsAbove(-1), budget=50)
+    assert run.lengths == (0,) * 50
+
+
+def test_a_sampled_trial_follows_the_nearest_row(table):
+    trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
+    recorder = Recorder()
+    run = replay(trials, recorder, n_workers=2, budget=100)
+    assert run.spent.epochs == 100
+    assert {loss for _, loss in run.finished} == {1, 2, 3}
+
+
+def test_a_sweep_ends_when_a_trial_has_ended_well_enough(table):
+    trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
+    run = replay(trials, NopPruner(), budget=1000, good_loss=2)
+    assert run.spent.epochs < 1000
+    assert run.final <= 2
+    assert [loss for _, loss in run.finished[:-1]] == [3.0] * (len(run.finished) - 1)
+
+
+def test_a_sweep_with_a_sampler_follows_from_its_seed(random_table):
+    def lengths(seed):
+        trials = SampledTrials(random_table(30, 9), {**RANDOM, "seed": seed}, seed)
+        return replay(trials, SuccessiveHalvingPruner(1, 3), n_workers=4, budget=200).lengths
+
+    assert lengths(3) == lengths(3)
+    assert lengths(3) != lengths(4)
+
+
+def test_repeats_of_the_nearest_configuration_are_drawn_among(table):
+    repeated = table(flat(1, 2))
+    object.__setattr__(repeated, "hyperparameters", np.array([[0.5], [0.5]]))
+    run = replay(SampledTrials(repeated, RANDOM, 0), NopPruner(), budget=100)
+    assert {loss for _, loss in run.finished} == {1, 2}
+
+
+def test_other_samplers_see_what_the_study_holds(random_table):
+    tpe = {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 5, "seed": 2}
+    trials = SampledTrials(random_table(30, 5), tpe, 0)
+    run = replay(trials, NopPruner(), n_workers=2, budget=150)
+    half = len(run.finished) // 2
+    losses = [loss for _, loss in run.finished]
+    assert np.mean(losses[half:]) < np.mean(losses[:half])
+
+
+def test_the_rows_come_in_the_order_given(table):
+    order = RowTrials(table(flat(3, 2, 1)), np.array([2, 0]))
+    assert [loss for _, loss in replay(order, NopPruner()).finished] == [1, 3]

@@ -1,0 +1,239 @@
+import subprocess
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpo.storage.opening import PatientStorage
+from hpo.study.lease import (
+    LEASE,
+    RETRIES,
+    Lease,
+    LeaseLostError,
+    is_paused,
+    release,
+    release_abandoned,
+    was_started,
+)
+from hpo.study.trial import LeasedTrial
+
+
+@pytest.fixture(params=["journal", "sqlite", "memory", "postgresql", "grpc"])
+def running(request, storages):
+    """A study with one RUNNING trial that has a parameter and two reports."""
+    memory = optuna.storages.InMemoryStorage()
+    storage = memory if request.param == "memory" else storages(request.param)
+    study = optuna.create_study(storage=storage, pruner=optuna.pruners.NopPruner())
+    study.enqueue_trial({})
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    for step in (1, 2):
+        trial.report(0.5, step)
+    return study, storage, trial
+
+
+def reap(study, storage, duration_s=60.0, max_retries=3):
+    return release_abandoned(storage, study._study_id, duration_s, max_retries)
+
+
+def test_a_released_trial_keeps_its_number_parameters_and_history(running):
+    study, storage, trial = running
+    release(storage, trial._trial_id)
+    waiting = study.trials[0]
+    assert waiting.state == TrialState.WAITING
+    assert waiting.params == trial.params
+    assert waiting.intermediate_values == {1: 0.5, 2: 0.5}
+    assert study.ask().number == 0
+
+
+def test_releasing_a_trial_that_was_told_meanwhile_changes_nothing(running):
+    study, storage, trial = running
+    study.tell(trial, 1.0)
+    release(storage, trial._trial_id)
+    assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_a_trial_that_is_being_given_back_is_not_abandoned(running, monkeypatch):
+    study, storage, trial = running
+    time.sleep(0.6)  # it was claimed long ago
+    reaped = []
+    set_state = storage.set_trial_state_values
+
+    def reap_before(*arguments):
+        reaped.append(reap(study, storage, duration_s=0.5))
+        return set_state(*arguments)
+
+    monkeypatch.setattr(storage, "set_trial_state_values", reap_before)
+    release(storage, trial._trial_id)
+    assert reaped == [0]
+    assert study.trials[0].state == TrialState.WAITING
+    assert RETRIES not in study.trials[0].system_attrs
+
+
+def test_a_trial_whose_owner_died_while_giving_it_back_waits_again(running, monkeypatch):
+    study, storage, trial = running
+    monkeypatch.setattr(storage, "set_trial_state_values", lambda *_: True)
+    release(storage, trial._trial_id)
+    monkeypatch.undo()
+    time.sleep(0.3)
+    assert reap(study, storage, duration_s=0.2) == 1
+    assert study.trials[0].state == TrialState.WAITING
+
+
+def test_a_result_told_just_before_an_outage_counts_and_the_worker_goes_on(running, monkeypatch):
+    study, storage, trial = running
+    patient = PatientStorage(storage, 10)
+    set_state, outages = storage.set_trial_state_values, []
+
+    def told_but_not_heard(*arguments):
+        answer = set_state(*arguments)
+        if not outages:
+            outages.append(True)
+            raise OSError("out of reach")
+        return answer
+
+    monkeypatch.setattr(storage, "set_trial_state_values", told_but_not_heard)
+    again = optuna.load_study(study_name=study.study_name, storage=patient)
+    with Lease(patient, trial._trial_id, 60) as lease:
+        lease.tell(again, optuna.Trial(again, trial._trial_id), 0.25, TrialState.COMPLETE)
+    assert outages
+    assert [(t.state, t.value) for t in study.trials] == [(TrialState.COMPLETE, 0.25)]
+
+
+def test_a_trial_whose_owner_lives_is_left_alone(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60):
+        assert reap(study, storage) == 0
+    assert study.trials[0].state == TrialState.RUNNING
+
+
+def test_a_trial_whose_lease_has_expired_waits_again(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        expired = {**study.trials[0].system_attrs[LEASE], "expires": time.time() - 1}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, expired)
+        assert reap(study, storage) == 1
+        assert study.trials[0].state == TrialState.WAITING
+        assert study.trials[0].system_attrs[RETRIES] == 1
+        lease.renew()
+        with pytest.raises(LeaseLostError):
+            lease.check()
+
+
+def test_a_trial_whose_owner_is_a_dead_process_of_this_host_waits_again(running):
+    study, storage, trial = running
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with Lease(storage, trial._trial_id, 60):
+        owner = {**study.trials[0].system_attrs[LEASE], "pid": dead.pid}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+        assert reap(study, storage) == 1
+
+
+def test_a_dead_process_number_of_another_host_proves_nothing(running):
+    study, storage, trial = running
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with Lease(storage, trial._trial_id, 60):
+        owner = {**study.trials[0].system_attrs[LEASE], "pid": dead.pid, "host": "elsewhere"}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+        assert reap(study, storage) == 0
+
+
+def test_a_trial_claimed_a_moment_ago_has_time_to_write_its_lease(running):
+    study, storage, _ = running
+    assert reap(study, storage) == 0
+    assert reap(study, storage, duration_s=-1) == 1
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(running):
+    study, storage, _ = running
+    reap(study, storage, duration_s=-1, max_retries=1)
+    study.ask()
+    reap(study, storage, duration_s=-1, max_retries=1)
+    assert study.trials[0].state == TrialState.FAIL
+    assert study.trials[0].user_attrs["fail_reason"] == "its worker died, or got nowhere, 2 times"
+
+
+def test_an_exception_gives_the_trial_back(running):
+    study, storage, trial = running
+    with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
+        raise KeyboardInterrupt
+    assert study.trials[0].state == TrialState.WAITING
+
+
+def test_a_trial_given_back_without_a_step_done_counts_as_tried(running):
+    study, storage, trial = running
+    for expected in (1, 2):
+        with pytest.raises(KeyboardInterrupt), Lease(storage, trial._trial_id, 60):
+            raise KeyboardInterrupt
+        assert study.trials[0].system_attrs[RETRIES] == expected
+        study.ask()
+    lease = Lease(storage, trial._trial_id, 60).__enter__()
+    LeasedTrial(study, trial._trial_id, lease).report(0.3, 3)
+    lease.__exit__(KeyboardInterrupt)
+    assert study.trials[0].system_attrs[RETRIES] == 2
+
+
+def test_an_exception_leaves_a_trial_alone_that_is_in_other_hands(running):
+    study, storage, trial = running
+    lease = Lease(storage, trial._trial_id, 60).__enter__()
+    storage.set_trial_system_attr(trial._trial_id, LEASE, {"id": "another"})
+    lease.__exit__(KeyboardInterrupt)
+    assert study.trials[0].state == TrialState.RUNNING
+
+
+def test_the_heartbeat_pushes_the_expiry_forward_and_finds_a_loss(running, wait_until):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 0.3) as lease:
+        first = study.trials[0].system_attrs[LEASE]["expires"]
+        wait_until(lambda: study.trials[0].system_attrs[LEASE]["expires"] > first)
+        active = LeasedTrial(study, trial._trial_id, lease)
+        assert not active.should_stop(0.4, 3)
+        release(storage, trial._trial_id)
+        wait_until(lease._lost.is_set)
+        with pytest.raises(LeaseLostError):
+            active.should_stop(0.4, 4)
+    assert study.trials[0].last_step == 3
+
+
+def test_a_result_is_told_by_the_owner_and_dropped_from_anybody_else(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        other = {**study.trials[0].system_attrs[LEASE], "id": "another"}
+        mine = study.trials[0].system_attrs[LEASE]
+        storage.set_trial_system_attr(trial._trial_id, LEASE, other)
+        lease.tell(study, trial, 1.0, TrialState.COMPLETE)
+        assert study.trials[0].state == TrialState.RUNNING
+    with Lease(storage, trial._trial_id, 60) as lease:
+        assert study.trials[0].system_attrs[LEASE] != mine
+        lease.tell(study, trial, 1.0, TrialState.COMPLETE)
+    assert study.trials[0].value == 1.0
+
+
+def test_a_process_that_was_stopped_longer_than_its_lease_looks_before_it_reports(running):
+    _, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        storage.set_trial_system_attr(trial._trial_id, LEASE, {"id": "another"})
+        lease.check()  # the last heartbeat is believed
+        lease._renewed -= 61
+        with pytest.raises(LeaseLostError):
+            lease.check()
+
+
+def test_a_paused_trial_waits_with_the_step_at_which_it_was_paused(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        lease.give_back(paused_at=2)
+    waiting = study.trials[0]
+    assert waiting.state == TrialState.WAITING
+    assert is_paused(waiting)
+    assert was_started(waiting)
+
+
+def test_a_trial_interrupted_after_a_pause_is_not_paused(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        lease.give_back(paused_at=1)  # and at step 2 since then
+    assert not is_paused(study.trials[0])

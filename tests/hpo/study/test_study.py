@@ -1,0 +1,85 @@
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpo import study as hpo_study
+from hpo.reporting.summary import BUDGET
+from hpo.search.space import Space, parse_space
+from hpo.study.study import SweepSpec, make_sampler, too_many_failures
+from hpo.study.tickets import study_lock
+
+
+def spec(folder, n_trials=3, **changes):
+    settings = {
+        "study_name": "s",
+        "storage": None,
+        "sweep_dir": folder,
+        "sampler": None,
+        "pruner": None,
+        "direction": "minimize",
+        "n_trials": n_trials,
+        "space": parse_space({"x": "interval(0, 1)"}, []),
+    }
+    return SweepSpec(**{**settings, **changes})
+
+
+def open_study(spec, storage):
+    with study_lock(spec.sweep_dir) as lock:
+        return hpo_study.open_study(spec, storage, lock)
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgresql", "grpc"])
+def pair(request, storages):
+    """Two storages on one study, as two workers have them."""
+    return storages(request.param), storages(request.param)
+
+
+def test_a_study_has_as_many_tickets_as_trials_whoever_opens_it(pair, tmp_path):
+    for storage in (*pair, pair[0]):
+        open_study(spec(tmp_path), storage)
+    study = open_study(spec(tmp_path, n_trials=5), pair[1])
+    assert [trial.state for trial in study.trials] == [TrialState.WAITING] * 5
+
+
+def test_failures_are_counted_against_the_whole_budget(pair, tmp_path):
+    study = open_study(spec(tmp_path, n_trials=4), pair[0])
+    limit = spec(tmp_path, n_trials=4, max_failure_rate=0.25)
+    for failed, expected in ((1, False), (2, True)):
+        study.tell(study.ask().number, state=TrialState.FAIL)
+        assert too_many_failures(pair[1], study._study_id, limit) is expected, failed
+
+
+def test_a_foreign_study_is_joined_if_its_trials_searched_the_same_space(storages, tmp_path):
+    storage = storages("journal")
+    study = optuna.create_study(storage=storage, study_name="s")
+    study.tell(study.ask(parse_space({"x": "interval(0, 1)"}, []).distributions), 1.0)
+    assert len(open_study(spec(tmp_path), storage).trials) == 3
+
+
+def test_a_foreign_study_with_another_space_is_refused(storages, tmp_path):
+    storage = storages("journal")
+    study = optuna.create_study(storage=storage, study_name="s")
+    study.tell(study.ask(parse_space({"y": "range(0, 3)"}, []).distributions), 1.0)
+    with pytest.raises(
+        ValueError, match=r"^x: study 's' searched it not, this command searches Fl"
+    ):
+        open_study(spec(tmp_path), storage)
+
+
+def test_without_a_seed_samplers_differ_and_with_one_they_depend_on_the_trial_alone():
+    config = {"_target_": "optuna.samplers.RandomSampler", "seed": 7}
+    seeds = [make_sampler(config, number)[1] for number in (0, 1, 0)]
+    assert seeds[0] == seeds[2] != seeds[1]
+    assert make_sampler({**config, "seed": None}, 0)[1] is None
+    assert isinstance(make_sampler(None, 0)[0], optuna.samplers.TPESampler)
+
+
+def test_an_empty_space_is_allowed_for_a_custom_one(storages, tmp_path):
+    open_study(spec(tmp_path), storages("journal"))
+    changed = spec(tmp_path, space=Space({}), custom_search_space="some.function")
+    assert open_study(changed, storages("journal")).study_name == "s"
+
+
+def test_a_smaller_command_does_not_shrink_the_budget(pair, tmp_path):
+    open_study(spec(tmp_path, n_trials=5), pair[0])
+    assert open_study(spec(tmp_path, n_trials=2), pair[1]).user_attrs[BUDGET] == 5

@@ -1,0 +1,186 @@
+import subprocess
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from commons.locks import FileLock
+from hpo.search.pausing import PausingPruner
+from hpo.storage.opening import PatientStorage
+from hpo.study.lease import LEASE, Lease
+from hpo.study.tickets import Tickets, issue_tickets, study_lock
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgresql", "grpc"])
+def pair(request, storages, tmp_path):
+    """Two storages on one study of three tickets, as two workers have them."""
+    first, second = storages(request.param), storages(request.param)
+    with study_lock(tmp_path) as lock:
+        issue_tickets(optuna.create_study(storage=first, study_name="s"), 3, lock)
+    return first, second
+
+
+@pytest.fixture
+def tickets(pair, tmp_path):
+    """Makes the tickets as one of the two workers sees them."""
+
+    def make(worker=0, n_trials=3, pruner=None, lease_s=60.0):
+        return Tickets(pair[worker], "s", tmp_path, n_trials, pruner, lease_s, 3)
+
+    return make
+
+
+def study(storage):
+    return optuna.load_study(study_name="s", storage=storage)
+
+
+def pause(storage, trial, *values):
+    """What a worker does that trains a trial until it is paused."""
+    with Lease(storage, trial._trial_id, 60) as lease:
+        for step, value in enumerate(values, 1):
+            storage.set_trial_intermediate_value(trial._trial_id, step, value)
+        lease.give_back(paused_at=len(values))
+
+
+class Prefers(PausingPruner):
+    """Resumes the trial of a number, if it is paused."""
+
+    def __init__(self, number, begin=True):
+        self.number, self.begin = number, begin
+
+    def may_begin(self, study):
+        return self.begin
+
+    def pause(self, study, trial):
+        return True
+
+    def choose(self, study, paused):
+        return next((trial for trial in paused if trial.number == self.number), None)
+
+
+def test_each_ticket_is_taken_once(tickets):
+    workers = [tickets(0), tickets(1)]
+    taken = [workers[i % 2].take() for i in range(4)]
+    assert [trial.number if trial else None for trial in taken] == [0, 1, 2, None]
+
+
+def test_a_ticket_that_another_worker_has_taken_meanwhile_is_not_granted(pair, tickets):
+    seen = tickets(0).in_state(TrialState.WAITING)[0]
+    assert tickets(1).take().number == seen.number
+    assert not pair[0].set_trial_state_values(seen._trial_id, TrialState.RUNNING)
+
+
+def test_tickets_beyond_the_budget_are_left_alone(tickets):
+    assert tickets(n_trials=1).take().number == 0
+    assert tickets(n_trials=1).take() is None
+
+
+def test_tickets_are_issued_up_to_the_budget_only(pair, tmp_path):
+    with study_lock(tmp_path) as lock:
+        issue_tickets(study(pair[1]), 5, lock)
+        issue_tickets(study(pair[0]), 2, lock)
+    assert len(study(pair[0]).trials) == 5
+
+
+def test_a_trial_of_a_dead_worker_comes_before_new_ones(pair, tickets):
+    first = tickets(0).take()
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    lease = Lease(pair[0], first._trial_id, 60)
+    lease._write()
+    owner = {**study(pair[0]).trials[0].system_attrs[LEASE], "pid": dead.pid}
+    pair[0].set_trial_system_attr(first._trial_id, LEASE, owner)
+    assert tickets(1).take().number == first.number
+    assert tickets(0).take().number == 1
+
+
+def test_a_worker_that_has_owned_a_trial_cannot_take_it_from_the_one_that_was_faster(
+    pair, tickets
+):
+    # Optuna's journal grants a claim to whoever has owned the trial before.
+    trial = tickets(0).take()
+    pause(pair[0], trial, 1.0)
+    policy = Prefers(0)
+    assert tickets(1, pruner=policy).take().number == 0
+    assert not tickets(0)._claim(trial)
+
+
+def test_a_trial_that_gets_nowhere_is_given_up(pair, tickets):
+    for _ in range(4):
+        trial = tickets(0).take()
+        assert trial.number == 0
+        with pytest.raises(KeyboardInterrupt), Lease(pair[0], trial._trial_id, 60):
+            raise KeyboardInterrupt
+    assert tickets(1).take().number == 1
+    failed = study(pair[0]).trials[0]
+    assert failed.state == TrialState.FAIL
+    assert failed.user_attrs["fail_reason"] == "its worker died, or got nowhere, 4 times"
+
+
+def test_the_policy_says_which_paused_trial_goes_on_before_new_ones(pair, tickets):
+    for _ in range(2):
+        pause(pair[0], tickets(0).take(), 1.0)
+    assert tickets(0, pruner=Prefers(1)).take().number == 1
+    assert tickets(0, pruner=Prefers(None)).take().number == 2
+
+
+def test_paused_trials_are_pruned_when_nothing_else_is_left(pair, tickets):
+    worker = tickets(0, pruner=Prefers(None))
+    done = worker.take()
+    study(pair[0]).tell(done.number, 0.5)
+    for value in (1.0, 2.0):
+        pause(pair[0], worker.take(), value + 1, value)
+    assert worker.take() is None
+    trials = study(pair[0]).trials
+    assert [t.state.name for t in trials] == ["COMPLETE", "PRUNED", "PRUNED"]
+    assert [t.value for t in trials] == [0.5, 1.0, 2.0]
+
+
+def test_paused_trials_wait_as_long_as_another_one_runs(pair, tickets):
+    worker = tickets(0, pruner=Prefers(None))
+    pause(pair[0], worker.take(), 1.0)
+    for _ in range(2):
+        worker.take()
+    assert worker.take() is None
+    assert study(pair[0]).trials[0].state == TrialState.WAITING
+
+
+def test_the_furthest_paused_trial_goes_on_when_no_trial_would_be_complete(pair, tickets):
+    worker = tickets(0, pruner=Prefers(None))
+    for values in ((3.0, 2.0), (0.1,), (3.0, 1.5)):
+        pause(pair[0], worker.take(), *values)
+    assert worker.take().number == 2
+
+
+def test_trials_that_may_not_begin_end_without_an_epoch(pair, tickets):
+    worker = tickets(pruner=Prefers(None, begin=True))
+    done = worker.take()
+    pair[0].set_trial_intermediate_value(done._trial_id, 1, 0.5)
+    pair[0].set_trial_state_values(done._trial_id, TrialState.COMPLETE, [0.5])
+    assert tickets(1, pruner=Prefers(None, begin=False)).take() is None
+    ended = study(pair[0]).trials[1:]
+    assert [(t.state, t.intermediate_values) for t in ended] == [(TrialState.PRUNED, {})] * 2
+
+
+def test_with_another_pruner_a_paused_trial_simply_goes_on(pair, tickets):
+    pause(pair[0], tickets(0).take(), 1.0)
+    assert tickets(0, pruner=optuna.pruners.NopPruner()).take().number == 0
+
+
+def test_nobody_is_declared_dead_right_after_the_storage_was_away(pair, tickets, tmp_path):
+    tickets(0).take()  # its lease was never written: it counts as expired below
+    patient = PatientStorage(pair[1], 1.0)
+    worker = Tickets(patient, "s", tmp_path, 3, None, -1.0, 3)
+    assert worker.release_abandoned() == 1
+    tickets(0).take()
+    import time
+
+    patient.back_since = time.monotonic() + 10
+    assert worker.release_abandoned() == 0
+
+
+def test_the_lock_lets_one_in(tmp_path):
+    with study_lock(tmp_path / "sweep") as lock:
+        assert isinstance(lock, FileLock)
+        assert any((tmp_path / "sweep").iterdir())
+    assert not any((tmp_path / "sweep").iterdir())

@@ -1,0 +1,74 @@
+import math
+
+import optuna
+import pytest
+
+from hpo.ranks import Group
+from hpo.search.pausing import PausingPruner
+from hpo.study.trial import LeasedTrial
+
+
+class Held:
+    """A lease that nobody disputes."""
+
+    def check(self):
+        pass
+
+
+class PausesAt(PausingPruner):
+    def __init__(self, step):
+        self.step = step
+
+    def pause(self, study, trial):
+        return trial.last_step == self.step
+
+    def choose(self, study, paused):
+        return None
+
+
+def leased(pruner, group=None):
+    study = optuna.create_study(pruner=pruner)
+    return LeasedTrial(study, study.ask()._trial_id, Held(), group)
+
+
+def test_a_paused_trial_stops_without_being_pruned():
+    trial = leased(PausesAt(2))
+    assert [trial.should_stop(1.0, step) for step in (1, 2)] == [False, True]
+    assert trial.paused_at == 2
+    assert not trial.pruned
+
+
+def test_at_the_last_step_nobody_is_asked():
+    trial = leased(PausesAt(2))
+    assert not trial.should_stop(1.0, 2, final=True)
+    assert trial.paused_at is None
+
+
+def test_plain_optuna_code_pauses_through_should_prune():
+    trial = leased(PausesAt(1))
+    trial.report(1.0, 1)
+    assert trial.should_prune()
+    assert trial.paused_at == 1
+
+
+def test_a_pruner_of_optuna_prunes():
+    trial = leased(optuna.pruners.ThresholdPruner(upper=1.0))
+    assert trial.should_stop(2.0, 1)
+    assert trial.pruned
+
+
+def test_a_repeated_step_is_not_judged_again():
+    trial = leased(PausesAt(1))
+    trial.should_stop(1.0, 1)
+    again = LeasedTrial(trial.study, trial._trial_id, Held())
+    assert not again.should_stop(9.0, 1)
+    assert again.n_reports == 0
+    assert again.storage.get_trial(again._trial_id).intermediate_values == {1: 1.0}
+
+
+@pytest.mark.parametrize(("value", "stops"), [(1.0, False), (math.nan, True)])
+def test_what_is_decided_is_published_to_the_other_ranks(tmp_path, value, stops):
+    leader, follower = (Group(tmp_path, rank=r, size=2, local_size=1) for r in (0, 1))
+    trial = leased(optuna.pruners.NopPruner(), leader)
+    assert trial.should_stop(value, 3) is stops
+    assert follower.decision(3) is stops

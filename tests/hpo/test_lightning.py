@@ -1,0 +1,60 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pytorch_lightning.trainer.states import TrainerFn
+
+from hpo.lightning import ReportTrial
+
+HERE = Path(__file__).parent
+
+
+def test_ranks_stop_together_when_rank_0_is_told_to():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    ranks = []
+    for rank in ("0", "1"):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(HERE.parent.parent),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+            "NODE_RANK": rank,
+            "LOCAL_RANK": "0",
+            "OMP_NUM_THREADS": "1",
+        }
+        ranks.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", str(HERE / "ddp_rank.py"), rank],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    outputs = [rank.communicate(timeout=120)[0] for rank in ranks]
+    assert all("stopped after 2" in output for output in outputs), outputs
+
+
+@pytest.mark.parametrize("stage", ["validate", "sanity check"])
+def test_only_validations_of_a_fit_are_reported(stage):
+    function = TrainerFn.FITTING if stage == "sanity check" else TrainerFn.VALIDATING
+    trainer = SimpleNamespace(
+        sanity_checking=stage == "sanity check", state=SimpleNamespace(fn=function)
+    )
+    ReportTrial().on_validation_end(trainer, None)
+
+
+def test_a_metric_that_is_not_logged_is_named_with_those_that_are():
+    trainer = SimpleNamespace(
+        sanity_checking=False,
+        state=SimpleNamespace(fn=TrainerFn.FITTING),
+        callback_metrics={"val_loss": 1.0},
+    )
+    with pytest.raises(ValueError, match="monitor=auc is not among the logged metrics: val_loss"):
+        ReportTrial("auc").on_validation_end(trainer, None)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpf.data.events import (
+    Events,
+    concatenate,
+    from_arrays,
+    read_parquet,
+    read_provenance,
+    write_parquet,
+)
+
+
+def numbered_events(sizes: list[int], start: int = 0) -> Events:
+    """Events whose every value is different, so that a mixed-up row shows."""
+    n = sum(sizes)
+    values = np.arange(n * 26, dtype=np.float32).reshape(n, 26) + start
+    offsets = np.cumsum([0, *sizes]).astype(np.int64)
+    return Events(values[:, :12], values[:, 12:19], values[:, 19:], offsets)
+
+
+def assert_equal(a: Events, b: Events) -> None:
+    for name in ("x", "ygen", "ycand", "offsets"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), strict=True)
+
+
+sizes_lists = st.lists(st.integers(0, 6), max_size=8)
+
+
+@given(sizes_lists, st.data())
+def test_taking_events_gives_the_rows_of_each_in_the_asked_order(sizes, data):
+    events = numbered_events(sizes)
+    indices = data.draw(
+        st.lists(st.integers(0, len(sizes) - 1), max_size=10) if sizes else st.just([])
+    )
+    taken = events.take(indices)
+    assert taken.sizes.tolist() == [sizes[i] for i in indices]
+    for position, i in enumerate(indices):
+        rows = slice(*taken.offsets[position : position + 2])
+        original = slice(*events.offsets[i : i + 2])
+        np.testing.assert_array_equal(taken.x[rows], events.x[original])
+        np.testing.assert_array_equal(taken.ycand[rows], events.ycand[original])
+
+
+@given(st.lists(sizes_lists, min_size=1, max_size=4))
+def test_parts_cut_out_of_a_concatenation_are_the_parts(lists):
+    parts = [numbered_events(sizes, 1000 * i) for i, sizes in enumerate(lists)]
+    whole = concatenate(parts)
+    starts = np.cumsum([0, *map(len, lists)])
+    assert len(whole) == starts[-1]
+    for part, start, stop in zip(parts, starts, starts[1:], strict=False):
+        assert_equal(whole.take(np.arange(start, stop)), part)
+
+
+@given(sizes_lists, st.data())
+def test_selecting_elements_keeps_all_events_and_the_chosen_rows(sizes, data):
+    events = numbered_events(sizes)
+    n = sum(sizes)
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), dtype=bool)
+    selected = events.select_elements(keep)
+    expected = [
+        int(keep[a:b].sum()) for a, b in zip(events.offsets, events.offsets[1:], strict=False)
+    ]
+    assert selected.sizes.tolist() == expected
+    np.testing.assert_array_equal(selected.x, events.x[keep])
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes_lists)
+def test_a_parquet_round_trip_changes_nothing(tmp_path_factory, sizes):
+    path = tmp_path_factory.mktemp("parquet") / "a.parquet"
+    events = numbered_events(sizes)
+    write_parquet(events, path, {"seed": 1, "list": [1, "b"]})
+    assert_equal(read_parquet(path), events)
+    assert read_provenance(path) == {"seed": 1, "list": [1, "b"]}
+
+
+def test_more_events_than_a_row_group_are_read_back(tmp_path):
+    events = numbered_events([1, 0, 2] * 900)
+    write_parquet(events, tmp_path / "a.parquet", {})
+    assert_equal(read_parquet(tmp_path / "a.parquet"), events)
+
+
+def test_arrays_of_both_precisions_become_float32():
+    events = from_arrays([np.ones((2, 12))], [np.ones((2, 7), "f4")], [np.ones((2, 7))])
+    assert events.x.dtype == events.ycand.dtype == np.float32
+    assert events.sizes.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        ([0, 3], "x has shape"),
+        ([1, 2], "start at 0"),
+        ([0, 3, 2], "never fall"),
+        ([], "x has shape"),
+    ],
+)
+def test_offsets_that_do_not_fit_are_refused(offsets, message):
+    x, y = np.zeros((2, 12), np.float32), np.zeros((2, 7), np.float32)
+    with pytest.raises(ValueError, match=message):
+        Events(x, y, y, np.array(offsets, dtype=np.int64))
+
+
+def altered_file(tmp_path: Path, change) -> Path:
+    """A written file with its table changed by `change`."""
+    path = tmp_path / "a.parquet"
+    write_parquet(numbered_events([2, 3]), path, {})
+    pq.write_table(change(pq.read_table(path)), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda t: t.drop_columns(["x_eta", "ycand_pid"]),
+            r"missing columns \['x_eta', 'ycand_pid'\]",
+        ),
+        (lambda t: t.replace_schema_metadata({"schema_version": "0"}), "schema version 0, need 1"),
+        (lambda t: t.replace_schema_metadata({}), "schema version none"),
+        (
+            lambda t: t.set_column(
+                2, "x_eta", pa.array([[1.0], [2.0]], pa.large_list(pa.float32()))
+            ),
+            "x_eta has other numbers of elements",
+        ),
+        (
+            lambda t: t.set_column(
+                2, "x_eta", pa.array([[1.0, 1], None], pa.large_list(pa.float32()))
+            ),
+            "x_eta is large_list<.*>, need lists of float32, none missing",
+        ),
+        (lambda t: t.set_column(2, "x_eta", pa.array([1.0, 2.0])), "x_eta is double, need lists"),
+    ],
+)
+def test_a_file_of_another_layout_is_refused_by_name(tmp_path, change, message):
+    path = altered_file(tmp_path, change)
+    with pytest.raises(ValueError, match=f"{path}.*{message}"):
+        read_parquet(path)
+
+
+@pytest.mark.parametrize("read", [read_parquet, read_provenance])
+def test_a_file_that_is_no_parquet_is_refused_by_name(tmp_path, read):
+    path = tmp_path / "broken.parquet"
+    path.write_bytes(b"PAR1 but not really")
+    with pytest.raises(ValueError, match=r"broken\.parquet: not a readable Parquet"):
+        read(path)
+
+
+def test_an_interrupted_write_leaves_no_file_under_the_final_name(tmp_path, monkeypatch):
+    def fail(table, path, **options):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_parquet(numbered_events([1]), tmp_path / "a.parquet", {})
+    assert not (tmp_path / "a.parquet").exists()

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import bz2
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commons.files import sha256
+from mlpf.data.events import read_parquet, read_provenance
+from mlpf.delphes import conversion
+from mlpf.delphes.conversion import convert_folder
+from mlpf.delphes.published import correct, read_published
+
+SIZES = {"a": [3, 5, 0, 2], "b": [4]}
+
+
+def write_source(path: Path, sizes: list[int], **more: object) -> None:
+    rng = np.random.default_rng(len(sizes))
+    value = {
+        key: [rng.random((n, w)) for n in sizes]
+        for key, w in (("X", 12), ("ygen", 7), ("ycand", 7))
+    }
+    for key, arrays in value.items():
+        for array in arrays:
+            array[:, 0] = 2 if key == "X" else 1
+    path.write_bytes(bz2.compress(pickle.dumps(value | more)))
+
+
+@pytest.fixture
+def src(tmp_path: Path) -> Path:
+    folder = tmp_path / "src"
+    folder.mkdir()
+    for name, sizes in SIZES.items():
+        write_source(folder / f"{name}.pkl.bz2", sizes)
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def assert_same_as_source(src: Path, dst: Path, stem: str) -> None:
+    events, expected = (
+        read_parquet(dst / f"{stem}.parquet"),
+        correct(read_published(src / f"{stem}.pkl.bz2")),
+    )
+    for name in ("x", "ygen", "ycand", "offsets"):
+        np.testing.assert_array_equal(getattr(events, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_each_source_becomes_a_file_with_its_origin_in_the_metadata(src, tmp_path, n_processes):
+    dst = tmp_path / "deep" / "dst"
+    assert convert_folder(src, dst, n_processes=n_processes) == []
+    assert names(dst) == ["a.parquet", "b.parquet"]
+    assert names(dst.parent) == ["dst"]
+    for stem in SIZES:
+        assert_same_as_source(src, dst, stem)
+    origin = read_provenance(dst / "a.parquet")
+    assert origin["source_file"] == "a.pkl.bz2"
+    assert origin["source_sha256"] == sha256(src / "a.pkl.bz2")
+    assert origin["corrections"] == ["track_charge", "candidate_energy", "candidate_pt"]
+    assert "k0s_and_lambda_counted_in_two_towers" in origin["not_corrected"]
+
+
+def test_a_source_is_split_into_files_of_some_events(src, tmp_path):
+    convert_folder(src, tmp_path / "dst", events_per_file=3, n_processes=1)
+    assert names(tmp_path / "dst") == ["a.000.parquet", "a.001.parquet", "b.000.parquet"]
+    assert read_parquet(tmp_path / "dst/a.000.parquet").sizes.tolist() == [3, 5, 0]
+    assert read_parquet(tmp_path / "dst/a.001.parquet").sizes.tolist() == [2]
+
+
+@pytest.fixture
+def read_files(monkeypatch) -> list[str]:
+    """Names of the source files that are read, as they are."""
+    seen = []
+
+    def read(path):
+        seen.append(path.name)
+        return read_published(path)
+
+    monkeypatch.setattr(conversion, "read_published", read)
+    return seen
+
+
+def test_results_that_are_there_are_kept_unless_overwrite(src, tmp_path, read_files):
+    dst = tmp_path / "dst"
+    for more, expected in (({}, ["a", "b"]), ({}, []), ({"overwrite": True}, ["a", "b"])):
+        read_files.clear()
+        convert_folder(src, dst, n_processes=1, **more)
+        assert read_files == [f"{stem}.pkl.bz2" for stem in expected]
+    write_source(src / "c.pkl.bz2", [1])
+    read_files.clear()
+    convert_folder(src, dst, n_processes=1)
+    assert read_files == ["c.pkl.bz2"]
+
+
+def test_a_conversion_that_was_killed_goes_on(src, tmp_path, monkeypatch, read_files):
+    dst = tmp_path / "dst"
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion, "_publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            convert_folder(src, dst, n_processes=1)
+    assert not dst.exists()
+    read_files.clear()
+    convert_folder(src, dst, n_processes=1)
+    assert read_files == []
+    assert names(dst) == ["a.parquet", "b.parquet"]
+
+
+def test_other_settings_or_content_need_overwrite_and_then_leave_nothing_old(src, tmp_path):
+    dst = tmp_path / "dst"
+    convert_folder(src, dst, n_processes=1)
+    with pytest.raises(
+        ValueError, match=r"results of a\.pkl\.bz2 made .* other settings; overwrite=true"
+    ):
+        convert_folder(src, dst, events_per_file=2, n_processes=1)
+    assert names(dst) == ["a.parquet", "b.parquet"]
+    convert_folder(src, dst, events_per_file=2, overwrite=True, n_processes=1)
+    assert names(dst) == ["a.000.parquet", "a.001.parquet", "b.000.parquet"]
+    write_source(src / "b.pkl.bz2", [7, 7])
+    with pytest.raises(ValueError, match=r"results of b\.pkl\.bz2 made from other content"):
+        convert_folder(src, dst, events_per_file=2, n_processes=1)
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_a_damaged_file_is_left_out_and_named_and_the_others_are_converted(
+    src, tmp_path, n_processes
+):
+    write_source(src / "bad.pkl.bz2", [2], X=[np.zeros((2, 11))])
+    (src / "cut.pkl.bz2").write_bytes((src / "a.pkl.bz2").read_bytes()[:100])
+    problems = convert_folder(src, tmp_path / "dst", n_processes=n_processes)
+    assert len(problems) == 2
+    assert problems[0].startswith(f"{src}/bad.pkl.bz2: event 0: X has shape (2, 11)")
+    assert problems[1].startswith(f"{src}/cut.pkl.bz2: truncated")
+    assert names(tmp_path / "dst") == ["a.parquet", "b.parquet"]
+
+
+class Attack:
+    def __init__(self, target: Path):
+        self.target = target
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.target}",))
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_one_malicious_file_stops_all_and_nothing_is_written(src, tmp_path, n_processes):
+    write_source(src / "z.pkl.bz2", [2], extra=Attack(tmp_path / "made"))
+    with pytest.raises(ValueError, match=rf"refused: posix\.system in {src}/z\.pkl\.bz2"):
+        convert_folder(src, tmp_path / "dst", n_processes=n_processes)
+    assert names(tmp_path) == ["src"]
+    (src / "z.pkl.bz2").unlink()
+    convert_folder(src, tmp_path / "dst", n_processes=1)
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dst").iterdir()}
+    write_source(src / "z.pkl.bz2", [2], extra=Attack(tmp_path / "made"))
+    with pytest.raises(ValueError, match="refused"):
+        convert_folder(src, tmp_path / "dst", overwrite=True, n_processes=n_processes)
+    assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dst").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"events_per_file": 0}, "events_per_file must be >= 1 or null, got 0"),
+        ({"n_processes": -1}, "n_processes must be >= 1 or null, got -1"),
+    ],
+)
+def test_impossible_options_are_refused(src, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        convert_folder(src, tmp_path / "dst", **options)
+
+
+@pytest.mark.parametrize("name", ["empty", "missing"])
+def test_a_folder_without_files_is_named(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=rf"src={tmp_path}/{name}: no \*\.pkl\.bz2 files there"):
+        convert_folder(tmp_path / name, tmp_path / "dst")

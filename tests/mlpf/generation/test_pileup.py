@@ -1,0 +1,86 @@
+"""Pools of pile-up events and their mixing."""
+
+import numpy as np
+import pytest
+
+from mlpf.generation.pileup import Pool, join, mix
+from mlpf.generation.simulation import RECORD
+
+
+def pool_of(sizes, px=1.0):
+    records = np.zeros(sum(sizes), dtype=RECORD)
+    records["px"], records["energy"], records["x"] = px, px, 2.0
+    records["pid"] = np.repeat(np.arange(len(sizes)), sizes)  # tells the events apart
+    return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+
+
+def test_a_pool_comes_back_from_disk_as_it_was(tmp_path):
+    pool = pool_of([2, 0, 3])
+    pool.save(tmp_path / "sub" / "pool.npz")
+    back = Pool.load(tmp_path / "sub" / "pool.npz")
+    np.testing.assert_array_equal(back.records, pool.records)
+    np.testing.assert_array_equal(back.offsets, pool.offsets)
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["pool.npz"]
+
+
+def test_a_damaged_pool_is_named(tmp_path):
+    path = tmp_path / "pool.npz"
+    path.write_bytes(b"PK\x03\x04 no more")
+    with pytest.raises(ValueError, match=r"pool\.npz: not a pool"):
+        Pool.load(path)
+
+
+def test_a_pickled_pool_is_not_read(tmp_path):
+    path = tmp_path / "pool.npz"
+    np.savez(path, records=np.array([{}], dtype=object), offsets=np.zeros(1))
+    with pytest.raises(ValueError, match="not a pool"):
+        Pool.load(path)
+
+
+def test_a_pool_of_other_columns_is_refused(tmp_path):
+    path = tmp_path / "pool.npz"
+    np.savez(path, records=np.zeros(3), offsets=np.array([0, 3]))
+    with pytest.raises(ValueError, match="another version"):
+        Pool.load(path)
+
+
+def test_joined_and_parted_pools_keep_their_events():
+    joined = join([pool_of([2, 1]), pool_of([4])])
+    assert [len(joined.event(i)) for i in range(len(joined))] == [2, 1, 4]
+    part = joined.part(1, 3)
+    assert [len(part.event(i)) for i in range(len(part))] == [1, 4]
+    np.testing.assert_array_equal(part.event(0), joined.event(1))
+
+
+def test_without_pile_up_only_the_vertex_moves():
+    hard = pool_of([3]).records
+    mixed = mix(hard, None, 0, np.random.default_rng(0))
+    assert len(mixed) == 3
+    np.testing.assert_array_equal(mixed.px, hard["px"])
+    np.testing.assert_array_equal(mixed.py, 0)
+    assert len(set(mixed.z)) == 1
+    assert mixed.z[0] != 0
+
+
+def test_pile_up_without_a_pool_is_refused():
+    with pytest.raises(ValueError, match="needs a pool"):
+        mix(pool_of([3]).records, None, 50, np.random.default_rng(0))
+
+
+def test_interactions_are_poisson_turned_at_random_and_spread_along_the_beam():
+    rng = np.random.default_rng(1)
+    hard, pool = pool_of([1], px=5.0).records, pool_of([1] * 50)
+    counts, angles, vertices, chosen = [], [], [], []
+    for _ in range(400):
+        mixed = mix(hard, pool, 20, rng)
+        counts.append(len(mixed) - 1)
+        angles.append(np.arctan2(mixed.py, mixed.px)[1:])
+        vertices.append(mixed.z)
+        chosen.append(mixed.pid[1:])
+        np.testing.assert_allclose(np.hypot(mixed.px, mixed.py)[1:], 1.0)
+        np.testing.assert_allclose(np.arctan2(mixed.y, mixed.x), np.arctan2(mixed.py, mixed.px))
+        assert mixed.px[0] == 5.0
+    np.testing.assert_allclose([np.mean(counts), np.var(counts)], [20, 20], rtol=0.15)
+    np.testing.assert_allclose(np.concatenate(angles).std(), 2 * np.pi / np.sqrt(12), rtol=0.02)
+    np.testing.assert_allclose(np.concatenate(vertices).std(), 53.0, rtol=0.03)
+    assert set(np.concatenate(chosen)) == set(range(50))

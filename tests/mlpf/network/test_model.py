@@ -1,0 +1,280 @@
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from mlpf.config import config_dir
+from mlpf.data.batch import Batch
+from mlpf.data.events import from_arrays
+from mlpf.network.bins import BinLayout
+from mlpf.network.model import MLPF, Heads, Prediction, momentum_targets
+from mlpf.schema import N_Y
+
+SMALL = {
+    "bin_size": 8,
+    "num_graph_layers_id": 2,
+    "num_graph_layers_reg": 1,
+    "output_dim": 12,
+    "distance_dim": 6,
+    "ffn_dist_hidden_dim": 10,
+    "decoder_width": 10,
+}
+
+
+def directions(rng, n):
+    phi = rng.uniform(-3, 3, n)
+    return [rng.uniform(-3, 3, n), np.sin(phi), np.cos(phi)]
+
+
+def random_event(rng, n):
+    """Half tracks, half towers, with plausible values in every column."""
+    n_tracks = n // 2
+    pt, direction = rng.exponential(3, n) + 0.3, directions(rng, n)
+    energy = pt * np.cosh(direction[0])
+    face = np.stack(directions(rng, n), 1)
+    ecal = rng.integers(0, 2, n)
+    track = np.arange(n) < n_tracks
+    deposits = np.stack([ecal * energy, (1 - ecal) * energy, np.zeros(n)], 1)
+    flags = np.stack([rng.choice([-1, 1], n), rng.integers(0, 2, n), rng.integers(0, 2, n)], 1)
+    x = np.column_stack([1 + track, pt, *direction, energy])
+    x = np.column_stack([x, np.where(track[:, None], face, deposits), flags * track[:, None]])
+    pid = rng.integers(0, 6, n)
+    y = np.column_stack([pid, np.sign(pid - 2), pt * 1.1, *directions(rng, n), energy * 0.8])
+    return x, y * (pid > 0)[:, None], y
+
+
+def batch_of(sizes, seed=0, dtype=torch.float64):
+    rng = np.random.default_rng(seed)
+    events = [random_event(rng, n) for n in sizes]
+    batch = Batch.from_events(from_arrays(*zip(*events, strict=True)))
+    return Batch(batch.x.to(dtype), batch.ygen.to(dtype), batch.ycand.to(dtype), batch.offsets)
+
+
+def model_of(**changes):
+    torch.manual_seed(0)
+    return MLPF(**{**SMALL, **changes}).double()
+
+
+def flat(prediction):
+    return torch.cat([prediction.logits, prediction.charge, prediction.momentum], 1)
+
+
+def test_the_prediction_has_a_row_per_element():
+    prediction = model_of()(batch_of([13, 0, 30, 1]))
+    assert prediction.logits.shape == (44, 6)
+    assert prediction.charge.shape == (44, 3)
+    assert prediction.momentum.shape == (44, 5)
+    assert flat(prediction).isfinite().all()
+
+
+@pytest.mark.parametrize("sizes", [[0], [0, 0], [1], [3, 0, 2]])
+def test_tiny_and_empty_events_can_be_trained_on(sizes):
+    model = model_of()
+    flat(model(batch_of(sizes))).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("n_id", "n_reg"), [(0, 0), (0, 2), (2, 0)])
+def test_a_stack_may_have_no_layers(n_id, n_reg):
+    model = model_of(num_graph_layers_id=n_id, num_graph_layers_reg=n_reg)
+    prediction = model(batch_of([20]))
+    assert flat(prediction).shape == (20, 14)
+    assert len(model.id_stack.layers) == n_id
+    if n_id == 0:  # then the class of an element does not depend on the others
+        alone = model(batch_of([20])).logits
+        torch.testing.assert_close(alone, prediction.logits)
+
+
+def test_events_do_not_see_each_other_nor_the_padding():
+    model, sizes = model_of(clip_value_low=0.2), [13, 0, 30, 1, 8]
+    batch = batch_of(sizes)
+    together = flat(model(batch))
+    apart = [
+        flat(model(Batch(x, x[:, :N_Y], x[:, :N_Y], torch.tensor([0, len(x)]))))
+        for x in batch.x.split(sizes)
+    ]
+    torch.testing.assert_close(together, torch.cat(apart), atol=1e-10, rtol=0)
+
+
+def test_the_order_of_an_events_elements_does_not_matter():
+    model, batch = model_of(), batch_of([40])
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    shuffled = Batch(batch.x[order], batch.ygen[order], batch.ycand[order], batch.offsets)
+    torch.testing.assert_close(
+        flat(model(shuffled)), flat(model(batch))[order], atol=1e-10, rtol=0
+    )
+
+
+def test_a_new_network_puts_close_towers_and_tracks_into_one_bin():
+    bin_size, shares = 32, []
+    batch = batch_of([900])
+    near = pairs_within(0.2, batch.x)
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = MLPF(**{**SMALL, "bin_size": bin_size}).double()
+        encoded, position = model.encoder(batch.x)
+        layer = model.id_stack.layers[0]
+        embedding = layer.embed(model.id_stack.node_encoding(encoded))
+        embedding = embedding + layer.options.position_gain * layer.locate(position)
+        layout = BinLayout.from_offsets(batch.offsets, bin_size, 900)
+        bins = layer.hashing(embedding, layout).slot // bin_size
+        shares.append((bins[near[0]] == bins[near[1]]).double().mean())
+    chance = bin_size / 900
+    assert torch.stack(shares).mean() > 10 * chance
+
+
+def pairs_within(radius, x):
+    """Indices of the tower-track pairs closer than `radius` at the calorimeter face."""
+    face = torch.where(x[:, :1] == 1, x[:, 2:5], x[:, 6:9])
+    near = (torch.cdist(face, face) < radius) & (x[:, 0] == 1)[:, None] & (x[:, 0] == 2)
+    return near.nonzero(as_tuple=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bin_size", 16),
+        ("num_graph_layers_id", 3),
+        ("num_graph_layers_reg", 0),
+        ("output_dim", 16),
+        ("distance_dim", 8),
+        ("ffn_dist_hidden_dim", 16),
+        ("ffn_dist_num_layers", 2),
+        ("num_node_messages", 2),
+        ("dist_mult", 0.2),
+        ("clip_value_low", 0.2),
+        ("normalize_degrees", False),
+        ("layernorm", True),
+        ("dropout", 0.3),
+        ("position_gain", 100.0),
+        ("decoder_width", 16),
+        ("max_n_bins", 4),
+    ],
+)
+def test_every_hyperparameter_changes_the_function(name, value):
+    batch = batch_of([60, 25])
+    base, changed = model_of(), model_of(**{name: value})
+    shapes = {n: p.shape for n, p in base.state_dict().items()}
+    same = {n: p for n, p in changed.state_dict().items() if shapes.get(n) == p.shape}
+    base.load_state_dict(same, strict=False)  # what can be equal is equal
+    difference = flat(base(batch)) - flat(changed(batch))
+    assert difference.abs().max() > 1e-6
+
+
+def test_dropout_is_active_in_training_only():
+    model, batch = model_of(dropout=0.3), batch_of([20])
+    assert not torch.equal(flat(model(batch)), flat(model(batch)))
+    model.eval()
+    assert torch.equal(flat(model(batch)), flat(model(batch)))
+
+
+@pytest.mark.parametrize("option", ["gnn_lsh", "gnn_lsh_small"])
+def test_the_shipped_configurations_name_every_argument(option):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        config = compose(overrides=[f"+model={option}"]).model
+    assert set(config) - {"_target_"} == set(MLPF.__init__.__kwdefaults__)
+    n_parameters = sum(p.numel() for p in instantiate(config).parameters())
+    assert n_parameters == {"gnn_lsh": 2_853_646, "gnn_lsh_small": 147_854}[option]
+
+
+@pytest.mark.parametrize("name", ["bin_size", "decoder_width", "output_dim"])
+def test_a_width_of_zero_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=f"{name} must be an integer >= 1, got 0"):
+        MLPF(**{**SMALL, name: 0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bin_size": 2.5}, "bin_size must be an integer >= 1, got 2.5"),
+        ({"bin_size": "abc"}, "bin_size must be an integer >= 1, got abc"),
+        ({"dropout": "abc"}, r"dropout must be a number in \[0, 1.0\), got abc"),
+        ({"dist_mult": 0.0}, r"dist_mult must be a number in \(0, inf\), got 0.0"),
+        ({"clip_value_low": 1.0}, r"clip_value_low must be a number in \[0, 1.0\), got 1.0"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MLPF(**{**SMALL, **changes})
+
+
+def test_a_negative_number_of_layers_is_refused():
+    with pytest.raises(ValueError, match="num_graph_layers_reg must be an integer >= 0, got -1"):
+        MLPF(num_graph_layers_reg=-1)
+
+
+@pytest.mark.parametrize("normalize_degrees", [True, False])
+def test_bfloat16_autocast_stays_finite_and_near_float32(normalize_degrees):
+    model = model_of(normalize_degrees=normalize_degrees, dropout=0.1).float().eval()
+    batch = batch_of([50, 30], dtype=torch.float32)
+    full = flat(model(batch))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = flat(model(batch))
+    mixed.float().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    # A few elements may change bins; most agree to the eight bits of bfloat16.
+    assert (mixed - full).abs().median() < 0.05 * full.abs().mean()
+
+
+def test_the_momentum_passes_no_gradient_to_the_class_stack():
+    model = model_of()
+    model(batch_of([20])).momentum.sum().backward()
+    assert all(p.grad is None for p in model.id_stack.parameters())
+
+
+def test_heads_equal_separate_networks_on_the_concatenation():
+    torch.manual_seed(0)
+    heads = Heads([3, 5], n_heads=2, width=4, n_out=3, dropout=0.0).double()
+    parts = [torch.randn(7, width, dtype=torch.float64) for width in (3, 5)]
+    out, joined = heads(parts), torch.cat(parts, 1)
+    for i in range(2):
+        rows = slice(4 * i, 4 * i + 4)
+        hidden = torch.nn.functional.elu(
+            joined @ heads.hidden.weight[rows].T + heads.hidden.bias[rows]
+        )
+        mean, var = hidden.mean(1, keepdim=True), hidden.var(1, keepdim=True, correction=0)
+        normed = (hidden - mean) / (var + 1e-5).sqrt()
+        expected = normed @ heads.out_weight[i] + heads.out_bias[i]
+        torch.testing.assert_close(out[:, 3 * i : 3 * i + 3], expected)
+
+
+def perfect(batch):
+    pid, charge = batch.ygen[:, 0].long(), batch.ygen[:, 1].long()
+    return Prediction(
+        torch.nn.functional.one_hot(pid, 6).double(),
+        torch.nn.functional.one_hot(charge + 1, 3).double(),
+        momentum_targets(batch.x, batch.ygen),
+    )
+
+
+def test_particles_undo_the_targets():
+    batch = batch_of([50])
+    expected = batch.ygen.clone()
+    neutral = (expected[:, 0] == 2) | (expected[:, 0] == 3)
+    expected[neutral, 1] = 0
+    charged = (expected[:, 0] > 0) & ~neutral
+    expected[charged & (expected[:, 1] == 0), 1] = 1  # no preference: a tie goes to +
+    torch.testing.assert_close(perfect(batch).particles(batch.x), expected)
+
+
+def test_particles_have_a_direction_of_length_one_and_class_0_is_all_zero():
+    prediction, batch = model_of()(batch_of([60])), batch_of([60])
+    particles = prediction.particles(batch.x)
+    assert particles.shape == (60, N_Y)
+    none = particles[:, 0] == 0
+    assert particles[none].eq(0).all()
+    torch.testing.assert_close(
+        particles[~none, 4] ** 2 + particles[~none, 5] ** 2,
+        torch.ones(int((~none).sum())).double(),
+    )
+
+
+def test_momentum_targets_are_scaled_differences_to_the_input():
+    batch = batch_of([30])
+    targets = momentum_targets(batch.x, batch.ygen)[batch.ygen[:, 0] > 0]
+    assert torch.allclose(targets[:, 0], torch.tensor(1.1).log().double(), atol=1e-6)
+    assert torch.allclose(targets[:, 4], torch.tensor(0.8).log().double(), atol=1e-6)
+    row = int(torch.nonzero(batch.ygen[:, 0] > 0)[0])
+    expected = (batch.ygen[row, 3] - batch.x[row, 2]) * 10
+    torch.testing.assert_close(targets[0, 1], expected)

@@ -1,0 +1,195 @@
+"""Whole trainings of a second: what they leave behind, and that stopping does not change them."""
+
+import shutil
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from mlpf.config import ConfigError
+from mlpf.data.batch import Batch
+from mlpf.data.events import read_parquet
+from mlpf.training.callbacks import read_history
+from mlpf.training.checkpoint import load_network
+from mlpf.training.fit import _plain_exceptions, train
+from mlpf.training.losses import ParticleFlowLoss
+from mlpf.training.module import TrainingModule
+
+
+@pytest.fixture(scope="module")
+def run(compose_tiny, tmp_path_factory):
+    """The folder of four epochs without a break, and the value that `train` returned."""
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, train(compose_tiny(*FOUR_EPOCHS), folder)
+
+
+FOUR_EPOCHS = ("trainer.max_epochs=4", "model.dropout=0.2", "scheduler=onecycle")
+
+
+def rows(folder):
+    """The metrics without the wall time; NaN compares as its text."""
+    history = read_history(folder / "metrics.csv")
+    return [{k: repr(v) for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def weights(folder, name="last"):
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_training_leaves_metrics_checkpoints_picture_and_configuration(run):
+    folder, best = run
+    history = read_history(folder / "metrics.csv")
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert best == min(row["val_loss"] for row in history)
+    assert best < 0.8 * history[0]["val_loss"]
+    wanted = {"train_loss", "val_loss_cls", "val_accuracy", "val_tower_accuracy", "lr", "seconds"}
+    assert wanted <= history[0].keys()
+    assert (folder / "loss_curves.png").stat().st_size > 10_000
+    assert OmegaConf.load(folder / "config.yaml").data.seed == 1
+    found = {path.name for path in folder.rglob("*") if path.is_file()}
+    checkpoints = {f"{name}.ckpt" for name in ("last", "previous", "best")}
+    assert found == {"config.yaml", "metrics.csv", "loss_curves.png"} | checkpoints
+
+
+def test_the_loss_of_the_epoch_is_that_of_all_elements_at_once(run, events_folder):
+    folder, _ = run
+    network, _ = load_network(folder, "last")
+    batch = Batch.from_events(read_parquet(events_folder / "val.parquet"))
+    with torch.no_grad():
+        prediction = network(batch)
+        losses = ParticleFlowLoss()(prediction, batch)
+    last = read_history(folder / "metrics.csv")[-1]
+    assert last["val_loss"] == pytest.approx(float(losses["loss"]), rel=1e-5)
+    right = (prediction.pid == batch.ygen[:, 0]).double().mean()
+    assert last["val_accuracy"] == pytest.approx(float(right))
+
+
+def test_the_schedule_moves_with_the_optimiser_steps(run):
+    rates = [row["lr"] for row in read_history(run[0] / "metrics.csv")]
+    assert rates[0] > 0.5e-2  # the rise ends in the second epoch
+    assert rates[3] == pytest.approx(4e-7 * 1e-2)
+
+
+@pytest.mark.parametrize("kill_after", ["training step 2", "epoch 2"])
+def test_a_training_killed_and_started_again_ends_bit_for_bit_as_without_a_break(
+    run, compose_tiny, tmp_path, monkeypatch, kill_after
+):
+    def die(*args):
+        raise MemoryError(kill_after)
+
+    with monkeypatch.context() as patch:
+        if kill_after == "epoch 2":  # metrics.csv has its row, the checkpoint has not
+            patch.setattr(
+                "mlpf.training.checkpoint.EpochCheckpoints.on_train_epoch_end", second(die)
+            )
+        else:  # in the middle of the third epoch
+            patch.setattr(TrainingModule, "training_step", in_epoch(2, die))
+        with pytest.raises(MemoryError):
+            train(compose_tiny(*FOUR_EPOCHS), tmp_path)
+    assert len(rows(tmp_path)) == 2
+    best = train(compose_tiny(*FOUR_EPOCHS), tmp_path)
+    assert best == run[1]
+    assert rows(tmp_path) == rows(run[0])
+    assert same(weights(tmp_path), weights(run[0]))
+    assert same(weights(tmp_path, "best"), weights(run[0], "best"))
+
+
+def second(die):
+    from mlpf.training.checkpoint import EpochCheckpoints
+
+    original = EpochCheckpoints.on_train_epoch_end
+
+    def hook(self, trainer, module):
+        if trainer.current_epoch == 1:
+            die()
+        original(self, trainer, module)
+
+    return hook
+
+
+def in_epoch(epoch, die):
+    original = TrainingModule.training_step
+
+    def step(self, batch, batch_idx):
+        if self.current_epoch == epoch and batch_idx == 2:
+            die()
+        return original(self, batch, batch_idx)
+
+    return step
+
+
+def test_a_finished_training_is_only_summarised(run, compose_tiny, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(run[0], folder)
+    before = rows(folder)
+    assert train(compose_tiny(*FOUR_EPOCHS), folder) == run[1]
+    assert rows(folder) == before
+
+
+def test_a_folder_with_another_training_is_refused(run, compose_tiny):
+    with pytest.raises(ConfigError, match="another `optimizer`"):
+        train(compose_tiny(*FOUR_EPOCHS, "optimizer.lr=1e-3"), run[0])
+
+
+def test_a_diverged_training_stops_and_says_where(compose_tiny, tmp_path):
+    with pytest.raises(FloatingPointError, match=r"diverged in epoch 1: .*val_loss\b"):
+        train(compose_tiny("optimizer=sgd", "optimizer.lr=1e30"), tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_gradient_clipping_changes_the_training(compose_tiny, tmp_path):
+    free = train(compose_tiny("trainer.max_epochs=1"), tmp_path / "free")
+    clip = "trainer.gradient_clip_val=1e-12"
+    clipped = train(compose_tiny("trainer.max_epochs=1", clip), tmp_path / "clipped")
+    assert clipped > free + 0.1
+
+
+def test_two_processes_train_together_on_the_cpu(run, compose_tiny, tmp_path):
+    cfg = compose_tiny("trainer=ddp_cpu", "trainer.max_epochs=2", "logger=tensorboard")
+    best = train(cfg, tmp_path)
+    history = read_history(tmp_path / "metrics.csv")
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert best == min(row["val_loss"] for row in history)
+    network, _ = load_network(tmp_path, "last")
+    batch = Batch.from_events(read_parquet(f"{cfg.data.folder}/val.parquet"))
+    with torch.no_grad():
+        loss = ParticleFlowLoss()(network(batch), batch)["loss"]
+    assert history[-1]["val_loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_the_error_of_a_rank_is_the_error_of_the_training():
+    text = "\n-- Process 1 terminated with the following error:\nTraceback ...\n"
+    for line, kind in (
+        ("mlpf.config.DivergedError: diverged in epoch 2: val_loss", FloatingPointError),
+        ("mlpf.config.ConfigError: data: no file", ConfigError),
+        ("KeyError: 'x'", ProcessRaisedException),
+    ):
+        with pytest.raises(kind, match=line.partition(": ")[2]), _plain_exceptions():
+            raise ProcessRaisedException(text + line + "\n", 1, 1234)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lr=-1", "optimizer and scheduler: Invalid learning rate"),
+        ("scheduler.rate=2", r"optimizer and scheduler: rate must be in \(0, 1\]"),
+        ("model.dropout=7", "model: dropout must be"),
+        ("trainer.threads=0", "trainer: threads must be >= 1"),
+        ("trainer.gradient_clip_val=-1", "trainer: gradient_clip_val must be > 0 or null"),
+        ("seed=abc", "seed must be an integer >= 0, got abc"),
+        ("model.bin_size=2.5", "model: bin_size must be an integer"),
+        ("loss.weight_pt=abc", "loss: weight_pt must be >= 0, got abc"),
+        ("trainer.precision=8-maybe", "trainer: .*8-maybe"),
+        ("data.train=[nothing.parquet]", "data: data.train: no file matches"),
+        ("callbacks.checkpoint.monitor=val_los", "no val_los among .*val_loss"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_its_key(compose_tiny, tmp_path, override, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        train(compose_tiny(override), tmp_path)
+    assert "\n" not in str(error.value)
