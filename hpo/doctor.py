@@ -18,13 +18,16 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from commons.locks import FileLock, read_owner
+from commons.optuna_internals import study_id as id_of
+from commons.optuna_internals import trial_id
 from commons.processes import this_host
+from hpo.attributes import LEASE
 from hpo.storage.finding import find_storage, find_study, read_settings
 from hpo.storage.journal import Damage, scan
 from hpo.storage.opening import open_storage
 from hpo.storage.passwords import hide, passwords
 from hpo.storage.repair import mend_journal
-from hpo.study.lease import LEASE, abandoned_trials, release_abandoned
+from hpo.study.lease import abandoned_trials, release_abandoned
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
 
@@ -128,7 +131,7 @@ def _examine_study(
                 )
         return
     troubles = {
-        trial._trial_id: f"  trial {trial.number}: {_trouble(trial)}"
+        trial_id(trial): f"  trial {trial.number}: {_trouble(trial)}"
         for trial in abandoned_trials(storage, study_id, SweepSpec.lease_s)
     }
     if not mend:
@@ -141,8 +144,8 @@ def _examine_study(
                 release_abandoned(storage, study_id, SweepSpec.lease_s, _FOREVER)
     except OSError as error:
         yield Finding(f"  trials could not be given back: {error}", "left")
-    for trial_id, trouble in troubles.items():
-        if storage.get_trial(trial_id).state == TrialState.RUNNING:
+    for key, trouble in troubles.items():
+        if storage.get_trial(key).state == TrialState.RUNNING:
             yield Finding(f"{trouble}; not given back", "left")
         else:
             yield Finding(f"{trouble}; given back, the next worker goes on with it", "mended")
@@ -206,14 +209,14 @@ def _settled_damages(journal: Path) -> list[Damage]:
 def _user(storage: BaseStorage) -> str | None:
     """Tell who may still write to the storage; None if nobody does."""
     for study in storage.get_all_studies():
-        study_id = study._study_id
+        study_id = id_of(study)
         trials = storage.get_all_trials(study_id, deepcopy=False)
         gone: list[FrozenTrial] = []
         if _is_leased(storage, study_id, trials):
             gone = abandoned_trials(storage, study_id, SweepSpec.lease_s)
-        ids = {trial._trial_id for trial in gone}
+        ids = {trial_id(trial) for trial in gone}
         for trial in trials:
-            if trial.state == TrialState.RUNNING and trial._trial_id not in ids:
+            if trial.state == TrialState.RUNNING and trial_id(trial) not in ids:
                 return f"trial {trial.number} of study {study.study_name} is running"
     return None
 

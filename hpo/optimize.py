@@ -20,7 +20,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import trial_id
 from hpo import signals
+from hpo.attributes import FAIL_REASON
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
@@ -79,7 +81,7 @@ def optimize(
     tickets = Tickets(shared, study_name, Path(folder), n_trials, pruner, lease_s, max_retries)
     with signals.interrupt(once=True):
         while (ticket := tickets.take()) is not None:
-            with Lease(shared, ticket._trial_id, lease_s) as lease:
+            with Lease(shared, trial_id(ticket), lease_s) as lease:
                 _work_on(study, ticket, objective, lease)
     return study
 
@@ -90,7 +92,7 @@ def _work_on(
     objective: Callable[[optuna.Trial], float],
     lease: Lease,
 ) -> None:
-    trial = LeasedTrial(study, ticket._trial_id, lease)
+    trial = LeasedTrial(study, trial_id(ticket), lease)
     value: float | None = None
     try:
         value, state = float(objective(trial)), TrialState.COMPLETE
@@ -100,7 +102,7 @@ def _work_on(
         return
     except Exception as error:  # noqa: BLE001 - whatever the objective raises
         _log.exception("trial %d failed", trial.number)
-        trial.set_user_attr("fail_reason", f"{type(error).__name__}: {error}")
+        trial.set_user_attr(FAIL_REASON, f"{type(error).__name__}: {error}")
         state = TrialState.FAIL
     if trial.paused_at is not None:
         lease.give_back(trial.paused_at)

@@ -12,10 +12,11 @@ import optuna
 from optuna.storages import BaseStorage
 from rich.console import Console
 
-from hpo.reporting.best import APP, best_config
+from hpo.attributes import APP, RUN
+from hpo.reporting.best import best_config
 from hpo.reporting.live import table
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
-from hpo.reporting.summary import RUN, Summary, summarise
+from hpo.reporting.summary import Summary, summarise
 from hpo.storage.finding import find_storage, find_study, read_settings
 from hpo.storage.opening import open_storage
 

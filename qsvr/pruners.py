@@ -10,6 +10,7 @@ from optuna import Study
 from optuna.pruners import BasePruner, SuccessiveHalvingPruner
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import storage_of, trial_id
 from qsvr.forecasting.forecaster import Forecast, Forecaster
 from qsvr.forecasting.trial_arrays import decision_epochs as default_epochs
 
@@ -104,7 +105,7 @@ class SVRPruner(BasePruner):
             "best": forecast.best,
             "probability": float(forecast.probability[0]),
         }
-        study._storage.set_trial_system_attr(trial._trial_id, FORECAST, record)
+        storage_of(study).set_trial_system_attr(trial_id(trial), FORECAST, record)
         return True
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.chaos.sweep import Line, Sweep
-from hpo.study.lease import RETRIES
+from hpo.attributes import RETRIES
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from optuna.storages.journal._storage import JournalOperation
-
 from benchmarks.chaos.sweep import Sweep, signal_process
+from commons.optuna_internals import JournalOperation
 from commons.processes import this_host
 
 

@@ -17,9 +17,8 @@ import optuna
 from optuna.trial import TrialState
 
 from commons.processes import is_alive
-from hpo.reporting.summary import WORKER
+from hpo.attributes import LEASE, WORKER
 from hpo.storage.opening import open_storage
-from hpo.study.lease import LEASE
 from testbed.slurm import SlurmCluster
 
 ROOT = Path(__file__).parents[2]

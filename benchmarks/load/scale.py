@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.load.servers import load, now, served
 from commons.cli import fail, parse
-from hpo.reporting.summary import WORKER
+from hpo.attributes import WORKER
 from hpo.storage.opening import open_storage
 from testbed.packages import Unavailable
 from testbed.slurm import SlurmCluster

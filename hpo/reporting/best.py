@@ -12,7 +12,6 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-APP = "hpo:app"
 # Groups that set a sweep up; the best configuration is for a run of its own.
 _SWEEP_GROUPS = ("hpo", "launcher", "search_space")
 

@@ -10,10 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-BUDGET = "hpo:n_trials"
-WORKER = "hpo:worker:"
-SKIPPED = "skipped"  # of a trial that a screen has ended before its first epoch: why
-RUN = "run"  # of a trial: its overrides, its worker, the seed of its sampler
+from hpo.attributes import DIVERGED, N_TRIALS, SECONDS, SKIPPED, WORKER
 
 
 @dataclass(frozen=True)
@@ -84,14 +81,14 @@ class Summary:
 def summarise(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
     """Return the figures of a study and the trials of its budget."""
     attributes = storage.get_study_user_attrs(study_id)
-    budget = attributes.get(BUDGET)
+    budget = attributes.get(N_TRIALS)
     everything = storage.get_all_trials(study_id, deepcopy=False)
     trials = [
         t for t in everything if budget is None or t.number < budget or t.state.is_finished()
     ]
     workers = [value for key, value in attributes.items() if key.startswith(WORKER)]
     direction = storage.get_study_directions(study_id)[0]
-    used_s = sum(trial.user_attrs.get("seconds", _duration_s(trial)) for trial in trials)
+    used_s = sum(trial.user_attrs.get(SECONDS, _duration_s(trial)) for trial in trials)
     epochs = _epochs(trials)
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
     return (
@@ -116,7 +113,7 @@ def summarise(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
 
 def n_epochs(trial: FrozenTrial) -> int:
     """Return the epochs that a trial has run: its last reported step."""
-    diverged = trial.user_attrs.get("diverged")
+    diverged = trial.user_attrs.get(DIVERGED)
     return max(trial.last_step or 0, diverged if isinstance(diverged, int) else 0)
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.search.pausing import PausingPruner, PromotionPruner
-from hpo.study.lease import is_paused
+from hpo.search.pausing import PausingPruner, PromotionPruner, is_paused
 
 _log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.attributes import PAUSED
 from hpo.search.rungs import Rungs, value_at
 
 
@@ -42,6 +43,12 @@ class PausingPruner(BasePruner):
         """Stop no trial for good; the paused ones that are left at the end are pruned."""
         del study, trial
         return False
+
+
+def is_paused(trial: FrozenTrial) -> bool:
+    """Tell whether a policy has paused this WAITING trial at its last step."""
+    paused_at = trial.system_attrs.get(PAUSED)
+    return paused_at is not None and paused_at == trial.last_step
 
 
 class Decision(Enum):

@@ -22,7 +22,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.reporting.summary import SKIPPED
+from commons.optuna_internals import storage_of, trial_id
+from hpo.attributes import SKIPPED
 from hpo.search.rungs import value_at
 
 Floats = NDArray[np.float64]
@@ -120,7 +121,7 @@ class Screen:
         if predicted - self._optimism * self._spread < self._best:
             return False
         record = {"predicted": predicted, "spread": self._spread, "best": self._best}
-        study._storage.set_trial_user_attr(trial._trial_id, SKIPPED, record)
+        storage_of(study).set_trial_user_attr(trial_id(trial), SKIPPED, record)
         return True
 
     def _has_room(self, study: Study) -> bool:

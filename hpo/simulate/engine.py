@@ -22,12 +22,13 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import study_id
+from hpo.attributes import PAUSED
 from hpo.curves import CurveTable
 from hpo.search.pausing import Decision, choose_last, choose_paused, decide, may_begin
 from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.simulate.run import Run, Spent
-from hpo.study.lease import PAUSED
 from hpo.study.study import make_sampler
 
 _SPEED = (0.9, 1.1)  # time of an epoch, drawn for each trial
@@ -256,7 +257,7 @@ class _Sweep:
             sampler=self._trials.sampler(number),
             pruner=self._pruner,
         )
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id(study), number)
         self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         trial = optuna.Trial(study, trial_id)
         self._space.suggest(trial)

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from optuna.storages.journal import BaseJournalBackend
-from optuna.storages.journal._storage import JournalOperation
 
 from commons.locks import FileLock
+from commons.optuna_internals import JournalOperation
 from hpo.storage.records import Record, describe, dump, parse
 
 _STRIDE = 1000  # the place of every so many-th record is remembered

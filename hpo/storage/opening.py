@@ -22,6 +22,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import cached
 from hpo import signals
 from hpo.storage.batching import BatchingJournal
 from hpo.storage.journal import JournalFile
@@ -58,7 +59,7 @@ def open_storage(
         raise ValueError(
             "storage: InMemoryStorage can't be shared by workers; use a file or a URL"
         )
-    storage = optuna.storages.get_storage(storage)
+    storage = cached(storage)
     if patience_s <= 0:
         return storage
     patient = PatientStorage(storage, patience_s)

@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.storages.journal._storage import JournalOperation
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
+
+from commons.optuna_internals import JournalOperation
 
 Record = dict[str, Any]
 MARKER = b'{"op_code":'

@@ -24,12 +24,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import trial_id
 from commons.processes import is_alive, this_host
 from hpo import signals
+from hpo.attributes import FAIL_REASON, LEASE, PAUSED, RETRIES
 
-LEASE = "hpo:lease"
-RETRIES = "hpo:retries"
-PAUSED = "hpo:paused"
 _log = logging.getLogger(__name__)
 
 
@@ -159,12 +158,6 @@ def release(storage: BaseStorage, trial_id: int) -> None:
         pass  # it was told a moment ago
 
 
-def is_paused(trial: FrozenTrial) -> bool:
-    """Tell whether a policy has paused this WAITING trial at its last step."""
-    paused_at = trial.system_attrs.get(PAUSED)
-    return paused_at is not None and paused_at == trial.last_step
-
-
 def was_started(trial: FrozenTrial) -> bool:
     """Tell whether anybody has worked on this trial."""
     return LEASE in trial.system_attrs or bool(trial.params)
@@ -186,9 +179,9 @@ def release_abandoned(
     abandoned = abandoned_trials(storage, study_id, duration_s)
     for trial in abandoned:
         _count_retry(storage, trial)
-        if not give_up(storage, storage.get_trial(trial._trial_id), max_retries):
+        if not give_up(storage, storage.get_trial(trial_id(trial)), max_retries):
             _log.info("trial %d was abandoned and is waiting again", trial.number)
-            release(storage, trial._trial_id)
+            release(storage, trial_id(trial))
     return len(abandoned)
 
 
@@ -198,14 +191,14 @@ def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
     if retries <= max_retries:
         return False
     reason = f"its worker died, or got nowhere, {retries} times"
-    storage.set_trial_user_attr(trial._trial_id, "fail_reason", reason)
-    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    storage.set_trial_user_attr(trial_id(trial), FAIL_REASON, reason)
+    storage.set_trial_state_values(trial_id(trial), TrialState.FAIL)
     return True
 
 
 def _count_retry(storage: BaseStorage, trial: FrozenTrial) -> None:
     retries = trial.system_attrs.get(RETRIES, 0) + 1
-    storage.set_trial_system_attr(trial._trial_id, RETRIES, retries)
+    storage.set_trial_system_attr(trial_id(trial), RETRIES, retries)
 
 
 def is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:

@@ -19,15 +19,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
-from hpo.reporting.summary import BUDGET
+from hpo.attributes import FIXED, N_TRIALS, SPACE
 from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.storage.opening import open_storage
 from hpo.study.earlier import read_earlier
 from hpo.study.tickets import Tickets, issue_tickets
 
-SPACE = "hpo:space"
-FIXED = "hpo:fixed"
 # Settings of the search itself; all others make the problem that is searched.
 _OWN_SETTINGS = {"hydra", "hpo", "launcher"}
 
@@ -120,7 +118,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     _check_same_settings(spec.study_name, study.user_attrs.get(FIXED, fixed), fixed)
     study.set_user_attr(SPACE, wanted)
     study.set_user_attr(FIXED, fixed)
-    study.set_user_attr(BUDGET, max(spec.n_trials, study.user_attrs.get(BUDGET, 0)))
+    study.set_user_attr(N_TRIALS, max(spec.n_trials, study.user_attrs.get(N_TRIALS, 0)))
     issue_tickets(study, spec.n_trials, lock)
     return study
 

@@ -19,14 +19,14 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
-from hpo.search.pausing import PausingPruner, choose_last, choose_paused, may_begin
+from commons.optuna_internals import trial_id
+from hpo.attributes import PAUSED
+from hpo.search.pausing import PausingPruner, choose_last, choose_paused, is_paused, may_begin
 from hpo.storage.opening import PatientStorage
 from hpo.study.lease import (
-    PAUSED,
     abandoned_trials,
     give_up,
     is_abandoned,
-    is_paused,
     release_abandoned,
     was_started,
 )
@@ -89,7 +89,7 @@ class Tickets:
                 return None
             for trial in chosen:
                 if self._claim(trial):
-                    return self._storage.get_trial(trial._trial_id)
+                    return self._storage.get_trial(trial_id(trial))
             trials = self.trials()
         return None
 
@@ -149,14 +149,14 @@ class Tickets:
         if not was_started(trial):
             return self._set_running(trial)
         with study_lock(self._folder):
-            now = self._storage.get_trial(trial._trial_id)
+            now = self._storage.get_trial(trial_id(trial))
             if now.state != TrialState.WAITING or give_up(self._storage, now, self._max_retries):
                 return False
             return self._set_running(trial)
 
     def _set_running(self, trial: FrozenTrial) -> bool:
         try:
-            return self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            return self._storage.set_trial_state_values(trial_id(trial), TrialState.RUNNING)
         except UpdateFinishedTrialError:
             return False
 
@@ -168,10 +168,10 @@ class Tickets:
             waiting = self.in_state(TrialState.WAITING)
             last = choose_last(self._study(), self.trials())
             if last is not None:
-                self._storage.set_trial_system_attr(last._trial_id, PAUSED, None)
+                self._storage.set_trial_system_attr(trial_id(last), PAUSED, None)
                 return True
             for trial in waiting:
                 reached = trial.intermediate_values
                 values = [reached[max(reached)]] if reached else None
-                self._storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED, values)
+                self._storage.set_trial_state_values(trial_id(trial), TrialState.PRUNED, values)
             return bool(waiting)

@@ -7,7 +7,9 @@ import time
 
 import optuna
 
+from commons.optuna_internals import trial_id
 from hpo import signals
+from hpo.attributes import DIVERGED
 from hpo.ranks import Group, alone
 from hpo.search.pausing import Decision, decide
 from hpo.study.lease import Lease
@@ -64,7 +66,7 @@ class LeasedTrial(optuna.Trial):
     def should_prune(self) -> bool:
         """Return whether the trial should end now: it is pruned, or paused for the time being."""
         if self._new:
-            decision = decide(self.study, self.storage.get_trial(self._trial_id))
+            decision = decide(self.study, self.storage.get_trial(trial_id(self)))
             self.paused_at = self._last_step if decision is Decision.PAUSE else None
             self.pruned = self.pruned or decision is Decision.PRUNE
         return self.pruned or self.paused_at is not None
@@ -87,7 +89,7 @@ class LeasedTrial(optuna.Trial):
                 self.report(value, step)
                 stop = not final and self.should_prune()
             else:
-                self.set_user_attr("diverged", step)
+                self.set_user_attr(DIVERGED, step)
                 self.pruned = stop = True
             self._group.decide(step, stop)
         self.reporting_s += time.monotonic() - begin

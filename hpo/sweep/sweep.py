@@ -17,15 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
+from hpo.attributes import APP, FAIL_REASON, RETRIES
 from hpo.launch.local import n_cores
 from hpo.launch.slurm.site import Slurm
 from hpo.report import write_report
-from hpo.reporting.best import APP, describe_app
+from hpo.reporting.best import describe_app
 from hpo.reporting.live import Progress
 from hpo.search.space import Space, parse_space
 from hpo.storage.opening import absolute, stored_passwords, without_passwords
 from hpo.storage.passwords import hide, hide_in
-from hpo.study.lease import RETRIES
 from hpo.study.study import SweepSpec, make_screen, open_study, too_many_failures
 from hpo.study.tickets import study_lock
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
@@ -221,7 +221,7 @@ class Sweep:
         trials = self._storage.get_all_trials(
             self._study_id, deepcopy=False, states=(TrialState.FAIL,)
         )
-        reasons = {t.user_attrs.get("fail_reason"): t.number for t in trials}  # the last of each
+        reasons = {t.user_attrs.get(FAIL_REASON): t.number for t in trials}  # the last of each
         last = [f"trial {number}: {reason}" for reason, number in reasons.items()][-3:]
         return (
             f"{len(trials)} trials failed, more than max_failure_rate="

@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from hpo.reporting.summary import WORKER
+from hpo.attributes import SECONDS, WORKER
 from hpo.study.trial import LeasedTrial
 
 _EVERY_S = 30.0
@@ -58,7 +58,7 @@ class WorkerRecord:
         self._values["reporting_s"] += trial.reporting_s
         self._values["n_trials"] += 1
         self._values["n_reports"] += trial.n_reports
-        trial.set_user_attr("seconds", trial.user_attrs.get("seconds", 0) + seconds)
+        trial.set_user_attr(SECONDS, trial.user_attrs.get(SECONDS, 0) + seconds)
 
     def end_of_trial(self) -> None:
         """Note that a trial has been told or given back."""

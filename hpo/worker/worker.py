@@ -19,10 +19,11 @@ from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import trial_id
 from hpo import signals
+from hpo.attributes import DIVERGED, FAIL_REASON, RUN
 from hpo.current import FollowedTrial, set_current_trial
 from hpo.ranks import alone
-from hpo.reporting.summary import RUN
 from hpo.storage.batching import batched
 from hpo.storage.opening import stored_passwords
 from hpo.storage.passwords import hide_in
@@ -68,7 +69,7 @@ class Task:
         except optuna.TrialPruned:
             self.outcome = None if self._is_paused() else Outcome(TrialState.PRUNED)
         except FloatingPointError as error:
-            self._trial.set_user_attr("diverged", str(error))
+            self._trial.set_user_attr(DIVERGED, str(error))
             self.outcome = Outcome(TrialState.PRUNED)
         except (Exception, SystemExit) as error:
             if isinstance(error, SystemExit) and signals.received():
@@ -93,7 +94,7 @@ class Task:
         except (TypeError, ValueError):
             return Outcome(TrialState.FAIL, reason=f"the task returned {value!r}, not a number")
         if not math.isfinite(number):
-            self._trial.set_user_attr("diverged", "end")
+            self._trial.set_user_attr(DIVERGED, "end")
             return Outcome(TrialState.PRUNED)
         return Outcome(TrialState.COMPLETE, value=number)
 
@@ -165,14 +166,14 @@ class Worker:
                 ticket = tickets.take(trials)
                 if ticket is None:
                     return False
-                lease = Lease(self._storage, ticket._trial_id, self._spec.lease_s)
+                lease = Lease(self._storage, trial_id(ticket), self._spec.lease_s)
                 stack.enter_context(lease)
             self._work_on(ticket, lease)
         return True
 
     def _work_on(self, ticket: FrozenTrial, lease: Lease) -> None:
         study, seed = self._study_for(ticket.number)
-        trial = LeasedTrial(study, ticket._trial_id, lease, self.group)
+        trial = LeasedTrial(study, trial_id(ticket), lease, self.group)
         task = Task(self._function, trial)
         try:
             self._run(trial, task, seed)
@@ -196,7 +197,7 @@ class Worker:
             if task.outcome is None:
                 return
             if task.outcome.reason is not None:
-                trial.set_user_attr("fail_reason", self.group.complaint() or task.outcome.reason)
+                trial.set_user_attr(FAIL_REASON, self.group.complaint() or task.outcome.reason)
             lease.tell(study, trial, task.outcome.value, task.outcome.state)
 
     def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
@@ -238,7 +239,7 @@ class Worker:
             return False
         # The lock makes the share of skipped trials exact, however many workers decide.
         with signals.shield(), study_lock(self._spec.sweep_dir):
-            return self._screen.skips(trial.study, self._storage.get_trial(trial._trial_id))
+            return self._screen.skips(trial.study, self._storage.get_trial(trial_id(trial)))
 
     def _follow(self, overrides: list[str], trial_number: int) -> None:
         config = self._compose(overrides, trial_number)

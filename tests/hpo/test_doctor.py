@@ -13,12 +13,12 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from commons.processes import this_host
+from hpo.attributes import LEASE, N_TRIALS, RETRIES
 from hpo.doctor import main
-from hpo.reporting.summary import BUDGET
 from hpo.storage.journal import scan
 from hpo.storage.opening import open_storage
 from hpo.storage.records import dump
-from hpo.study.lease import LEASE, RETRIES, Lease
+from hpo.study.lease import Lease
 
 CUT = b'{"op_code":7,"worker_id":"w","trial_id":1,"step":3,"interme'
 
@@ -28,7 +28,7 @@ def sweep(tmp_path):
     """A sweep folder with a study "s" of three finished trials; returns its storage."""
     storage = open_storage(None, tmp_path)
     study = optuna.create_study(storage=storage, study_name="s")
-    study.set_user_attr(BUDGET, 5)
+    study.set_user_attr(N_TRIALS, 5)
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     return storage
 

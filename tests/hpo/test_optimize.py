@@ -7,11 +7,11 @@ from collections import Counter
 import optuna
 import pytest
 
+from hpo.attributes import LEASE
 from hpo.optimize import optimize
 from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.pausing import PromotionPruner
 from hpo.storage.opening import open_storage
-from hpo.study.lease import LEASE
 from qsvr.forecasting.forecaster import Forecaster
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from commons.processes import is_alive, this_host
+from hpo.attributes import LAUNCH
 from hpo.launch.slurm.site import Slurm
 
-LAUNCH = "hpo:launch:"
 _WATCHER_S = 60.0
 _LISTED_AFTER_S = 20.0
 

@@ -7,9 +7,10 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
+from hpo.attributes import N_TRIALS, WORKER
 from hpo.reporting.live import table
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
-from hpo.reporting.summary import BUDGET, WORKER, summarise
+from hpo.reporting.summary import summarise
 
 PNG = b"\x89PNG"
 
@@ -70,7 +71,7 @@ def test_maximising_takes_the_largest_value_as_best():
 def test_tickets_beyond_the_budget_do_not_count(study):
     for _ in range(4):
         study.enqueue_trial({})
-    study.set_user_attr(BUDGET, 8)
+    study.set_user_attr(N_TRIALS, 8)
     assert figures(study)[0].n_trials["waiting"] == 2
     assert figures(study)[0].n_trials["total"] == 8
 

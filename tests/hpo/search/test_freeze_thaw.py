@@ -5,9 +5,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from hpo.attributes import PAUSED
 from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.pausing import Decision, decide, may_begin
-from hpo.study.lease import PAUSED
 
 
 class Forecasts:

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from hpo.reporting.summary import SKIPPED
+from hpo.attributes import SKIPPED
 from hpo.search.screen import KernelRidge, Screen, coordinates, scores
 
 SPACE = {"x": FloatDistribution(0, 1)}

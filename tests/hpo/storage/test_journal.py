@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from commons.locks import FileLock
-from hpo import journal as module
+from hpo.storage import journal as module
 from hpo.storage.journal import JournalFile, scan
 from hpo.storage.records import dump, parse
 

@@ -5,13 +5,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from hpo.attributes import LEASE, RETRIES
+from hpo.search.pausing import is_paused
 from hpo.storage.opening import PatientStorage
 from hpo.study.lease import (
-    LEASE,
-    RETRIES,
     Lease,
     LeaseLostError,
-    is_paused,
     release,
     release_abandoned,
     was_started,

@@ -2,9 +2,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo import study as hpo_study
-from hpo.reporting.summary import BUDGET
+from hpo.attributes import N_TRIALS
 from hpo.search.space import Space, parse_space
+from hpo.study import study as hpo_study
 from hpo.study.study import SweepSpec, make_sampler, too_many_failures
 from hpo.study.tickets import study_lock
 
@@ -82,4 +82,4 @@ def test_an_empty_space_is_allowed_for_a_custom_one(storages, tmp_path):
 
 def test_a_smaller_command_does_not_shrink_the_budget(pair, tmp_path):
     open_study(spec(tmp_path, n_trials=5), pair[0])
-    assert open_study(spec(tmp_path, n_trials=2), pair[1]).user_attrs[BUDGET] == 5
+    assert open_study(spec(tmp_path, n_trials=2), pair[1]).user_attrs[N_TRIALS] == 5

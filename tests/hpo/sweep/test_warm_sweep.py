@@ -5,7 +5,7 @@ import json
 import pytest
 from optuna.trial import TrialState
 
-from hpo.reporting.summary import SKIPPED
+from hpo.attributes import SKIPPED
 
 CSV = "x,loss_0,loss_1\n" + "".join(
     f"{x / 10},{(x / 10) ** 2 + 1},{(x / 10) ** 2 + 0.5}\n" for x in range(-10, 11)

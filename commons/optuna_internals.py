@@ -1,0 +1,35 @@
+"""Everything private of Optuna that we use, in one place.
+
+`tests/commons/test_optuna_internals.py` says what of it is missing after an upgrade.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.storages.journal._storage import JournalOperation
+from optuna.trial import FrozenTrial
+
+__all__ = ["JournalOperation", "cached", "storage_of", "study_id", "trial_id"]
+
+
+def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
+    """Return the id of a trial in its storage."""
+    return trial._trial_id
+
+
+def study_id(study: Any) -> int:
+    """Return the id of an `optuna.Study` or a `FrozenStudy` in its storage."""
+    return int(study._study_id)
+
+
+def storage_of(study: optuna.Study) -> BaseStorage:
+    """Return the storage of a study."""
+    return study._storage
+
+
+def cached(storage: BaseStorage) -> BaseStorage:
+    """Return a storage as Optuna's studies use it: a database behind a cache."""
+    return optuna.storages.get_storage(storage)
