@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qsvr.estimator import QSVR
+    from qsvr.forecasting.forecaster import Forecaster
+    from qsvr.predictor import CurvePredictor
     from qsvr.pruners import QSVRPruner, SVRPruner
+    from qsvr.saving import load, save
 
-__all__ = ["QSVR", "QSVRPruner", "SVRPruner"]
+__all__ = ["QSVR", "CurvePredictor", "Forecaster", "QSVRPruner", "SVRPruner", "load", "save"]
 
 # Imported on first use: the annealers take a second.
 _MODULES = {
     "QSVR": "qsvr.estimator",
+    "CurvePredictor": "qsvr.predictor",
+    "Forecaster": "qsvr.forecasting.forecaster",
     "QSVRPruner": "qsvr.pruners",
     "SVRPruner": "qsvr.pruners",
+    "load": "qsvr.saving",
+    "save": "qsvr.saving",
 }
 
 

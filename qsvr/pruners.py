@@ -48,7 +48,18 @@ class SVRPruner(BasePruner):
 
     Example:
         >>> import optuna
-        >>> study = optuna.create_study(pruner=SVRPruner(max_resource=100))
+        >>> def objective(trial):
+        ...     level = trial.suggest_float("level", 0, 1)
+        ...     for epoch in range(1, 21):
+        ...         trial.report(level + 1 / epoch, epoch)
+        ...         if trial.should_prune():
+        ...             raise optuna.TrialPruned
+        ...     return level
+        >>> sampler = optuna.samplers.RandomSampler(seed=0)
+        >>> study = optuna.create_study(pruner=SVRPruner(max_resource=20), sampler=sampler)
+        >>> study.optimize(objective, n_trials=20)
+        >>> sum(len(trial.intermediate_values) for trial in study.trials) < 20 * 20 / 2
+        True
     """
 
     def __init__(
@@ -115,6 +126,10 @@ class QSVRPruner(SVRPruner):
     A quantum annealer is `regressor=qsvr.QSVR(sampler="qpu")`; if it is out of
     reach, the wrapped pruner decides. On recorded curves this does as well as `SVRPruner`, no
     better (docs/qsvr.md).
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study(pruner=QSVRPruner(max_resource=100))
     """
 
     def __init__(

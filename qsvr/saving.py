@@ -33,6 +33,15 @@ def save(model: QSVR, path: str | Path) -> None:
         NotFittedError: `fit` was not called.
         ValueError: the sampler is an object, or random_state a generator: only names and numbers
             are written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> model = QSVR(n_reads=10, random_state=0).fit([[0.0], [0.5], [1.0]], [0.1, 0.2, 0.4])
+        >>> with TemporaryDirectory() as folder:
+        ...     save(model, f"{folder}/model.npz")
+        ...     again = load(f"{folder}/model.npz")
+        >>> bool((again.predict([[0.7]]) == model.predict([[0.7]])).all())
+        True
     """
     check_is_fitted(model)
     header = {"format": "qsvr", "version": VERSION, "parameters": _plain_parameters(model)}

@@ -29,7 +29,7 @@ class Forecast(Protocol):
 
 
 class Forecaster(Protocol):
-    """Forecasts the ends of learning curves, as `qsvr.forecasting.forecaster.Forecaster` does.
+    """Forecasts the ends of learning curves, as `qsvr.Forecaster` does.
 
     Attributes:
         epochs: the decision epochs, ascending; the last one ends a training.

@@ -183,14 +183,14 @@ _PRUNERS: dict[str, dict[str, Any]] = {
         "reduction_factor": 3,
         "max_resource": None,  # steps of a full trial, which does not pause at its end
     },
-    "svr": _forecasting("qsvr.pruners.SVRPruner", "svr"),  # svr, qsvr: the extra [qsvr]
-    "qsvr": _forecasting("qsvr.pruners.QSVRPruner", "qsvr"),
+    "svr": _forecasting("qsvr.SVRPruner", "svr"),  # svr, qsvr: the extra [qsvr]
+    "qsvr": _forecasting("qsvr.QSVRPruner", "qsvr"),
     "freeze_thaw": {
         "_target_": "hpo.search.freeze_thaw.FreezeThawPruner",
         "new_share": 1.0,
         "max_epochs": None,  # of all trials together
         "forecaster": {
-            "_target_": "qsvr.forecasting.forecaster.Forecaster",
+            "_target_": "qsvr.Forecaster",
             "max_resource": "???",  # steps of a full trial
             "optimism": 2.1,
             "decision_epochs": None,

@@ -61,6 +61,17 @@ class Forecaster:
 
     Raises:
         ValueError: a value is out of range.
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study()
+        >>> for level in (1.0, 2.0):
+        ...     trial = study.ask()
+        ...     for epoch in range(1, 4):
+        ...         trial.report(level + 1 / epoch, epoch)
+        >>> forecast = Forecaster(max_resource=20).forecast(study, study.trials)
+        >>> bool(forecast.mean[0] < forecast.mean[1])
+        True
     """
 
     def __init__(
