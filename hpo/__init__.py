@@ -1,9 +1,59 @@
 """Distributed Optuna for any Hydra application: search space, study, workers, sweeper, report.
 
-An application needs two things: `override hydra/sweeper: optuna_async` in its configuration, and,
-to be pruned, a call of `hpo.report_value(value, step)` as often as it knows better.
+An application needs two things: `override hydra/sweeper: optuna_async` in its configuration and,
+so that trials can be pruned, a call of `hpo.report_value(value, step)` after each step.
 """
 
-from hpo.current import current_trial, report_value
+from __future__ import annotations
 
-__all__ = ["current_trial", "report_value"]
+from commons.exports import lazy
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
+if TYPE_CHECKING:
+    from hpo.current import current_trial, report_value
+    from hpo.lightning import ReportTrial
+    from hpo.loading import load
+    from hpo.optimize import optimize
+    from hpo.search.asha import AshaPruner
+    from hpo.search.diverse import DiverseSampler
+    from hpo.search.freeze_thaw import FreezeThawPruner
+    from hpo.search.pausing import PausingPruner, PromotionPruner
+    from hpo.search.screen import Screen
+    from hpo.storage.journal import JournalFile
+    from hpo.storage.opening import open_storage
+
+__all__ = [
+    "AshaPruner",
+    "DiverseSampler",
+    "FreezeThawPruner",
+    "JournalFile",
+    "PausingPruner",
+    "PromotionPruner",
+    "ReportTrial",
+    "Screen",
+    "current_trial",
+    "load",
+    "open_storage",
+    "optimize",
+    "report_value",
+]
+
+if not TYPE_CHECKING:  # so that type checkers refuse other names
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "AshaPruner": "hpo.search.asha",
+            "DiverseSampler": "hpo.search.diverse",
+            "FreezeThawPruner": "hpo.search.freeze_thaw",
+            "JournalFile": "hpo.storage.journal",
+            "PausingPruner": "hpo.search.pausing",
+            "PromotionPruner": "hpo.search.pausing",
+            "ReportTrial": "hpo.lightning",
+            "Screen": "hpo.search.screen",
+            "current_trial": "hpo.current",
+            "load": "hpo.loading",
+            "open_storage": "hpo.storage.opening",
+            "optimize": "hpo.optimize",
+            "report_value": "hpo.current",
+        },
+    )

@@ -1,6 +1,6 @@
 """Fault-tolerant `study.optimize` for plain Optuna, without Hydra or SLURM.
 
-    hpo.optimize.optimize(objective, study_name="s", storage="study.log", n_trials=100)
+    hpo.optimize(objective, study_name="s", storage="study.log", n_trials=100)
 
 Run it in as many processes as you like, on all machines that see the files: together they finish
 exactly `n_trials`. Kill any of them: its trial is taken over with its number, parameters and
