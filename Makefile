@@ -30,8 +30,8 @@ format: $(STAMP)  ## rewrite the sources in the house style
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
 	$(BIN)/python -m benchmarks.reproduce.demo short=$(if $(filter short,$(DEMO)),true,false)
 
-test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu and not slurm"
+test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour (ORDER=random: shuffled)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu and not slurm" $(if $(filter random,$(ORDER)),-p randomly)
 
 test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they start on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs
