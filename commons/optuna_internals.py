@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
-__all__ = ["JournalOperation", "cached", "storage_of", "study_id", "trial_id"]
+__all__ = ["JournalOperation", "append", "cached", "storage_of", "study_id", "trial_id"]
 
 
 def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
@@ -33,3 +33,10 @@ def storage_of(study: optuna.Study) -> BaseStorage:
 def cached(storage: BaseStorage) -> BaseStorage:
     """Return a storage as Optuna's studies use it: a database behind a cache."""
     return optuna.storages.get_storage(storage)
+
+
+def append(journal: JournalStorage, records: list[dict[str, Any]]) -> None:
+    """Write records to a journal in one piece, and apply them, as Optuna does with each."""
+    with journal._thread_lock:
+        journal._backend.append_logs(records)
+        journal._sync_with_backend()

@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hpo.launch.payload import Payload, failed, read_result, unpack, write_result
+from hpo.hydra_internals import JobReturn, failed, start_launcher
+from hpo.launch.payload import Payload, read_result, unpack, write_result
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
@@ -68,9 +67,8 @@ def launch(
 
     The result of a process that died is FAILED and names its output file.
     """
-    setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    payload = Payload(context, config, function, Singleton.get_state())
+    start_launcher(config)
+    payload = Payload(context, config, function)
     at_once = options.max_processes or n_cores()
     jobs: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hpo.hydra_internals import JobReturn, global_state, restore_global_state, run
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Payload:
     context: HydraContext
     config: DictConfig
     function: TaskFunction
-    singletons: Any
+    singletons: Any = field(default_factory=global_state)
 
     def pack(self) -> bytes:
         """Return it as bytes that `unpack` understands."""
@@ -47,13 +47,7 @@ class Payload:
         """Run the task with this configuration, in the folder that it names."""
         HydraConfig.instance().set_config(config)
         OmegaConf.set_struct(config, True)
-        return run_job(
-            hydra_context=self.context,
-            task_function=self.function,
-            config=config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
+        return run(self.context, config, self.function)
 
     def follow(self, config: DictConfig) -> None:
         """Run the task as one of several ranks that do not lead."""
@@ -67,8 +61,7 @@ def unpack(data: bytes) -> Payload:
     The data must come from a process of ours.
     """
     payload: Payload = cloudpickle.loads(data)
-    Singleton.set_state(payload.singletons)
-    setup_globals()
+    restore_global_state(payload.singletons)
     return payload
 
 
@@ -85,11 +78,4 @@ def read_result(path: Path) -> JobReturn | None:
         return None
     with path.open("rb") as stream:
         result: JobReturn = cloudpickle.load(stream)
-    return result
-
-
-def failed(reason: str) -> JobReturn:
-    """Return the result of a job that did not come to an end."""
-    result = JobReturn(status=JobStatus.FAILED)
-    result.return_value = RuntimeError(reason)
     return result

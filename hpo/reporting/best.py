@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
+
+from hpo.hydra_internals import ConfigLoader, Override, OverridesParser
 
 # Groups that set a sweep up; the best configuration is for a run of its own.
 _SWEEP_GROUPS = ("hpo", "launcher", "search_space")

@@ -11,15 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import (
-    IntervalSweep,
-    Override,
-    Quote,
-    QuotedString,
-    RangeSweep,
-    Transformer,
-)
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
@@ -28,9 +19,19 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from hpo.hydra_internals import (
+    ConfigLoader,
+    IntervalSweep,
+    Override,
+    OverridesParser,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    Transformer,
+)
+
 if TYPE_CHECKING:
     import optuna
-    from hydra.core.config_loader import ConfigLoader
 
 
 @dataclass(frozen=True)

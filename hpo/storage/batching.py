@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
+from commons.optuna_internals import append
+
 
 def batched(storage: BaseStorage) -> AbstractContextManager[None]:
-    """Return a context in which a storage that can do so writes all at once, at its end.
+    """Return a context in which a storage that can do so writes everything at once, at its end.
 
-    Only for writes of this thread that nobody reads before: not for claiming a trial. For the
-    same reason the trials of a study are read but once.
+    Only for writes of this thread that are read later: not for claiming a trial. For the same
+    reason the trials of a study are read only once.
     """
     batch: Callable[[], AbstractContextManager[None]] | None = getattr(storage, "batch", None)
     return nullcontext() if batch is None else batch()
@@ -25,52 +27,56 @@ class BatchingJournal(JournalStorage):
     """Optuna's journal storage with `batch`.
 
     A write takes the lock of the file and waits for the disk, and with a hundred workers mostly
-    for each other. The parameters and attributes of a trial are known together, so they
-    take one turn instead of eight.
+    for each other. The parameters and attributes of a trial are known together, so they take one
+    turn instead of eight.
     """
 
     def __init__(self, log_storage: BaseJournalBackend) -> None:
-        self._batch = _Batch()
-        super().__init__(log_storage)
-
-    def __getstate__(self) -> dict[Any, Any]:
-        return {key: v for key, v in super().__getstate__().items() if key != "_batch"}
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__(state)
-        self._batch = _Batch()
+        self._collector = _Collector(log_storage)
+        super().__init__(self._collector)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Collect what this thread writes, and write it at the end, even after an exception."""
-        with self.collected() as records:
-            try:
+        records: list[dict[str, Any]] = []
+        try:
+            with self.collected(records):
                 yield
-            finally:
-                self.write(records)
+        finally:
+            self.write(records)
 
     @contextmanager
-    def collected(self) -> Iterator[list[dict[str, Any]]]:
-        """Collect what this thread writes; nothing is written."""
-        before, self._batch.records = self._batch.records, []
+    def collected(self, records: list[dict[str, Any]]) -> Iterator[None]:
+        """Append what this thread writes to `records` and nowhere else."""
+        batch = self._collector.batch
+        before, batch.records = batch.records, records
         try:
-            yield self._batch.records
+            yield
         finally:
-            self._batch.records = before
+            batch.records = before
 
     def write(self, records: list[dict[str, Any]]) -> None:
-        """Write what was collected."""
-        with self._thread_lock:
-            self._backend.append_logs(records)
-            self._sync_with_backend()
+        """Write what was collected; within another batch that is at its end."""
+        append(self, records)
 
-    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
-        if self._batch.records is None:
-            super()._write_log(op_code, extra_fields)
-            return
-        worker_id = self._replay_result.worker_id
-        record = {"op_code": op_code, "worker_id": worker_id, **extra_fields}
-        self._batch.records.append(record)
+
+class _Collector(BaseJournalBackend):
+    """A journal backend that keeps the records of a thread that is in a batch."""
+
+    def __init__(self, backend: BaseJournalBackend) -> None:
+        self._backend, self.batch = backend, _Batch()
+
+    def __reduce__(self) -> tuple[type[_Collector], tuple[BaseJournalBackend]]:
+        return _Collector, (self._backend,)
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self._backend.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        if self.batch.records is None:
+            self._backend.append_logs(logs)
+        else:
+            self.batch.records += logs
 
 
 class _Batch(threading.local):

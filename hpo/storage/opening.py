@@ -191,11 +191,12 @@ class PatientStorage(BaseStorage):
             if not isinstance(self._storage, BatchingJournal):
                 yield
                 return
-            with self._storage.collected() as records:
-                try:
+            records: list[dict[str, Any]] = []
+            try:
+                with self._storage.collected(records):
                     yield
-                finally:
-                    self._call(self._storage.write, records)
+            finally:
+                self._call(self._storage.write, records)
         finally:
             self._seen.trials = before
 

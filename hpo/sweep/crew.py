@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from optuna.storages import BaseStorage
 
 from hpo import signals
+from hpo.hydra_internals import error_of, make_launcher
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
 from hpo.launch.slurm.watch import Launches
@@ -60,14 +58,10 @@ class LaunchedCrew:
         launcher_config = self._config.hydra.launcher
         if "max_processes" in launcher_config and launcher_config.max_processes is None:
             launcher_config.max_processes = n_workers
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self._context,
-            task_function=self._make_worker(launch_id),
-            config=self._config,
-        )
+        launcher = make_launcher(self._context, self._config, self._make_worker(launch_id))
         _log.info("%d workers; their output: %s", n_workers, folder)
         returns = launcher.launch(jobs, initial_job_idx=0)
-        errors = [str(r._return_value) for r in returns if r.status == JobStatus.FAILED]
+        errors = [str(error) for error in map(error_of, returns) if error is not None]
         for error in errors:
             _log.warning("a worker failed: %s", error)
         return errors
@@ -159,9 +153,7 @@ class SlurmCrew:
         if whole > n_workers:
             _log.info("whole nodes: %d workers instead of %d", whole, n_workers)
         launch_id, jobs, folder = plan(self._spec, whole)
-        payload = Payload(
-            self._context, self._config, self._make_worker(launch_id), Singleton.get_state()
-        )
+        payload = Payload(self._context, self._config, self._make_worker(launch_id))
         job_id = self._slurm.submit(payload, jobs, folder)
         self._launches.add(launch_id, job_id)
         _log.info("array %s: %d workers; their output: %s", job_id, whole, folder)

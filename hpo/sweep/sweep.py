@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method, instantiate
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
 from hpo.attributes import APP, FAIL_REASON, RETRIES
+from hpo.hydra_internals import make_launcher
 from hpo.launch.local import n_cores
 from hpo.launch.slurm.site import Slurm
 from hpo.report import write_report
@@ -233,9 +233,7 @@ class Sweep:
 
 def _slurm(context: HydraContext, config: DictConfig, function: TaskFunction) -> Slurm | None:
     """Return the SLURM site if the launcher is for one."""
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=function, config=config
-    )
+    launcher = make_launcher(context, config, function)
     make_slurm: Callable[[], Slurm] | None = getattr(launcher, "slurm", None)
     return None if make_slurm is None else make_slurm()
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobStatus, configure_log, run_job
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, open_dict
@@ -23,6 +22,7 @@ from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import DIVERGED, FAIL_REASON, RUN
 from hpo.current import FollowedTrial, set_current_trial
+from hpo.hydra_internals import configure_log, error_of, run
 from hpo.ranks import alone
 from hpo.storage.batching import batched
 from hpo.storage.opening import stored_passwords
@@ -219,20 +219,14 @@ class Worker:
                 get_method(spec.custom_search_space)(self._config, trial)
             overrides = spec.space.overrides(trial.params)
             # One attribute: all workers read all records of the journal.
-            run = {"overrides": overrides, "worker": self._record.name, "sampler_seed": seed}
-            trial.set_user_attr(RUN, run)
+            record = {"overrides": overrides, "worker": self._record.name, "sampler_seed": seed}
+            trial.set_user_attr(RUN, record)
         if is_new and self._skips(trial):
             task.outcome = Outcome(TrialState.PRUNED)
             return
         config = self._compose(overrides, trial.number)
         self.group.publish(overrides, trial.number)
-        run_job(
-            hydra_context=self._context,
-            task_function=task,
-            config=config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
+        run(self._context, config, task)
 
     def _skips(self, trial: LeasedTrial) -> bool:
         if self._screen is None:
@@ -247,18 +241,11 @@ class Worker:
             config.hydra.output_subdir = None  # rank 0 has written it
         set_current_trial(FollowedTrial(trial_number, self.group))
         try:
-            result = run_job(
-                hydra_context=self._context,
-                task_function=self._function,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-                configure_logging=False,
-            )
+            result = run(self._context, config, self._function, log=False)
         finally:
             set_current_trial(None)
-        error = result._return_value
-        if result.status == JobStatus.FAILED and not isinstance(error, optuna.TrialPruned):
+        error = error_of(result)
+        if error is not None and not isinstance(error, optuna.TrialPruned):
             self.group.complain(_reason(error))
 
     def _compose(self, overrides: list[str], trial_number: int) -> DictConfig:

@@ -8,14 +8,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hpo import signals
-from hpo.launch.payload import Payload, failed, read_result
+from hpo.hydra_internals import JobReturn, failed, start_launcher
+from hpo.launch.payload import Payload, read_result
 from hpo.launch.slurm.site import Slurm
 
 _log = logging.getLogger(__name__)
@@ -37,13 +36,12 @@ def launch(
     Raises:
         CompactHydraException: the jobs can't be submitted, or want several GPUs.
     """
-    setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    start_launcher(config)
     folder = Path(config.hydra.sweep.dir).absolute() / "slurm" / f"{first}-{time.time():.0f}"
     if slurm.options.dry_run:
         slurm.show_script(len(job_overrides), folder)
         return []
-    payload = Payload(context, config, function, Singleton.get_state())
+    payload = Payload(context, config, function)
     jobs = [list(overrides) for overrides in job_overrides]
     if slurm.options.shape.ranks > 1:
         raise CompactHydraException("gpus_per_trial > 1 needs hydra/sweeper=optuna_async")

@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import submitit
-from submitit.slurm.slurm import SlurmExecutor
-
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.options import SlurmOptions
+from hpo.launch.slurm.submitit_internals import Executor, FailedJobError, environment_variables
 from hpo.launch.slurm.task import ArrayTask
 
 _log = logging.getLogger(__name__)
@@ -57,9 +55,9 @@ class Slurm:
         paths = os.pathsep.join(path or "." for path in sys.path)
         try:
             executor = _executor(self.options, folder, count)
-            with submitit.core.utils.environment_variables(PYTHONPATH=paths):
+            with environment_variables(PYTHONPATH=paths):
                 submitted = executor.map_array(task, range(count))
-        except (submitit.core.utils.FailedJobError, RuntimeError, OSError) as error:
+        except (FailedJobError, RuntimeError, OSError) as error:
             raise ValueError(f"launcher: {_last_line(error)}") from error
         return str(submitted[0].job_id).split("_")[0]
 
@@ -101,27 +99,16 @@ def n_elements(options: SlurmOptions, n_jobs: int) -> int:
 def job_script(options: SlurmOptions, n_jobs: int, folder: Path) -> str:
     """Return the script of an array for `n_jobs` jobs, without submitting it."""
     count = n_elements(options, n_jobs)
-    executor = _executor(options, folder, count)
-    if count > 1:
-        executor.parameters["map_count"] = count
-    return executor._make_submission_file_text(executor._submitit_command_str, "") + "\n"
+    return _executor(options, folder, count).script(count)
 
 
-def _executor(options: SlurmOptions, folder: Path, count: int) -> SlurmExecutor:
+def _executor(options: SlurmOptions, folder: Path, count: int) -> Executor:
     python = None if options.python is None else shlex.join(options.python)
     if shutil.which("srun") is None and not options.dry_run:
         raise ValueError("launcher: no srun on PATH; are you on a login node of a SLURM cluster?")
-    executor = _Executor(folder, python=python)
+    executor = Executor(folder, python=python)
     executor.update_parameters(**_parameters(options, count))
     return executor
-
-
-class _Executor(SlurmExecutor):
-    """submitit's executor, which also writes scripts where there is no SLURM."""
-
-    @classmethod
-    def affinity(cls) -> int:
-        return 2
 
 
 def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:

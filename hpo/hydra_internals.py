@@ -1,0 +1,102 @@
+"""Everything of Hydra outside of its documented interface that we use, in one place.
+
+`tests/hpo/test_hydra_internals.py` says what of it is missing after an upgrade.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import (
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    Transformer,
+)
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+__all__ = [
+    "ConfigLoader",
+    "IntervalSweep",
+    "JobReturn",
+    "Override",
+    "OverridesParser",
+    "Quote",
+    "QuotedString",
+    "RangeSweep",
+    "Transformer",
+    "configure_log",
+    "error_of",
+    "failed",
+    "global_state",
+    "make_launcher",
+    "restore_global_state",
+    "run",
+    "start_launcher",
+]
+
+
+def global_state() -> Any:
+    """Return Hydra's global state, to be sent to another process."""
+    return Singleton.get_state()
+
+
+def restore_global_state(state: Any) -> None:
+    """Make this process one of Hydra's."""
+    Singleton.set_state(state)
+    setup_globals()
+
+
+def make_launcher(context: HydraContext, config: DictConfig, function: TaskFunction) -> Launcher:
+    """Return the launcher of a configuration."""
+    return Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=function, config=config
+    )
+
+
+def start_launcher(config: DictConfig) -> None:
+    """Do what Hydra expects of a launcher before its first job."""
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+
+
+def run(
+    context: HydraContext, config: DictConfig, function: TaskFunction, *, log: bool = True
+) -> JobReturn:
+    """Run a task function in the folder that its configuration names.
+
+    Args:
+        context: Hydra's.
+        config: of the job, `hydra` included.
+        function: the task.
+        log: let the job configure logging.
+    """
+    return run_job(
+        hydra_context=context,
+        task_function=function,
+        config=config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+        configure_logging=log,
+    )
+
+
+def failed(reason: str) -> JobReturn:
+    """Return the result of a job that did not end by itself."""
+    result = JobReturn(status=JobStatus.FAILED)
+    result.return_value = RuntimeError(reason)
+    return result
+
+
+def error_of(result: JobReturn) -> Any:
+    """Return the exception of a failed job, else None; `return_value` would print and raise."""
+    return result._return_value if result.status == JobStatus.FAILED else None
