@@ -1,36 +1,172 @@
-"""The command line of the scripts in this folder: key=value, `--help`, one line per mistake."""
+"""The command line of the commands that Hydra does not run: `key=value`, `--help`, exit codes.
+
+A mistake of the user is one line on stderr; the environment variable HYDRA_FULL_ERROR=1 asks for
+the traceback, as it does in Hydra's commands.
+"""
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
-from typing import NoReturn, TypeVar
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 Settings = TypeVar("Settings")
 
+_EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list such as [a,b]",
+    dict: "a mapping such as {a: 1}",
+    Path: "a path",
+}
 
-def parse(kind: type[Settings], arguments: list[str], text: str | None) -> Settings:
-    """Return a `kind`, a dataclass, filled from `arguments`; print `text` and leave on `--help`.
+
+class UsageError(ValueError):
+    """An argument of a command is wrong; the command ends with exit code 2."""
+
+
+class Failure(Exception):
+    """A command cannot do its work; it ends with exit code 1."""
+
+
+def run_command(
+    work: Callable[[Settings], int | None],
+    kind: type[Settings],
+    arguments: Sequence[str],
+    text: str | None,
+) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        work: does it; returns the exit code, None for 0. `UsageError` means 2, and `Failure`,
+            `ValueError`, `OSError` and a package that is not installed mean 1: their message is
+            printed in one line.
+        kind: a dataclass; a field without a default is a required key.
+        arguments: `key=value` each.
+        text: what `--help` prints, and a call without arguments where a key is required (code 2).
+    """
+    if {"-h", "--help"} & set(arguments) or (not arguments and _required(kind)):
+        print((text or "").strip())
+        return 0 if arguments else 2
+    return guard(lambda: work(parse(kind, arguments)))
+
+
+def dispatch(
+    commands: Mapping[str, Callable[[list[str]], int]], arguments: Sequence[str], text: str | None
+) -> int:
+    """Run the command that the first argument names, with the others; return its exit code.
+
+    Args:
+        commands: by name; each returns its exit code.
+        arguments: of the command line.
+        text: what `--help` prints, and a call without arguments (code 2).
+    """
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        print((text or "").strip())
+        return 0 if arguments else 2
+    name, *rest = arguments
+
+    def work() -> int:
+        if name not in commands:
+            near = did_you_mean(name, commands)
+            raise UsageError(f"{name}: no such command{near} (see --help)")
+        return commands[name](rest)
+
+    return guard(work)
+
+
+def guard(work: Callable[[], int | None]) -> int:
+    """Call `work` and return the exit code of a command, see `run_command`."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        return work() or 0
+    try:
+        return work() or 0
+    except KeyboardInterrupt:
+        return _end("interrupted", 130)
+    except UsageError as error:
+        return _end(f"error: {error}", 2)
+    except (Failure, ValueError, OSError, ModuleNotFoundError) as error:
+        return _end(f"error: {error}", 1)
+
+
+def parse(kind: type[Settings], arguments: Sequence[str]) -> Settings:
+    """Return a `kind`, a dataclass, filled from arguments `key=value`.
+
+    Texts and paths are taken as they are, other values are YAML. `a.b=1` sets `b` in the mapping
+    `a`. Interpolations are not resolved.
 
     Raises:
-        SystemExit: help was asked for (0), or an argument does not fit (2).
+        UsageError: an argument does not fit, or a required one is missing.
     """
-    if {"-h", "--help"} & set(arguments):
-        print(text)
-        raise SystemExit(0)
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(kind), OmegaConf.from_cli(arguments))
-        settings = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        fail(str(error).splitlines()[0])
-    if not isinstance(settings, kind):
-        raise TypeError(f"expected a {kind.__name__}, got {type(settings).__name__}")
-    return settings
+    classes = {name: _plain(hint) for name, hint in typing.get_type_hints(kind).items()}
+    settings = OmegaConf.structured(kind)
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        name = key.partition(".")[0]
+        if not equals:
+            raise UsageError(f"{argument}: expected key=value (see --help)")
+        if name not in classes or (key != name and classes[name] is not dict):
+            raise UsageError(f"{key}: no such key{did_you_mean(key, classes)} (see --help)")
+        try:
+            is_text = classes[name] is str or (classes[name] is Path and text)
+            given = {key: text} if is_text else OmegaConf.from_dotlist([argument])
+            settings = OmegaConf.merge(settings, given)
+        except (OmegaConfBaseException, YAMLError) as error:
+            wanted = _EXPECTED.get(classes[name], "another value")
+            raise UsageError(f"{argument}: expected {wanted} (see --help)") from error
+    for name in _required(kind):
+        if OmegaConf.is_missing(settings, name):
+            raise UsageError(f"{name}=... is missing (see --help)")
+    values = OmegaConf.to_container(settings, resolve=False)
+    return kind(**typing.cast("dict[str, Any]", values))
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line and leave with exit code 2."""
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+def choose(key: str, value: str, known: Iterable[str]) -> None:
+    """Check that the value of a key is one of those that are known.
+
+    Raises:
+        UsageError: it is not.
+    """
+    names = list(known)
+    if value not in names:
+        raise UsageError(
+            f"{key}={value}: expected one of {', '.join(names)}{did_you_mean(value, names)}"
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` for the name most like `word`, nothing if none is like it.
+
+    >>> did_you_mean("storagee", ["study", "storage"])
+    '; did you mean storage?'
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _required(kind: type[Any]) -> list[str]:
+    empty = OmegaConf.structured(kind)
+    return [field.name for field in fields(kind) if OmegaConf.is_missing(empty, field.name)]
+
+
+def _plain(hint: Any) -> Any:
+    """Return the class of a type hint: `int` of `int | None`, `list` of `list[str]`."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    return typing.get_origin(hint) or hint
+
+
+def _end(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code

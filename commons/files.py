@@ -5,11 +5,47 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target`; the file written there then takes the name `target`.
+
+    A reader sees the old file or the new one, whole. The content is on the disk before the name
+    is, so a node that is lost leaves no empty file. The folder is made if needed.
+
+    Raises:
+        OSError: the file system is full or refuses; the error names `target`, which is as before.
+    """
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        _sync(partial)
+        partial.replace(target)
+        with suppress(OSError):  # some file systems cannot sync a folder
+            _sync(target.parent)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial)):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

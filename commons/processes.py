@@ -1,4 +1,4 @@
-"""Which process this is, whether others still live, and an end with the parent."""
+"""Cores of this process, whether other processes live, and an end with the parent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import socket
 import threading
 from functools import cache
 from pathlib import Path
+
+
+def n_cores() -> int:
+    """Return the number of cores that this process may use, which SLURM may have limited."""
+    return len(os.sched_getaffinity(0))
 
 
 @cache

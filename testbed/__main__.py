@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from commons.cli import fail, parse
+from commons.cli import Failure, dispatch, run_command
 from testbed.slurm import SlurmCluster
 
 
@@ -33,14 +33,11 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Start or stop a cluster; see the module's text."""
-    action, *options = arguments or ["--help"]
-    settings = parse(Settings, [action] if action in {"-h", "--help"} else options, __doc__)
-    if action not in {"up", "down"}:
-        fail(f"expected up or down, got {action} (--help explains)")
-    try:
-        return up(settings) if action == "up" else down(settings)
-    except (RuntimeError, ValueError, OSError) as error:
-        fail(str(error))
+    actions = {
+        action.__name__: lambda rest, action=action: run_command(action, Settings, rest, __doc__)
+        for action in (up, down)
+    }
+    return dispatch(actions, arguments, __doc__)
 
 
 def up(settings: Settings) -> int:
@@ -49,7 +46,10 @@ def up(settings: Settings) -> int:
     if cluster.running:
         print(f"The cluster in {cluster.folder} is already up:")
     else:
-        cluster.start()
+        try:
+            cluster.start()
+        except RuntimeError as error:
+            raise Failure(str(error)) from error
         print(f"A cluster of {settings.nodes} nodes is up in {cluster.folder}:")
     script = cluster.folder / "env.sh"
     script.write_text(_exports(cluster.environment))

@@ -38,7 +38,7 @@ from rich.table import Table
 from benchmarks.chaos.checks import Row, check
 from benchmarks.chaos.faults import FAULTS, Fault, Stage
 from benchmarks.chaos.sweep import ROOT, Sweep
-from commons.cli import fail, parse
+from commons.cli import Failure, choose, run_command
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
@@ -55,7 +55,10 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the rows; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_provoke, Settings, arguments, __doc__)
+
+
+def _provoke(settings: Settings) -> int:
     faults = chosen(settings.only)
     out = settings.out.absolute()
     console = Console(width=None if sys.stdout.isatty() else 150)
@@ -63,14 +66,14 @@ def main(arguments: list[str]) -> int:
         try:
             cluster = SlurmCluster(out / "servers" / "slurm")
             if cluster.running:
-                fail(f"out={out}: another such command is at work there")
+                raise Failure(f"out={out}: another such command is at work there")
             shutil.rmtree(out, ignore_errors=True)
             stack.enter_context(cluster)
             server = None
             if any(fault.storage == "postgres" for fault in faults):
                 server = stack.enter_context(PostgresServer(out / "servers" / "postgres"))
         except Unavailable as error:
-            fail(str(error))
+            raise Failure(str(error)) from error
         rows = []
         for fault in faults:
             row = run(fault, cluster, out / fault.name, server, settings.seed)
@@ -88,7 +91,8 @@ def chosen(only: str) -> list[Fault]:
     """Return the faults of these names, all for an empty text.
 
     Raises:
-        SystemExit: there is no fault of such a name (2), or the list is asked for (0).
+        UsageError: there is no fault of such a name.
+        SystemExit: the list is asked for.
     """
     known = {fault.name: fault for fault in FAULTS}
     if only == "list":
@@ -96,8 +100,7 @@ def chosen(only: str) -> list[Fault]:
         raise SystemExit(0)
     names = only.split(",") if only else list(known)
     for name in names:
-        if name not in known:
-            fail(f"only={name}: no such fault; there are {', '.join(known)}")
+        choose("only", name, known)
     return [known[name] for name in names]
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load.servers import load, now, served
-from commons.cli import fail, parse
+from commons.cli import Failure, run_command
 from hpo.attributes import WORKER
 from hpo.storage.opening import open_storage
 from testbed.packages import Unavailable
@@ -209,12 +209,15 @@ def run(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Measure, print and write the JSON file; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_measure, Settings, arguments, __doc__)
+
+
+def _measure(settings: Settings) -> int:
     folder = Path(tempfile.mkdtemp(prefix="scale-"))
     try:
         result = run(settings, folder)
     except (RuntimeError, ValueError, Unavailable) as error:
-        fail(f"{error} (see {folder})")
+        raise Failure(f"{error} (see {folder})") from error
     settings.out.mkdir(parents=True, exist_ok=True)
     path = settings.out / f"scale_{settings.storage}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")

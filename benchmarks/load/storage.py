@@ -36,7 +36,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from benchmarks.load.servers import KINDS, load, now, served
-from commons.cli import fail, parse
+from commons.cli import UsageError, choose, run_command
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
@@ -263,12 +263,14 @@ def _in_child(function: Callable[[], Any]) -> Any:
 
 def main(arguments: list[str]) -> int:
     """Measure all cells, print them and write the JSON file; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_measure, Settings, arguments, __doc__)
+
+
+def _measure(settings: Settings) -> int:
     for kind in settings.kinds:
-        if kind not in (OPTUNA, *KINDS):
-            fail(f"kinds: there is {', '.join((OPTUNA, *KINDS))}, got {kind}")
+        choose("kinds", kind, (OPTUNA, *KINDS))
     if settings.warm_up_s + settings.window_s > (_EPOCHS - 1) * settings.epoch_s:
-        fail(f"warm_up_s + window_s must be at most {_EPOCHS - 1} epochs")
+        raise UsageError(f"warm_up_s + window_s must be at most {_EPOCHS - 1} epochs")
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     before, cells = load(), []

@@ -8,11 +8,12 @@ From the repository of J. P. García Amboage et al., Apache-2.0; checked by its 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 
-from commons.cli import fail
+from commons.cli import Failure, run_command
 from qsvr.benchmark.rows import MLPF_SHA256
 
 ADDRESS = (
@@ -22,19 +23,24 @@ ADDRESS = (
 TARGET = Path("data/curves/mlpf_delphes.csv")
 
 
+@dataclass
+class Settings:
+    """The command takes no arguments."""
+
+
 def main(arguments: list[str]) -> int:
     """Fetch the file unless it is there."""
-    if arguments:
-        print(__doc__)
-        return 0 if {"-h", "--help"} & set(arguments) else 2
+    return run_command(_fetch, Settings, arguments, __doc__)
+
+
+def _fetch(_: Settings) -> None:
     try:
         path = pooch.retrieve(
             ADDRESS, f"sha256:{MLPF_SHA256}", fname=TARGET.name, path=TARGET.parent
         )
     except (OSError, ValueError) as error:  # no network; another file
-        fail(f"{ADDRESS}: {error}")
+        raise Failure(f"{ADDRESS}: {error}") from error
     print(path)
-    return 0
 
 
 if __name__ == "__main__":

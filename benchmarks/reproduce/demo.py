@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commons.cli import parse
+from commons.cli import Failure, run_command
 from mlpf.training.callbacks import read_history
 
 
@@ -32,7 +32,10 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the demo; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_demo, Settings, arguments, __doc__)
+
+
+def _demo(settings: Settings) -> int:
     experiment = "demo_short" if settings.short else "demo"
     default, sweep = settings.out / experiment / "default", settings.out / experiment / "sweep"
     base = f"experiment={experiment}"
@@ -43,8 +46,7 @@ def main(arguments: list[str]) -> int:
             *(f"hpo.n_trials={12 if settings.short else 24}", f"hydra.sweep.dir={sweep}"),
         )
     except subprocess.CalledProcessError as error:
-        print(f"demo: this step failed: {shlex.join(error.cmd)}", file=sys.stderr)
-        return 1
+        raise Failure(f"this step failed: {shlex.join(error.cmd)}") from error
     comparison = settings.out / experiment / "comparison.json"
     comparison.write_text(json.dumps(compare(default, sweep), indent=1) + "\n")
     return 0

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from commons.cli import fail, parse
+from commons.cli import Failure, UsageError, choose, run_command
 from mlpf.training.callbacks import read_history
 
 PUBLISHED_DECREASE = 0.44
@@ -55,13 +55,18 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the comparison; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
-    if settings.scale not in SCALES or settings.seeds < 2:
-        fail(f"scale must be one of {', '.join(SCALES)} and seeds at least 2")
+    return run_command(_compare, Settings, arguments, __doc__)
+
+
+def _compare(settings: Settings) -> int:
+    choose("scale", settings.scale, SCALES)
+    if settings.seeds < 2:
+        raise UsageError(f"seeds={settings.seeds}: must be at least 2")
     try:
         result = compare(settings)
     except subprocess.CalledProcessError as error:
-        fail(f"this step failed, the same command resumes it: {shlex.join(error.cmd)}")
+        step = shlex.join(error.cmd)
+        raise Failure(f"this step failed, the same command resumes it: {step}") from error
     settings.results.mkdir(parents=True, exist_ok=True)
     stem = settings.results / f"repro_hpo_{settings.scale}"
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commons.cli import fail, parse
+from commons.cli import Failure, run_command
 
 
 @dataclass
@@ -34,14 +34,17 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the sweeps; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_sweep, Settings, arguments, __doc__)
+
+
+def _sweep(settings: Settings) -> int:
     rows = []
     for search in settings.searches:
         folder = settings.out / f"{search}-{settings.n_trials}-{settings.epochs}-{settings.seed}"
         command = sweep_command(settings, search, folder)
         print(f"\n$ python {' '.join(command)}", flush=True)
         if subprocess.run([sys.executable, *command], check=False).returncode != 0:
-            fail(f"hpo={search}: the sweep failed")
+            raise Failure(f"hpo={search}: the sweep failed")
         rows.append(row(search, json.loads((folder / "summary.json").read_text())))
     print_rows(rows)
     result = {"settings": {**vars(settings), "out": str(settings.out)}, "rows": rows}

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.reproduce.comparison import Row, compare, markdown
-from commons.cli import fail, parse
+from commons.cli import UsageError, run_command
 from mlpf import __version__
 from mlpf.data.events import Events, concatenate, from_arrays
 from mlpf.delphes.published import read_published
@@ -219,10 +219,13 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Run the check and return the exit code."""
-    cfg = parse(Settings, arguments, __doc__)
+    return run_command(_check, Settings, arguments, __doc__)
+
+
+def _check(cfg: Settings) -> int:
     missing = [r.name for r in REFERENCES if not (Path(cfg.delphes) / r.name).is_file()]
     if missing:
-        fail(f"delphes={cfg.delphes}: no {missing[0]} there")
+        raise UsageError(f"delphes={cfg.delphes}: no {missing[0]} there")
     result = check(Path(cfg.delphes), Path(cfg.cache))
     out = Path(cfg.out)
     out.parent.mkdir(parents=True, exist_ok=True)

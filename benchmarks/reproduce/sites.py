@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from commons.cli import parse
+from commons.cli import run_command
 
 SITES = ("jureca", "juwels_booster", "coresite", "lumi")
 N_WORKERS = 96
@@ -30,7 +30,10 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Write the scripts; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_write, Settings, arguments, __doc__)
+
+
+def _write(settings: Settings) -> int:
     settings.out.mkdir(parents=True, exist_ok=True)
     for site in SITES:
         path = settings.out / f"{site}.sh"

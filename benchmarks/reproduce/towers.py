@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.reproduce.boosted_towers import tower_classes, tower_features, train_trees
-from commons.cli import fail, parse
+from commons.cli import Failure, UsageError, run_command
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, concatenate, read_parquet
@@ -52,17 +52,20 @@ class Settings:
 
 def main(arguments: list[str]) -> int:
     """Convert, train, measure; see the module's text."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_reproduce, Settings, arguments, __doc__)
+
+
+def _reproduce(settings: Settings) -> int:
     if not (settings.delphes / f"{STEM}.pkl.bz2").is_file():
-        fail(f"delphes={settings.delphes}: no {STEM}.pkl.bz2 there")
+        raise UsageError(f"delphes={settings.delphes}: no {STEM}.pkl.bz2 there")
     try:
         convert_folder(settings.delphes, CONVERTED, events_per_file=80)
         command = [sys.executable, "-m", "mlpf.train", "experiment=towers"]
         overrides = [f"trainer={settings.trainer}", f"hydra.run.dir={settings.run}"]
         subprocess.run([*command, *overrides], check=True)
         result = measure(settings.run)
-    except (ConfigError, ValueError, subprocess.CalledProcessError) as error:
-        fail(str(error))
+    except (ConfigError, subprocess.CalledProcessError) as error:
+        raise Failure(str(error)) from error
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     settings.out.write_text(json.dumps(result, indent=1) + "\n")
     _print(result)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from commons.cli import fail, parse
+from commons.cli import Failure, UsageError, run_command
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, read_parquet
 from mlpf.delphes.published import read_published
@@ -130,16 +130,18 @@ def machine() -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Measure and write the JSON file."""
-    settings = parse(Settings, arguments, __doc__)
+    return run_command(_measure, Settings, arguments, __doc__)
+
+
+def _measure(settings: Settings) -> int:
     if not settings.events.is_file():
-        fail(f"events={settings.events}: no such file; take any PU200 events of mlpf.generate")
+        raise UsageError(
+            f"events={settings.events}: no such file; take any PU200 events of mlpf.generate"
+        )
     is_published = settings.events.name.endswith(".pkl.bz2")
-    try:
-        events = (read_published if is_published else read_parquet)(settings.events)
-    except ValueError as error:
-        fail(str(error))
+    events = (read_published if is_published else read_parquet)(settings.events)
     if len(events) < 4:
-        fail(f"events={settings.events}: {len(events)} events, need at least 4")
+        raise Failure(f"events={settings.events}: {len(events)} events, need at least 4")
     torch.set_num_threads(1)
     report = {"events": settings.events.name} | measure(events, settings)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
