@@ -17,11 +17,12 @@ $(STAMP): pyproject.toml constraints.txt .ci/make-venv
 	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,qsvr,qpu,gp,postgresql,grpc,dev]'
 	@touch $@
 
-lint: $(STAMP)  ## ruff, codespell, mypy
+lint: $(STAMP)  ## ruff, codespell, mypy, the floors (import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(STAMP)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
@@ -89,5 +90,5 @@ repro-live: $(STAMP)  ## hpo=qsvr against hpo=asha_bo, live on generated events
 	$(BIN)/python -m benchmarks.reproduce.live
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
+	rm -rf $(VENV) .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

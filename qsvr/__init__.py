@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from commons.exports import lazy
+
+TYPE_CHECKING = False  # as type checkers know it
 
 if TYPE_CHECKING:
     from qsvr.estimator import QSVR
@@ -14,19 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["QSVR", "CurvePredictor", "Forecaster", "QSVRPruner", "SVRPruner", "load", "save"]
 
-# Imported on first use: the annealers take a second.
-_MODULES = {
-    "QSVR": "qsvr.estimator",
-    "CurvePredictor": "qsvr.predictor",
-    "Forecaster": "qsvr.forecasting.forecaster",
-    "QSVRPruner": "qsvr.pruners",
-    "SVRPruner": "qsvr.pruners",
-    "load": "qsvr.saving",
-    "save": "qsvr.saving",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+if not TYPE_CHECKING:  # so that type checkers refuse other names
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "QSVR": "qsvr.estimator",
+            "CurvePredictor": "qsvr.predictor",
+            "Forecaster": "qsvr.forecasting.forecaster",
+            "QSVRPruner": "qsvr.pruners",
+            "SVRPruner": "qsvr.pruners",
+            "load": "qsvr.saving",
+            "save": "qsvr.saving",
+        },
+    )

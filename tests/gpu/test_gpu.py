@@ -121,7 +121,7 @@ def test_the_time_of_a_train_step_is_printed(precision, capsys):
     milliseconds = 100 * (time.perf_counter() - start)
     memory = torch.cuda.max_memory_allocated() / 2**30
     with capsys.disabled():
-        print(  # noqa: T201
+        print(
             f"\n{torch.cuda.get_device_name()}: {milliseconds:.1f} ms per train step of 4 events "
             f"of 5000 elements, {precision}, {memory:.1f} GiB"
         )
