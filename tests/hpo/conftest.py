@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import optuna
@@ -149,16 +148,3 @@ def study(tmp_path):
         return optuna.load_study(study_name=name, storage=open_storage(None, tmp_path / folder))
 
     return read
-
-
-@pytest.fixture
-def wait_until():
-    """Waits for a condition, with a generous limit."""
-
-    def wait(condition, limit_s=60):
-        deadline = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.05)
-
-    return wait

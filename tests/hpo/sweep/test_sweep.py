@@ -239,7 +239,7 @@ def test_memory_of_one_process_is_refused_as_storage(toy):
 def test_the_password_of_a_storage_is_written_nowhere(toy, study, tmp_path, monkeypatch, url):
     # A stand-in for a database: takes its address and keeps a journal.
     (tmp_path / "stand_in.py").write_text(
-        "from hpo.study import open_storage\n"
+        "from hpo.storage.opening import open_storage\n"
         "def connect(url):\n"
         "    assert url == 'postgresql://me:hunter2@host/db'\n"
         "    return open_storage('sweep/journal.log', None)\n"
