@@ -15,6 +15,10 @@ class _Package(ModuleType):
         if not (isinstance(value, ModuleType) and name in self.__all__):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Callable[[str], ModuleType], tuple[str]]:
+        # cloudpickle sends a script's functions with the modules they use: by name, as others.
+        return import_module, (self.__name__,)
+
 
 def lazy(
     package: str, modules: Mapping[str, str]

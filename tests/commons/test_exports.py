@@ -1,9 +1,11 @@
 """Public names imported on first use, whatever is imported before."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 import hpo
@@ -28,6 +30,11 @@ def run(code):
 )
 def test_optimize_is_the_function_in_any_order_of_imports(imports):
     run(f"{imports}; assert f is g; assert f.__name__ == 'optimize'; assert callable(f)")
+
+
+def test_a_package_is_pickled_by_its_name():
+    # A script that imports it is sent to the workers by cloudpickle.
+    assert pickle.loads(cloudpickle.dumps(hpo)) is hpo
 
 
 def test_other_modules_of_a_package_are_its_attributes():
