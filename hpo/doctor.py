@@ -23,10 +23,9 @@ from commons.optuna_internals import trial_id
 from commons.processes import this_host
 from hpo.attributes import LEASE
 from hpo.storage.finding import find_storage, find_study, read_settings
-from hpo.storage.journal import Damage, scan
 from hpo.storage.opening import open_storage
 from hpo.storage.passwords import hide, passwords
-from hpo.storage.repair import mend_journal
+from hpo.storage.repair import Damage, mend_journal, scan
 from hpo.study.lease import abandoned_trials, release_abandoned
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock

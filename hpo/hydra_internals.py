@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from hydra import utils
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -38,11 +41,17 @@ __all__ = [
     "error_of",
     "failed",
     "global_state",
+    "instantiate",
     "make_launcher",
     "restore_global_state",
     "run",
     "start_launcher",
 ]
+
+# Hydra 1.4 warns of every `_target_` unless its checks are switched off: here any class is wanted.
+_UNSAFE = "UNSAFE_DISABLE_EXECUTION_CHECKS"
+_trusted = {"_execution_whitelist_": getattr(utils, _UNSAFE)} if hasattr(utils, _UNSAFE) else {}
+instantiate: Callable[..., Any] = partial(utils.instantiate, **_trusted)
 
 
 def global_state() -> Any:

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from hpo.hydra_internals import instantiate
 from hpo.search.screen import Screen
 
 _KEYS = {"reference", "pruner", "sampler", "screen"}

@@ -1,14 +1,61 @@
-"""A clean copy in place of a damaged journal, for readers that stop at the damage."""
+"""The damaged places of a journal, and a clean copy for readers that stop at them."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from commons.locks import FileLock
-from hpo.storage.records import dump, parse
+from commons.optuna_internals import JournalOperation
+from hpo.storage.records import Record, describe, dump, parse
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A damaged line of a journal.
+
+    Attributes:
+        offset: of the line, in bytes.
+        length: of the line, in bytes.
+        kind: "torn" (a part of a record), "merged" (several records, all whole), "garbage" (no
+            record at all or an impossible one), "unfinished" (the last line: its writer is dead
+            or still writing).
+        n_salvaged: whole records in it.
+        what: what was lost, as far as it can be told; empty if nothing was.
+    """
+
+    offset: int
+    length: int
+    kind: Literal["torn", "merged", "garbage", "unfinished"]
+    n_salvaged: int
+    what: str
+
+
+def scan(path: str | os.PathLike[str]) -> list[Damage]:
+    """Return the damaged places of a journal, first to last.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    damages = []
+    numbers = _TrialNumbers()
+    offset = 0
+    with Path(path).open("rb") as file:
+        for line in file:
+            records, pieces = parse(line)
+            if pieces or len(records) != 1 or not line.endswith(b"\n"):
+                what = "; ".join(describe(piece, numbers.of) for piece in pieces)
+                kind = _kind(line, pieces)
+                damages.append(Damage(offset, len(line), kind, len(records), what))
+            for record in records:
+                numbers.follow(record)
+            offset += len(line)
+    return damages
 
 
 def mend_journal(path: Path) -> Path:
@@ -43,3 +90,48 @@ def mend_journal(path: Path) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     return kept
+
+
+class _TrialNumbers:
+    """Numbers of the trials in their studies; the records have ids that run through all studies.
+
+    Attributes:
+        of: number by id.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[int, int] = {}
+        self._names: list[str | None] = []  # by id of the study; None: deleted
+        self._counts: list[int] = []
+
+    def follow(self, record: Record) -> None:
+        code = record["op_code"]
+        if code == JournalOperation.CREATE_STUDY and record["study_name"] not in self._names:
+            self._names.append(record["study_name"])
+            self._counts.append(0)
+        study = record.get("study_id", -1)
+        if not 0 <= study < len(self._names) or self._names[study] is None:
+            return
+        if code == JournalOperation.DELETE_STUDY:
+            self._names[study] = None
+        elif code == JournalOperation.CREATE_TRIAL:
+            self.of[len(self.of)] = self._counts[study]
+            self._counts[study] += 1
+
+
+def _kind(line: bytes, pieces: list[bytes]) -> Literal["torn", "merged", "garbage", "unfinished"]:
+    if not line.endswith(b"\n"):
+        return "unfinished"
+    if not pieces:
+        return "merged"
+    return "torn" if any(_is_torn(piece) for piece in pieces) else "garbage"
+
+
+def _is_torn(piece: bytes) -> bool:
+    if not piece.startswith(b"{"):
+        return False
+    try:
+        json.loads(piece)
+    except (ValueError, RecursionError):
+        return True
+    return False  # whole, but no operation

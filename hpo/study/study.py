@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from hydra.utils import instantiate
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
@@ -20,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
 from hpo.attributes import FIXED, N_TRIALS, SPACE
+from hpo.hydra_internals import instantiate
 from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.storage.opening import open_storage

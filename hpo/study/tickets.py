@@ -22,7 +22,7 @@ from commons.locks import FileLock
 from commons.optuna_internals import trial_id
 from hpo.attributes import PAUSED
 from hpo.search.pausing import PausingPruner, choose_last, choose_paused, is_paused, may_begin
-from hpo.storage.opening import PatientStorage
+from hpo.storage.patient import PatientStorage
 from hpo.study.lease import (
     abandoned_trials,
     give_up,

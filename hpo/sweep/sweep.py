@@ -11,21 +11,21 @@ from typing import Any
 import optuna
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
 from hpo.attributes import APP, FAIL_REASON, RETRIES
-from hpo.hydra_internals import make_launcher
+from hpo.hydra_internals import instantiate, make_launcher
 from hpo.launch.local import n_cores
 from hpo.launch.slurm.site import Slurm
 from hpo.report import write_report
 from hpo.reporting.best import describe_app
 from hpo.reporting.live import Progress
 from hpo.search.space import Space, parse_space
-from hpo.storage.opening import absolute, stored_passwords, without_passwords
-from hpo.storage.passwords import hide, hide_in
+from hpo.storage.opening import absolute
+from hpo.storage.passwords import hide, hide_in, stored_passwords, without_passwords
 from hpo.study.study import SweepSpec, make_screen, open_study, too_many_failures
 from hpo.study.tickets import study_lock
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,11 +22,10 @@ from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import DIVERGED, FAIL_REASON, RUN
 from hpo.current import FollowedTrial, set_current_trial
-from hpo.hydra_internals import configure_log, error_of, run
+from hpo.hydra_internals import configure_log, error_of, instantiate, run
 from hpo.ranks import alone
 from hpo.storage.batching import batched
-from hpo.storage.opening import stored_passwords
-from hpo.storage.passwords import hide_in
+from hpo.storage.passwords import hide_in, stored_passwords
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.study import SweepSpec, have_failed_too_often, make_sampler, make_screen
 from hpo.study.tickets import Tickets, study_lock

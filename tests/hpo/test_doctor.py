@@ -15,9 +15,9 @@ from commons.locks import FileLock
 from commons.processes import this_host
 from hpo.attributes import LEASE, N_TRIALS, RETRIES
 from hpo.doctor import main
-from hpo.storage.journal import scan
 from hpo.storage.opening import open_storage
 from hpo.storage.records import dump
+from hpo.storage.repair import scan
 from hpo.study.lease import Lease
 
 CUT = b'{"op_code":7,"worker_id":"w","trial_id":1,"step":3,"interme'

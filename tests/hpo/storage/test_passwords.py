@@ -1,6 +1,7 @@
+import pytest
 from omegaconf import OmegaConf
 
-from hpo.storage.passwords import hide, hide_in, passwords
+from hpo.storage.passwords import hide, hide_in, passwords, stored_passwords, without_passwords
 
 URL = "postgresql://me:hunter2@host:5432/db"
 
@@ -40,3 +41,18 @@ def test_a_configuration_keeps_no_trace_of_it(monkeypatch):
     assert "hunter2" not in text
     assert "me:***@host" in text
     assert "you:other@host" in text
+
+
+@pytest.mark.parametrize("spec", [URL, {"_target_": "a.B", "urls": [URL, 1]}])
+def test_passwords_go_to_the_environment(spec):
+    kept = without_passwords(spec)
+    assert "hunter2" not in str(kept)
+    assert "me:${oc.env:HPO_STORAGE_PASSWORD_0}@host" in str(kept)
+    assert stored_passwords() == ("hunter2",)
+    assert without_passwords(kept) == kept
+
+
+@pytest.mark.parametrize("spec", [None, "a/j.log", "sqlite:///s.db", "postgresql://host/db"])
+def test_a_setting_without_password_stays_as_it_is(spec):
+    assert without_passwords(spec) == spec
+    assert stored_passwords() == ()

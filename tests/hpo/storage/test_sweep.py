@@ -77,7 +77,7 @@ def test_a_sweep_goes_on_when_its_database_was_away(
     assert all(list(trial.intermediate_values) == list(range(1, 11)) for trial in done)
     assert all("hpo:retries" not in trial.system_attrs for trial in done)
     log = "".join(path.read_text() for path in tmp_path.glob("sweep/**/*.log"))
-    assert "out of reach" in output + log
+    assert "unreachable" in output + log
     assert not files_with(tmp_path, password_of(database))
 
 

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from hpo.attributes import LEASE, RETRIES
 from hpo.search.pausing import is_paused
-from hpo.storage.opening import PatientStorage
+from hpo.storage.patient import PatientStorage
 from hpo.study.lease import (
     Lease,
     LeaseLostError,

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 from commons.locks import FileLock
 from hpo.attributes import LEASE
 from hpo.search.pausing import PausingPruner
-from hpo.storage.opening import PatientStorage
+from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 

@@ -1,0 +1,155 @@
+"""A storage whose operations wait while it is unreachable, instead of failing."""
+
+from __future__ import annotations
+
+import abc
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from hydra.errors import InstantiationException
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo import signals
+from hpo.storage.batching import BatchingJournal
+from hpo.storage.passwords import hide, stored_passwords
+
+_log = logging.getLogger(__name__)
+_LONGEST_PAUSE_S = 2.0
+
+
+class _Seen(threading.local):
+    trials: dict[int, list[FrozenTrial]] | None = None  # by study, within a batch
+
+
+class PatientStorage(BaseStorage):
+    """A storage whose operations wait while it is unreachable, instead of failing.
+
+    A file system that hangs or a database or proxy that restarts does not end hours of work. An
+    operation is repeated while it fails for such a reason; everything that workers do can be
+    repeated safely. Other errors are raised at once.
+
+    Every public method of `BaseStorage` is patient, those that later versions of Optuna add
+    included.
+
+    Args:
+        storage: the storage itself, already open.
+        patience_s: how long to repeat an operation before its error is raised.
+
+    Attributes:
+        back_since: `time.monotonic()` when it was last found to be back; None: never away.
+    """
+
+    def __init__(self, storage: BaseStorage, patience_s: float) -> None:
+        self._storage, self._patience_s = storage, patience_s
+        self._seen = _Seen()
+        self.back_since: float | None = None
+
+    def __reduce__(self) -> tuple[type[PatientStorage], tuple[BaseStorage, float]]:
+        return PatientStorage, (self._storage, self._patience_s)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """See `batched`."""
+        before, self._seen.trials = self._seen.trials, {}
+        try:
+            if not isinstance(self._storage, BatchingJournal):
+                yield
+                return
+            records: list[dict[str, Any]] = []
+            try:
+                with self._storage.collected(records):
+                    yield
+            finally:
+                self._call(self._storage.write, records)
+        finally:
+            self._seen.trials = before
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study; in a batch, as they were when first asked for."""
+        seen = self._seen.trials
+        if seen is None or deepcopy:
+            trials: list[FrozenTrial] = self._call(
+                self._storage.get_all_trials, study_id, deepcopy, states
+            )
+            return trials
+        if study_id not in seen:  # a database sends every unfinished trial, each time
+            seen[study_id] = self._call(self._storage.get_all_trials, study_id, deepcopy=False)
+        return [t for t in seen[study_id] if states is None or t.state in states]
+
+    def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        result, was_away = wait_for(partial(operation, *args, **kwargs), self._patience_s)
+        if was_away:
+            self.back_since = time.monotonic()
+        return result
+
+
+def _patient(name: str) -> Callable[..., Any]:
+    def method(self: PatientStorage, *args: Any, **kwargs: Any) -> Any:
+        return self._call(getattr(self._storage, name), *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+for _name, _member in vars(BaseStorage).items():
+    if callable(_member) and not _name.startswith("_") and _name not in vars(PatientStorage):
+        setattr(PatientStorage, _name, _patient(_name))
+abc.update_abstractmethods(PatientStorage)  # type: ignore[type-abstract] # until here
+
+
+def wait_for(operation: Callable[[], Any], patience_s: float) -> tuple[Any, bool]:
+    """Return what an operation returns, and whether the storage was unreachable before.
+
+    Args:
+        operation: repeated while the storage is unreachable.
+        patience_s: for how long; then its error is raised.
+    """
+    deadline, pause = time.monotonic() + patience_s, 0.05
+    failed = False
+    while True:
+        try:
+            result = operation()
+        except Exception as error:
+            if not _is_unreachable(error) or time.monotonic() > deadline:
+                raise
+            if not failed:
+                _log.warning("the storage is unreachable, waiting for it: %s", _line(error))
+            failed = True
+            signals.raise_pending()
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            continue
+        if failed:
+            _log.warning("the storage is reachable again")
+        return result, failed
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    if isinstance(error, InstantiationException):
+        error = error.__cause__ or error
+    if isinstance(error, OSError):
+        return True
+    if isinstance(error, StorageInternalError):
+        error = error.__cause__ or error
+    names = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    return bool(
+        names & {"sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "grpc.RpcError"}
+    )
+
+
+def _line(error: BaseException) -> str:
+    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return hide(text[:200], stored_passwords())

@@ -1,0 +1,86 @@
+import contextlib
+import pickle
+import threading
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpo.storage.batching import batched
+from hpo.storage.opening import open_storage
+from hpo.storage.patient import PatientStorage
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A study in a journal, with patience, and a function that counts its lines."""
+    storage = open_storage(None, tmp_path, patience_s=5)
+    study = optuna.create_study(storage=storage)
+    return study, lambda: len((tmp_path / "journal.log").read_text().splitlines())
+
+
+def seen_by_others(folder):
+    return optuna.load_study(study_name=None, storage=open_storage(None, folder)).trials[0]
+
+
+def test_a_batch_is_written_at_its_end(journal, tmp_path):
+    study, n_lines = journal
+    trial, before = study.ask(), n_lines()
+    with batched(study._storage):
+        trial.suggest_float("x", 0, 1)
+        with batched(study._storage):
+            trial.set_user_attr("inner", 1)
+        study.tell(trial, 0.5)
+        assert n_lines() == before
+    assert n_lines() == before + 3
+    assert seen_by_others(tmp_path).value == 0.5
+    assert seen_by_others(tmp_path).params == trial.params
+
+
+def test_a_batch_keeps_what_was_written_before_an_exception(journal):
+    study, _ = journal
+    trial = study.ask()
+    with contextlib.suppress(KeyError), batched(study._storage):
+        trial.set_user_attr("a", 1)
+        raise KeyError
+    trial.set_user_attr("b", 2)
+    assert study.trials[0].user_attrs == {"a": 1, "b": 2}
+
+
+def test_a_batch_belongs_to_its_thread(journal, tmp_path):
+    study, _ = journal
+    trial = study.ask()
+    with batched(study._storage):
+        trial.set_user_attr("own", 1)
+        other = threading.Thread(target=lambda: trial.set_user_attr("other", 2))
+        other.start()
+        other.join()
+        assert seen_by_others(tmp_path).user_attrs == {"other": 2}
+    assert seen_by_others(tmp_path).user_attrs == {"other": 2, "own": 1}
+
+
+def test_a_batch_of_a_trial_that_was_told_meanwhile_says_so(journal):
+    study, _ = journal
+    trial = study.ask()
+    study.tell(trial, 0.5)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError), batched(study._storage):
+        study._storage.set_trial_user_attr(trial._trial_id, "late", 1)
+    assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_a_storage_that_cannot_batch_writes_at_once():
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage)
+    trial = study.ask()
+    for kind in (storage, PatientStorage(storage, 1)):
+        with batched(kind):
+            trial.set_user_attr("a", 1)
+            assert study.trials[0].user_attrs == {"a": 1}
+
+
+def test_a_journal_can_be_pickled(tmp_path):
+    storage = pickle.loads(pickle.dumps(open_storage(Path(tmp_path / "j.log"), tmp_path)))
+    with batched(storage):
+        optuna.create_study  # noqa: B018
+    assert storage.get_all_studies() == []
