@@ -39,7 +39,7 @@ class Payload:
         """Return the configuration of job `number`."""
         config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config.hydra.job):
-            config.hydra.job.id = number
+            config.hydra.job.id = str(number)
             config.hydra.job.num = number
         return config
 

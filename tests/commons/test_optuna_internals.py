@@ -1,0 +1,86 @@
+import json
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage, RDBStorage
+
+from tests.canary import missing
+
+# Imported late, so that this test says in one line what its import would say in many.
+NEEDS = [
+    "optuna.storages:get_storage(storage)",
+    "optuna.storages.journal._storage:JournalOperation",
+    *(
+        f"optuna.storages.journal._storage:JournalOperation.{name}"
+        for name in (
+            "CREATE_STUDY",
+            "DELETE_STUDY",
+            "SET_STUDY_USER_ATTR",
+            "SET_STUDY_SYSTEM_ATTR",
+            "CREATE_TRIAL",
+            "SET_TRIAL_PARAM",
+            "SET_TRIAL_STATE_VALUES",
+            "SET_TRIAL_INTERMEDIATE_VALUE",
+            "SET_TRIAL_USER_ATTR",
+            "SET_TRIAL_SYSTEM_ATTR",
+        )
+    ),
+    "study._storage",
+    "study._study_id",
+    "frozen_study._study_id",
+    "trial._trial_id",
+    "frozen_trial._trial_id",
+    "journal._thread_lock.__enter__",
+    "journal._backend.append_logs(logs)",
+    "journal._backend.read_logs(log_number_from)",
+    "journal._sync_with_backend()",
+    # of the tests
+    "optuna.storages._grpc.server:make_server(storage, host, port)",
+    "database._backend.engine.dispose",
+]
+
+
+@pytest.fixture
+def examples(tmp_path):
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
+    journal = JournalStorage(backend)
+    study = optuna.create_study(storage=journal)
+    return {
+        "study": study,
+        "frozen_study": journal.get_all_studies()[0],
+        "trial": study.ask(),
+        "frozen_trial": study.trials[0],
+        "journal": journal,
+        "database": optuna.storages.get_storage(RDBStorage("sqlite:///:memory:")),
+    }
+
+
+def test_optuna_has_what_we_need_of_its_internals(examples):
+    assert missing("optuna", NEEDS, examples) == ""
+
+
+def test_what_an_upgrade_took_away_is_one_line(examples, monkeypatch):
+    monkeypatch.delattr(JournalStorage, "_sync_with_backend")
+    monkeypatch.delattr("optuna.storages.get_storage")
+    assert missing("optuna", NEEDS, examples) == (
+        f"optuna {optuna.__version__} lacks optuna.storages:get_storage(storage), "
+        "journal._sync_with_backend()"
+    )
+
+
+def test_an_argument_that_was_renamed_is_missing(examples, monkeypatch):
+    monkeypatch.setattr("optuna.storages.get_storage", lambda place: place)
+    assert "get_storage(storage)" in missing("optuna", NEEDS, examples)
+
+
+def test_the_names_lead_to_what_they_say(examples):
+    from commons.optuna_internals import append, cached, storage_of, study_id, trial_id
+
+    study, trial = examples["study"], examples["trial"]
+    assert storage_of(study) is examples["journal"] is cached(examples["journal"])
+    assert study_id(study) == study_id(examples["frozen_study"]) == 0
+    assert trial_id(trial) == trial_id(examples["frozen_trial"]) == 0
+    assert cached(RDBStorage("sqlite:///:memory:")).__class__.__name__ == "_CachedStorage"
+    number, record = 0, {"op_code": 8, "worker_id": "w", "trial_id": 0, "user_attr": {"a": 1}}
+    append(examples["journal"], [record, {**record, "user_attr": {"b": 2}}])
+    assert json.loads(json.dumps(study.trials[number].user_attrs)) == {"a": 1, "b": 2}
