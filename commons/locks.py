@@ -18,8 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from optuna.storages.journal._file import BaseJournalFileLock
-
 from commons.processes import is_alive, this_host
 
 MAX_PAUSE_S = 0.02
@@ -80,7 +78,7 @@ def read_owner(lock_file: Path) -> Owner | None:
     return Owner(*told, status.st_ino, status.st_mtime_ns)
 
 
-class FileLock(BaseJournalFileLock):
+class FileLock:
     """An exclusive lock on `path`: the file `<path>.lock` exists while somebody holds it.
 
     Optuna's journal accepts it as a lock too. The threads of a process may share one. Waiting

@@ -21,7 +21,7 @@ CANARIES = {
 PRIVATE_MODULE = {
     "optuna": r"\._",
     # What Hydra documents: https://hydra.cc/docs
-    "hydra": r"\._|\.core\.(?!config_store$|hydra_config$)|\.test_utils",
+    "hydra": r"\._|\.core\.(?!config_store|hydra_config)|\.test_utils",
     "submitit": r"\._|^submitit\.",
 }
 # Names that are no attributes of ours, and those that are not documented though they look so.

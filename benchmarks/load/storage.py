@@ -37,6 +37,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from benchmarks.load.servers import KINDS, load, now, served
 from commons.cli import UsageError, choose, run_command
+from commons.optuna_internals import trial_id
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
@@ -186,7 +187,7 @@ def _prepare(storage: BaseStorage, n_workers: int, n_finished: int) -> list[int]
                 system_attrs={f"completed_rung_{i}": value + 1 / 3**i for i in range(3)},
             )
         )
-    return [study.ask(space)._trial_id for _ in range(n_workers)]
+    return [trial_id(study.ask(space)) for _ in range(n_workers)]
 
 
 def _report(

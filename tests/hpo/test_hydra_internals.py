@@ -33,8 +33,8 @@ NEEDS = [
     "hydra.core.utils:JobReturn.return_value",
     "hydra.core.utils:JobStatus.FAILED",
     "hydra.core.utils:configure_log(log_config, verbose_config)",
-    "hydra.core.utils:run_job(task_function, config, job_dir_key, job_subdir_key, hydra_context, "
-    "configure_logging)",
+    "hydra.core.utils:run_job(task_function, config, hydra_context, configure_logging)",
+    "hydra.core.utils:run_job(job_dir_key, job_subdir_key)",
     "hydra.core.utils:setup_globals()",
     "hydra.utils:instantiate(config)",
     "override.input_line",

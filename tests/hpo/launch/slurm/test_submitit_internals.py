@@ -31,10 +31,9 @@ def test_submitit_has_what_we_need_of_its_internals(examples):
 
 
 def test_what_an_upgrade_took_away_is_one_line(examples, monkeypatch):
-    monkeypatch.delattr(submitit.SlurmExecutor, "_make_submission_file_text")
+    monkeypatch.delattr("submitit.core.utils.environment_variables")
     assert missing("submitit", NEEDS, examples) == (
-        f"submitit {submitit.__version__} lacks "
-        "submitit:SlurmExecutor._make_submission_file_text(command, uid)"
+        f"submitit {submitit.__version__} lacks submitit.core.utils:environment_variables()"
     )
 
 
