@@ -126,7 +126,7 @@ def parse(kind: type[Settings], arguments: Sequence[str]) -> Settings:
             wanted = _EXPECTED.get(classes[name], "another value")
             raise UsageError(f"{argument}: expected {wanted} (see --help)") from error
     for name in _required(kind):
-        if OmegaConf.is_missing(settings, name):
+        if OmegaConf.is_missing(settings, name) or settings[name] == "":
             raise UsageError(f"{name}=... is missing (see --help)")
     values = OmegaConf.to_container(settings, resolve=False)
     return kind(**typing.cast("dict[str, Any]", values))
