@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,17 @@ def test_a_choice_is_one_of_the_known_ones():
     message = "scale=smalll: expected one of small, large; did you mean small\\?"
     with pytest.raises(UsageError, match=message):
         choose("scale", "smalll", ["small", "large"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [([], 2), (["--help"], 0), (["reports"], 2), (["report", "--help"], 0)]
+)
+def test_a_package_runs_its_modules_as_subcommands(arguments, code):
+    command = [sys.executable, "-m", "hpo", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    if arguments == ["reports"]:
+        message = "error: reports: no such command; did you mean report? (see --help)\n"
+        assert (result.stdout, result.stderr) == ("", message)
+    else:
+        assert "best configuration" in result.stdout
