@@ -148,11 +148,11 @@ def parse(kind: type[Settings], arguments: Sequence[str]) -> Settings:
         except (OmegaConfBaseException, YAMLError) as error:
             wanted = _EXPECTED.get(classes[name], "another value")
             raise UsageError(f"{argument}: expected {wanted} (see --help)") from error
+    values = typing.cast("dict[str, Any]", OmegaConf.to_container(settings, resolve=False))
     for name in _required(kind):
-        if OmegaConf.is_missing(settings, name) or settings[name] == "":
+        if values[name] in ("???", ""):
             raise UsageError(f"{name}=... is missing (see --help)")
-    values = OmegaConf.to_container(settings, resolve=False)
-    return kind(**typing.cast("dict[str, Any]", values))
+    return kind(**values)
 
 
 def choose(key: str, value: str, known: Iterable[str]) -> None:
