@@ -237,7 +237,7 @@ def test_a_lock_of_unknown_make_is_removed_when_nobody_touches_it(
     (tmp_path / "tickets.lock").touch()
     code, printed = doctor()
     assert code == 0
-    assert "lock tickets.lock of somebody unknown" in printed
+    assert "lock tickets.lock of an unknown process" in printed
     assert not (tmp_path / "tickets.lock").exists()
 
 
