@@ -54,9 +54,7 @@ class Owner:
         return self.host == this_host() and not is_alive(self.pid)
 
     def __str__(self) -> str:
-        return (
-            f"process {self.pid} of {self.host.split()[0]}" if self.host else "unknown process"
-        )
+        return f"process {self.pid} of {self.host.split()[0]}" if self.host else "unknown process"
 
 
 def read_owner(lock_file: Path) -> Owner | None:

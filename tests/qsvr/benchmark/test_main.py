@@ -207,7 +207,7 @@ def test_the_command_writes_table_json_and_picture_of_an_accuracy_table(tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["curves=nowhere.csv"], "curves=nowhere.csv: no such file"),
+        (["curves=nowhere.csv"], "nowhere.csv: No such file"),
         (["curvs=a.csv"], "curvs"),
         (["n_splits=2"], "curves"),
         (["curves=a.csv", "n_splits=0"], "n_splits must be at least 2, got 0"),
