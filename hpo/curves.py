@@ -26,6 +26,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from commons.tables import Table, read_table
+from commons.unit_cube import to_unit
 
 Floats = NDArray[np.float64]
 _LOG_SPAN = 1000.0  # a positive column over three decades or more is searched by its logarithm
@@ -115,7 +116,8 @@ class CurveTable:
 
     def nearest(self, params: dict[str, Any]) -> NDArray[np.intp]:
         """Return the rows of the configuration nearest to `params`, Euclidean in the unit cube."""
-        point = [float(to_unit(d, params[name])) for name, d in self.distributions.items()]
+        columns = self.distributions.items()
+        point = [float(to_unit(d, np.asarray(params[name]))) for name, d in columns]
         distances = np.square(self.unit_cube - point).sum(axis=1)
         return np.flatnonzero(distances == distances.min())
 
@@ -149,30 +151,6 @@ def infer_distribution(column: Floats) -> BaseDistribution:
     if len(values) <= _MAX_CHOICES:
         return CategoricalDistribution([int(value) for value in values])
     return IntDistribution(int(low), int(high), log=log)
-
-
-def to_unit(distribution: BaseDistribution, values: Any) -> Floats:
-    """Return values of one hyperparameter on [0, 1].
-
-    Linear from the lowest to the highest, or logarithmic if the distribution is; the choices of a
-    categorical one are numbers and lie at their values. A constant is 0.
-    """
-    low: Any
-    high: Any
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            low, high, log = choices[0], choices[-1], False
-        case FloatDistribution(low=low, high=high, log=log):
-            pass
-        case IntDistribution(low=low, high=high, log=log):
-            pass
-        case _:
-            raise TypeError(f"no scale for {distribution}")
-    if low == high:
-        return np.zeros(np.shape(values))
-    scale = np.log if log else np.asarray
-    unit = (scale(values) - scale(low)) / (scale(high) - scale(low))
-    return np.asarray(unit, dtype=np.float64)
 
 
 def read_curves(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from hpo.curves import CurveTable, infer_distribution, read_curves, to_unit
+from hpo.curves import CurveTable, infer_distribution, read_curves
 
 MLPF = Path(__file__).parents[3] / "shared/data/curves/mlpf_delphes.csv"
 TEXT = "lr,units,acc_0,acc_1\n0.1,8,0.5,0.7\n0.001,64,0.25,\n"
@@ -83,14 +83,6 @@ def test_a_missing_file_is_named(tmp_path):
 )
 def test_distributions_are_inferred(column, distribution):
     assert infer_distribution(np.array(column, dtype=float)) == distribution
-
-
-def test_the_unit_cube_is_logarithmic_where_the_distribution_is():
-    column = np.array([1e-6, 1e-4, 1e-2])
-    np.testing.assert_allclose(to_unit(infer_distribution(column), column), [0, 0.5, 1])
-    choices = infer_distribution(np.array([8.0, 16.0, 64.0, 128.0]))
-    np.testing.assert_allclose(to_unit(choices, [8, 68, 128]), [0, 0.5, 1])
-    assert to_unit(IntDistribution(3, 3), 3) == 0
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_too_few_configurations_are_refused(tmp_path, capsys):
 def test_an_empty_prefix_means_bare_numbers(tmp_path, capsys):
     write_table(tmp_path / "acc.csv")
     assert main([f"curves={tmp_path / 'acc.csv'}", "prefix="]) == 1
-    assert "no columns 0, 1; set prefix=" in capsys.readouterr().err
+    assert "no columns 0, 1, ...; set prefix=" in capsys.readouterr().err
 
 
 def test_help_explains(capsys):
