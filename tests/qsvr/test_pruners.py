@@ -7,6 +7,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import TrialState
 from sklearn.linear_model import LinearRegression
 
+import hpo
 import qsvr
 from qsvr.pruners import FORECAST, QSVRPruner, SVRPruner
 
@@ -154,12 +155,28 @@ def test_a_trial_without_a_report_goes_on():
     assert not SVRPruner(EPOCHS).prune(study, study.trials[-1])
 
 
-def test_exact_repetitions_are_stopped():
-    study = optuna.create_study(pruner=SVRPruner(EPOCHS))
-    for _ in range(2):
+def random_study(rng, direction):
+    """Trials with ties, NaN, infinities and reports that jump over rungs."""
+    study = optuna.create_study(direction=direction)
+    for _ in range(12):
         trial = study.ask()
-        trial.report(1.0, 1)
-    assert [study.pruner.prune(study, t) for t in study.trials] == [False, True]
+        steps = 1 + np.flatnonzero(rng.random(30) < rng.choice([0.2, 0.7, 1.0]))
+        for step in steps[: rng.integers(0, 31)]:
+            trial.report(rng.choice([0, 1, 2, 3, 4, np.nan, np.inf, -np.inf]), int(step))
+    return study
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_before_any_forecast_it_decides_as_the_asha_pruner_of_hpo(direction):
+    rng = np.random.default_rng(0)
+    mine, theirs = SVRPruner(EPOCHS, n_finished=10**6), hpo.AshaPruner()
+    answers = []
+    for _ in range(100):
+        study = random_study(rng, direction)
+        for trial in study.trials:
+            answers.append(mine.prune(study, trial))
+            assert answers[-1] == theirs.prune(study, trial), trial.intermediate_values
+    assert 0.1 < np.mean(answers) < 0.5
 
 
 @pytest.mark.parametrize(
