@@ -28,10 +28,10 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        sync(partial)
+        _sync(partial)
         partial.replace(target)
         with suppress(OSError):  # some file systems cannot sync a folder
-            sync(target.parent)
+            _sync(target.parent)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(partial)):
             raise
@@ -40,8 +40,7 @@ def replacing(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def sync(path: Path) -> None:
-    """Return when the content of a file, or the names in a folder, are on the disk."""
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,21 +2,19 @@
 
 It needs nothing but the exclusive creation of a file, which NFS (version 3 and later), GPFS,
 Lustre and BeeGFS grant to one claimant only; `flock` and `fcntl` are often switched off there. The
-file names the owner of the lock, so that a lock left behind by a dead process is broken.
+file says who owns the lock, so that one left behind by a dead process is found out and broken.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +22,6 @@ from commons.processes import is_alive, this_host
 
 MAX_PAUSE_S = 0.02
 _LOOK_S = 0.05
-_MESSAGE_S = 2.0  # a wait of this length is worth a line in the log
 # Not the common generator: the application may have seeded that to be reproducible.
 _jitter = random.SystemRandom()
 _log = logging.getLogger(__name__)
@@ -32,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that made a lock file. Equal if it is the same file, untouched.
+    """Who made a lock file. Two of them are equal if it is the same file, untouched.
 
     Attributes:
         host: as `commons.processes.this_host` names it; empty if the file does not say.
@@ -54,7 +51,7 @@ class Owner:
         return self.host == this_host() and not is_alive(self.pid)
 
     def __str__(self) -> str:
-        return f"process {self.pid} of {self.host.split()[0]}" if self.host else "unknown process"
+        return f"process {self.pid} of {self.host.split()[0]}" if self.host else "somebody unknown"
 
 
 def read_owner(lock_file: Path) -> Owner | None:
@@ -82,17 +79,17 @@ def read_owner(lock_file: Path) -> Owner | None:
 
 
 class FileLock:
-    """An exclusive lock on `path`: the file `<path>.lock` exists while the lock is held.
+    """An exclusive lock on `path`: the file `<path>.lock` exists while somebody holds it.
 
-    Optuna's journal accepts it as a lock too. The threads of a process may share one. A waiting
-    process looks at least every 20 ms, so that it is not overtaken again and again.
+    Optuna's journal accepts it as a lock too. The threads of a process may share one. Waiting
+    polls at least every 20 ms, so that nobody falls behind while others come and go.
 
     A lock whose owner is a dead process of this host is broken at once, any other one when its
     file has not changed for `grace_s`, as seen by the waiting process (clocks of hosts differ).
 
     Args:
         path: what is protected; made absolute here and now.
-        grace_s: greater than 0, and longer than the lock is ever held without `refresh`.
+        grace_s: greater than 0, and longer than anybody holds the lock without `refresh`.
 
     Raises:
         ValueError: `grace_s` is not positive.
@@ -103,7 +100,7 @@ class FileLock:
             raise ValueError(f"grace_s must be greater than 0, got {grace_s}")
         self._path = Path(path).absolute()
         self.file = self._path.with_name(self._path.name + ".lock")
-        # To be made before a lock is removed that may belong to another process.
+        # Whoever removes a lock that is not surely his own makes this file first.
         self._breaker = self._path.with_name(self._path.name + ".lock.break")
         self._grace_s = grace_s
         self._threads = threading.RLock()  # knows its owner; not meant to be entered twice
@@ -151,29 +148,10 @@ class FileLock:
         return True
 
     def refresh(self) -> None:
-        """Show that the owner is alive; for work that lasts longer than `grace_s`."""
+        """Tell those who wait that the owner lives; for work that lasts longer than `grace_s`."""
         if self._is_mine():
             os.utime(self.file)
             self._held.since = time.monotonic()
-
-    @contextmanager
-    def kept_fresh(self) -> Iterator[None]:
-        """Hold the lock for work of any length: a thread refreshes it four times per `grace_s`."""
-        with self:
-            ended = threading.Event()
-            beat = threading.Thread(target=self._beat, args=(self._held.token, ended), daemon=True)
-            beat.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                beat.join()
-
-    def _beat(self, token: str, ended: threading.Event) -> None:
-        while not ended.wait(self._grace_s / 4):
-            with suppress(OSError):  # a file system that is away for a moment
-                if _has(self.file, token):
-                    os.utime(self.file)
 
     def release(self) -> None:
         """Give the lock back. One that was broken meanwhile is left alone, and the log says so.
@@ -185,15 +163,15 @@ class FileLock:
             raise RuntimeError(f"{self.file}: this thread does not hold the lock")
         if not self._leave():
             _log.warning(
-                "%s: another process broke this lock because it was held too long; what was "
-                "written meanwhile may be damaged (python -m hpo.doctor finds out)",
+                "%s: this lock was held for so long that others broke it; what was written "
+                "meanwhile may be damaged (python -m hpo.doctor tells)",
                 self.file,
             )
 
     def break_orphaned(self) -> Owner | None:
-        """Remove a lock file left behind, without taking the lock; return its owner.
+        """Remove a lock file left behind, without taking the lock; return whose it was.
 
-        None: there is no lock file, or its owner is alive. This takes up to `grace_s`.
+        None: there is none, or whoever holds the lock lives. This takes up to `grace_s`.
         """
         patience = _Patience(self._grace_s)
         first = owner = read_owner(self.file)
@@ -207,22 +185,18 @@ class FileLock:
     def _wait(self) -> None:
         patience = _Patience(self._grace_s)
         limit_s, next_look = 0.001, time.monotonic() + _LOOK_S
-        message_at = time.monotonic() + _MESSAGE_S
         while not _create(self.file, self._held.token):
             if time.monotonic() > next_look:
                 owner = read_owner(self.file)
                 if owner is not None and patience.is_over(owner) and self._break(owner):
                     _log.warning("%s: broke the lock left behind by %s", self.file, owner)
                     continue
-                if owner is not None and time.monotonic() > message_at:
-                    _log.info("waiting for %s, which holds %s", owner, self.file)
-                    message_at = math.inf
                 next_look = time.monotonic() + _LOOK_S
             time.sleep(limit_s * _jitter.uniform(0.1, 1))
             limit_s = min(2 * limit_s, MAX_PAUSE_S)
 
     def _break(self, seen: Owner) -> bool:
-        """Remove the lock file if it is still the one seen; False too if others are doing it."""
+        """Remove the lock file if it still is the one seen; False too if another one is at it."""
         token = uuid.uuid4().hex
         if not _create(self._breaker, token):
             other = read_owner(self._breaker)
@@ -239,7 +213,7 @@ class FileLock:
                 self._breaker.unlink(missing_ok=True)
 
     def _leave(self) -> bool:
-        """Undo what `acquire` has done; tell whether the lock was still ours."""
+        """Undo whatever `acquire` has done; tell whether the lock was still ours."""
         try:
             try:
                 return self._remove()
@@ -257,8 +231,8 @@ class FileLock:
             if not (self._held.since and long_held):
                 self.file.unlink(missing_ok=True)
                 return True
-            # Another process may be about to break it: if it did so between our look and our
-            # removal, we would remove the lock of a third process.
+            # Somebody may be about to break it: if he removed it between our look and our
+            # removal, ours would hit the lock of a third one.
             owner = read_owner(self.file)
             if owner is not None and self._break(owner):
                 return True
@@ -296,11 +270,11 @@ def _has(lock_file: Path, token: str) -> bool:
 
 
 def _create(lock_file: Path, token: str) -> bool:
-    """Make the file with its owner in it, whole or not at all; False if it exists."""
+    """Make the file with its owner in it; False if it exists. All or nothing, even interrupted."""
     content = json.dumps({"host": this_host(), "pid": os.getpid(), "token": token}).encode()
     made: list[int] = []
     try:
-        # One call of C code: no signal can come between making the file and noting it.
+        # Within one call of C code: no signal can come between making the file and noting it.
         made.extend(map(os.open, (lock_file,), (os.O_CREAT | os.O_EXCL | os.O_WRONLY,), (0o666,)))
         os.write(made[0], content)
     except FileExistsError:

@@ -15,7 +15,6 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from commons.cli import Failure, dispatch, run_command
@@ -35,8 +34,8 @@ class Settings:
 def main(arguments: list[str]) -> int:
     """Start or stop a cluster; see the module's text."""
     actions = {
-        "up": partial(run_command, up, Settings, text=__doc__),
-        "down": partial(run_command, down, Settings, text=__doc__),
+        action.__name__: lambda rest, action=action: run_command(action, Settings, rest, __doc__)
+        for action in (up, down)
     }
     return dispatch(actions, arguments, __doc__)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pooch
 
 from commons.cli import Failure, run_command
-from qsvr.benchmark.rows import MLPF_SHA256
 
 ADDRESS = (
     "https://raw.githubusercontent.com/JP-Amboage/performance-pred/main/"
     "data/mlpf/delphes_trainings_processed.csv"
 )
 TARGET = Path("data/curves/mlpf_delphes.csv")
+MLPF_SHA256 = "83c7ae6933f20379d8edbb733dbc5a5a463009c99ecb3d6d906459c4c14d7fa6"
 
 
 @dataclass

@@ -1,4 +1,45 @@
-"""The command `python -m hpo.simulate`, see `--help`."""
+"""Replay sweeps from recorded learning curves, to compare pruners before core-hours are spent.
+
+    python -m hpo.simulate curves=FILE.csv [key=value ...]
+
+The table has one training per line, and columns of hyperparameters (numbers) and of the objective
+after each epoch.
+  curves=FILE.csv        with a header line
+  hps=[lr,dropout]       hyperparameters; default: all columns except those of the curves
+  prefix=loss_           the curves are in loss_0, loss_1, ...; prefix= for 0, 1, ...
+  direction=minimize     or maximize
+
+What is compared (hpo/simulate/methods.yaml lists all methods):
+  methods=[asha,...]     default: all that apply
+  methods_file=MINE.yaml more methods, in the same form
+  pruner._target_=...    one pruner of your own, pruner.KEY=VALUE for its arguments
+  sampler._target_=...   proposes the configurations for all pruners; is given the sweep's seed
+
+There are two kinds of sweep. Without a sampler, the trials are the rows of the table in a random
+order, as many as Hyperband takes. Measured are the epochs and the distance of the final value to
+that of Hyperband on the same order. With a sampler, each proposal gets the curve of the nearest
+row. Measured are the epochs until a trial has finished near the best of the table.
+  orders=100             random orders                     first_order=0
+  seeds=20               sweeps with a sampler             first_seed=0
+  n_workers=N            default: 1 without a sampler, 8 with one
+  tolerance=X            distance to Hyperband's final value that counts as equal; default: 1 % of
+                         the inter-quartile range of the final values
+  within=[A,B]           distances to the table's best; default: [tolerance, 10 tolerance]
+  budget=N               epochs of a sweep with a sampler; default: 160 full trainings
+
+What starting costs, and how far the result depends on a few rows:
+  start_epochs=0         charged for starting a trial
+  resume_epochs=0        charged for resuming one
+  drop_best=10           number of best rows to remove
+  drop_half_of_best=60   of this many best rows, a random half is removed in each order
+  earlier_groups=60      number of configurations that form an earlier study, drawn for each order,
+                         for the methods with a screen
+
+  n_jobs=N               processes; default: one per core
+  out=outputs/simulate   gets simulate.json (a row per method: median_epochs, mean_epochs, p_tol,
+                         p_leq, solved, cost, standard errors, paired comparisons, settings) and
+                         simulate.png
+"""
 
 from __future__ import annotations
 
@@ -12,85 +53,37 @@ from typing import Any
 
 import numpy as np
 import optuna
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.progress import Progress
 
+from commons.cli import UsageError, choose, run_command
+from commons.processes import n_cores
 from hpo.curves import CurveTable, read_curves
 from hpo.simulate import report
-from hpo.simulate.campaign import Plan, simulate_all
+from hpo.simulate.campaign import Outcome, Plan, simulate_all
 from hpo.simulate.draws import Variant, draw
-from hpo.simulate.methods import Method, make_method, missing_package, read_methods, select
+from hpo.simulate.methods import Method, make_method, missing_package, read_methods
 from hpo.simulate.results import make_rows
 
-USAGE = """\
-Replay sweeps from recorded learning curves, to judge pruners before core-hours are spent.
-
-    python -m hpo.simulate curves=FILE.csv [key=value ...]
-
-The table: one training per line, columns of hyperparameters (numbers) and of the objective after
-each epoch.
-  curves=FILE.csv        with a header line
-  hps=[lr,dropout]       hyperparameters; default: all columns but those of the curves
-  prefix=loss_           the curves are in loss_0, loss_1, ...; prefix= for 0, 1, ...
-  direction=minimize     or maximize
-
-What is compared (hpo/simulate/methods.yaml has them all):
-  methods=[asha,...]     default: those that apply
-  methods_file=MINE.yaml more of them, in the same form
-  pruner._target_=...    one pruner of your own, pruner.KEY=VALUE for its arguments
-  sampler._target_=...   draws the configurations for all pruners; gets the seed of the sweep
-
-Two kinds of sweep. Without a sampler, a method meets the rows of the table in a random order, as
-many as Hyperband takes; it is measured by the epochs that it needs and by how near it comes to
-Hyperband's final value on the same order. With a sampler, each proposal gets the curve of the
-nearest row; it is measured by the epochs until a trial has finished near the table's best.
-  orders=100             random orders                     first_order=0
-  seeds=20               sweeps with a sampler             first_seed=0
-  n_workers=N            default: 1 without a sampler, 8 with one
-  tolerance=X            default: 0.3 for the published MLPF curves, else 1 % of the
-                         inter-quartile range of the final values
-  within=[A,B]           distances to the table's best; default: [0.1,1] for the published MLPF
-                         curves, else [tolerance, 10 tolerance]
-  budget=N               epochs of a sweep with a sampler; default: 160 full trainings
-
-What an epoch does not cost, and how much hangs on a few rows:
-  start_epochs=0         charged for starting a trial
-  resume_epochs=0        charged for resuming one
-  drop_best=10           the best rows are removed
-  drop_half_of_best=60   of so many best rows, a random half of each order
-  earlier_groups=60      so many configurations, drawn for each order, are an earlier study, for
-                         the methods with a screen
-
-  n_jobs=N               processes; default: one per core
-  out=outputs/simulate   gets simulate.json (a row per method: median_epochs, mean_epochs, p_tol,
-                         p_leq, solved, cost, standard errors, paired comparisons, settings) and
-                         simulate.png
-"""
-
-_MLPF = "83c7ae6933f20379d8edbb733dbc5a5a463009c99ecb3d6d906459c4c14d7fa6"
-# Trained again, its configurations end a median of 1.07 apart: a smaller distance means nothing.
-_MLPF_TOLERANCE, _MLPF_WITHIN = 0.3, (0.1, 1.0)
 _AT_LEAST = {
     **dict.fromkeys(("orders", "seeds", "first_order", "first_seed", "tolerance"), 0),
     **dict.fromkeys(("drop_best", "drop_half_of_best", "earlier_groups"), 0),
     **dict.fromkeys(("start_epochs", "resume_epochs"), 0),
     **dict.fromkeys(("n_workers", "n_jobs", "budget"), 1),
 }
-_BESIDE_OWN_PRUNER = ("hyperband", "ladder_506", "ladder_609", "asha")
+_BESIDE_OWN_PRUNER = ("hyperband", "sha", "asha")
 
 
 @dataclass
 class Settings:
-    """What the command line may set, see USAGE."""
+    """What the command line may set, see above."""
 
-    curves: str = ""
+    curves: Path
     hps: list[str] | None = None
-    prefix: str | None = "loss_"
+    prefix: str = "loss_"
     direction: str = "minimize"
     methods: list[str] | None = None
-    methods_file: str | None = None
+    methods_file: Path | None = None
     pruner: dict[str, Any] | None = None
     sampler: dict[str, Any] | None = None
     orders: int = 100
@@ -107,89 +100,63 @@ class Settings:
     drop_half_of_best: int = 0
     earlier_groups: int = 0
     n_jobs: int | None = None
-    out: str = "outputs/simulate"
+    out: Path = Path("outputs/simulate")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    if not arguments or {"-h", "--help"} & set(arguments):
-        console.print(USAGE.rstrip(), markup=False, highlight=False)
-        return 0 if arguments else 2
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        settings = _read(arguments)
-        rows = _simulate(settings, console)
-        report.write(rows, Path(settings.out))
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    report.print_rows(console, rows)
-    console.print(f"files in {settings.out}", markup=False, highlight=False)
-    return 0
+    return run_command(_simulate, Settings, arguments, __doc__)
 
 
-def _simulate(settings: Settings, console: Console) -> list[dict[str, Any]]:
-    table = read_curves(
-        Path(settings.curves), settings.hps, settings.prefix or "", settings.direction
-    )
-    tolerance = _tolerance(settings, table)
+def _simulate(settings: Settings) -> None:
+    _check(settings)
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    table = read_curves(settings.curves, settings.hps, settings.prefix, settings.direction)
+    tolerance = _default_tolerance(table) if settings.tolerance is None else settings.tolerance
     plan = _plan(settings, table, tolerance)
     methods = _methods(settings, plan, console)
-    n_sweeps = sum(len(plan.numbers(method)) for method in methods)
-    # One thread per process, whatever library a predictor uses.
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    with Progress(console=console) as progress:
-        task = progress.add_task("sweeps", total=n_sweeps)
-        outcomes = simulate_all(
-            plan, methods, settings.n_jobs or _n_cores(), lambda n: progress.advance(task, n)
-        )
-    return make_rows(plan, methods, outcomes, tolerance, _common(settings, plan))
+    outcomes = _outcomes(plan, methods, settings.n_jobs or n_cores(), console)
+    rows = make_rows(plan, methods, outcomes, tolerance, _common(settings, plan))
+    report.write(rows, settings.out)
+    report.print_rows(console, rows)
+    console.print(f"files in {settings.out}", markup=False, highlight=False)
 
 
-def _read(arguments: Sequence[str]) -> Settings:
-    try:
-        given = OmegaConf.from_cli(list(arguments))
-        merged = OmegaConf.merge(OmegaConf.structured(Settings), given)
-        # Not resolved: a node may say ${epochs}.
-        settings = Settings(**OmegaConf.to_container(merged, resolve=False))  # type: ignore[arg-type]
-    except OmegaConfBaseException as error:
-        where = f"{error.full_key}: " if error.full_key else ""
-        raise ValueError(where + str(error).splitlines()[0]) from error
-    if not settings.curves:
-        raise ValueError("curves=... is missing: a CSV file; see --help")
+def _check(settings: Settings) -> None:
     for key, low in _AT_LEAST.items():
         value = getattr(settings, key)
         if value is not None and value < low:
-            raise ValueError(f"{key} must be >= {low}, got {value}")
+            raise UsageError(f"{key}={value}: must be at least {low}")
     if settings.within is not None and not settings.within:
-        raise ValueError("within must have at least one distance")
-    return settings
+        raise UsageError("within=[]: at least one distance is needed")
 
 
-def _tolerance(settings: Settings, table: CurveTable) -> float:
-    if settings.tolerance is not None:
-        return settings.tolerance
-    if table.sha256 == _MLPF:
-        return _MLPF_TOLERANCE
+def _outcomes(
+    plan: Plan, methods: Sequence[Method], n_jobs: int, console: Console
+) -> list[list[Outcome]]:
+    # One thread per process, whatever library a predictor uses.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    with Progress(console=console) as progress:
+        task = progress.add_task("sweeps", total=sum(len(plan.numbers(m)) for m in methods))
+        return simulate_all(plan, methods, n_jobs, lambda n: progress.advance(task, n))
+
+
+def _default_tolerance(table: CurveTable) -> float:
     finals = table.losses[:, -1]
     low, high = np.quantile(finals[np.isfinite(finals)], [0.25, 0.75])
     return 0.01 * float(high - low)
 
 
 def _plan(settings: Settings, table: CurveTable, tolerance: float) -> Plan:
-    within = settings.within
-    if within is None:
-        within = list(_MLPF_WITHIN) if table.sha256 == _MLPF else [tolerance, 10 * tolerance]
-    variant = Variant(settings.drop_best, settings.drop_half_of_best, settings.earlier_groups)
     return Plan(
         table=table,
         orders=range(settings.first_order, settings.first_order + settings.orders),
         seeds=range(settings.first_seed, settings.first_seed + settings.seeds),
-        variant=variant,
+        variant=Variant(settings.drop_best, settings.drop_half_of_best, settings.earlier_groups),
         n_workers=settings.n_workers,
         budget=settings.budget or 160.0 * table.n_epochs,
-        within=tuple(within),
+        within=tuple(settings.within or (tolerance, 10 * tolerance)),
         start_epochs=settings.start_epochs,
         resume_epochs=settings.resume_epochs,
     )
@@ -198,25 +165,28 @@ def _plan(settings: Settings, table: CurveTable, tolerance: float) -> Plan:
 def _methods(settings: Settings, plan: Plan, console: Console) -> list[Method]:
     known = read_methods(Path(__file__).with_name("methods.yaml"))
     if settings.methods_file is not None:
-        known |= read_methods(Path(settings.methods_file))
+        known |= read_methods(settings.methods_file)
     names = settings.methods
     if settings.pruner is not None:
-        names = names or list(_BESIDE_OWN_PRUNER)
         own = str(settings.pruner.get("_target_", "")).rpartition(".")[2] or "pruner"
         known[own] = make_method(own, {"pruner": settings.pruner})
-        names = [*names, own]
-    chosen = select(known, list(known) if names is None else names)
+        names = [*(names or _BESIDE_OWN_PRUNER), own]
+    for name in names or ():
+        choose("methods", name, known)
+    chosen = [known[name] for name in (known if names is None else names)]
     if settings.sampler is not None:
         chosen = [_with_sampler(m, settings.sampler) for m in chosen if not m.is_reference]
-    reasons = {method.name: _why_not(method, plan) for method in chosen}
-    for name, reason in reasons.items():
-        if reason is not None and names is not None and name in names:
-            raise ValueError(f"method {name}: {reason}")
-        if reason is not None:
-            console.print(f"left out: {name} ({reason})", markup=False, highlight=False)
-    methods = [method for method in chosen if reasons[method.name] is None]
+    methods = []
+    for method in chosen:
+        reason = _why_not(method, plan)
+        if reason is None:
+            methods.append(method)
+        elif names is not None:
+            raise UsageError(f"methods={method.name}: {reason}")
+        else:
+            console.print(f"left out: {method.name} ({reason})", markup=False, highlight=False)
     if not methods:
-        raise ValueError("methods: none is left")
+        raise UsageError("methods: none is left")
     return methods
 
 
@@ -237,9 +207,9 @@ def _why_not(method: Method, plan: Plan) -> str | None:
 def _common(settings: Settings, plan: Plan) -> dict[str, Any]:
     table = plan.table
     common = {
-        "curves": {"file": Path(settings.curves).name, "sha256": table.sha256},
+        "curves": {"file": settings.curves.name, "sha256": table.sha256},
         "hps": list(table.names),
-        "prefix": settings.prefix or "",
+        "prefix": settings.prefix,
         "direction": settings.direction,
         **asdict(plan.variant),
         "start_epochs": settings.start_epochs,
@@ -250,10 +220,6 @@ def _common(settings: Settings, plan: Plan) -> dict[str, Any]:
     if plan.orders:
         common["pool"] = len(draw(table, plan.orders[0], plan.variant).pool)
     return common
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

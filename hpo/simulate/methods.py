@@ -1,12 +1,13 @@
 """The methods that a simulation compares: named nodes of `methods.yaml` and of a user's file.
 
-A method has either a `reference`, a function of `hpo.simulate.synchronous`, or a `pruner`, with or
-without a `sampler` (without: it meets the rows of a pool in their order) and a `screen`.
+A method has either a `reference`, a function such as those of `hpo.simulate.synchronous`, or a
+`pruner`, with an optional `sampler` (without it, trials are the rows of a pool in their order) and
+an optional `screen`. `baseline: true` marks a method with which all others are paired.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,18 @@ from optuna.samplers import BaseSampler
 from hpo.hydra_internals import instantiate
 from hpo.search.screen import Screen
 
-_KEYS = {"reference", "pruner", "sampler", "screen"}
+_PARTS = {"reference", "pruner", "sampler", "screen"}
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method, not yet made for a certain run.
+    """A method, before its objects are made for a run.
 
     Attributes:
         name: in tables.
-        node: `reference`, or `pruner` and perhaps `sampler` and `screen`: `_target_` nodes, in
+        node: `reference`, or `pruner` with optional `sampler` and `screen`: `_target_` nodes, in
             which ${epochs}, ${seed} and ${n_workers} stand for those of a run (a sampler is given
-            the seed anyway).
+            the seed in any case); optional `baseline`.
     """
 
     name: str
@@ -49,9 +50,9 @@ class Method:
         return "reference" in self.node
 
     @property
-    def is_ladder(self) -> bool:
-        """Whether it is a plain ladder of rungs, which any predictor should beat."""
-        return bool(self.node.get("reference", {}).get("_target_", "").endswith(".ladder"))
+    def is_baseline(self) -> bool:
+        """Whether all other methods are compared with it."""
+        return bool(self.node.get("baseline", False))
 
     @property
     def is_warm(self) -> bool:
@@ -105,10 +106,10 @@ def make_method(name: str, node: Any) -> Method:
     """
     if not isinstance(node, dict) or ("reference" in node) == ("pruner" in node):
         raise ValueError(f"method {name}: needs either a reference or a pruner")
-    if unknown := set(node) - _KEYS:
-        known = ", ".join(sorted(_KEYS))
+    if unknown := set(node) - _PARTS - {"baseline"}:
+        known = ", ".join(sorted(_PARTS | {"baseline"}))
         raise ValueError(f"method {name}: unknown key {min(unknown)}; known: {known}")
-    for key in _KEYS & set(node):
+    for key in _PARTS & set(node):
         if not isinstance(node[key], dict) or "_target_" not in node[key]:
             raise ValueError(f"method {name}: {key} needs a _target_")
     return Method(name, node)
@@ -151,17 +152,6 @@ def missing_package(method: Method, values: Mapping[str, int]) -> str | None:
             cause = cause.__cause__
         raise
     return None
-
-
-def select(known: Mapping[str, Method], names: Sequence[str]) -> list[Method]:
-    """Return the methods of these names.
-
-    Raises:
-        ValueError: one is unknown.
-    """
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"methods: no method {unknown[0]}; known: {', '.join(known)}")
-    return [known[name] for name in names]
 
 
 def _make(method: Method, key: str, node: dict[str, Any], kind: type = object) -> Any:

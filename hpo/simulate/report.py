@@ -35,13 +35,13 @@ def write(rows: Sequence[Row], folder: Path) -> None:
 
 
 def _pool_table(rows: Sequence[Row]) -> Table:
-    n, within = rows[0]["n"], rows[0]["within"]
+    n, within, first = rows[0]["n"], rows[0]["within"], rows[0]["method"]
     table = _table(
-        f"{n} orders: within {within:.4g} of Hyperband's final value, against the nearest ladder",
-        ("median", "mean epochs", "cost", "P within", "P <=", "ladder", *_PAIRED),
+        f"{n} orders: within {within:.4g} of Hyperband's final value",
+        ("median", "mean epochs", "cost", "P within", "P <=", "against", *_PAIRED),
     )
     for row in rows:
-        se = row["se"]
+        se, other = row["se"], row["nearest_baseline"] or first
         table.add_row(
             row["method"],
             f"{row['median_epochs']:.0f}",
@@ -49,8 +49,8 @@ def _pool_table(rows: Sequence[Row]) -> Table:
             f"{row['cost']:.0f}",
             f"{row['p_tol']:.2f} ± {se['p_tol']:.2f}",
             f"{row['p_leq']:.2f}",
-            (row["nearest_ladder"] or "").removeprefix("ladder_"),
-            *_against(row, row["nearest_ladder"]),
+            other if other in row["paired"] else "",
+            *_against(row, other),
         )
     return table
 

@@ -63,7 +63,7 @@ def make_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of `simulate.json`: one per method, with a sampler one per distance.
 
-    Each method is paired with the first of its mode and, in a pool, with every ladder.
+    Each method is paired with the first of its mode and with every baseline.
 
     Args:
         plan: what was simulated.
@@ -77,7 +77,7 @@ def make_rows(
         mine = [(m, o) for m, o in zip(methods, outcomes, strict=True) if m.mode == mode]
         for within in distances:
             scores = [score(plan, method, runs, within) for method, runs in mine]
-            partners = [s for i, s in enumerate(scores) if i == 0 or s.method.is_ladder]
+            partners = [s for i, s in enumerate(scores) if i == 0 or s.method.is_baseline]
             rows += [make_row(s, partners, _settings(plan, s.method, settings)) for s in scores]
     return rows
 
@@ -111,7 +111,7 @@ def make_row(scores: Scores, others: Sequence[Scores], settings: dict[str, Any])
             "p_leq": math.sqrt(no_worse * (1 - no_worse) / n) if pool else None,
         },
         "paired": {o.method.name: pair(scores, o) for o in others if o.method != scores.method},
-        "nearest_ladder": _nearest_ladder(scores, others),
+        "nearest_baseline": _nearest_baseline(scores, others),
         "epochs": [_number(value) for value in epochs],
         "settings": settings,
     }
@@ -161,12 +161,12 @@ def _settings(plan: Plan, method: Method, common: dict[str, Any]) -> dict[str, A
     return {**common, **own}
 
 
-def _nearest_ladder(scores: Scores, others: Sequence[Scores]) -> str | None:
+def _nearest_baseline(scores: Scores, others: Sequence[Scores]) -> str | None:
     # Of nearly equal mean epochs: this one has to be beaten.
-    ladders = [o for o in others if o.method.is_ladder and o.method != scores.method]
+    baselines = [o for o in others if o.method.is_baseline and o.method != scores.method]
     mean = scores.epochs.mean()
-    distances = [abs(float(o.epochs.mean() - mean)) for o in ladders]
-    return ladders[int(np.argmin(distances))].method.name if ladders else None
+    distances = [abs(float(o.epochs.mean() - mean)) for o in baselines]
+    return baselines[int(np.argmin(distances))].method.name if baselines else None
 
 
 def _quantile(values: Floats, q: float) -> float:

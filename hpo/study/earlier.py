@@ -9,8 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from commons.tables import read_table
-from hpo.curves import read_curves
+from hpo.curves import column_names, read_curves
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 
@@ -61,7 +60,7 @@ def _split(source: str) -> tuple[str, str | None]:
 def _read_csv(
     path: Path, prefix: str, distributions: Distributions, direction: str
 ) -> list[FrozenTrial]:
-    header = read_table(path).header
+    header = column_names(path)
     columns = {key: _column(key, header) for key in distributions}
     table = read_curves(path, [*dict.fromkeys(columns.values())], prefix, direction)
     return _adopted(table.trials(), columns, distributions)

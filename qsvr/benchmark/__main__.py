@@ -1,59 +1,58 @@
-"""The command `python -m qsvr.benchmark`, see `--help`."""
+"""How well the end of a learning curve is predicted from 50, 25, 10, 5 and 2 % of it.
+
+    python -m qsvr.benchmark curves=FILE.csv [key=value ...]
+
+curves     table of finished trainings, one per row: loss_0, loss_1, ... and hyperparameters
+hps        columns that are hyperparameters, hps=[lr,batch_size]; default: all except the curves
+prefix     of the curve's columns, default loss_: prefix=acc_ for acc_0, acc_1, ...; prefix= for
+           0, 1, ...
+direction  minimize (default) or maximize the metric
+n_splits   random splits into training and test rows, default 100
+seed       random state of the first split, default 123
+n_jobs     processes, default: one per core
+out        folder for benchmark.json and benchmark.png, default outputs/qsvr_benchmark
+
+Compares support vector regression, classical and as a QUBO by simulated annealing, with the
+prediction that needs no training. With DWAVE_API_TOKEN in the environment, ten fits run on a real
+annealer. Notes below the tables describe the protocol.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
-from rich.progress import Progress
 
+from commons.cli import UsageError, run_command
+from commons.processes import n_cores
 from qsvr.benchmark.curves import LearningCurves, read_curves
-from qsvr.benchmark.output import MIN_WIDTH, draw, print_tables, write_json
+from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables, write_json
 from qsvr.benchmark.protocols import check_size
-from qsvr.benchmark.recorded import combined_scores, read_runs, single_scores
-from qsvr.benchmark.rows import MLPF_SHA256, PUBLISHED, Row, make_row
-from qsvr.benchmark.run import SLIDE_FRACTION, Job, live_jobs, plan, rows_of, run
+from qsvr.benchmark.rows import make_row
+from qsvr.benchmark.run import DETAILED_FRACTION, LIVE_PART, PARTS, live_jobs, plan, run
 
-USAGE = """\
-How well the end of a learning curve is predicted from 50, 25, 10, 5 and 2 % of it.
-
-    python -m qsvr.benchmark curves=FILE.csv [key=value ...]
-
-curves     table of finished trainings, one per row: loss_0, loss_1, ... and hyperparameters
-hps        columns that are hyperparameters, hps=[lr,batch_size]; default: all columns but curves
-prefix     of the curve's columns, default loss_: prefix=acc_ for acc_0, acc_1, ...; prefix= for
-           0, 1, ...
-direction  minimize (default) or maximize the metric
-qpu        folder with the recorded runs of the annealer, single20.npz and combination4x20.npz
-n_splits   random splits into training and test rows, default 100; ten times as many for the
-           published SVR
-seed       random state of the first split, default 123
-n_jobs     processes, default the number of cores
-out        folder for benchmark.json and benchmark.png, default outputs/qsvr_benchmark
-
-Compares support vector regression, classical and as a QUBO by simulated annealing, with the
-prediction that needs no training. With DWAVE_API_TOKEN in the environment, ten fits run on a real
-annealer. Protocols: see the notes below the tables.
-"""
+PROTOCOL = "grouped"
+NOTES = """\
+R2; mean over splits ± its standard error (splits overlap: it is somewhat too small).
+untr. = prediction without training, the quantile of the last known loss, on the same splits;
+- untr. and - SVR = paired differences, to it and of an annealed model to the classical one.
+grouped: no configuration of hyperparameters has both training and test rows; scales are fitted on
+  training rows; the target is the last epoch.
+Both models: qsvr.predictor, last values and hyperparameters by relevance, C = 1, same kernel."""
 
 
 @dataclass
 class Settings:
-    """What the command line may set."""
+    """What the command line may set, see above."""
 
-    curves: Path = MISSING
+    curves: Path
     hps: list[str] | None = None
-    prefix: str | None = "loss_"  # None is what "prefix=" says
+    prefix: str = "loss_"
     direction: str = "minimize"
-    qpu: Path | None = None
     n_splits: int = 100
     seed: int = 123
     n_jobs: int | None = None
@@ -62,93 +61,54 @@ class Settings:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    if not arguments or {"-h", "--help"} & set(arguments):
-        Console().print(USAGE.rstrip(), markup=False, highlight=False)
-        return 0 if arguments else 2
-    try:
-        _benchmark(_parse(arguments))
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-def _parse(arguments: Sequence[str]) -> Settings:
-    try:
-        given = OmegaConf.from_dotlist(list(arguments))
-        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), given))
-    except OmegaConfBaseException as error:
-        key = f"{error.full_key}: " if error.full_key else ""
-        raise ValueError(f"{key}{str(error).splitlines()[0]}; see --help") from None
-    if not isinstance(settings, Settings):
-        raise TypeError(f"expected Settings, got {type(settings).__name__}")
-    if settings.n_splits < 2:
-        raise ValueError(f"n_splits must be at least 2, got {settings.n_splits}")
-    if settings.n_jobs is not None and settings.n_jobs < 1:
-        raise ValueError(f"n_jobs must be at least 1, got {settings.n_jobs}")
-    if not 0 <= settings.seed < 2**31:
-        raise ValueError(f"seed must be between 0 and 2**31 - 1, got {settings.seed}")
-    return settings
+    return run_command(_benchmark, Settings, arguments, __doc__)
 
 
 def _benchmark(settings: Settings) -> None:
+    check_settings(settings.n_splits, settings.seed, settings.n_jobs)
     curves = read_curves(
         settings.curves,
         hps=settings.hps,
-        prefix=settings.prefix or "",
+        prefix=settings.prefix,
         direction=settings.direction,
     )
     check_size(curves)
-    console = Console()
-    console.width = max(console.width, MIN_WIDTH)
+    console = wide_console()
     console.print(_describe(curves), markup=False, highlight=False)
-    is_mlpf = hashlib.sha256(settings.curves.read_bytes()).hexdigest() == MLPF_SHA256
-    context: dict[str, Any] = {"settings": _plain(settings), "n_dropped": curves.n_dropped}
-    recorded: list[Row] = []
-    if settings.qpu is not None:
-        recorded, difference = _recorded_rows(curves, settings.qpu)
-        context["qpu_largest_difference"] = difference
-        console.print(f"recorded QPU runs: R2 differ from the stored ones by {difference:.1g}")
+    jobs = plan(PARTS, settings.n_splits, settings.seed) + live_jobs(LIVE_PART, settings.seed)
+    rows = [
+        make_row(fits, model.name, PROTOCOL, model.classical)
+        for part, fits in run(curves, jobs, settings.n_jobs or n_cores(), console)
+        for model in part.models
+    ]
     settings.out.mkdir(parents=True, exist_ok=True)
-    rows = recorded + _computed_rows(curves, settings, console, published=is_mlpf)
-    print_tables(console, rows, SLIDE_FRACTION)
-    write_json(settings.out / "benchmark.json", rows, context)
-    draw(settings.out / "benchmark.png", rows, SLIDE_FRACTION)
+    print_tables(console, rows, DETAILED_FRACTION, NOTES)
+    context = {"settings": _plain(settings), "n_dropped": curves.n_dropped}
+    context["notes"] = NOTES.splitlines()
+    write_json(settings.out / "benchmark.json", context, [figures(row) for row in rows])
+    draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
     console.print(f"files in {settings.out}", markup=False, highlight=False)
 
 
-def _computed_rows(
-    curves: LearningCurves, settings: Settings, console: Console, *, published: bool
-) -> list[Row]:
-    jobs = plan(settings.n_splits, settings.seed) + live_jobs(settings.seed)
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("fits", total=sum(len(job.seeds) for job in jobs))
+def check_settings(n_splits: int, seed: int, n_jobs: int | None) -> None:
+    """Check the numbers of the command line.
 
-        def done(job: Job) -> None:
-            progress.advance(bar, len(job.seeds))
+    Raises:
+        UsageError: one is out of its range.
+    """
+    if n_splits < 2:
+        raise UsageError(f"n_splits={n_splits}: must be at least 2")
+    if n_jobs is not None and n_jobs < 1:
+        raise UsageError(f"n_jobs={n_jobs}: must be at least 1")
+    if not 0 <= seed < 2**31:
+        raise UsageError(f"seed={seed}: must be between 0 and 2**31 - 1")
 
-        results = run(curves, jobs, settings.n_jobs or os.cpu_count() or 1, done)
-    return rows_of(jobs, results, published=published)
 
-
-def _recorded_rows(curves: LearningCurves, folder: Path) -> tuple[list[Row], float]:
-    """Rows of the recorded runs under both protocols, and the largest difference of an R2."""
-    single, combination = read_runs(folder)
-    rows, differences = [], []
-    for model, n_train, scored in (
-        ("QSVR, recorded QPU", 20, single_scores(curves, single)),
-        ("4 QSVR, recorded QPU", 80, combined_scores(curves, combination)),
-    ):
-        scores, untrained, difference = scored
-        differences.append(difference)
-        for protocol in ("published", "quantile"):
-            paper = PUBLISHED.get(model) if protocol == "published" else None
-            rows.append(
-                make_row(
-                    model, protocol, SLIDE_FRACTION, n_train, scores, untrained, published=paper
-                )
-            )
-    return rows, max(differences)
+def wide_console() -> Console:
+    """Return a console on which the tables fit."""
+    console = Console()
+    console.width = max(console.width, MIN_WIDTH)
+    return console
 
 
 def _describe(curves: LearningCurves) -> str:
@@ -159,7 +119,7 @@ def _describe(curves: LearningCurves) -> str:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """The settings for JSON, without the folders they lie in."""
+    """The settings for JSON, without folders."""
     return {
         key: value.name if isinstance(value, Path) else value
         for key, value in asdict(settings).items()

@@ -17,23 +17,9 @@ from rich.table import Table
 from qsvr.benchmark.rows import Difference, Row
 
 MIN_WIDTH = 140  # of the tables; narrower terminals wrap lines
-PROTOCOLS = ("published", "quantile", "corrected")
-
-NOTES = """\
-R2; mean over splits ± its standard error (splits overlap: it is somewhat too small).
-untr. = prediction without training, the quantile of the last known loss, on the same splits;
-- untr. and - SVR = paired differences, to it and of an annealed model to the classical one.
-published: R2 with swapped arguments, scalers fitted on all rows, target the last epoch but one,
-  worst training left out, equal configurations on both sides; Sim-QSVR pools seven combination
-  methods, QPU is the best of the seven, chosen on the test scores. Not a protocol to follow.
-quantile: the same rows, splits, scales and target; R2 with the right order of arguments.
-corrected: all rows, scalers fitted on training rows, last epoch, no configuration on both sides.
-"SVR, published", "Sim-QSVR, published": every second known epoch, no hyperparameters, C = 67.61,
-  two-sided encoding. "SVR", "Sim-QSVR": qsvr.predictor, last values and hyperparameters by
-  relevance, C = 1, the same kernel and box for both."""
 
 
-def print_tables(console: Console, rows: Sequence[Row], fraction: float) -> None:
+def print_tables(console: Console, rows: Sequence[Row], fraction: float, notes: str) -> None:
     """Print all figures at one fraction of the curve, then the means at all fractions."""
     for title, add in (
         (f"R2 at {fraction:.0%} of the curve", _detailed),
@@ -44,17 +30,17 @@ def print_tables(console: Console, rows: Sequence[Row], fraction: float) -> None
         for number, column in enumerate(table.columns):
             column.justify, column.no_wrap = ("right" if number else "left"), True
         console.print(table)
-    console.print(NOTES, markup=False, highlight=False)
+    console.print(notes, markup=False, highlight=False)
 
 
 def _detailed(table: Table, rows: Sequence[Row], fraction: float) -> None:
-    columns = "model,train,fits,best,worst,mean,std,rho,CPU s,untr.,- untr.,- SVR,paper"
+    columns = "model,train,fits,best,worst,mean,std,rho,CPU s,untr.,- untr.,- SVR"
     for name in columns.split(","):
         table.add_column(name)
-    for protocol in PROTOCOLS:
+    for protocol, own in _by_protocol(rows).items():
         table.add_row(protocol, style="bold")
-        for row in rows:
-            if (row.protocol, row.fraction) == (protocol, fraction):
+        for row in own:
+            if row.fraction == fraction:
                 table.add_row(*_cells(row))
 
 
@@ -69,21 +55,19 @@ def _cells(row: Row) -> list[str]:
         f"{row.untrained:.4f}",
         _signed(row.minus_untrained),
         _signed(row.minus_classical),
-        "" if row.published is None else f"{row.published[2]:.3f}",
     ]
 
 
 def _by_fraction(table: Table, rows: Sequence[Row], fraction: float) -> None:
-    """Models at all fractions; those known at `fraction` alone are left out."""
+    """Models at all fractions; those with a row at `fraction` alone are left out."""
     fractions = sorted({row.fraction for row in rows}, reverse=True)
     for name in ("model", "train", *[f"{each:.0%}" for each in fractions]):
         table.add_column(name)
-    for protocol in PROTOCOLS:
+    for protocol, own in _by_protocol(rows).items():
         lines: dict[tuple[str, int], dict[float, str]] = {}
-        for row in rows:
-            if row.protocol == protocol:
-                cell = f"{row.mean:.3f}±{row.se:.3f} ({row.untrained:.3f})"
-                lines.setdefault((row.model, row.n_train), {})[row.fraction] = cell
+        for row in own:
+            cell = f"{row.mean:.3f}±{row.se:.3f} ({row.untrained:.3f})"
+            lines.setdefault((row.model, row.n_train), {})[row.fraction] = cell
         table.add_row(protocol, style="bold")
         for (model, n_train), cells in lines.items():
             if set(cells) > {fraction}:
@@ -94,23 +78,32 @@ def _signed(difference: Difference | None) -> str:
     return "" if difference is None else f"{difference.mean:+.4f}±{difference.se:.4f}"
 
 
-def write_json(path: Path, rows: Sequence[Row], context: Mapping[str, Any]) -> None:
-    """Write the rows, without single fits, and what they were made of."""
-    figures = [asdict(row) for row in rows]
-    for each in figures:
-        del each["r2"]
-    content = {**context, "notes": NOTES.splitlines(), "rows": figures}
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+def _by_protocol(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    protocols = dict.fromkeys(row.protocol for row in rows)
+    return {name: [row for row in rows if row.protocol == name] for name in protocols}
+
+
+def figures(row: Row) -> dict[str, Any]:
+    """Return what `write_json` writes of a row: all but its single fits."""
+    return {name: value for name, value in asdict(row).items() if name != "r2"}
+
+
+def write_json(path: Path, context: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the settings and the figures of all rows."""
+    text = json.dumps({**context, "rows": rows}, indent=1, allow_nan=False)
+    path.write_text(f"{text}\n")
 
 
 def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:
-    """Draw mean R2 by fraction for both honest protocols, and the fits at one fraction."""
-    figure = Figure(figsize=(15, 5), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    for axes, protocol in ((left, "quantile"), (middle, "corrected")):
-        _draw_fractions(axes, [row for row in rows if row.protocol == protocol], protocol)
-    ordered = [row for protocol in PROTOCOLS for row in rows if row.protocol == protocol]
-    _draw_fits(right, [row for row in ordered if row.fraction == fraction], fraction)
+    """Draw mean R2 by fraction for each protocol with SVR, and the fits at one fraction."""
+    protocols = _by_protocol(rows)
+    drawn = {n: own for n, own in protocols.items() if any(r.model == "SVR" for r in own)}
+    figure = Figure(figsize=(5 + 5 * len(drawn), 5), layout="constrained")
+    *panels, right = figure.subplots(1, len(drawn) + 1)
+    for axes, (protocol, own) in zip(panels, drawn.items(), strict=True):
+        _draw_fractions(axes, own, protocol)
+    ordered = [row for own in protocols.values() for row in own if row.fraction == fraction]
+    _draw_fits(right, ordered, fraction)
     figure.savefig(path, dpi=120)
 
 

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from qsvr.benchmark.curves import LearningCurves
-from qsvr.predictor import CurveScaler, quantile_scaler
+from qsvr.predictor import N_FEW, CurveScaler, quantile_scaler
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-N_FEW = 20  # training rows that fit a quantum annealer with the published encoding
-N_POOL = 79  # rows from which the published notebooks drew the 20
 MIN_ROWS, MIN_EPOCHS, MIN_GROUPS = 20, 4, 10
 
 
@@ -49,6 +48,30 @@ class Trainings:
 
 Split = tuple[Rows, Rows]  # training rows, test rows
 Fold = tuple[Trainings, Trainings]
+Splitter = Callable[[LearningCurves, int], Split]  # of a table and a random state
+
+
+class Space(Protocol):
+    """The scales of a table of which so many epochs are known."""
+
+    def __init__(self, curves: LearningCurves, n_known: int) -> None: ...
+
+    def fold(self, split: Split) -> Fold:
+        """Return the training and the test rows."""
+
+
+class TrainingSpace:
+    """All scales fitted on the training rows; the target is the last epoch."""
+
+    def __init__(self, curves: LearningCurves, n_known: int) -> None:
+        self._curves, self._n_known = curves, n_known
+
+    def fold(self, split: Split) -> Fold:
+        """Return the training and the test rows on the scales of the training rows."""
+        train, test = split
+        losses, hps = self._curves.losses, self._curves.hyperparameters
+        both = scaled(losses[:, : self._n_known], hps, losses[:, -1:], train)
+        return both.take(train), both.take(test)
 
 
 def check_size(curves: LearningCurves) -> None:
@@ -67,44 +90,15 @@ def check_size(curves: LearningCurves) -> None:
         raise ValueError(f"hps: at least {needed} are needed, got {n_groups}")
 
 
-def without_worst(curves: LearningCurves) -> NDArray[np.bool_]:
-    """Return which rows the published protocol keeps: all but those of the largest final loss."""
-    final = curves.losses[:, -1]
-    return np.asarray(final != final.max())
+def scaled(known: Floats, hps: Floats, target: Floats, fit_on: Rows) -> Trainings:
+    """Return all rows of a table on scales that are fitted on some of them.
 
-
-class PublishedSpace:
-    """All scales fitted on all rows, those of the tests included; the target is loss E - 2."""
-
-    def __init__(self, curves: LearningCurves, n_known: int) -> None:
-        kept = without_worst(curves)
-        losses, hps = curves.losses[kept], curves.hyperparameters[kept]
-        self.n_rows = len(losses)
-        everything = np.arange(self.n_rows)
-        self._all = _scaled(losses, hps, n_known, losses[:, -2:-1], everything)
-
-    def fold(self, split: Split) -> Fold:
-        """Return the training and the test rows."""
-        train, test = split
-        return self._all.take(train), self._all.take(test)
-
-
-class CorrectedSpace:
-    """All scales fitted on the training rows; the target is the last epoch."""
-
-    def __init__(self, curves: LearningCurves, n_known: int) -> None:
-        self._curves, self._n_known = curves, n_known
-
-    def fold(self, split: Split) -> Fold:
-        """Return the training and the test rows on the scales of the training rows."""
-        train, test = split
-        losses, hps = self._curves.losses, self._curves.hyperparameters
-        both = _scaled(losses, hps, self._n_known, losses[:, -1:], train)
-        return both.take(train), both.take(test)
-
-
-def _scaled(losses: Floats, hps: Floats, n_known: int, target: Floats, fit_on: Rows) -> Trainings:
-    known = losses[:, :n_known]
+    Args:
+        known: known losses, shape (T, E).
+        hps: shape (T, H).
+        target: loss to predict, shape (T, 1).
+        fit_on: rows that the scales are fitted on.
+    """
     quantiles = quantile_scaler(len(fit_on))
     points = quantiles.fit(known[fit_on, ::2]).transform(known[:, ::2])
     scaler = CurveScaler().fit(known[fit_on], hps[fit_on])
@@ -112,50 +106,23 @@ def _scaled(losses: Floats, hps: Floats, n_known: int, target: Floats, fit_on: R
     return Trainings(points, scaler.transform(known, hps), final.ravel())
 
 
-Splitter = Callable[[LearningCurves, int], Split]
-
-
-def first_few(curves: LearningCurves, seed: int) -> Split:
-    """Half of the rows are tests, the first 20 others train: the final published SVR notebook."""
-    train, test = _halves(curves, seed)
-    return train[:N_FEW], test
-
-
-def few_of_pool(curves: LearningCurves, seed: int) -> Split:
-    """Half of the rows are tests, 20 of the first 79 others train: the published QSVR notebook."""
-    train, test = _halves(curves, seed)
-    return _few(train[:N_POOL], seed), test
-
-
-def most(curves: LearningCurves, seed: int) -> Split:
-    """80 % of the rows train."""
-    n_rows = int(without_worst(curves).sum())
-    train, test = train_test_split(np.arange(n_rows), test_size=0.2, random_state=seed)
-    return train, test
-
-
 def grouped_few(curves: LearningCurves, seed: int) -> Split:
-    """Half of the HP configurations are tests, 20 rows of the others train."""
+    """Half of the configurations are test rows, 20 rows of the others are training rows."""
     train, test = _grouped(curves, 0.5, seed)
-    return _few(train, seed), test
+    return few(train, seed), test
 
 
 def grouped_most(curves: LearningCurves, seed: int) -> Split:
-    """80 % of the HP configurations train."""
+    """80 % of the configurations are training rows."""
     return _grouped(curves, 0.2, seed)
 
 
-def _halves(curves: LearningCurves, seed: int) -> Split:
-    n_rows = int(without_worst(curves).sum())
-    train, test = train_test_split(np.arange(n_rows), test_size=0.5, random_state=seed)
-    return train, test
-
-
-def _few(rows: Rows, seed: int) -> Rows:
+def few(rows: Rows, seed: int) -> Rows:
+    """Return 20 random rows, as many as fit a quantum annealer; all if there are fewer."""
     if len(rows) <= N_FEW:
         return rows
-    few, _ = train_test_split(rows, train_size=N_FEW, random_state=seed)
-    return np.asarray(few)
+    chosen, _ = train_test_split(rows, train_size=N_FEW, random_state=seed)
+    return np.asarray(chosen)
 
 
 def _grouped(curves: LearningCurves, test_size: float, seed: int) -> Split:

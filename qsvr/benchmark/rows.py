@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import r2_score
 
-from qsvr.benchmark.models import Score
+from qsvr.benchmark.models import R2, UNTRAINED, Fit
+from qsvr.benchmark.run import Fits
 
-# The table behind the published figures, which are shown for no other one.
-MLPF_SHA256 = "83c7ae6933f20379d8edbb733dbc5a5a463009c99ecb3d6d906459c4c14d7fa6"
-
-# best, worst, mean, standard deviation of R2 at 25 % as printed in the published table
-PUBLISHED = {
-    "SVR, published": (0.959, 0.318, 0.889, 0.050),
-    "Sim-QSVR, published": (0.949, 0.383, 0.901, 0.045),
-    "QSVR, recorded QPU": (0.948, 0.742, 0.880, 0.056),
-}
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,12 @@ class Row:
     Attributes:
         n_train: training rows, the fewest of all fits.
         n_fits: number of splits.
-        std: standard deviation (not of the mean), of the population, as published.
+        std: standard deviation (not of the mean), of the population.
         rho: mean of Spearman's rho.
         cpu_s_per_fit: CPU seconds of fit and prediction; None where nothing was computed.
         untrained: mean R2 of the untrained prediction on the same splits, untrained_rho its rho.
         minus_untrained: paired difference to it.
         minus_classical: paired difference of an annealed model to SVR on the same training rows.
-        published: best, worst, mean, std as published; None where there is none.
         r2: mean R2 of each fit, for the picture.
     """
 
@@ -64,57 +58,50 @@ class Row:
     untrained_rho: float
     minus_untrained: Difference
     minus_classical: Difference | None
-    published: tuple[float, float, float, float] | None
     r2: tuple[float, ...]
 
 
 def make_row(
-    model: str,
-    protocol: str,
-    fraction: float,
-    n_train: int,
-    scores: Sequence[Score],
-    untrained: Sequence[Score],
-    classical: Sequence[Score] | None = None,
-    published: tuple[float, float, float, float] | None = None,
+    fits: Fits, model: str, protocol: str, classical: str | None = None, r2: R2 = r2_score
 ) -> Row:
-    """Summarise two or more scores of one model.
+    """Summarize the fits of a model, at least two.
 
-    `untrained` and `classical` are scores of the same splits, fit by fit, for paired differences.
-    Under the protocol "published" R2 has its arguments swapped.
+    Args:
+        fits: of all models on the same splits, the untrained prediction included.
+        model: its name.
+        protocol: in tables.
+        classical: name of the model that it is paired with.
+        r2: how a prediction is scored.
     """
-    swap = protocol == "published"
-    per_fit, base = _per_fit(scores, swap), _per_fit(untrained, swap)
-    values = np.array([each.swapped if swap else each.r2 for each in scores])
-    cpu_s = float(np.mean([each.cpu_s for each in scores]))
+    own, untrained = fits.by_model[model], fits.by_model[UNTRAINED]
+    values = np.array([fit.r2(r2) for fit in own])
+    per_fit, base = _per_fit(own, r2), _per_fit(untrained, r2)
+    other = None if classical is None else _per_fit(fits.by_model[classical], r2)
     return Row(
         model=model,
         protocol=protocol,
-        fraction=fraction,
-        n_train=n_train,
-        n_fits=len(scores),
+        fraction=fits.fraction,
+        n_train=fits.n_train,
+        n_fits=len(own),
         best=float(values.max()),
         worst=float(values.min()),
         mean=float(values.mean()),
         std=float(values.std()),
         se=_difference(per_fit).se,
-        rho=float(np.mean([each.rho for each in scores])),
-        cpu_s_per_fit=cpu_s or None,
+        rho=float(np.mean([fit.rho for fit in own])),
+        cpu_s_per_fit=float(np.mean([fit.cpu_s for fit in own])) or None,
         untrained=float(base.mean()),
-        untrained_rho=float(np.mean([each.rho for each in untrained])),
+        untrained_rho=float(np.mean([fit.rho for fit in untrained])),
         minus_untrained=_difference(per_fit - base),
-        minus_classical=None if classical is None else _difference(
-            per_fit - _per_fit(classical, swap)
-        ),
-        published=published,
+        minus_classical=None if other is None else _difference(per_fit - other),
         r2=tuple(per_fit),
-    )  # fmt: skip
+    )
 
 
-def _per_fit(scores: Sequence[Score], swap: bool) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.array([np.mean(each.swapped if swap else each.r2) for each in scores])
+def _per_fit(fits: Sequence[Fit], r2: R2) -> Floats:
+    return np.array([np.mean(fit.r2(r2)) for fit in fits])
 
 
-def _difference(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Difference:
+def _difference(values: Floats) -> Difference:
     error = values.std(ddof=1) / np.sqrt(len(values))
     return Difference(float(values.mean()), float(error))

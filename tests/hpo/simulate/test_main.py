@@ -56,7 +56,7 @@ def test_both_kinds_of_sweep_end_to_end_and_independent_of_the_processes(
     arguments = [
         "orders=7",
         "seeds=3",
-        "methods=[hyperband,sha,ladder_609,asha,mine,random_asha]",
+        "methods=[hyperband,sha,asha,asha_optuna,mine,random_asha]",
         f"methods_file={tmp_path / 'mine.yaml'}",
         "within=[0.01,0.3]",
         "tolerance=0.05",
@@ -119,24 +119,40 @@ def test_epochs_may_be_plain_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["orders=2"], "curves=... is missing"),
-        (["curves=none.csv"], "none.csv: No such file"),
-        (["curves={file}"], "needs columns loss_0"),
-        (["curves={file}", "prefix=acc_", "order=3"], "order"),
-        (["curves={file}", "prefix=acc_", "orders=many"], "orders: Value 'many'"),
-        (["curves={file}", "prefix=acc_", "orders=-1"], "orders must be >= 0, got -1"),
-        (["curves={file}", "prefix=acc_", "hps=[lr,depth]"], "no column depth"),
-        (["curves={file}", "prefix=acc_", "methods=[bsha]"], "no method bsha"),
-        (["curves={file}", "prefix=acc_", "orders=0", "seeds=0"], "methods: none is left"),
-        (["curves={file}", "prefix=acc_", "orders=0", "methods=[asha]"], "asha: orders=0"),
-        (["curves={file}", "prefix=acc_", "pruner.x=1"], "pruner needs a _target_"),
-        (["curves={file}", "prefix=acc_", "pruner._target_=no.Pruner"], "Pruner: needs no"),
-        (["curves={file}", "prefix=acc_", "earlier_groups=20"], "0 trainings are too few"),
-        (["curves={file}", "prefix=acc_", "within=[]"], "within must have at least one"),
+        ("orders=2", "curves=... is missing"),
+        ("curves={file} prefix=acc_ order=3", "order: no such key; did you mean orders?"),
+        ("curves={file} prefix=acc_ orders=many", "orders=many: expected a whole number"),
+        ("curves={file} prefix=acc_ orders=-1", "orders=-1: must be at least 0"),
+        ("curves={file} prefix=acc_ methods=[ashaa]", "did you mean asha?"),
+        ("curves={file} prefix=acc_ methods=[]", "methods: none is left"),
+        ("curves={file} prefix=acc_ orders=0 seeds=0", "methods: none is left"),
+        ("curves={file} prefix=acc_ orders=0 methods=[asha]", "methods=asha: orders=0"),
+        ("curves={file} prefix=acc_ pruner._target_=no.Pruner", "Pruner: needs no"),
+        ("curves={file} prefix=acc_ within=[]", "within=[]: at least one distance"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_it(file, capsys, arguments, message):
-    assert main([argument.format(file=file) for argument in arguments]) == 1
+def test_a_mistake_is_one_line_that_names_the_key(file, capsys, arguments, message):
+    assert main(arguments.format(file=file).split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("curves=none.csv", "none.csv: No such file"),
+        ("curves={file}", "needs columns loss_0"),
+        ("curves={file} prefix=acc_ hps=[lr,depth]", "no column depth"),
+        ("curves={file} prefix=acc_ pruner.x=1", "pruner needs a _target_"),
+        ("curves={file} prefix=acc_ earlier_groups=20", "0 trainings are too few"),
+    ],
+)
+def test_a_file_or_node_that_does_not_fit_is_a_failure_of_one_line(
+    file, capsys, arguments, message
+):
+    assert main(arguments.format(file=file).split()) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error

@@ -13,13 +13,12 @@ from hpo.simulate.methods import (
     make_reference,
     missing_package,
     read_methods,
-    select,
 )
 
 VALUES = {"epochs": 12, "seed": 3, "n_workers": 2}
 SHIPPED = read_methods(Path(hpo.simulate.__file__).with_name("methods.yaml"))
 ASHA = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1}
-SCREEN = {"_target_": "hpo.search.screen.Screen"}
+SCREEN = {"_target_": "hpo.Screen"}
 RANDOM = {"_target_": "optuna.samplers.RandomSampler"}
 
 
@@ -33,7 +32,7 @@ def test_every_shipped_method_can_be_made(name):
 
 
 def test_the_values_of_a_run_are_filled_in():
-    node = {"_target_": "hpo.search.pausing.PromotionPruner", "max_resource": "${epochs}"}
+    node = {"_target_": "hpo.PromotionPruner", "max_resource": "${epochs}"}
     policy = make_policy(make_method("p", {"pruner": node}), VALUES)
     assert isinstance(policy.pruner, PromotionPruner)
     assert policy.pruner._max_resource == 12
@@ -50,9 +49,9 @@ def test_a_reference_is_a_function_of_the_losses():
     assert run.spent.epochs == 3
 
 
-def test_modes_ladders_and_warm_methods_are_recognised():
-    assert SHIPPED["ladder_506"].is_ladder
-    assert not SHIPPED["sha"].is_ladder
+def test_modes_baselines_and_warm_methods_are_recognized():
+    assert make_method("b", {"pruner": ASHA, "baseline": True}).is_baseline
+    assert not SHIPPED["sha"].is_baseline
     assert SHIPPED["sha"].is_reference
     assert SHIPPED["random_asha"].mode == "sampler"
     assert SHIPPED["asha"].mode == "pool"
@@ -64,7 +63,7 @@ def test_modes_ladders_and_warm_methods_are_recognised():
     [
         ({}, "method m: needs either a reference or a pruner"),
         ({"pruner": ASHA, "reference": ASHA}, "method m: needs either"),
-        ({"pruner": ASHA, "prune": 1}, "unknown key prune; known: pruner, reference"),
+        ({"pruner": ASHA, "prune": 1}, "unknown key prune; known: baseline, pruner, ref"),
         ({"pruner": {"min_resource": 1}}, "pruner needs a _target_"),
         ("asha", "method m: needs either"),
     ],
@@ -104,8 +103,3 @@ def test_a_file_of_methods_that_does_not_fit_is_named(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(ValueError, match=f"mine.yaml: {message}"):
         read_methods(path)
-
-
-def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="no method b; known: a"):
-        select({"a": SHIPPED["asha"]}, ["a", "b"])

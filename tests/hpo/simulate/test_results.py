@@ -10,7 +10,7 @@ from hpo.simulate.run import Run, Spent
 
 ASHA = {"pruner": {"_target_": "optuna.pruners.NopPruner"}}
 SAMPLED = {**ASHA, "sampler": {"_target_": "optuna.samplers.RandomSampler"}}
-LADDER = {"reference": {"_target_": "hpo.simulate.synchronous.ladder"}}
+LADDER = {"reference": {"_target_": "hpo.simulate.synchronous.hyperband"}, "baseline": True}
 
 
 def plan(table, **changes):
@@ -49,7 +49,7 @@ def test_a_row_of_a_pool(table):
     paired = row["paired"]["ladder_9"]
     assert (paired["wins"], paired["losses"], paired["p"]) == (2, 2, 1.0)
     assert paired["epochs"] == 15
-    assert row["nearest_ladder"] == "ladder_9"
+    assert row["nearest_baseline"] == "ladder_9"
     assert ladder_row["paired"] == {}
     assert row["settings"] == {"hps": ["x"], "first_seed": 0, "n_workers": 1, "node": ASHA}
 

@@ -4,11 +4,9 @@ import pytest
 from hpo.simulate.synchronous import (
     bracket_sizes,
     hyperband,
-    ladder,
     pool_sizes,
     random_search,
     successive_halving,
-    swift_hyperband,
 )
 
 
@@ -29,12 +27,9 @@ def losses():
         (hyperband, 3213),
         (random_search, 16300),
         (successive_halving, 1066),
-        (lambda pool: ladder(pool, [1, 2, 4, 16], [65, 19, 6, 1]), 422),
-        (lambda pool: ladder(pool, [1, 2, 3, 4, 25], [56, 20, 12, 5, 2]), 506),
-        (lambda pool: ladder(pool, [1, 2, 3, 4, 20, 25], [72, 38, 17, 9, 5, 2]), 609),
     ],
 )
-def test_the_published_pool_takes_the_published_epochs(losses, method, epochs):
+def test_a_pool_of_163_takes_the_published_epochs(losses, method, epochs):
     run = method(losses(163, 100))
     assert run.spent.epochs == epochs == sum(run.lengths)
     assert run.spent.n_started == 163
@@ -56,17 +51,6 @@ def test_a_small_table_gets_smaller_brackets():
     assert [sum(pool_sizes(n, 12)) for n in range(4, 24)] == [*range(4, 23), 22]
     with pytest.raises(ValueError, match="3 trainings are too few: Hyperband has 4 brackets"):
         pool_sizes(3, 12)
-
-
-def test_a_ladder_scales_with_epochs_and_configurations(losses):
-    run = ladder(losses(22, 12), [1, 2, 3, 4, 25], [56, 20, 12, 5, 2])
-    # 56 of 163 are 8 of 22 at epoch 1, where the rungs 1 to 4 fall together; 1 at epoch 3.
-    assert sorted(run.lengths) == [1] * 14 + [3] * 7 + [12]
-
-
-def test_a_ladder_without_a_rung_is_refused(losses):
-    with pytest.raises(ValueError, match=r"no rung of \[100\] is left for 12 epochs"):
-        ladder(losses(22, 12), [100], [5])
 
 
 def test_successive_halving_by_hand():
@@ -94,50 +78,3 @@ def test_starts_and_resumptions_are_charged(losses):
     run = hyperband(losses(22, 12))
     assert run.spent.cost(0, 0) == run.spent.epochs
     assert run.spent.cost(0.5, 2) == run.spent.epochs + 0.5 * 22 + 2 * 13
-
-
-class Last:
-    """Predicts the last value; all copies note what they learn from and how often they are asked.
-
-    Args:
-        fits: shapes of the curves learnt from.
-        asked: numbers of curves predicted.
-    """
-
-    def __init__(self, fits, asked):
-        self.fits, self.asked = fits, asked
-
-    def __deepcopy__(self, memo):
-        return Last(self.fits, self.asked)
-
-    def fit(self, X, y):
-        self.fits.append(X.shape)
-
-    def predict(self, X):
-        self.asked.append(len(X))
-        return X[:, -1]
-
-
-def test_swift_hyperband_spares_epochs_and_fits_each_predictor_once(losses):
-    pool, fits, asked = losses(163, 100), [], []
-    run = swift_hyperband(pool, Last(fits, asked))
-    assert run.spent.epochs < hyperband(pool).spent.epochs
-    assert run.final == hyperband(pool).final
-    assert all(n >= 15 for n, _ in fits)
-    # Seven first rungs and six ways from one rung to the next.
-    assert 0 < len(fits) <= 13
-    assert len(asked) > len(fits)
-
-
-def test_without_enough_curves_swift_hyperband_is_hyperband(losses):
-    pool = losses(163, 100)
-    run = swift_hyperband(pool, Last([], []), n_curves=1000)
-    assert run.spent.epochs == 3213
-    assert run.lengths == hyperband(pool).lengths
-
-
-def test_swift_hyperband_expects_nothing_of_what_has_diverged(losses):
-    pool = losses(163, 100)
-    pool[::7, 1:] = np.inf
-    run = swift_hyperband(pool, Last([], []))
-    assert run.final == hyperband(pool).final

@@ -12,14 +12,17 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
+from benchmarks.reproduce.qsvr.models import predict
+from benchmarks.reproduce.qsvr.protocols import PublishedSpace, few_of_pool, swapped_r2
 from qsvr.benchmark.curves import LearningCurves
-from qsvr.benchmark.models import Score, predict_published, score
-from qsvr.benchmark.protocols import N_FEW, PublishedSpace, Trainings, few_of_pool
+from qsvr.benchmark.models import UNTRAINED, Fit
+from qsvr.benchmark.protocols import Floats, Trainings
+from qsvr.benchmark.run import DETAILED_FRACTION, Fits
+from qsvr.predictor import N_FEW
 
-Floats = NDArray[np.float64]
+SINGLE, COMBINED = "QSVR, recorded QPU", "4 QSVR, recorded QPU"
 Archive = dict[str, NDArray[np.float64]]
 
 TOLERANCE = 1e-9
@@ -36,16 +39,16 @@ def read_runs(folder: Path) -> tuple[Archive, Archive]:
     return _read(folder / "single20.npz"), _read(folder / "combination4x20.npz")
 
 
-def single_scores(curves: LearningCurves, runs: Archive) -> tuple[list[Score], list[Score], float]:
-    """Score the ten recorded fits.
+def single_fits(curves: LearningCurves, runs: Archive) -> tuple[Fits, float]:
+    """Return the ten recorded fits.
 
     Args:
         curves: the table from which the runs were made.
         runs: the arrays of `single20.npz`.
 
     Returns:
-        Scores of the combination that was published, those of the untrained prediction on the
-        same splits, and the largest difference of any of the 7 x 10 R2 to the stored one.
+        The predictions of the combination that was published, with the untrained ones on the same
+        splits, and the largest difference of any of the 7 x 10 R2 to the stored one.
 
     Raises:
         ValueError: the runs do not belong to this table, or an R2 differs by more than 1e-9.
@@ -55,18 +58,16 @@ def single_scores(curves: LearningCurves, runs: Archive) -> tuple[list[Score], l
     for fit in range(stored.shape[1]):
         train, test = space.fold(few_of_pool(curves, int(runs["split_seed"]) + fit))
         _check_rows(train, runs[f"X{fit}"])
-        predicted = [predict_published(train, test, each) for each in runs[f"alphas{fit}"]]
-        scores = [score(test.target, each[None], 0.0) for each in predicted]
-        r2[:, fit] = [each.swapped[0] for each in scores]
-        chosen.append(scores[CHOSEN_METHOD])
-        untrained.append(score(test.target, test.untrained[None], 0.0))
-    return chosen, untrained, _largest_difference(r2, stored)
+        predicted = np.array([predict(train, test, each) for each in runs[f"alphas{fit}"]])
+        r2[:, fit] = Fit(test.target, predicted).r2(swapped_r2)
+        chosen.append(Fit(test.target, predicted[[CHOSEN_METHOD]]))
+        untrained.append(Fit(test.target, test.untrained[None]))
+    fits = Fits(DETAILED_FRACTION, N_FEW, {SINGLE: chosen, UNTRAINED: untrained})
+    return fits, _largest_difference(r2, stored)
 
 
-def combined_scores(
-    curves: LearningCurves, runs: Archive
-) -> tuple[list[Score], list[Score], float]:
-    """Score the ten recorded combinations of four fits; arguments as `single_scores`.
+def combined_fits(curves: LearningCurves, runs: Archive) -> tuple[Fits, float]:
+    """Return the ten recorded combinations of four fits; arguments as `single_fits`.
 
     Each fit gives the method that predicts the other 60 training rows best, with that R2
     (arguments swapped, at least 0) as its weight.
@@ -79,10 +80,11 @@ def combined_scores(
         train, test = space.fold((rows[: N_FEW * N_MODELS], tests))
         predicted = _combine(train, test, [runs[f"alphas{run}_{i}"] for i in range(N_MODELS)])
         _check_rows(train, np.concatenate([runs[f"X{run}_{i}"] for i in range(N_MODELS)]))
-        chosen.append(score(test.target, predicted[None], 0.0))
-        untrained.append(score(test.target, test.untrained[None], 0.0))
-    r2 = np.array([each.swapped[0] for each in chosen])
-    return chosen, untrained, _largest_difference(r2, stored)
+        chosen.append(Fit(test.target, predicted[None]))
+        untrained.append(Fit(test.target, test.untrained[None]))
+    fits = Fits(DETAILED_FRACTION, N_FEW * N_MODELS, {COMBINED: chosen, UNTRAINED: untrained})
+    r2 = np.concatenate([fit.r2(swapped_r2) for fit in chosen])
+    return fits, _largest_difference(r2, stored)
 
 
 def _combine(train: Trainings, test: Trainings, alphas: list[Floats]) -> Floats:
@@ -91,14 +93,14 @@ def _combine(train: Trainings, test: Trainings, alphas: list[Floats]) -> Floats:
         own = np.arange(N_FEW * number, N_FEW * (number + 1))
         others = train.take(np.setdiff1d(np.arange(N_FEW * N_MODELS), own))
         mine = train.take(own)
-        r2 = [r2_score(predict_published(mine, others, each), others.target) for each in methods]
-        predicted.append(predict_published(mine, test, methods[int(np.argmax(r2))]))
+        r2 = [swapped_r2(others.target, predict(mine, others, each)) for each in methods]
+        predicted.append(predict(mine, test, methods[int(np.argmax(r2))]))
         weights.append(max(0.0, *r2))
     return np.average(predicted, axis=0, weights=weights)
 
 
 def _space(curves: LearningCurves) -> PublishedSpace:
-    return PublishedSpace(curves, curves.n_known(0.25))
+    return PublishedSpace(curves, curves.n_known(DETAILED_FRACTION))
 
 
 def _read(path: Path) -> Archive:

@@ -1,33 +1,27 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import QuantileTransformer
 
-from qsvr.benchmark.published import predict
+from benchmarks.reproduce.qsvr.predictor import predict
 
-DATA = Path(__file__).parents[4] / "shared/data"
-RECORDED = DATA / "qpu/single20.npz"
-CURVES_CSV = DATA / "curves/mlpf_delphes.csv"
 POINT = {"gamma": 1.0, "epsilon": 0.25, "c": 2.0}
 
 
 @pytest.fixture(scope="module")
-def published_space():
+def published_space(curves_csv):
     """The published protocol: 295 trainings, 13 losses of each, loss_98; quantiles of all rows."""
-    table = np.genfromtxt(CURVES_CSV, delimiter=",", names=True)
+    table = np.genfromtxt(curves_csv, delimiter=",", names=True)
     losses = np.stack([table[f"loss_{epoch}"] for epoch in range(100)], axis=1)
     losses = np.delete(losses, losses[:, 99].argmax(), axis=0)
     scaler = QuantileTransformer(n_quantiles=50, random_state=0)
     return scaler.fit_transform(losses[:, :25:2]), scaler.fit_transform(losses[:, [98]]).ravel()
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason=f"{RECORDED} is not there")
-def test_recorded_multipliers_of_the_annealer_give_the_stored_scores(published_space):
+def test_recorded_multipliers_of_the_annealer_give_the_stored_scores(published_space, qpu):
     x, y = published_space
-    with np.load(RECORDED, allow_pickle=False) as recorded:
+    with np.load(qpu / "single20.npz", allow_pickle=False) as recorded:
         scores = np.zeros((7, 10))
         for split in range(10):
             _, _, epsilon, gamma, c = recorded[f"params{split}"]

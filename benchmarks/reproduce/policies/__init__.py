@@ -1,0 +1,1 @@
+"""Search policies of papers, compared on the recorded MLPF curves (`make repro-pruner`)."""
