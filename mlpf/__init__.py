@@ -1,3 +1,79 @@
 """Machine-learned particle flow: events, networks, training and physics performance."""
 
+from __future__ import annotations
+
+from commons.exports import lazy
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
+if TYPE_CHECKING:
+    from mlpf.config import SearchSpaceNeedsSearch
+    from mlpf.data.datamodule import EventDataModule
+    from mlpf.data.events import Events, read_events, write_events
+    from mlpf.data.selection import Selection
+    from mlpf.generation.source import PythiaSource
+    from mlpf.network.candidates import Candidates, particles
+    from mlpf.network.model import MLPF
+    from mlpf.network.saved import load_network
+    from mlpf.schema import Particle
+    from mlpf.training.callbacks import MetricsFile
+    from mlpf.training.checkpoint import EpochCheckpoints
+    from mlpf.training.losses import ParticleFlowLoss
+    from mlpf.training.schedulers import (
+        constant_schedule,
+        cosine_schedule,
+        exponential_schedule,
+        onecycle_schedule,
+    )
+    from mlpf.training.trainer import build_trainer
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "MLPF",
+    "Candidates",
+    "EpochCheckpoints",
+    "EventDataModule",
+    "Events",
+    "MetricsFile",
+    "Particle",
+    "ParticleFlowLoss",
+    "PythiaSource",
+    "SearchSpaceNeedsSearch",
+    "Selection",
+    "build_trainer",
+    "constant_schedule",
+    "cosine_schedule",
+    "exponential_schedule",
+    "load_network",
+    "onecycle_schedule",
+    "particles",
+    "read_events",
+    "write_events",
+]
+
+if not TYPE_CHECKING:  # so that type checkers refuse other names
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "MLPF": "mlpf.network.model",
+            "Candidates": "mlpf.network.candidates",
+            "EpochCheckpoints": "mlpf.training.checkpoint",
+            "EventDataModule": "mlpf.data.datamodule",
+            "Events": "mlpf.data.events",
+            "MetricsFile": "mlpf.training.callbacks",
+            "Particle": "mlpf.schema",
+            "ParticleFlowLoss": "mlpf.training.losses",
+            "PythiaSource": "mlpf.generation.source",
+            "SearchSpaceNeedsSearch": "mlpf.config",
+            "Selection": "mlpf.data.selection",
+            "build_trainer": "mlpf.training.trainer",
+            "constant_schedule": "mlpf.training.schedulers",
+            "cosine_schedule": "mlpf.training.schedulers",
+            "exponential_schedule": "mlpf.training.schedulers",
+            "load_network": "mlpf.network.saved",
+            "onecycle_schedule": "mlpf.training.schedulers",
+            "particles": "mlpf.network.candidates",
+            "read_events": "mlpf.data.events",
+            "write_events": "mlpf.data.events",
+        },
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class ConfigError(CompactHydraException):
@@ -40,21 +41,23 @@ def config_dir() -> str:
     raise FileNotFoundError(f"no conf/train.yaml inside or beside {package}")
 
 
-def build(cfg: DictConfig, group: str) -> Any:
-    """Return the object that a configuration group describes.
+def build(cfg: DictConfig, key: str) -> Any:
+    """Return the object that a part of the configuration describes.
 
     Args:
-        cfg: the whole configuration.
-        group: a key of it whose node has a `_target_`.
+        cfg: the configuration.
+        key: where its node with a `_target_` is, for example `data.source`.
 
     Raises:
-        ConfigError: the constructor refused a value or does not know a key.
+        ConfigError: a constructor refused a value or does not know a key; the message begins with
+            the key of its node.
     """
     try:
-        return instantiate(cfg[group])
+        return instantiate(OmegaConf.select(cfg, key))
     except InstantiationException as error:
+        node = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)
         reason = error.__cause__ or error
-        raise ConfigError(f"{group}: {reason}") from error
+        raise ConfigError(f"{node[1] if node else key}: {reason}") from error
 
 
 class SearchSpaceNeedsSearch(Callback):

@@ -29,6 +29,7 @@ class Particle(IntEnum):
 
 
 N_CLASSES: Final = len(Particle)
+SPLITS: Final = ("train", "val", "test")
 
 # Tower rows use the second name where there are two: E_T, E, E_em, E_had, then zeros.
 X_COLUMNS: Final = (

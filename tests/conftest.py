@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from mlpf.config import config_dir
-from mlpf.data.events import Events, from_arrays, write_parquet
+from mlpf.data.events import Events, from_arrays, write_events
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
@@ -43,7 +43,7 @@ def events_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `train.parquet` (24 events), `val.parquet` and `test.parquet` (8 each)."""
     folder = tmp_path_factory.mktemp("events")
     for seed, (split, n_events) in enumerate({"train": 24, "val": 8, "test": 8}.items()):
-        write_parquet(random_events(n_events, seed), folder / f"{split}.parquet", {})
+        write_events(random_events(n_events, seed), folder / f"{split}.parquet", {})
     return folder
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ["hpo", "qsvr", "commons", "benchmarks", "testbed"]
+PACKAGES = ["mlpf", "hpo", "qsvr", "commons", "benchmarks", "testbed"]
 
 
 def imports(source):

@@ -26,10 +26,11 @@ from commons.cli import UsageError, run_command
 from mlpf import __version__
 from mlpf.data.events import Events, concatenate, from_arrays
 from mlpf.delphes.published import read_published
-from mlpf.generate import make_events, make_pools
+from mlpf.generation.generate import make_pools
 from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
 from mlpf.generation.production import PROCESSES, pythia_version
+from mlpf.generation.pythia import make_events
 from mlpf.parallel import advance, run_tasks
 
 POOL_SIZE: Final = 10_000

@@ -30,11 +30,11 @@ from benchmarks.reproduce.boosted_towers import tower_classes, tower_features, t
 from commons.cli import Failure, UsageError, run_command
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events, concatenate, read_parquet
+from mlpf.data.events import Events, concatenate, read_events
 from mlpf.delphes.conversion import convert_folder
+from mlpf.network.saved import load_network
 from mlpf.schema import ElementType, Particle
 from mlpf.training.callbacks import METRICS_FILE, read_history
-from mlpf.training.checkpoint import load_network
 
 STEM = "tev14_pythia8_ttbar_pu20_0"
 CONVERTED = Path("data/delphes")
@@ -74,8 +74,8 @@ def _reproduce(settings: Settings) -> int:
 
 def measure(run: Path) -> dict[str, Any]:
     """Return the figures of the three methods on the last 80 events, for the network of `run`."""
-    train = concatenate([read_parquet(_part(i)) for i in range(4)])
-    test = read_parquet(_part(4))
+    train = concatenate([read_events(_part(i)) for i in range(4)])
+    test = read_events(_part(4))
     towers = test.x[:, 0] == ElementType.TOWER
     true = tower_classes(test)
     trees = train_trees(train, seed=0)
@@ -110,7 +110,7 @@ def _part(number: int) -> Path:
 
 @torch.no_grad()
 def _network_classes(run: Path, events: Events) -> NDArray[np.int64]:
-    network, _ = load_network(run)
+    network = load_network(run)
     batches = (Batch.from_events(events.take([i])) for i in range(len(events)))
     return np.concatenate([network(batch).pid.numpy() for batch in batches])
 

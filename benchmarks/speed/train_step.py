@@ -26,7 +26,7 @@ import torch
 
 from commons.cli import Failure, UsageError, run_command
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events, read_parquet
+from mlpf.data.events import Events, read_events
 from mlpf.delphes.published import read_published
 from mlpf.network.model import MLPF
 from mlpf.training.losses import ParticleFlowLoss
@@ -139,7 +139,7 @@ def _measure(settings: Settings) -> int:
             f"events={settings.events}: no such file; take any PU200 events of mlpf.generate"
         )
     is_published = settings.events.name.endswith(".pkl.bz2")
-    events = (read_published if is_published else read_parquet)(settings.events)
+    events = (read_published if is_published else read_events)(settings.events)
     if len(events) < 4:
         raise Failure(f"events={settings.events}: {len(events)} events, need at least 4")
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
-from typing import Final
+from typing import Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,12 +14,17 @@ import torch
 
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events, concatenate, read_parquet
+from mlpf.data.events import Events, concatenate, read_events
 from mlpf.data.loader import BatchLoader, BatchSampler
 from mlpf.data.selection import Selection
-from mlpf.generation.source import PythiaSource
+from mlpf.schema import SPLITS
 
-SPLITS: Final = ("train", "val", "test")
+
+class EventSource(Protocol):
+    """Makes the Parquet files of a folder, such as `mlpf.PythiaSource`."""
+
+    def prepare(self) -> None:
+        """Make the files that are missing; raise a ValueError or an OSError if that fails."""
 
 
 class EventDataModule(pl.LightningDataModule):
@@ -48,23 +53,23 @@ class EventDataModule(pl.LightningDataModule):
     def __init__(
         self,
         folder: str | Path,
+        *,
         train: Sequence[str],
         val: Sequence[str],
         test: Sequence[str],
         max_elements_per_batch: int,
         selection: Selection | None = None,
         max_events: Mapping[str, int | None] | None = None,
-        source: PythiaSource | None = None,
+        source: EventSource | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if not isinstance(max_elements_per_batch, int) or max_elements_per_batch < 1:
             raise ValueError(
-                "data.max_elements_per_batch must be an integer >= 1, "
-                f"got {max_elements_per_batch}"
+                f"max_elements_per_batch must be an integer >= 1, got {max_elements_per_batch}"
             )
         self.folder, self.source, self.seed = Path(folder), source, seed
-        self.patterns = dict(zip(SPLITS, (list(train), list(val), list(test)), strict=True))
+        self.patterns = {"train": list(train), "val": list(val), "test": list(test)}
         self.max_elements_per_batch = max_elements_per_batch
         self.selection = selection or Selection()
         self.max_events = _checked_limits(max_events or {})
@@ -112,7 +117,7 @@ class EventDataModule(pl.LightningDataModule):
         for split, patterns in self.patterns.items():
             for path in {path for pattern in patterns for path in self._matches(pattern)}:
                 if path in owner:
-                    raise ValueError(f"{path} is in data.{owner[path]} and in data.{split}")
+                    raise ValueError(f"{path} is in {owner[path]} and in {split}")
                 owner[path] = split
         return {split: sorted(p for p in owner if owner[p] == split) for split in SPLITS}
 
@@ -144,21 +149,22 @@ class EventDataModule(pl.LightningDataModule):
     def _read(self, split: str) -> Events:
         paths = self.files()[split]
         if not self.patterns[split]:
-            raise ValueError(f"data.{split} names no files")
+            raise ValueError(f"{split} names no files")
         for pattern in self.patterns[split]:
             if not self._matches(pattern):
-                raise ValueError(f"data.{split}: no file matches {self.folder / pattern}")
+                raise ValueError(f"{split}: no file matches {self.folder / pattern}")
         limit = self.max_events[split]
         parts: list[Events] = []
         for path in paths:
-            raw = read_parquet(path)
+            raw = read_events(path)
             parts.append(self.selection.apply(raw))
             if limit is not None and sum(map(len, parts)) >= limit:
                 break
         events = concatenate(parts)
         if len(events.x) == 0:
             cause = self.selection.culprit(raw)
-            raise ValueError(f"{cause} removes everything" if cause else f"{paths} are empty")
+            reason = f"selection.{cause} removes everything" if cause else f"{paths} are empty"
+            raise ValueError(f"{split}: {reason}")
         return events if limit is None else events.take(np.arange(min(limit, len(events))))
 
     def _loader(self, split: str, shuffle: bool = False) -> BatchLoader:
@@ -179,10 +185,10 @@ class EventDataModule(pl.LightningDataModule):
 def _checked_limits(max_events: Mapping[str, int | None]) -> dict[str, int | None]:
     unknown = set(max_events) - set(SPLITS)
     if unknown:
-        raise ValueError(f"data.max_events has keys {SPLITS}, not {sorted(unknown)}")
+        raise ValueError(f"max_events has keys {SPLITS}, not {sorted(unknown)}")
     for split, limit in max_events.items():
         if limit is not None and limit < 1:
-            raise ValueError(f"data.max_events.{split} must be >= 1 or null, got {limit}")
+            raise ValueError(f"max_events.{split} must be >= 1 or null, got {limit}")
     return {split: max_events.get(split) for split in SPLITS}
 
 

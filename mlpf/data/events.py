@@ -32,6 +32,10 @@ class Events:
 
     Raises:
         ValueError: the shapes do not fit together.
+
+    >>> events = Events(np.zeros((5, 12)), np.zeros((5, 7)), np.zeros((5, 7)), np.array([0, 2, 5]))
+    >>> len(events), events.sizes.tolist()
+    (2, [2, 3])
     """
 
     x: NDArray[np.float32]
@@ -44,9 +48,9 @@ class Events:
         for name, width in (("x", N_X), ("ygen", N_Y), ("ycand", N_Y)):
             shape = getattr(self, name).shape
             if shape != (n_rows, width):
-                raise ValueError(f"{name} has shape {shape}, the offsets ask ({n_rows}, {width})")
+                raise ValueError(f"{name} has shape {shape}, by the offsets ({n_rows}, {width})")
         if self.offsets[0] != 0 or np.any(np.diff(self.offsets) < 0):
-            raise ValueError("offsets must start at 0 and never fall")
+            raise ValueError("offsets must start at 0 and never decrease")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -94,20 +98,38 @@ def _flatten(arrays: Sequence[NDArray[Any]], width: int) -> NDArray[np.float32]:
     return np.concatenate([np.zeros((0, width)), *arrays]).astype(np.float32)
 
 
-def write_parquet(events: Events, path: Path, provenance: Mapping[str, Any]) -> None:
-    """Write `events` to `path`, one row per event, a list column per quantity.
+def write_events(
+    events: Events, path: str | Path, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write `events` to a Parquet file, one row per event, a list column per quantity.
 
-    The file appears under its name only when it is complete. `provenance` goes into the metadata
-    as JSON under the key `provenance`, the schema version under `schema_version`.
+    The file appears under its name only when it is complete. The schema version is stored in its
+    metadata under `schema_version`, the provenance as JSON under `provenance`.
+
+    Args:
+        events: momenta and energies in GeV, angles in radians.
+        path: the file; its folder is made if needed.
+        provenance: where the events come from, any values that JSON can hold.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    >>> import tempfile
+    >>> events = Events(np.zeros((5, 12)), np.zeros((5, 7)), np.zeros((5, 7)), np.array([0, 2, 5]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_events(events, f"{folder}/mine.parquet", {"made_by": "me"})
+    ...     read_events(f"{folder}/mine.parquet").sizes.tolist()
+    [2, 3]
     """
+    path = Path(path)
     columns = {
         f"{group}_{name}": pa.LargeListArray.from_arrays(
-            events.offsets, np.ascontiguousarray(getattr(events, group)[:, i])
+            events.offsets, getattr(events, group)[:, i].astype(np.float32)
         )
         for group, names in _GROUPS.items()
         for i, name in enumerate(names)
     }
-    metadata = {"schema_version": SCHEMA_VERSION, "provenance": json.dumps(dict(provenance))}
+    metadata = {"schema_version": SCHEMA_VERSION, "provenance": json.dumps(dict(provenance or {}))}
     table = pa.table(columns).replace_schema_metadata(metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -116,19 +138,35 @@ def write_parquet(events: Events, path: Path, provenance: Mapping[str, Any]) -> 
         partial,
         compression="zstd",
         row_group_size=1000,
-        use_dictionary=False,  # physics values seldom repeat: a third smaller and faster like this
+        use_dictionary=False,  # physics values rarely repeat: a third smaller and faster
         use_byte_stream_split=True,
     )
     partial.rename(path)
 
 
-def read_parquet(path: Path) -> Events:
-    """Read the events of one file written by `write_parquet`.
+def read_events(*paths: str | Path) -> Events:
+    """Return the events of one or more Parquet files, in the order of the files.
+
+    Args:
+        paths: files that `write_events`, `mlpf.generate` or `mlpf.convert` wrote; at least one.
 
     Raises:
-        ValueError: the file is no Parquet, has another schema version, lacks a column, or its
-            columns do not agree on the number of elements of each event.
+        ValueError: a file is missing or not Parquet, has another schema version, lacks a column,
+            or its columns do not agree on the number of elements of each event.
+
+    >>> import tempfile
+    >>> event = Events(np.ones((3, 12)), np.ones((3, 7)), np.ones((3, 7)), np.array([0, 3]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_events(event, f"{folder}/a.parquet")
+    ...     write_events(event, f"{folder}/b.parquet")
+    ...     len(read_events(f"{folder}/a.parquet", f"{folder}/b.parquet"))
+    2
     """
+    parts = [_read_file(Path(path)) for path in paths]
+    return parts[0] if len(parts) == 1 else concatenate(parts)
+
+
+def _read_file(path: Path) -> Events:
     try:
         table = pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
@@ -167,7 +205,7 @@ def _flat_columns(
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Return what `write_parquet` recorded about the origin of a file.
+    """Return what `write_events` recorded about the origin of a file.
 
     Raises:
         ValueError: the file is no Parquet.

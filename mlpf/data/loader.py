@@ -50,7 +50,7 @@ class BatchSampler:
         world_size: int = 1,
     ) -> None:
         if max_elements < 1:
-            raise ValueError(f"data.max_elements_per_batch must be >= 1, got {max_elements}")
+            raise ValueError(f"max_elements must be >= 1, got {max_elements}")
         self.sizes, self.max_elements = sizes, max_elements
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self.rank, self.world_size = rank, world_size

@@ -37,11 +37,10 @@ class Selection:
         for name in ("min_pt_gev", "max_abs_eta", "min_elements", "max_elements"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
-                raise ValueError(f"data.selection.{name} must be >= 0, got {value}")
+                raise ValueError(f"{name} must be >= 0, got {value}")
         if self.max_elements is not None and self.max_elements < self.min_elements:
             raise ValueError(
-                f"data.selection.max_elements is {self.max_elements}, "
-                f"below data.selection.min_elements {self.min_elements}"
+                f"max_elements is {self.max_elements}, below min_elements {self.min_elements}"
             )
 
     def apply(self, events: Events) -> Events:
@@ -51,10 +50,10 @@ class Selection:
         return events
 
     def culprit(self, events: Events) -> str | None:
-        """Return the first cut that leaves no element, as `key=value`; None if some are left."""
-        for key, selected in self._steps(events):
+        """Return the first cut that leaves no element, as `name=value`; None if some are left."""
+        for name, selected in self._steps(events):
             if len(selected.x) == 0:
-                return f"data.selection.{key}={getattr(self, key)}"
+                return f"{name}={getattr(self, name)}"
         return None
 
     def _steps(self, events: Events) -> Iterator[tuple[str, Events]]:

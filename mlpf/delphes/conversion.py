@@ -23,7 +23,7 @@ from rich.console import Console
 from commons.files import locked, sha256
 from mlpf import __version__
 from mlpf.config import ConfigError
-from mlpf.data.events import Events, read_provenance, write_parquet
+from mlpf.data.events import Events, read_provenance, write_events
 from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
 from mlpf.delphes.unpickle import DamagedPickle
 from mlpf.parallel import advance, run_tasks
@@ -182,7 +182,7 @@ def _write(events: Events, job: Job, provenance: dict[str, Any]) -> None:
         name = f"{job.stem}.{part:03d}.parquet" if job.events_per_file else f"{job.stem}.parquet"
         chosen = events.take(np.arange(start, min(start + step, len(events))))
         parts = {"part": part, "n_parts": len(starts)}
-        write_parquet(chosen, job.staging / name, provenance | parts)
+        write_events(chosen, job.staging / name, provenance | parts)
 
 
 def _results(job: Job, folder: Path) -> list[Path]:

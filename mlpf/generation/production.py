@@ -1,14 +1,14 @@
-"""What `mlpf.generate` makes: physics settings, files, seeds and provenance. No Pythia in here.
+"""What is generated: physics settings, files, seeds and provenance.
 
-Each Parquet file is a job with its own seeds, so the events depend neither on the number of
-processes nor on which files are made first.
+Each Parquet file has its own seeds, so the events depend neither on the number of processes nor
+on the order in which the files are made.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mlpf import __version__, detector
-from mlpf.config import ConfigError
 from mlpf.data.events import read_provenance
 from mlpf.generation.particle_flow import labels
+from mlpf.schema import SPLITS
 
-SPLITS: Final = ("train", "val", "test")
 PILEUPS: Final = (0, 20, 50, 200)
 PROCESSES: Final[dict[str, tuple[str, ...]]] = {
     "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
@@ -59,8 +58,8 @@ _MAX_PYTHIA_SEED = 900_000_000
 _SAME = ("process", "pileup", "seed", "n_minbias", "count_once")
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class EventFile:
     """One file to be made.
 
     Args:
@@ -107,10 +106,10 @@ class Job:
         return self.cache / f"pool-{seed}-{purpose}-{self.n_minbias}-{digest(MINIMUM_BIAS)}.npz"
 
     def is_done(self) -> bool:
-        """Tell whether the file is there and complete.
+        """Tell whether the file exists and is complete.
 
         Raises:
-            ConfigError: it is there, but made with other settings.
+            ValueError: it exists, but was made with other settings, or is damaged.
         """
         if not self.path.is_file():
             return False
@@ -118,9 +117,9 @@ class Job:
         for key in _SAME:
             asked = getattr(self, key)
             if made.get(key) != asked:
-                raise ConfigError(
-                    f"{self.path} was made with {key}={made.get(key)}, asked is {key}={asked}: "
-                    "choose another data.source.folder or delete the old files"
+                raise ValueError(
+                    f"{self.path} was made with {key}={made.get(key)}, not {key}={asked}: "
+                    "choose another folder or delete the old files"
                 )
         return bool(pq.read_metadata(self.path).num_rows == self.n_events)
 
@@ -141,52 +140,6 @@ class Job:
             "vertex_sigma_z_mm": detector.VERTEX_SIGMA_Z_MM,
             "labels": labels(count_once=self.count_once),
         }
-
-
-def plan(
-    folder: Path,
-    process: str,
-    pileup: int,
-    n_events: Mapping[str, int],
-    seed: int,
-    n_minbias: int,
-    events_per_file: int,
-    *,
-    count_once: bool = True,
-) -> list[Job]:
-    """Return one job per file; see `mlpf.generate.generate` for the arguments.
-
-    Raises:
-        ConfigError: an argument is out of range; the message names its key.
-    """
-    if process not in PROCESSES:
-        raise ConfigError(f"data.source.process must be one of {[*PROCESSES]}, got {process!r}")
-    if pileup not in PILEUPS:
-        raise ConfigError(f"data.source.pileup must be one of {[*PILEUPS]}, got {pileup}")
-    unknown = sorted(set(n_events) - set(SPLITS))
-    if unknown:
-        raise ConfigError(f"data.source.n_events has unknown splits {unknown}, not {[*SPLITS]}")
-    for split, n in n_events.items():
-        require_at_least(0, f"data.source.n_events.{split}", n)
-    require_at_least(0, "data.source.seed", seed)
-    require_at_least(1, "data.source.n_minbias", n_minbias)
-    require_at_least(1, "data.source.events_per_file", events_per_file)
-    shared = (process, pileup, seed, n_minbias, count_once)
-    return [
-        Job(folder / f"{split}-{i:03d}.parquet", split, i, n, *shared)
-        for split in SPLITS
-        for i, n in enumerate(portions(n_events.get(split, 0), events_per_file))
-    ]
-
-
-def require_at_least(least: int, key: str, value: object) -> None:
-    """Check a number of the configuration.
-
-    Raises:
-        ConfigError: it is no integer or less than `least`.
-    """
-    if not isinstance(value, int) or value < least:
-        raise ConfigError(f"{key} must be an integer >= {least}, got {value!r}")
 
 
 def portions(total: int, size: int) -> list[int]:

@@ -1,30 +1,50 @@
-"""Where events come from when they are not there yet."""
+"""Events of our own generator and detector simulation, made when they are first needed."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from rich.console import Console
+
+from commons.files import locked
+from mlpf.generation.generate import make_files
+from mlpf.generation.production import PILEUPS, PROCESSES, EventFile, portions
+from mlpf.schema import SPLITS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PythiaSource:
-    """Events of `mlpf.generate`, made on first use; the arguments are those of `generate`.
+    """A folder of generated events: proton collisions at 14 TeV in the simulated detector.
+
+    The folder receives `train-000.parquet`, ..., `val-000.parquet`, ..., `test-000.parquet`, ...
+    and a subfolder `pythia` with the pools of pile-up events and the tables for Pythia's start.
+    Training events share no pile-up event with the others. Same arguments, same events.
 
     Args:
-        folder: where the files `train-000.parquet`, ... go.
-        process: `ttbar` or `qcd`.
+        folder: where the files go, made if needed.
+        process: `ttbar` or `qcd` (two jets with pt above 20 GeV).
         pileup: mean number of pile-up interactions: 0, 20, 50 or 200.
-        n_events: number of events of each split, keys `train`, `val` and `test`.
-        seed: same seed, same events; at least 0.
-        n_minbias: size of the pools that pile-up is drawn from, at least 1.
+        n_events: number of events of each of the splits `train`, `val` and `test`, at least 0.
+        seed: at least 0.
+        n_minbias: number of different pile-up events per pool, at least 1; there is one pool for
+            training and one for the other splits.
         events_per_file: at least 1.
         count_once: see `particle_flow.tower_truth`.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    >>> source = PythiaSource(folder="data/ttbar", process="ttbar", pileup=20, seed=1,
+    ...     n_events={"train": 250, "val": 100}, n_minbias=1000, events_per_file=100)
+    >>> [file.path.name for file in source.files()]
+    ['train-000.parquet', 'train-001.parquet', 'train-002.parquet', 'val-000.parquet']
     """
 
-    folder: str
+    folder: str | Path
     process: str
     pileup: int
     n_events: Mapping[str, int]
@@ -33,33 +53,79 @@ class PythiaSource:
     events_per_file: int
     count_once: bool = True
 
-    def prepare(self) -> None:
-        """Make the files that are missing; other processes that want them wait meanwhile.
+    def __post_init__(self) -> None:
+        if self.process not in PROCESSES:
+            raise ValueError(f"process must be one of {[*PROCESSES]}, got {self.process!r}")
+        if self.pileup not in PILEUPS:
+            raise ValueError(f"pileup must be one of {[*PILEUPS]}, got {self.pileup}")
+        unknown = sorted(set(self.n_events) - set(SPLITS))
+        if unknown:
+            raise ValueError(f"n_events has unknown splits {unknown}, not {[*SPLITS]}")
+        for split, n in self.n_events.items():
+            _require_at_least(0, f"n_events.{split}", n)
+        _require_at_least(0, "seed", self.seed)
+        _require_at_least(1, "n_minbias", self.n_minbias)
+        _require_at_least(1, "events_per_file", self.events_per_file)
+
+    def files(self) -> list[EventFile]:
+        """Return the files of the folder, whether they exist or not."""
+        folder = Path(self.folder).absolute()
+        return [
+            EventFile(
+                path=folder / f"{split}-{number:03d}.parquet",
+                split=split,
+                number=number,
+                n_events=n,
+                process=self.process,
+                pileup=self.pileup,
+                seed=self.seed,
+                n_minbias=self.n_minbias,
+                count_once=self.count_once,
+            )
+            for split in SPLITS
+            for number, n in enumerate(portions(self.n_events.get(split, 0), self.events_per_file))
+        ]
+
+    def prepare(self, n_processes: int | None = None) -> None:
+        """Make the files that are missing; other processes that need them wait meanwhile.
+
+        Args:
+            n_processes: at least 1; None for one per available core. The events do not depend on
+                it.
 
         Raises:
-            ConfigError: an argument is out of range, Pythia is missing, or the folder holds
-                events made with other settings.
-            ValueError: the folder holds more events than asked for.
-            OSError: the file system has no locks.
+            ConfigError: Pythia is not installed.
+            ValueError: `n_processes` is out of range, or the folder holds events made with other
+                settings, or more events than `n_events`.
+            OSError: the folder cannot be written, or its file system has no locks.
         """
-        from mlpf.generate import generate  # Pythia is optional, and needed only here
+        if n_processes is not None:
+            _require_at_least(1, "n_processes", n_processes)
+        folder = Path(self.folder).absolute()
+        start = time.perf_counter()
+        with locked(folder / ".lock"):
+            missing = [file for file in self.files() if not file.is_done()]
+            if missing:
+                pythia_ms, simulation_ms = make_files(missing, n_processes)
+        if missing:
+            Console(stderr=True, soft_wrap=True, highlight=False).print(
+                f"{sum(file.n_events for file in missing)} events in {folder}: "
+                f"{time.perf_counter() - start:.1f} s; CPU per event: "
+                f"Pythia {pythia_ms:.1f} ms, pile-up and detector {simulation_ms:.1f} ms"
+            )
+        self._check_sizes(folder)
 
-        folder = Path(self.folder)
-        generate(
-            folder=folder,
-            process=self.process,
-            pileup=self.pileup,
-            n_events=self.n_events,
-            seed=self.seed,
-            n_minbias=self.n_minbias,
-            events_per_file=self.events_per_file,
-            count_once=self.count_once,
-        )
-        for split, asked in self.n_events.items():
+    def _check_sizes(self, folder: Path) -> None:
+        for split, n_asked in self.n_events.items():
             files = folder.glob(f"{split}-*.parquet")
-            found = sum(pq.read_metadata(path).num_rows for path in files)
-            if found != asked:
+            n_found = sum(pq.read_metadata(path).num_rows for path in files)
+            if n_found != n_asked:
                 raise ValueError(
-                    f"{folder} holds {found} {split} events, data.source.n_events.{split} asks "
-                    f"{asked}: choose another data.source.folder or delete the old files"
+                    f"{folder} holds {n_found} {split} events, n_events.{split} is {n_asked}: "
+                    "choose another folder or delete the old files"
                 )
+
+
+def _require_at_least(least: int, name: str, value: object) -> None:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")

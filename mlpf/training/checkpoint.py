@@ -18,13 +18,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
-from torch import nn
 
-from mlpf.config import ConfigError, FileWriteError, build
+from mlpf.config import ConfigError, FileWriteError
+from mlpf.network.saved import CHECKPOINTS
 
-FOLDER = "checkpoints"
 log = logging.getLogger(__name__)
 
 
@@ -73,13 +71,13 @@ class EpochCheckpoints(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget a best value whose checkpoint is lost."""
         del pl_module
-        if not (Path(trainer.default_root_dir) / FOLDER / "best.ckpt").is_file():
+        if not (Path(trainer.default_root_dir) / CHECKPOINTS / "best.ckpt").is_file():
             self.best = float("inf")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave some `best.ckpt` even if it was lost and no epoch followed."""
         del pl_module
-        folder = Path(trainer.default_root_dir) / FOLDER
+        folder = Path(trainer.default_root_dir) / CHECKPOINTS
         best, last = folder / "best.ckpt", folder / "last.ckpt"
         if trainer.is_global_zero and last.is_file() and not best.is_file():
             replace_atomically(best, lambda partial: _link(last, partial))
@@ -91,7 +89,7 @@ class EpochCheckpoints(Checkpoint):
             logged = ", ".join(trainer.callback_metrics)
             raise ConfigError(f"callbacks.checkpoint.monitor: no {self.monitor} among {logged}")
         value = float(trainer.callback_metrics[self.monitor])
-        folder = Path(trainer.default_root_dir) / FOLDER
+        folder = Path(trainer.default_root_dir) / CHECKPOINTS
         best, last = folder / "best.ckpt", folder / "last.ckpt"
         if value >= self.best:
             if trainer.is_global_zero:
@@ -148,32 +146,6 @@ def _is_whole(file: Path) -> bool:
         reason = (str(error) or repr(error)).splitlines()[0]
     log.warning("%s is damaged: %s", file, reason)
     return False
-
-
-def load_network(run: Path, name: str = "best") -> tuple[nn.Module, DictConfig]:
-    """Return the trained network of a run folder, in evaluation mode, and its configuration.
-
-    Args:
-        run: a folder that `python -m mlpf.train` wrote.
-        name: `best` or `last`.
-
-    Raises:
-        ConfigError: the folder lacks `config.yaml` or the checkpoint.
-    """
-    config_file, checkpoint_file = run / "config.yaml", run / FOLDER / f"{name}.ckpt"
-    for file in (config_file, checkpoint_file):
-        if not file.is_file():
-            raise ConfigError(f"{file}: not found; is {run} the folder of a training?")
-    cfg = OmegaConf.load(config_file)
-    assert isinstance(cfg, DictConfig)
-    network: nn.Module = build(cfg, "model")
-    checkpoint = torch.load(checkpoint_file, map_location="cpu", weights_only=True)
-    prefix = "network."
-    weights = checkpoint["state_dict"]
-    network.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    )
-    return network.eval(), cfg
 
 
 def replace_atomically(target: Path, write: Callable[[Path], object]) -> None:

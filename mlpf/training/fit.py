@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
-from torch.multiprocessing.spawn import ProcessRaisedException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch.multiprocessing import ProcessRaisedException
 
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build
+from mlpf.network.saved import CHECKPOINTS, CONFIG
 from mlpf.training.callbacks import METRICS_FILE, History, read_history
-from mlpf.training.checkpoint import FOLDER, replace_atomically, restore
+from mlpf.training.checkpoint import replace_atomically, restore
 from mlpf.training.module import TrainingModule
 from mlpf.training.plots import draw_loss_curves
 from mlpf.training.ranks import joined, on_rank_0
@@ -83,13 +84,13 @@ def _train(cfg: DictConfig, run_dir: Path) -> float:
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
     """Make the folder ready and return the checkpoint to go on from."""
-    resume = restore(run_dir / FOLDER)
+    resume = restore(run_dir / CHECKPOINTS)
     if resume:
-        _check_same_training(cfg, run_dir / "config.yaml")
+        _check_same_training(cfg, run_dir / CONFIG)
         log.info("resuming from %s", resume)
     run_dir.mkdir(parents=True, exist_ok=True)
     recorded = OmegaConf.to_yaml(cfg, resolve=True)
-    replace_atomically(run_dir / "config.yaml", lambda partial: partial.write_text(recorded))
+    replace_atomically(run_dir / CONFIG, lambda partial: partial.write_text(recorded))
     return resume
 
 

@@ -15,13 +15,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:
+def constant_schedule(optimizer: Optimizer, total_steps: int) -> LambdaLR:
     """Return the schedule that keeps the learning rate."""
     del total_steps
     return LambdaLR(optimizer, lambda _: 1.0)
 
 
-def exponential(
+def exponential_schedule(
     optimizer: Optimizer, total_steps: int, expdecay_decay_steps: int, rate: float
 ) -> LambdaLR:
     """Return a staircase: the factor is `rate` ** (step // `expdecay_decay_steps`).
@@ -43,7 +43,7 @@ def exponential(
     return LambdaLR(optimizer, lambda step: rate ** (step // expdecay_decay_steps))
 
 
-def cosine(optimizer: Optimizer, total_steps: int, final_factor: float) -> LambdaLR:
+def cosine_schedule(optimizer: Optimizer, total_steps: int, final_factor: float) -> LambdaLR:
     """Return half a cosine from 1 to `final_factor`, in [0, 1], at the last step.
 
     Raises:
@@ -54,7 +54,7 @@ def cosine(optimizer: Optimizer, total_steps: int, final_factor: float) -> Lambd
     return LambdaLR(optimizer, _arc(0, total_steps, 1.0, final_factor))
 
 
-def onecycle(
+def onecycle_schedule(
     optimizer: Optimizer,
     total_steps: int,
     warmup_fraction: float,

@@ -56,7 +56,7 @@ def test_help_names_the_groups_and_gives_examples(command):
         (["optimiser.lr=1"], "Key 'optimiser' is not in struct"),
         (["optimizer=adm"], "Could not find 'optimizer/adm'"),
         (["scheduler=cosine", "scheduler.expdecay_decay_steps=10"], "expdecay_decay_steps"),
-        (["data.folder=nowhere"], "data: data.train: no file matches nowhere/train.parquet"),
+        (["data.folder=nowhere"], "data: train: no file matches nowhere/train.parquet"),
         (["optimizer=sgd", "optimizer.lr=1e30"], "diverged in epoch 1: "),
         (["model.bin_size=0"], "model: bin_size must be an integer >= 1, got 0"),
     ],

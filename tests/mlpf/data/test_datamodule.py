@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from mlpf.config import ConfigError, config_dir
 from mlpf.data.batch import Batch
 from mlpf.data.datamodule import EventDataModule
-from mlpf.data.events import Events, from_arrays, write_parquet
+from mlpf.data.events import Events, from_arrays, write_events
 from mlpf.data.selection import Selection
 
 # Lightning and torch at their tested versions disagree about a name.
@@ -24,7 +24,7 @@ def write(path: Path, n_events: int, first: int) -> None:
     """Events of 10 elements; each element carries the number of its event in column 1."""
     x = [np.full((10, 12), first + i, dtype="f4") for i in range(n_events)]
     y = [event[:, :7] for event in x]
-    write_parquet(from_arrays(x, y, y), path, {})
+    write_events(from_arrays(x, y, y), path, {})
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_only_the_splits_of_the_stage_are_read(folder):
     (folder / "d.parquet").unlink()
     data = make(folder)
     data.setup("fit")
-    with pytest.raises(ConfigError, match=rf"data\.test: no file matches {folder}/d\.parquet"):
+    with pytest.raises(ConfigError, match=rf"data: test: no file matches {folder}/d\.parquet"):
         data.setup("test")
 
 
@@ -72,7 +72,7 @@ def test_patterns_may_be_absolute(folder, tmp_path):
 
 def test_a_file_in_two_splits_is_named(folder):
     data = make(folder, val=["b.parquet", "c.parquet"])
-    message = rf"{folder}/b\.parquet is in data\.train and in data\.val"
+    message = rf"{folder}/b\.parquet is in train and in val"
     with pytest.raises(ConfigError, match=message):
         data.setup("fit")
 
@@ -84,11 +84,11 @@ def test_a_file_of_two_patterns_of_one_split_is_read_once(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": ["a.parquet", "z*.parquet"]}, r"data\.train: no file matches .*/z\*\.parquet"),
-        ({"val": []}, r"data\.val names no files"),
+        ({"train": ["a.parquet", "z*.parquet"]}, r"data: train: no file matches .*/z\*\.parquet"),
+        ({"val": []}, r"data: val names no files"),
         (
             {"selection": Selection(min_pt_gev=99)},
-            r"data\.selection\.min_pt_gev=99 removes everything",
+            r"data: train: selection\.min_pt_gev=99 removes everything",
         ),
         (
             {"selection": Selection(min_elements=11)},
@@ -112,10 +112,10 @@ def test_a_broken_file_is_named(folder):
     [
         (
             {"max_elements_per_batch": 0},
-            "data.max_elements_per_batch must be an integer >= 1, got 0",
+            "max_elements_per_batch must be an integer >= 1, got 0",
         ),
-        ({"max_events": {"train": 0}}, "data.max_events.train must be >= 1 or null, got 0"),
-        ({"max_events": {"training": 5}}, r"data.max_events has keys .*, not \['training'\]"),
+        ({"max_events": {"train": 0}}, "max_events.train must be >= 1 or null, got 0"),
+        ({"max_events": {"training": 5}}, r"max_events has keys .*, not \['training'\]"),
     ],
 )
 def test_impossible_settings_are_refused_at_once(folder, changes, message):

@@ -13,9 +13,9 @@ from mlpf.data.events import (
     Events,
     concatenate,
     from_arrays,
-    read_parquet,
+    read_events,
     read_provenance,
-    write_parquet,
+    write_events,
 )
 
 
@@ -78,15 +78,15 @@ def test_selecting_elements_keeps_all_events_and_the_chosen_rows(sizes, data):
 def test_a_parquet_round_trip_changes_nothing(tmp_path_factory, sizes):
     path = tmp_path_factory.mktemp("parquet") / "a.parquet"
     events = numbered_events(sizes)
-    write_parquet(events, path, {"seed": 1, "list": [1, "b"]})
-    assert_equal(read_parquet(path), events)
+    write_events(events, path, {"seed": 1, "list": [1, "b"]})
+    assert_equal(read_events(path), events)
     assert read_provenance(path) == {"seed": 1, "list": [1, "b"]}
 
 
 def test_more_events_than_a_row_group_are_read_back(tmp_path):
     events = numbered_events([1, 0, 2] * 900)
-    write_parquet(events, tmp_path / "a.parquet", {})
-    assert_equal(read_parquet(tmp_path / "a.parquet"), events)
+    write_events(events, tmp_path / "a.parquet", {})
+    assert_equal(read_events(tmp_path / "a.parquet"), events)
 
 
 def test_arrays_of_both_precisions_become_float32():
@@ -113,7 +113,7 @@ def test_offsets_that_do_not_fit_are_refused(offsets, message):
 def altered_file(tmp_path: Path, change) -> Path:
     """A written file with its table changed by `change`."""
     path = tmp_path / "a.parquet"
-    write_parquet(numbered_events([2, 3]), path, {})
+    write_events(numbered_events([2, 3]), path, {})
     pq.write_table(change(pq.read_table(path)), path)
     return path
 
@@ -145,10 +145,10 @@ def altered_file(tmp_path: Path, change) -> Path:
 def test_a_file_of_another_layout_is_refused_by_name(tmp_path, change, message):
     path = altered_file(tmp_path, change)
     with pytest.raises(ValueError, match=f"{path}.*{message}"):
-        read_parquet(path)
+        read_events(path)
 
 
-@pytest.mark.parametrize("read", [read_parquet, read_provenance])
+@pytest.mark.parametrize("read", [read_events, read_provenance])
 def test_a_file_that_is_no_parquet_is_refused_by_name(tmp_path, read):
     path = tmp_path / "broken.parquet"
     path.write_bytes(b"PAR1 but not really")
@@ -163,5 +163,5 @@ def test_an_interrupted_write_leaves_no_file_under_the_final_name(tmp_path, monk
 
     monkeypatch.setattr(pq, "write_table", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_parquet(numbered_events([1]), tmp_path / "a.parquet", {})
+        write_events(numbered_events([1]), tmp_path / "a.parquet", {})
     assert not (tmp_path / "a.parquet").exists()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from commons.files import sha256
-from mlpf.data.events import read_parquet, read_provenance
+from mlpf.data.events import read_events, read_provenance
 from mlpf.delphes import conversion
 from mlpf.delphes.conversion import convert_folder
 from mlpf.delphes.published import correct, read_published
@@ -44,7 +44,7 @@ def names(folder: Path) -> list[str]:
 
 def assert_same_as_source(src: Path, dst: Path, stem: str) -> None:
     events, expected = (
-        read_parquet(dst / f"{stem}.parquet"),
+        read_events(dst / f"{stem}.parquet"),
         correct(read_published(src / f"{stem}.pkl.bz2")),
     )
     for name in ("x", "ygen", "ycand", "offsets"):
@@ -69,8 +69,8 @@ def test_each_source_becomes_a_file_with_its_origin_in_the_metadata(src, tmp_pat
 def test_a_source_is_split_into_files_of_some_events(src, tmp_path):
     convert_folder(src, tmp_path / "dst", events_per_file=3, n_processes=1)
     assert names(tmp_path / "dst") == ["a.000.parquet", "a.001.parquet", "b.000.parquet"]
-    assert read_parquet(tmp_path / "dst/a.000.parquet").sizes.tolist() == [3, 5, 0]
-    assert read_parquet(tmp_path / "dst/a.001.parquet").sizes.tolist() == [2]
+    assert read_events(tmp_path / "dst/a.000.parquet").sizes.tolist() == [3, 5, 0]
+    assert read_events(tmp_path / "dst/a.001.parquet").sizes.tolist() == [2]
 
 
 @pytest.fixture

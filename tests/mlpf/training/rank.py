@@ -13,9 +13,9 @@ import numpy as np
 import torch.distributed
 from omegaconf import OmegaConf
 
-import mlpf.generate
+import mlpf.generation.generate
 from hpo.current import set_current_trial
-from mlpf.data.events import read_parquet, write_parquet
+from mlpf.data.events import read_events, write_events
 from mlpf.training.checkpoint import EpochCheckpoints
 from mlpf.training.fit import train
 from mlpf.training.module import TrainingModule
@@ -31,17 +31,17 @@ def record(self, trainer, module):
 
 
 def copy_events(file):
-    """Give `mlpf.generate` the first events of a file in the place of Pythia."""
+    """Give the generator the first events of a file in the place of Pythia."""
 
     def run_tasks(function, jobs, **options):
         time.sleep(2)
-        events = read_parquet(Path(file))
+        events = read_events(Path(file))
         for job in jobs:
-            write_parquet(events.take(np.arange(job.n_events)), job.path, job.provenance())
+            write_events(events.take(np.arange(job.n_events)), job.path, job.provenance())
         return [(0.0, 0.0)] * len(jobs)
 
-    mlpf.generate.run_tasks = run_tasks
-    mlpf.generate._prepare = lambda *arguments: None
+    mlpf.generation.generate.run_tasks = run_tasks
+    mlpf.generation.generate._prepare = lambda *arguments: None
 
 
 class StopsAfter:

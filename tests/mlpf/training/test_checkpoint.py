@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlpf.config import ConfigError
-from mlpf.training.checkpoint import AtomicCheckpointIO, load_network, replace_atomically, restore
+from mlpf.training.checkpoint import AtomicCheckpointIO, replace_atomically, restore
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -33,11 +32,6 @@ def test_a_checkpoint_is_written_where_it_belongs_and_read_without_running_code(
     loaded = torch.load(path, weights_only=True)
     assert loaded["epoch"] == 3
     assert torch.equal(loaded["weight"], torch.ones(2))
-
-
-def test_a_folder_without_a_training_is_refused_by_name(tmp_path):
-    with pytest.raises(ConfigError, match=r"config\.yaml: not found"):
-        load_network(tmp_path)
 
 
 def tear(path):

@@ -5,13 +5,13 @@ import shutil
 import pytest
 import torch
 from omegaconf import OmegaConf
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing import ProcessRaisedException
 
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
-from mlpf.data.events import read_parquet
+from mlpf.data.events import read_events
+from mlpf.network.saved import load_network
 from mlpf.training.callbacks import read_history
-from mlpf.training.checkpoint import load_network
 from mlpf.training.fit import _plain_exceptions, train
 from mlpf.training.losses import ParticleFlowLoss
 from mlpf.training.module import TrainingModule
@@ -58,8 +58,8 @@ def test_a_training_leaves_metrics_checkpoints_picture_and_configuration(run):
 
 def test_the_loss_of_the_epoch_is_that_of_all_elements_at_once(run, events_folder):
     folder, _ = run
-    network, _ = load_network(folder, "last")
-    batch = Batch.from_events(read_parquet(events_folder / "val.parquet"))
+    network = load_network(folder / "checkpoints/last.ckpt")
+    batch = Batch.from_events(read_events(events_folder / "val.parquet"))
     with torch.no_grad():
         prediction = network(batch)
         losses = ParticleFlowLoss()(prediction, batch)
@@ -69,7 +69,7 @@ def test_the_loss_of_the_epoch_is_that_of_all_elements_at_once(run, events_folde
     assert last["val_accuracy"] == pytest.approx(float(right))
 
 
-def test_the_schedule_moves_with_the_optimiser_steps(run):
+def test_the_schedule_moves_with_the_optimizer_steps(run):
     rates = [row["lr"] for row in read_history(run[0] / "metrics.csv")]
     assert rates[0] > 0.5e-2  # the rise ends in the second epoch
     assert rates[3] == pytest.approx(4e-7 * 1e-2)
@@ -155,8 +155,8 @@ def test_two_processes_train_together_on_the_cpu(run, compose_tiny, tmp_path):
     history = read_history(tmp_path / "metrics.csv")
     assert [row["epoch"] for row in history] == [1, 2]
     assert best == min(row["val_loss"] for row in history)
-    network, _ = load_network(tmp_path, "last")
-    batch = Batch.from_events(read_parquet(f"{cfg.data.folder}/val.parquet"))
+    network = load_network(tmp_path / "checkpoints/last.ckpt")
+    batch = Batch.from_events(read_events(f"{cfg.data.folder}/val.parquet"))
     with torch.no_grad():
         loss = ParticleFlowLoss()(network(batch), batch)["loss"]
     assert history[-1]["val_loss"] == pytest.approx(float(loss), rel=1e-5)
@@ -185,7 +185,7 @@ def test_the_error_of_a_rank_is_the_error_of_the_training():
         ("model.bin_size=2.5", "model: bin_size must be an integer"),
         ("loss.weight_pt=abc", "loss: weight_pt must be >= 0, got abc"),
         ("trainer.precision=8-maybe", "trainer: .*8-maybe"),
-        ("data.train=[nothing.parquet]", "data: data.train: no file matches"),
+        ("data.train=[nothing.parquet]", "data: train: no file matches"),
         ("callbacks.checkpoint.monitor=val_los", "no val_los among .*val_loss"),
     ],
 )

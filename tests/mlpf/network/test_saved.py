@@ -1,0 +1,56 @@
+"""Networks read from the folders of trainings."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from mlpf import MLPF, load_network
+from mlpf.config import ConfigError
+
+SMALL = {"output_dim": 8, "num_graph_layers_reg": 0, "dropout": 0.5}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder whose checkpoints `best` and `last` hold other weights."""
+    (tmp_path / "checkpoints").mkdir()
+    OmegaConf.save({"model": {"_target_": "mlpf.MLPF"} | SMALL}, tmp_path / "config.yaml")
+    for seed, name in enumerate(("best", "last")):
+        torch.manual_seed(seed)
+        weights = {f"network.{k}": v for k, v in MLPF(**SMALL).state_dict().items()}
+        others = {"class_metrics.confusion": torch.zeros(1)}
+        torch.save({"state_dict": weights | others}, tmp_path / f"checkpoints/{name}.ckpt")
+    return tmp_path
+
+
+def same_weights(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(run):
+    network = load_network(str(run))
+    assert not network.training
+    assert same_weights(network, load_network(run / "checkpoints/best.ckpt"))
+    assert not same_weights(network, load_network(run / "checkpoints/last.ckpt"))
+
+
+def test_a_path_may_be_relative(run, monkeypatch):
+    monkeypatch.chdir(run / "checkpoints")
+    assert same_weights(load_network("best.ckpt"), load_network(run))
+
+
+def test_a_folder_without_a_training_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/config\.yaml: not found"):
+        load_network(tmp_path)
+
+
+def test_a_missing_checkpoint_is_refused_by_name(run):
+    with pytest.raises(ConfigError, match=r"checkpoints/first\.ckpt: not found"):
+        load_network(run / "checkpoints/first.ckpt")
+
+
+def test_a_configuration_without_a_network_is_refused(run):
+    OmegaConf.save({"model": {"_target_": "mlpf.MLPF", "width": 8}}, run / "config.yaml")
+    with pytest.raises(ConfigError, match=r"^model: .*width"):
+        load_network(run)
