@@ -1,15 +1,45 @@
 """Command: published Delphes files (`*.pkl.bz2`) to Parquet."""
 
-import hydra
-from omegaconf import DictConfig
+from pathlib import Path
 
-from mlpf.config import config_dir
-from mlpf.delphes.conversion import run
+import hydra
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
+from rich.console import Console
+
+from mlpf.config import ConfigError, config_dir
+from mlpf.delphes.conversion import convert_folder
+
+
+def run(cfg: DictConfig) -> None:
+    """Convert the files of `cfg.src`.
+
+    Raises:
+        ConfigError: nothing was converted, or some files were damaged and left out.
+    """
+    try:
+        problems = convert_folder(
+            Path(cfg.src),
+            Path(cfg.dst),
+            events_per_file=cfg.events_per_file,
+            overwrite=bool(cfg.overwrite),
+            n_processes=cfg.n_processes,
+        )
+    except (ValueError, OSError, MissingMandatoryValue) as error:
+        raise ConfigError(str(error)) from error
+    files = sorted(Path(cfg.dst).glob("*.parquet"))
+    n_events = sum(pq.read_metadata(file).num_rows for file in files)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"{n_events} events in {len(files)} files in {cfg.dst}"
+    )
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 @hydra.main(config_path=config_dir(), config_name="convert", version_base="1.3")
 def main(cfg: DictConfig) -> None:
-    """Run `mlpf.delphes.conversion.run`; see `python -m mlpf.convert --help`."""
+    """Run the command; see `python -m mlpf.convert --help`."""
     run(cfg)
 
 

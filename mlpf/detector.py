@@ -11,7 +11,8 @@ Lengths in mm, momenta and energies in GeV, angles in radians.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -102,13 +103,15 @@ class CellGrid:
 
     eta_edges: Floats
     n_phi: Ints
-    first_cell: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         if len(self.eta_edges) != len(self.n_phi) + 1 or np.any(np.diff(self.eta_edges) <= 0):
             raise ValueError("eta_edges must rise and be one more than the rings of n_phi")
-        starts = np.concatenate([[0], np.cumsum(self.n_phi)]).astype(np.int64)
-        object.__setattr__(self, "first_cell", starts)
+
+    @cached_property
+    def first_cell(self) -> Ints:
+        """Number of the first cell of each ring, shape (R + 1,); the last is that of all cells."""
+        return np.concatenate([[0], np.cumsum(self.n_phi)]).astype(np.int64)
 
     @property
     def n_cells(self) -> int:

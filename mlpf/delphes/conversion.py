@@ -15,14 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow.parquet as pq
-from omegaconf import DictConfig
-from omegaconf.errors import MissingMandatoryValue
-from rich.console import Console
 
 from commons.files import locked, sha256
 from mlpf import __version__
-from mlpf.config import ConfigError
 from mlpf.data.events import Events, read_provenance, write_events
 from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
 from mlpf.delphes.unpickle import DamagedPickle
@@ -32,17 +27,17 @@ SUFFIX: Final = ".pkl.bz2"
 
 
 @dataclass(frozen=True)
-class Job:
+class SourceFile:
     """One source file and what becomes of it.
 
     Args:
-        source: a `*.pkl.bz2` file.
-        destination: the folder that shall hold the result.
+        path: a `*.pkl.bz2` file.
+        destination: the folder for the result.
         events_per_file: events of each Parquet file; None for one file with all events.
         overwrite: replace results that are there, whatever their settings.
     """
 
-    source: Path
+    path: Path
     destination: Path
     events_per_file: int | None
     overwrite: bool
@@ -50,7 +45,7 @@ class Job:
     @property
     def stem(self) -> str:
         """Name of the source file without its suffix."""
-        return self.source.name.removesuffix(SUFFIX)
+        return self.path.name.removesuffix(SUFFIX)
 
     @property
     def staging(self) -> Path:
@@ -60,8 +55,8 @@ class Job:
     def provenance(self) -> dict[str, Any]:
         """Return what decides the content of the results."""
         return {
-            "source_file": self.source.name,
-            "source_sha256": sha256(self.source),
+            "source_file": self.path.name,
+            "source_sha256": sha256(self.path),
             "made_by": f"mlpf.convert {__version__}",
             "corrections": [correction.__name__ for correction in CORRECTIONS],
             "not_corrected": list(NOT_CORRECTED),
@@ -69,30 +64,10 @@ class Job:
         }
 
 
-def run(cfg: DictConfig) -> None:
-    """Run the command.
-
-    Raises:
-        ConfigError: nothing was converted, or some files were damaged and left out.
-    """
-    try:
-        problems = convert_folder(
-            Path(cfg.src), Path(cfg.dst), cfg.events_per_file, bool(cfg.overwrite), cfg.n_processes
-        )
-    except (ValueError, OSError, MissingMandatoryValue) as error:
-        raise ConfigError(str(error)) from error
-    files = sorted(Path(cfg.dst).glob("*.parquet"))
-    n_events = sum(pq.read_metadata(file).num_rows for file in files)
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"{n_events} events in {len(files)} files in {cfg.dst}"
-    )
-    if problems:
-        raise ConfigError("\n".join(problems))
-
-
 def convert_folder(
     src: Path,
     dst: Path,
+    *,
     events_per_file: int | None = None,
     overwrite: bool = False,
     n_processes: int | None = None,
@@ -125,86 +100,88 @@ def convert_folder(
     if not sources:
         raise ValueError(f"src={src}: no *{SUFFIX} files there")
     dst = dst.resolve()
-    jobs = [Job(source, dst, events_per_file, overwrite) for source in sources]
-    with locked(jobs[0].staging / ".lock"):
-        return _convert_all(jobs, n_processes)
+    files = [SourceFile(source, dst, events_per_file, overwrite) for source in sources]
+    with locked(files[0].staging / ".lock"):
+        return _convert_all(files, n_processes)
 
 
-def _convert_all(jobs: Sequence[Job], n_processes: int | None) -> list[str]:
-    staging = jobs[0].staging
+def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[str]:
+    staging = files[0].staging
     try:
         problems = run_tasks(
             _convert,
-            jobs,
-            n_steps=len(jobs),
+            files,
+            n_steps=len(files),
             description="files",
             n_processes=n_processes,
         )
     except ValueError:  # the user must act first; after a kill, staging stays to go on from
         shutil.rmtree(staging)
         raise
-    for job in jobs:
-        _publish(job)
+    for file in files:
+        _publish(file)
     shutil.rmtree(staging)
     return [problem for problem in problems if problem]
 
 
-def _convert(job: Job) -> str:
+def _convert(file: SourceFile) -> str:
     """Convert one file; return the line about what is wrong with it, empty if nothing is."""
-    provenance = job.provenance()
-    if not _is_there(job, provenance):
+    provenance = file.provenance()
+    if not _is_there(file, provenance):
         try:
-            events = correct(read_published(job.source))
+            events = correct(read_published(file.path))
         except DamagedPickle as error:
             advance()
             return str(error)
-        _write(events, job, provenance)
+        _write(events, file, provenance)
     advance()
     return ""
 
 
-def _is_there(job: Job, provenance: dict[str, Any]) -> bool:
+def _is_there(file: SourceFile, provenance: dict[str, Any]) -> bool:
     """Tell whether the results exist, in the destination or from a conversion that was killed."""
-    if not job.overwrite and _is_complete(job, job.destination, provenance):
+    if not file.overwrite and _is_complete(file, file.destination, provenance):
         return True
-    if not job.overwrite and _results(job, job.destination):
+    if not file.overwrite and _results(file, file.destination):
         raise ValueError(
-            f"{job.destination} holds results of {job.source.name} made from other content or "
+            f"{file.destination} holds results of {file.path.name} made from other content or "
             "with other settings; overwrite=true replaces them"
         )
-    return _is_complete(job, job.staging, provenance)
+    return _is_complete(file, file.staging, provenance)
 
 
-def _write(events: Events, job: Job, provenance: dict[str, Any]) -> None:
-    step = job.events_per_file or len(events)
+def _write(events: Events, file: SourceFile, provenance: dict[str, Any]) -> None:
+    step = file.events_per_file or len(events)
     starts = range(0, len(events), step)
     for part, start in enumerate(starts):
-        name = f"{job.stem}.{part:03d}.parquet" if job.events_per_file else f"{job.stem}.parquet"
+        name = (
+            f"{file.stem}.{part:03d}.parquet" if file.events_per_file else f"{file.stem}.parquet"
+        )
         chosen = events.take(np.arange(start, min(start + step, len(events))))
         parts = {"part": part, "n_parts": len(starts)}
-        write_events(chosen, job.staging / name, provenance | parts)
+        write_events(chosen, file.staging / name, provenance | parts)
 
 
-def _results(job: Job, folder: Path) -> list[Path]:
+def _results(file: SourceFile, folder: Path) -> list[Path]:
     """Return the results of one source file in a folder, in order."""
-    name = re.compile(re.escape(job.stem) + r"(\.\d{3,})?\.parquet")
+    name = re.compile(re.escape(file.stem) + r"(\.\d{3,})?\.parquet")
     files = folder.iterdir() if folder.is_dir() else ()
     return sorted(path for path in files if name.fullmatch(path.name))
 
 
-def _is_complete(job: Job, folder: Path, provenance: dict[str, Any]) -> bool:
-    found = [read_provenance(path) for path in _results(job, folder)]
+def _is_complete(file: SourceFile, folder: Path, provenance: dict[str, Any]) -> bool:
+    found = [read_provenance(path) for path in _results(file, folder)]
     expected = [provenance | {"part": part, "n_parts": len(found)} for part in range(len(found))]
     return bool(found) and found == expected
 
 
-def _publish(job: Job) -> None:
+def _publish(file: SourceFile) -> None:
     """Move the staged results of one source file to the destination, in place of older ones."""
-    staged = _results(job, job.staging)
+    staged = _results(file, file.staging)
     if not staged:
         return
-    job.destination.mkdir(parents=True, exist_ok=True)
-    for stale in _results(job, job.destination):
+    file.destination.mkdir(parents=True, exist_ok=True)
+    for stale in _results(file, file.destination):
         stale.unlink()
     for path in staged:
-        path.rename(job.destination / path.name)
+        path.rename(file.destination / path.name)

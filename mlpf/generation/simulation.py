@@ -71,7 +71,7 @@ class Impact:
     """Where particles meet the calorimeter face, shapes (P,).
 
     Args:
-        eta: pseudorapidity of the point, seen from the centre of the detector.
+        eta: pseudorapidity of the point, seen from the center of the detector.
         phi: azimuth of the point, in [-pi, pi].
         reached: false for particles produced outside of the tracking volume or along the beam.
     """
@@ -189,20 +189,20 @@ def _path_on_line(x: Floats, y: Floats, phi: Floats) -> Floats:
 def _path_on_circle(x: Floats, y: Floats, phi: Floats, turn: Floats) -> Floats:
     """Arc length in the plane from (x, y), inside, to the barrel wall; inf if it never meets it.
 
-    The azimuth of the momentum changes by -turn per mm. Seen from the centre of the circle, the
+    The azimuth of the momentum changes by -turn per mm. Seen from the center of the circle, the
     part of it inside the wall spans the angles -opening to opening around the beam line.
     """
-    centre_x, centre_y = x + np.sin(phi) / turn, y - np.cos(phi) / turn
+    center_x, center_y = x + np.sin(phi) / turn, y - np.cos(phi) / turn
     radius = 1 / np.abs(turn)
-    distance = np.maximum(np.hypot(centre_x, centre_y), 1e-9)
+    distance = np.maximum(np.hypot(center_x, center_y), 1e-9)
     wall = detector.BARREL_RADIUS_MM
     cosine = (distance**2 + radius**2 - wall**2) / (2 * distance * radius)
     opening = np.arccos(np.clip(cosine, -1.0, 1.0))
-    # angle from "towards the beam line" to "towards the start", both seen from the centre
-    to_start_x, to_start_y = x - centre_x, y - centre_y
+    # angle from "toward the beam line" to "toward the start", both seen from the center
+    to_start_x, to_start_y = x - center_x, y - center_y
     start = np.arctan2(
-        centre_y * to_start_x - centre_x * to_start_y,
-        -centre_x * to_start_x - centre_y * to_start_y,
+        center_y * to_start_x - center_x * to_start_y,
+        -center_x * to_start_x - center_y * to_start_y,
     )
     return np.where(cosine > -1.0, radius * (opening + np.sign(turn) * start), np.inf)
 
@@ -268,10 +268,10 @@ def make_cells(
     of_particle[lit] = row[cell]
 
     eta, eta_width, phi, phi_width = grid.bounds(hit)
-    centre = eta + 0.5 * eta_width
+    center = eta + 0.5 * eta_width
     true_energy = sums[hit]
-    energy = log_normal(true_energy, calorimeter.sigma(centre, true_energy), rng)
-    sigma = calorimeter.sigma(centre, energy)
+    energy = log_normal(true_energy, calorimeter.sigma(center, true_energy), rng)
+    sigma = calorimeter.sigma(center, energy)
     seen = (energy > calorimeter.min_energy) & (energy > calorimeter.min_significance * sigma)
     return Cells(
         energy=np.where(seen, energy, 0.0),

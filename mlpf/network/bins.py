@@ -1,4 +1,4 @@
-"""Ragged bins: which elements of each event are neighbours, found by locality-sensitive hashing.
+"""Ragged bins: which elements of each event are neighbors, found by locality-sensitive hashing.
 
 The elements of an event are sorted by a hash of their embedding and the sorted list is cut into
 bins of equal size ([Pata2021]_, after [Kitaev2020]_). Rows stay in the order of the batch; only
@@ -133,7 +133,7 @@ class Hashing(nn.Module):
 
     An element's code is the codebook direction, of +R and -R, that its embedding points along
     most. An event of n bins uses n // 2 columns of R, so about as many codes as bins. The
-    embedding is centred per event first: distances do not change, but a common offset would
+    embedding is centered per event first: distances do not change, but a common offset would
     otherwise give nearly all elements the same code.
 
     Inside one code the elements are ordered by their projection on the next column. So the order

@@ -26,7 +26,7 @@ def log_gev(value: Tensor) -> Tensor:
 class Encoder(nn.Module):
     """Fixed (untrained) features and positions of detector elements.
 
-    The position is the centre of the HCAL cell in which the element meets the calorimeter face.
+    The position is the center of the HCAL cell in which the element meets the calorimeter face.
     Whether a track explains a tower is a question of being in the same cell, not of being close:
     towers report a point drawn anywhere in their cell. Elements of one cell, ECAL towers in front
     of it included, are at distance 0. Outside of the grid the position is the element's own.
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
     the tower's energy. 14: eta at the face minus eta. 15-16: sine and cosine of that in phi.
     17: charge of a track. 18-19: generator-level muon and electron flags of a track. 20-21:
     sqrt(E / GeV) / 4 and E / 20 GeV, at most 10: a message is a sum, and sums of energies are what
-    has to be compared. 22-23: eta and phi at the face minus those of the cell's centre, in units
+    has to be compared. 22-23: eta and phi at the face minus those of the cell's center, in units
     of 0.1. The raw columns 6 to 8
     mean different things for towers and tracks; here what only one type has is 0 for the other.
 
@@ -61,21 +61,21 @@ class Encoder(nn.Module):
         """
         face = torch.where(x[:, :1] == ElementType.TOWER, x[:, 2:5], x[:, 6:9])
         eta, phi = face[:, 0], torch.atan2(face[:, 1], face[:, 2])
-        centre_eta, centre_phi = self.cell_centres(eta, phi)
-        offsets = torch.stack([eta - centre_eta, torch.sin(phi - centre_phi)], 1) / _CELL_SCALE
-        position = torch.stack([centre_eta, centre_phi.sin(), centre_phi.cos()], 1)
+        center_eta, center_phi = self.cell_centers(eta, phi)
+        offsets = torch.stack([eta - center_eta, torch.sin(phi - center_phi)], 1) / _CELL_SCALE
+        position = torch.stack([center_eta, center_phi.sin(), center_phi.cos()], 1)
         return torch.cat([_features(x, face), offsets], 1), position
 
-    def cell_centres(self, eta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
-        """Return eta and phi of the centres of the cells around directions, all of shape (M,)."""
+    def cell_centers(self, eta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
+        """Return eta and phi of the centers of the cells around directions, all of shape (M,)."""
         ring = torch.bucketize(eta.contiguous(), self.eta_edges, right=True) - 1
         inside = (ring >= 0) & (ring < len(self.n_phi))
         ring = ring.clamp(0, len(self.n_phi) - 1)
         n_phi = self.n_phi[ring]
         slices = ((phi / (2 * math.pi) + 0.5) * n_phi).floor().clamp(min=0).minimum(n_phi - 1)
-        centre_phi = ((slices + 0.5) / n_phi - 0.5) * (2 * math.pi)
-        centre_eta = (self.eta_edges[ring] + self.eta_edges[ring + 1]) / 2
-        return torch.where(inside, centre_eta, eta), torch.where(inside, centre_phi, phi)
+        center_phi = ((slices + 0.5) / n_phi - 0.5) * (2 * math.pi)
+        center_eta = (self.eta_edges[ring] + self.eta_edges[ring + 1]) / 2
+        return torch.where(inside, center_eta, eta), torch.where(inside, center_phi, phi)
 
 
 def _features(x: Tensor, face: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Graph layers whose neighbourhoods are bins found by locality-sensitive hashing (GNN-LSH).
+"""Graph layers whose neighborhoods are bins found by locality-sensitive hashing (GNN-LSH).
 
 Each layer embeds the elements of an event, finds bins of near ones (`bins`) and passes
 messages inside each bin over a dense, learned adjacency. The cost is linear in the number of
@@ -57,9 +57,9 @@ class _GaussianAdjacency(torch.autograd.Function):
         ctx: Any, embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
     ) -> Tensor:
         # |a|^2 - 2ab + |b|^2 cancels; it does so less around the middle of the bin.
-        centred = embedding - embedding.mean(1, keepdim=True)
-        norms = centred.square().sum(2, keepdim=True)
-        distance = torch.baddbmm(norms.mT, centred, centred.mT, alpha=-2.0).add_(norms)
+        centered = embedding - embedding.mean(1, keepdim=True)
+        norms = centered.square().sum(2, keepdim=True)
+        distance = torch.baddbmm(norms.mT, centered, centered.mT, alpha=-2.0).add_(norms)
         distance.diagonal(dim1=1, dim2=2).zero_()
         floor = distance <= _SQUARED_DISTANCE_FLOOR
         distance.clamp_(min=_SQUARED_DISTANCE_FLOOR).sqrt_()
@@ -70,24 +70,24 @@ class _GaussianAdjacency(torch.autograd.Function):
         adjacency *= valid.unsqueeze(1)
         adjacency *= valid.unsqueeze(2)
         # An infinite distance stands for "no gradient": the backward pass divides by it.
-        ctx.save_for_backward(centred, adjacency, distance.masked_fill_(floor, torch.inf))
+        ctx.save_for_backward(centered, adjacency, distance.masked_fill_(floor, torch.inf))
         ctx.dist_mult = dist_mult
         return adjacency
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        centred, adjacency, distance = ctx.saved_tensors
-        with torch.autocast(centred.device.type, enabled=False):
+        centered, adjacency, distance = ctx.saved_tensors
+        with torch.autocast(centered.device.type, enabled=False):
             pull = (grads[0] + grads[0].mT).mul_(adjacency).div_(distance)
-            grad = pull.sum(2, keepdim=True) * centred
-            grad = torch.baddbmm(grad, pull, centred, beta=-ctx.dist_mult, alpha=ctx.dist_mult)
+            grad = pull.sum(2, keepdim=True) * centered
+            grad = torch.baddbmm(grad, pull, centered, beta=-ctx.dist_mult, alpha=ctx.dist_mult)
         return grad, None, None, None
 
 
 class GHConv(nn.Module):
     """Gated graph convolution: y = ELU(g * A'(x Theta) + (1 - g) * x W_h), g = sigmoid(x W_t + b).
 
-    A' is the adjacency, with normalised degrees n A n if a `norm` n is given. The three weights
+    A' is the adjacency, with normalized degrees n A n if a `norm` n is given. The three weights
     are one matrix, drawn Xavier-normal per product (standard deviation sqrt(2 / (in + out)),
     0.0625 for 256 to 256); the bias starts at 0.
 
@@ -129,14 +129,14 @@ class GraphOptions:
 
     Args:
         output_dim: O.
-        distance_dim: D, dimension of the space in which neighbours are sought.
+        distance_dim: D, dimension of the space in which neighbors are sought.
         ffn_dist_hidden_dim: width of the hidden layers of the network that embeds into it.
         ffn_dist_num_layers: number of these layers, at least 1.
         num_node_messages: convolutions over the same graph, at least 1.
         dist_mult: inverse length scale of the edge weights, positive.
         clip_value_low: smallest edge weight inside a bin, in [0, 1).
         normalize_degrees: divide each message by the root of both ends' summed edge weights.
-        layernorm: normalise the input of the layer.
+        layernorm: normalize the input of the layer.
         dropout: after each hidden embedding layer and each convolution, in [0, 1).
         position_gain: what a distance of 1 in space adds to the embedding distance before any
             training, at least 0. The larger, the more local the first graphs; with 0 the network

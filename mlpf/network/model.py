@@ -28,7 +28,7 @@ class Prediction:
     """What the network says of each element of a batch, in the order of the batch.
 
     Args:
-        logits: shape (M, 6), unnormalised log-probabilities of the classes `schema.Particle`.
+        logits: shape (M, 6), unnormalized log-probabilities of the classes `schema.Particle`.
         charge: shape (M, 3), the same of the charges -1, 0, +1.
         momentum: shape (M, 5), scaled differences to the element's own values as
             `momentum_targets` defines them.
@@ -90,7 +90,7 @@ def momentum_targets(x: Tensor, ygen: Tensor) -> Tensor:
 class Heads(nn.Module):
     """Several small networks of one hidden layer each that read the same features, as one product.
 
-    Each head: linear, ELU, layer normalisation, dropout, linear. The normalisation has no weights
+    Each head: linear, ELU, layer normalization, dropout, linear. The normalization has no weights
     of its own: the linear layer after it absorbs them. The features come in parts that are never
     concatenated.
 
@@ -166,14 +166,14 @@ class MLPF(nn.Module):
         num_graph_layers_id: layers of the stack for class and charge, at least 0.
         num_graph_layers_reg: layers of the stack for the momentum, at least 0.
         output_dim: width of each layer's output; this and the next ones: see `GraphOptions`.
-        distance_dim: dimension of the space in which neighbours are sought.
+        distance_dim: dimension of the space in which neighbors are sought.
         ffn_dist_hidden_dim: hidden width of the network that embeds into that space.
         ffn_dist_num_layers: its hidden layers, at least 1.
         num_node_messages: message passings per layer, at least 1.
         dist_mult: inverse length scale of the edge weights, positive.
         clip_value_low: smallest edge weight inside a bin, in [0, 1).
-        normalize_degrees: normalise messages by the degrees of both ends.
-        layernorm: normalise the input of each layer.
+        normalize_degrees: normalize messages by the degrees of both ends.
+        layernorm: normalize the input of each layer.
         dropout: in [0, 1), in graph layers and heads.
         position_gain: how far a distance of 1 in the encoder's position separates in that space.
         decoder_width: hidden width of each head, at least 1.

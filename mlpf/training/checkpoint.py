@@ -17,11 +17,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
 
 from mlpf.config import ConfigError, FileWriteError
 from mlpf.network.saved import CHECKPOINTS
+from mlpf.training.lightning_internals import TorchCheckpointIO
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One training from a composed configuration: build, resume, train, summarise."""
+"""One training from a composed configuration: build, resume, train, summarize."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch.multiprocessing import ProcessRaisedException
 
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build
 from mlpf.network.saved import CHECKPOINTS, CONFIG
 from mlpf.training.callbacks import METRICS_FILE, History, read_history
 from mlpf.training.checkpoint import replace_atomically, restore
+from mlpf.training.lightning_internals import MisconfigurationException
 from mlpf.training.module import TrainingModule
 from mlpf.training.plots import draw_loss_curves
 from mlpf.training.ranks import joined, on_rank_0
+from mlpf.training.torch_internals import ProcessRaisedException
 from mlpf.training.trainer import quiet_lightning
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
 
     If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
     had never stopped, or from `previous.ckpt` if that file is damaged; a finished one is only
-    summarised. Ranks that torchrun started train together in the folder of rank 0, which alone
+    summarized. Ranks that torchrun started train together in the folder of rank 0, which alone
     writes, and all return the same value.
 
     Args:
@@ -79,7 +79,7 @@ def _train(cfg: DictConfig, run_dir: Path) -> float:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return on_rank_0(lambda: _summarise(read_history(run_dir / METRICS_FILE), run_dir))
+    return on_rank_0(lambda: _summarize(read_history(run_dir / METRICS_FILE), run_dir))
 
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
@@ -147,7 +147,7 @@ def _plain_exceptions() -> Iterator[None]:
         raise
 
 
-def _summarise(history: History, run_dir: Path) -> float:
+def _summarize(history: History, run_dir: Path) -> float:
     best = min(history, key=lambda row: row["val_loss"])
     draw_loss_curves(history, run_dir / "loss_curves.png")
     log.info(

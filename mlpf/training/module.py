@@ -1,4 +1,4 @@
-"""The training task: network, loss, optimiser and schedule as a LightningModule.
+"""The training task: network, loss, optimizer and schedule as a LightningModule.
 
 Every epoch figure is exact: sums over elements in float64, added up over the ranks, divided once.
 """
@@ -59,8 +59,8 @@ class TrainingModule(pl.LightningModule):
     Args:
         network: `Batch` -> prediction.
         loss: (prediction, batch) -> the means per element of `loss` and its parts.
-        optimizer: parameters -> optimiser.
-        scheduler: (optimiser, number of optimiser steps) -> schedule, advanced at each step.
+        optimizer: parameters -> optimizer.
+        scheduler: (optimizer, number of optimizer steps) -> schedule, advanced at each step.
         seed: with epoch and rank it fixes all random numbers of an epoch.
     """
 
@@ -82,7 +82,7 @@ class TrainingModule(pl.LightningModule):
         self._sums = {"train": ElementSums(), "val": ElementSums()}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return the optimiser and its schedule, advanced at each optimiser step."""
+        """Return the optimizer and its schedule, advanced at each optimizer step."""
         total_steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = self.make_optimizer(total_steps)
         return {
@@ -91,7 +91,7 @@ class TrainingModule(pl.LightningModule):
         }
 
     def make_optimizer(self, total_steps: int) -> tuple[Optimizer, LRScheduler]:
-        """Return a fresh optimiser of the network and its schedule over `total_steps` steps."""
+        """Return a fresh optimizer of the network and its schedule over `total_steps` steps."""
         optimizer = self._optimizer(self.network.parameters())
         return optimizer, self._scheduler(optimizer, total_steps)
 

@@ -1,4 +1,4 @@
-"""The processes (ranks) of one training that somebody else started, in the way of torchrun.
+"""The processes (ranks) of one training that were started from outside, in the way of torchrun.
 
 torchrun, or the worker of a sweep, starts every rank with RANK, WORLD_SIZE, LOCAL_RANK,
 LOCAL_WORLD_SIZE, GROUP_RANK, MASTER_ADDR, MASTER_PORT and TORCHELASTIC_RUN_ID. Ranks of SLURM
@@ -18,11 +18,12 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from hydra.errors import CompactHydraException
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.callbacks import Callback
 from torch.nn.parallel import DistributedDataParallel
 
 from mlpf.config import ConfigError
+from mlpf.training.lightning_internals import TorchElasticEnvironment
+from mlpf.training.torch_internals import abort, disconnect
 
 log = logging.getLogger("mlpf")
 
@@ -75,10 +76,10 @@ def started_outside() -> Ranks | None:
 
 @contextmanager
 def joined(accelerator: str) -> Iterator[None]:
-    """Be one rank of a training; afterwards its process group is gone, also if it failed.
+    """Be one rank of a training; its process group is destroyed afterwards, also after a failure.
 
     A rank that failed leaves the group at once, so that the others do not wait for it. A group
-    that was there before stays.
+    that existed before stays.
 
     Args:
         accelerator: as in `pytorch_lightning.Trainer`.
@@ -106,22 +107,17 @@ def joined(accelerator: str) -> Iterator[None]:
 
 
 class LetGo(Callback):
-    """Lets the other ranks notice that this one failed, before whoever catches its error is done.
-
-    Gloo closes its connections when nothing refers to the process group any more. The traceback of
-    the error refers to the distributed model, which would hold it; the training is over for both.
-    """
+    """Ends the connections of a rank that failed at once, however long its error is handled."""
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Take the process group from the model."""
+        """Take the process group from the distributed model; no step follows."""
         del exception
         model = trainer.strategy.model
         if isinstance(model, DistributedDataParallel):
-            trainer.strategy.model = pl_module  # what Lightning's teardown does with it
-            for name in ("reducer", "logger", "process_group"):
-                setattr(model, name, None)
+            trainer.strategy.model = pl_module  # as Lightning's teardown does
+            disconnect(model)
 
 
 def on_rank_0(function: Callable[[], T]) -> T:
@@ -174,8 +170,5 @@ def _leave(*, failed: bool) -> None:
     if not dist.is_initialized():
         return
     if failed and dist.get_backend() == "nccl":
-        # Destroying waits for the others, who wait for this rank.
-        abort = getattr(dist.distributed_c10d, "_abort_process_group", dist.destroy_process_group)
         abort()
-    else:
-        dist.destroy_process_group()
+    dist.destroy_process_group()

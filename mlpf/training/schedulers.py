@@ -1,4 +1,4 @@
-"""Learning-rate schedules as plain functions of the optimiser step.
+"""Learning-rate schedules as plain functions of the optimizer step.
 
 Each factory has the signature `(optimizer, total_steps, ...)`, so that the training decides the
 number of steps and the configuration everything else. A schedule gives a factor on `optimizer.lr`
@@ -29,7 +29,7 @@ def exponential_schedule(
     Args:
         optimizer: its learning rates are the values at step 0.
         total_steps: not used; the decay does not depend on the length of the training.
-        expdecay_decay_steps: optimiser steps between two drops, at least 1.
+        expdecay_decay_steps: optimizer steps between two drops, at least 1.
         rate: factor of one drop, in (0, 1].
 
     Raises:
@@ -65,7 +65,7 @@ def onecycle_schedule(
 
     Args:
         optimizer: its learning rates are the peak values.
-        total_steps: optimiser steps of the whole training.
+        total_steps: optimizer steps of the whole training.
         warmup_fraction: part of the steps spent rising, in (0, 1).
         start_factor: factor at step 0, in (0, 1].
         final_factor: factor at the last step, in [0, 1].

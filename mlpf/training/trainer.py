@@ -13,13 +13,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from mlpf.training.checkpoint import AtomicCheckpointIO
+from mlpf.training.lightning_internals import SLURMEnvironment, TorchElasticEnvironment
 from mlpf.training.ranks import LetGo, Ranks, started_outside
 
 log = logging.getLogger("mlpf")
@@ -63,6 +62,7 @@ def quiet_lightning() -> None:
 
 
 def build_trainer(
+    *,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
     run_dir: Path,

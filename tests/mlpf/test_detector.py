@@ -70,7 +70,7 @@ def test_a_cell_contains_the_directions_found_in_it(grid):
 
 
 @pytest.mark.parametrize("grid", [ECAL.grid, HCAL.grid])
-def test_every_cell_is_found_at_its_centre(grid):
+def test_every_cell_is_found_at_its_center(grid):
     cells = np.arange(grid.n_cells)
     eta, eta_width, phi, phi_width = grid.bounds(cells)
     np.testing.assert_array_equal(grid.find(eta + eta_width / 2, phi + phi_width / 2), cells)

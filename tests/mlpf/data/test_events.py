@@ -100,7 +100,7 @@ def test_arrays_of_both_precisions_become_float32():
     [
         ([0, 3], "x has shape"),
         ([1, 2], "start at 0"),
-        ([0, 3, 2], "never fall"),
+        ([0, 3, 2], "never decrease"),
         ([], "x has shape"),
     ],
 )

@@ -33,9 +33,9 @@ def test_each_event_is_padded_to_whole_bins_only(sizes, bin_size, n_slots):
 
 
 def clustered(n_clusters, per_cluster):
-    centres = 5 * torch.randn(n_clusters, 8)
+    centers = 5 * torch.randn(n_clusters, 8)
     label = torch.arange(n_clusters).repeat(per_cluster)
-    return centres[label] + 0.1 * torch.randn(len(label), 8), label
+    return centers[label] + 0.1 * torch.randn(len(label), 8), label
 
 
 def test_hashing_moves_rows_and_brings_near_points_into_one_bin():

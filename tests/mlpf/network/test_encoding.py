@@ -61,7 +61,7 @@ def test_a_tower_is_encoded_as_documented():
     np.testing.assert_allclose(features[0], expected, atol=2e-6, rtol=1e-6)
 
 
-def test_the_position_is_the_centre_of_the_cell_at_the_calorimeter_face():
+def test_the_position_is_the_center_of_the_cell_at_the_calorimeter_face():
     _, positions = encoded(TRACK, TOWER)
     for position, (eta, phi) in zip(positions, (TRACK_CENTRE, TOWER_CENTRE), strict=True):
         expected = [eta, math.sin(phi), math.cos(phi)]
@@ -78,7 +78,7 @@ def test_the_cells_are_those_of_the_simulation():
     rng = np.random.default_rng(0)
     eta, phi = rng.uniform(-4.99, 4.99, 5000), rng.uniform(-math.pi, math.pi, 5000)
     eta0, d_eta, phi0, d_phi = HCAL.grid.bounds(HCAL.grid.find(eta, phi))
-    got = Encoder().double().cell_centres(torch.tensor(eta), torch.tensor(phi))
+    got = Encoder().double().cell_centers(torch.tensor(eta), torch.tensor(phi))
     np.testing.assert_allclose(got[0], eta0 + d_eta / 2, atol=1e-6)
     np.testing.assert_allclose(got[1], phi0 + d_phi / 2, atol=1e-6)
 
@@ -86,10 +86,10 @@ def test_the_cells_are_those_of_the_simulation():
 def test_outside_of_the_grid_and_at_its_seam_the_position_stays_near_the_element():
     eta = torch.tensor([-7.0, 5.5, 0.1, 0.1])
     phi = torch.tensor([1.0, -1.0, math.pi, -math.pi])
-    centre_eta, centre_phi = Encoder().cell_centres(eta, phi)
-    assert centre_eta[:2].tolist() == [-7.0, 5.5]
-    assert centre_phi[:2].tolist() == [1.0, -1.0]
-    assert (phi - centre_phi)[2:].abs().max() <= STEP / 2 + 1e-6
+    center_eta, center_phi = Encoder().cell_centers(eta, phi)
+    assert center_eta[:2].tolist() == [-7.0, 5.5]
+    assert center_phi[:2].tolist() == [1.0, -1.0]
+    assert (phi - center_phi)[2:].abs().max() <= STEP / 2 + 1e-6
 
 
 def test_the_features_of_zeros_are_finite():

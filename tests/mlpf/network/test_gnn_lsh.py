@@ -145,7 +145,7 @@ def test_a_layer_does_not_depend_on_the_order_of_the_rows():
     torch.testing.assert_close(out, expected, atol=1e-10, rtol=0)
 
 
-def test_an_event_does_not_depend_on_its_neighbours_in_the_batch():
+def test_an_event_does_not_depend_on_its_neighbors_in_the_batch():
     layer, sizes = layer_of(clip_value_low=0.2), [11, 0, 19, 30]
     x, position = inputs(60)
     together = layer(x, position, layout_of(sizes, 8))

@@ -5,7 +5,6 @@ import shutil
 import pytest
 import torch
 from omegaconf import OmegaConf
-from torch.multiprocessing import ProcessRaisedException
 
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
@@ -15,6 +14,7 @@ from mlpf.training.callbacks import read_history
 from mlpf.training.fit import _plain_exceptions, train
 from mlpf.training.losses import ParticleFlowLoss
 from mlpf.training.module import TrainingModule
+from mlpf.training.torch_internals import ProcessRaisedException
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def in_epoch(epoch, die):
     return step
 
 
-def test_a_finished_training_is_only_summarised(run, compose_tiny, tmp_path):
+def test_a_finished_training_is_only_summarized(run, compose_tiny, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(run[0], folder)
     before = rows(folder)
