@@ -25,7 +25,7 @@ class DivergedError(CompactHydraException, FloatingPointError):
 
 
 class FileWriteError(CompactHydraException, OSError):
-    """A file could not be written, as a rule for want of space; what was there before is whole."""
+    """A file could not be written, usually because the disk is full; the old file is intact."""
 
 
 def config_dir() -> str:
@@ -61,7 +61,14 @@ def build(cfg: DictConfig, key: str) -> Any:
 
 
 class SearchSpaceNeedsSearch(Callback):
-    """Refuses a search space where nothing searches it: alone it would be ignored."""
+    """Refuses a search space without a search, which would ignore it.
+
+    >>> sweeper = {"_target_": "hydra.BasicSweeper", "params": {"optimizer.lr": "interval(0, 1)"}}
+    >>> config = OmegaConf.create({"hydra": {"sweeper": sweeper}})
+    >>> SearchSpaceNeedsSearch().on_multirun_start(config)
+    Traceback (most recent call last):
+    SystemExit: search_space: nothing searches it; add for example -m hpo=asha_bo
+    """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check a single job."""
@@ -79,5 +86,5 @@ class SearchSpaceNeedsSearch(Callback):
 def _check_search(config: DictConfig) -> None:
     sweeper = config.hydra.sweeper
     if sweeper.get("params") and sweeper._target_.endswith(".BasicSweeper"):
-        # Hydra turns an exception in a callback into a warning, this one it lets pass.
+        # Hydra turns an exception in a callback into a warning, but not SystemExit.
         sys.exit("search_space: nothing searches it; add for example -m hpo=asha_bo")

@@ -18,7 +18,11 @@ class ElementType(IntEnum):
 
 
 class Particle(IntEnum):
-    """Particle class, column 0 of `ygen` and `ycand`."""
+    """Particle class, column 0 of `ygen` and `ycand`.
+
+    >>> Particle(3).name
+    'PHOTON'
+    """
 
     NONE = 0
     CHARGED_HADRON = 1

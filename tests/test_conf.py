@@ -1,5 +1,7 @@
 """Every option of every group composes, says what it is, and can be built; experiments train."""
 
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,14 @@ def test_every_file_begins_with_a_comment_that_says_what_it_is(file):
     lines = file.read_text().splitlines()
     first = next(line for line in lines if not line.startswith("# @package"))
     assert first.startswith("# ")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(CONF).as_posix())
+def test_every_class_and_function_of_ours_is_named_by_its_public_name(file):
+    for target in re.findall(r"_target_: ([\w.]+)", file.read_text()):
+        package, _, name = target.partition(".")
+        if package in {"mlpf", "qsvr"}:
+            assert name in import_module(package).__all__, target
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,17 @@ class EventDataModule(pl.LightningDataModule):
 
     Raises:
         ValueError: a number is out of range, or `max_events` has an unknown key.
+
+    >>> import tempfile
+    >>> from mlpf import write_events
+    >>> events = Events(np.zeros((5, 12)), np.zeros((5, 7)), np.zeros((5, 7)), np.array([0, 2, 5]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_events(events, f"{folder}/a.parquet")
+    ...     write_events(events, f"{folder}/b.parquet")
+    ...     splits = {"train": ["a*"], "val": ["b*"], "test": []}
+    ...     data = EventDataModule(folder, **splits, max_elements_per_batch=3)
+    ...     [batch.offsets.tolist() for batch in data.val_dataloader()]
+    [[0, 2], [0, 3]]
     """
 
     def __init__(

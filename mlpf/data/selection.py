@@ -26,6 +26,12 @@ class Selection:
 
     Raises:
         ValueError: a limit is negative, or `max_elements` is below `min_elements`.
+
+    >>> x = np.zeros((3, 12))
+    >>> x[:, 1] = [0.5, 2.0, 9.0]  # pt in GeV
+    >>> events = Events(x, np.zeros((3, 7)), np.zeros((3, 7)), np.array([0, 1, 3]))
+    >>> Selection(min_pt_gev=1.0).apply(events).sizes.tolist()
+    [2]
     """
 
     min_pt_gev: float = 0.0

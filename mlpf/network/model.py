@@ -181,6 +181,12 @@ class MLPF(nn.Module):
 
     Raises:
         ValueError: an argument is out of its range.
+
+    >>> x, labels = torch.rand(7, 12), torch.zeros(7, 7)
+    >>> batch = Batch(x, labels, labels, offsets=torch.tensor([0, 4, 7]))
+    >>> prediction = MLPF(output_dim=8, bin_size=4)(batch)
+    >>> [*prediction.logits.shape], [*prediction.particles(x).shape]
+    ([7, 6], [7, 7])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a training leaves in its run folder while it runs: one tidy row per epoch."""
+"""The file `metrics.csv` that a training writes into its run folder: one row per epoch."""
 
 from __future__ import annotations
 
@@ -22,8 +22,14 @@ class MetricsFile(Callback):
     """Writes `metrics.csv`, one row per finished epoch.
 
     Its columns are `epoch` (from 1), `seconds` (wall time, validation included) and every figure
-    that the training logs per epoch; the fake rate of a class that was never given is `nan`.
+    that the training logs per epoch; the fake rate of a class that is never predicted is `nan`.
     A resumed run drops the rows of epochs that it repeats.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as run:  # what it writes and reads again
+    ...     write_history([{"epoch": 1.0, "val_loss": 0.5}], Path(run, METRICS_FILE))
+    ...     read_history(Path(run, METRICS_FILE))
+    [{'epoch': 1.0, 'val_loss': 0.5}]
     """
 
     def __init__(self) -> None:
@@ -51,7 +57,7 @@ class MetricsFile(Callback):
         row |= {name: float(value) for name, value in figures if not name.endswith("_step")}
         self._history.append(row)
         write_history(self._history, Path(trainer.default_root_dir) / METRICS_FILE)
-        # A log line would run into a progress bar, what is printed moves above it.
+        # A log line would break a progress bar; printed text appears above it.
         show = trainer.print if trainer.progress_bar_callback else log.info
         show(_line(row, trainer.max_epochs))
 

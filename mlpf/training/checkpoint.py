@@ -50,10 +50,13 @@ class EpochCheckpoints(Checkpoint):
     """Writes `checkpoints/last.ckpt` after every epoch and `best.ckpt` at each improvement.
 
     The checkpoint of the epoch before stays as `previous.ckpt`. If a resumed training has no
-    `best.ckpt` any more, the best of the epochs that follow takes its place.
+    `best.ckpt` any more, the best of the following epochs takes its place.
 
     Args:
         monitor: name of the logged quantity whose smallest value is best.
+
+    >>> EpochCheckpoints(monitor="val_loss").state_dict()
+    {'best': inf}
     """
 
     def __init__(self, monitor: str = "val_loss") -> None:

@@ -42,6 +42,12 @@ class ParticleFlowLoss(nn.Module):
     Raises:
         ValueError: an argument is out of its range.
 
+    >>> labels = torch.zeros(2, 7)
+    >>> batch = Batch(torch.ones(2, 12), labels, labels, torch.tensor([0, 2]))
+    >>> no_idea = Prediction(torch.zeros(2, 6), torch.zeros(2, 3), torch.zeros(2, 5))
+    >>> round(ParticleFlowLoss()(no_idea, batch)["loss"].item(), 3)  # log(6)
+    1.792
+
     .. [Lin2017] Focal loss for dense object detection, arXiv:1708.02002.
     """
 

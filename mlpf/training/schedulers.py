@@ -16,7 +16,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def constant_schedule(optimizer: Optimizer, total_steps: int) -> LambdaLR:
-    """Return the schedule that keeps the learning rate."""
+    """Return the schedule that keeps the learning rate.
+
+    >>> import torch
+    >>> schedule = constant_schedule(torch.optim.SGD([torch.zeros(1)], lr=0.1), total_steps=10)
+    >>> schedule.get_last_lr()
+    [0.1]
+    """
     del total_steps
     return LambdaLR(optimizer, lambda _: 1.0)
 
@@ -34,6 +40,12 @@ def exponential_schedule(
 
     Raises:
         ValueError: a value lies outside its range.
+
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    >>> schedule = exponential_schedule(optimizer, 10, expdecay_decay_steps=3, rate=0.5)
+    >>> [schedule.lr_lambdas[0](step) for step in (0, 2, 3, 6)]
+    [1.0, 1.0, 0.5, 0.25]
     """
     del total_steps
     if expdecay_decay_steps < 1:
@@ -48,6 +60,11 @@ def cosine_schedule(optimizer: Optimizer, total_steps: int, final_factor: float)
 
     Raises:
         ValueError: `final_factor` lies outside its range.
+
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    >>> cosine_schedule(optimizer, total_steps=10, final_factor=0.0).lr_lambdas[0](5)
+    0.5
     """
     if not 0 <= final_factor <= 1:
         raise ValueError(f"final_factor must be in [0, 1], got {final_factor}")
@@ -72,6 +89,12 @@ def onecycle_schedule(
 
     Raises:
         ValueError: a value lies outside its range.
+
+    >>> import torch
+    >>> shape = {"warmup_fraction": 0.3, "start_factor": 0.04, "final_factor": 0.0}
+    >>> schedule = onecycle_schedule(torch.optim.SGD([torch.zeros(1)], lr=0.1), 10, **shape)
+    >>> [round(schedule.lr_lambdas[0](step), 2) for step in (0, 3, 10)]
+    [0.04, 1.0, 0.0]
     """
     if not 0 < warmup_fraction < 1:
         raise ValueError(f"warmup_fraction must be in (0, 1), got {warmup_fraction}")

@@ -95,6 +95,13 @@ def build_trainer(
             than 1, `gradient_clip_val` is not greater than 0, or `devices` or `num_nodes`
             contradicts the ranks that torchrun started.
         TypeError: Lightning does not know an option.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     places = {"run_dir": Path(folder), "callbacks": [], "loggers": []}
+    ...     shown = {"threads": 1, "progress": False, "strategy": "auto", "accelerator": "cpu"}
+    ...     build_trainer(**places, **shown, max_epochs=3).max_epochs
+    3
     """
     n_threads = None if threads == "auto" else threads
     if n_threads is not None and (not isinstance(n_threads, int) or n_threads < 1):

@@ -78,7 +78,7 @@ def test_ranks_share_all_events_in_equally_many_batches(shuffle, world_size):
 @pytest.mark.parametrize(
     ("sizes", "options", "message"),
     [
-        ([5, 5], {"max_elements": 0}, "max_elements_per_batch must be >= 1, got 0"),
+        ([5, 5], {"max_elements": 0}, "max_elements must be >= 1, got 0"),
         ([5, 5], {"max_elements": 9, "world_size": 3}, "2 events .* by 3 processes"),
         ([5, 5, 5], {"max_elements": 5, "world_size": 2}, "3 events in at least 3 batches"),
     ],
