@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import runpy
 import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,15 +77,36 @@ def dispatch(
     if not arguments or arguments[0] in {"-h", "--help"}:
         print((text or "").strip())
         return 0 if arguments else 2
-    name, *rest = arguments
 
     def work() -> int:
+        name, *rest = arguments
         if name not in commands:
             near = did_you_mean(name, commands)
             raise UsageError(f"{name}: no such command{near} (see --help)")
         return commands[name](rest)
 
     return guard(work)
+
+
+def run_subcommand(package: str, commands: Mapping[str, str], arguments: Sequence[str]) -> int:
+    """Run `PACKAGE COMMAND ...` as `python -m PACKAGE.COMMAND ...`; return its exit code.
+
+    Args:
+        package: holds the modules.
+        commands: names of modules and one line about each.
+        arguments: of the command line.
+    """
+
+    def run(name: str, rest: list[str]) -> int:
+        sys.argv[1:] = rest
+        # As __main__: then workers and ranks are started and functions pickled as by python -m.
+        runpy.run_module(f"{package}.{name}", run_name="__main__", alter_sys=True)
+        return 0
+
+    lines = [f"  {name:10}{line}" for name, line in commands.items()]
+    text = f"{package} COMMAND [key=value ...]\n\n" + "\n".join(lines)
+    text += f"\n\n{package} COMMAND --help explains the command."
+    return dispatch({name: partial(run, name) for name in commands}, arguments, text)
 
 
 def guard(work: Callable[[], int | None]) -> int:
@@ -125,11 +148,11 @@ def parse(kind: type[Settings], arguments: Sequence[str]) -> Settings:
         except (OmegaConfBaseException, YAMLError) as error:
             wanted = _EXPECTED.get(classes[name], "another value")
             raise UsageError(f"{argument}: expected {wanted} (see --help)") from error
+    values = typing.cast("dict[str, Any]", OmegaConf.to_container(settings, resolve=False))
     for name in _required(kind):
-        if OmegaConf.is_missing(settings, name):
+        if values[name] in ("???", ""):
             raise UsageError(f"{name}=... is missing (see --help)")
-    values = OmegaConf.to_container(settings, resolve=False)
-    return kind(**typing.cast("dict[str, Any]", values))
+    return kind(**values)
 
 
 def choose(key: str, value: str, known: Iterable[str]) -> None:

@@ -28,10 +28,10 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        _sync(partial)
+        sync(partial)
         partial.replace(target)
         with suppress(OSError):  # some file systems cannot sync a folder
-            _sync(target.parent)
+            sync(target.parent)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(partial)):
             raise
@@ -40,7 +40,8 @@ def replacing(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return when the content of a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

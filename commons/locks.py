@@ -2,19 +2,21 @@
 
 It needs nothing but the exclusive creation of a file, which NFS (version 3 and later), GPFS,
 Lustre and BeeGFS grant to one claimant only; `flock` and `fcntl` are often switched off there. The
-file says who owns the lock, so that one left behind by a dead process is found out and broken.
+file names the owner of the lock, so that a lock left behind by a dead process is broken.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from commons.processes import is_alive, this_host
 
 MAX_PAUSE_S = 0.02
 _LOOK_S = 0.05
+_MESSAGE_S = 2.0  # a wait of this length is worth a line in the log
 # Not the common generator: the application may have seeded that to be reproducible.
 _jitter = random.SystemRandom()
 _log = logging.getLogger(__name__)
@@ -29,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Owner:
-    """Who made a lock file. Two of them are equal if it is the same file, untouched.
+    """The process that made a lock file. Equal if it is the same file, untouched.
 
     Attributes:
         host: as `commons.processes.this_host` names it; empty if the file does not say.
@@ -51,7 +54,7 @@ class Owner:
         return self.host == this_host() and not is_alive(self.pid)
 
     def __str__(self) -> str:
-        return f"process {self.pid} of {self.host.split()[0]}" if self.host else "somebody unknown"
+        return f"process {self.pid} of {self.host.split()[0]}" if self.host else "unknown process"
 
 
 def read_owner(lock_file: Path) -> Owner | None:
@@ -79,17 +82,17 @@ def read_owner(lock_file: Path) -> Owner | None:
 
 
 class FileLock:
-    """An exclusive lock on `path`: the file `<path>.lock` exists while somebody holds it.
+    """An exclusive lock on `path`: the file `<path>.lock` exists while the lock is held.
 
-    Optuna's journal accepts it as a lock too. The threads of a process may share one. Waiting
-    polls at least every 20 ms, so that nobody falls behind while others come and go.
+    Optuna's journal accepts it as a lock too. The threads of a process may share one. A waiting
+    process looks at least every 20 ms, so that it is not overtaken again and again.
 
     A lock whose owner is a dead process of this host is broken at once, any other one when its
     file has not changed for `grace_s`, as seen by the waiting process (clocks of hosts differ).
 
     Args:
         path: what is protected; made absolute here and now.
-        grace_s: greater than 0, and longer than anybody holds the lock without `refresh`.
+        grace_s: greater than 0, and longer than the lock is ever held without `refresh`.
 
     Raises:
         ValueError: `grace_s` is not positive.
@@ -100,7 +103,7 @@ class FileLock:
             raise ValueError(f"grace_s must be greater than 0, got {grace_s}")
         self._path = Path(path).absolute()
         self.file = self._path.with_name(self._path.name + ".lock")
-        # Whoever removes a lock that is not surely his own makes this file first.
+        # To be made before a lock is removed that may belong to another process.
         self._breaker = self._path.with_name(self._path.name + ".lock.break")
         self._grace_s = grace_s
         self._threads = threading.RLock()  # knows its owner; not meant to be entered twice
@@ -148,10 +151,29 @@ class FileLock:
         return True
 
     def refresh(self) -> None:
-        """Tell those who wait that the owner lives; for work that lasts longer than `grace_s`."""
+        """Show that the owner is alive; for work that lasts longer than `grace_s`."""
         if self._is_mine():
             os.utime(self.file)
             self._held.since = time.monotonic()
+
+    @contextmanager
+    def kept_fresh(self) -> Iterator[None]:
+        """Hold the lock for work of any length: a thread refreshes it four times per `grace_s`."""
+        with self:
+            ended = threading.Event()
+            beat = threading.Thread(target=self._beat, args=(self._held.token, ended), daemon=True)
+            beat.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                beat.join()
+
+    def _beat(self, token: str, ended: threading.Event) -> None:
+        while not ended.wait(self._grace_s / 4):
+            with suppress(OSError):  # a file system that is away for a moment
+                if _has(self.file, token):
+                    os.utime(self.file)
 
     def release(self) -> None:
         """Give the lock back. One that was broken meanwhile is left alone, and the log says so.
@@ -163,15 +185,15 @@ class FileLock:
             raise RuntimeError(f"{self.file}: this thread does not hold the lock")
         if not self._leave():
             _log.warning(
-                "%s: this lock was held for so long that others broke it; what was written "
-                "meanwhile may be damaged (python -m hpo.doctor tells)",
+                "%s: another process broke this lock because it was held too long; what was "
+                "written meanwhile may be damaged (python -m hpo.doctor finds out)",
                 self.file,
             )
 
     def break_orphaned(self) -> Owner | None:
-        """Remove a lock file left behind, without taking the lock; return whose it was.
+        """Remove a lock file left behind, without taking the lock; return its owner.
 
-        None: there is none, or whoever holds the lock lives. This takes up to `grace_s`.
+        None: there is no lock file, or its owner is alive. This takes up to `grace_s`.
         """
         patience = _Patience(self._grace_s)
         first = owner = read_owner(self.file)
@@ -185,18 +207,22 @@ class FileLock:
     def _wait(self) -> None:
         patience = _Patience(self._grace_s)
         limit_s, next_look = 0.001, time.monotonic() + _LOOK_S
+        message_at = time.monotonic() + _MESSAGE_S
         while not _create(self.file, self._held.token):
             if time.monotonic() > next_look:
                 owner = read_owner(self.file)
                 if owner is not None and patience.is_over(owner) and self._break(owner):
                     _log.warning("%s: broke the lock left behind by %s", self.file, owner)
                     continue
+                if owner is not None and time.monotonic() > message_at:
+                    _log.info("waiting for %s, which holds %s", owner, self.file)
+                    message_at = math.inf
                 next_look = time.monotonic() + _LOOK_S
             time.sleep(limit_s * _jitter.uniform(0.1, 1))
             limit_s = min(2 * limit_s, MAX_PAUSE_S)
 
     def _break(self, seen: Owner) -> bool:
-        """Remove the lock file if it still is the one seen; False too if another one is at it."""
+        """Remove the lock file if it is still the one seen; False too if others are doing it."""
         token = uuid.uuid4().hex
         if not _create(self._breaker, token):
             other = read_owner(self._breaker)
@@ -213,7 +239,7 @@ class FileLock:
                 self._breaker.unlink(missing_ok=True)
 
     def _leave(self) -> bool:
-        """Undo whatever `acquire` has done; tell whether the lock was still ours."""
+        """Undo what `acquire` has done; tell whether the lock was still ours."""
         try:
             try:
                 return self._remove()
@@ -231,8 +257,8 @@ class FileLock:
             if not (self._held.since and long_held):
                 self.file.unlink(missing_ok=True)
                 return True
-            # Somebody may be about to break it: if he removed it between our look and our
-            # removal, ours would hit the lock of a third one.
+            # Another process may be about to break it: if it did so between our look and our
+            # removal, we would remove the lock of a third process.
             owner = read_owner(self.file)
             if owner is not None and self._break(owner):
                 return True
@@ -270,11 +296,11 @@ def _has(lock_file: Path, token: str) -> bool:
 
 
 def _create(lock_file: Path, token: str) -> bool:
-    """Make the file with its owner in it; False if it exists. All or nothing, even interrupted."""
+    """Make the file with its owner in it, whole or not at all; False if it exists."""
     content = json.dumps({"host": this_host(), "pid": os.getpid(), "token": token}).encode()
     made: list[int] = []
     try:
-        # Within one call of C code: no signal can come between making the file and noting it.
+        # One call of C code: no signal can come between making the file and noting it.
         made.extend(map(os.open, (lock_file,), (os.O_CREAT | os.O_EXCL | os.O_WRONLY,), (0o666,)))
         os.write(made[0], content)
     except FileExistsError:

@@ -8,8 +8,6 @@ Shapes: T trainings, H hyperparameters, E epochs.
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +25,12 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from commons.tables import Table, read_table
+from commons.unit_cube import to_unit
+
 Floats = NDArray[np.float64]
 _LOG_SPAN = 1000.0  # a positive column over three decades or more is searched by its logarithm
+_LARGEST = 1e300  # the difference of two values has to be a number
 _MAX_CHOICES = 10  # an integer column with so few values, unevenly spaced, is categorical
 
 
@@ -114,7 +116,8 @@ class CurveTable:
 
     def nearest(self, params: dict[str, Any]) -> NDArray[np.intp]:
         """Return the rows of the configuration nearest to `params`, Euclidean in the unit cube."""
-        point = [float(to_unit(d, params[name])) for name, d in self.distributions.items()]
+        columns = self.distributions.items()
+        point = [float(to_unit(d, np.asarray(params[name]))) for name, d in columns]
         distances = np.square(self.unit_cube - point).sum(axis=1)
         return np.flatnonzero(distances == distances.min())
 
@@ -129,15 +132,6 @@ class CurveTable:
         )
         table.__dict__["distributions"] = self.distributions
         return table
-
-
-def column_names(path: Path) -> list[str]:
-    """Return the names in the header line of a CSV file.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return _read_lines(path)[0]
 
 
 def infer_distribution(column: Floats) -> BaseDistribution:
@@ -159,30 +153,6 @@ def infer_distribution(column: Floats) -> BaseDistribution:
     return IntDistribution(int(low), int(high), log=log)
 
 
-def to_unit(distribution: BaseDistribution, values: Any) -> Floats:
-    """Return values of one hyperparameter on [0, 1].
-
-    Linear from the lowest to the highest, or logarithmic if the distribution is; the choices of a
-    categorical one are numbers and lie at their values. A constant is 0.
-    """
-    low: Any
-    high: Any
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            low, high, log = choices[0], choices[-1], False
-        case FloatDistribution(low=low, high=high, log=log):
-            pass
-        case IntDistribution(low=low, high=high, log=log):
-            pass
-        case _:
-            raise TypeError(f"no scale for {distribution}")
-    if low == high:
-        return np.zeros(np.shape(values))
-    scale = np.log if log else np.asarray
-    unit = (scale(values) - scale(low)) / (scale(high) - scale(low))
-    return np.asarray(unit, dtype=np.float64)
-
-
 def read_curves(
     path: Path,
     hps: Sequence[str] | None = None,
@@ -202,73 +172,31 @@ def read_curves(
     """
     if direction not in ("minimize", "maximize"):
         raise ValueError(f"direction must be minimize or maximize, got {direction}")
-    header, lines, sha256 = _read_lines(path)
-    epochs = _epoch_columns(path, header, prefix)
-    names = tuple(hps) if hps else _other_columns(path, header, epochs)
-    if missing := [name for name in names if name not in header]:
-        raise ValueError(f"{path}: no column {missing[0]}")
+    file = read_table(path)
+    epochs = file.series(prefix)
+    names = tuple(hps) if hps else _other_columns(file, epochs)
     if overlap := [name for name in names if name in epochs]:
         raise ValueError(f"hps: {overlap[0]} is a column of the curves")
-    hyperparameters = _numbers(path, header, lines, names)
+    hyperparameters = file.numbers(names)
     if not np.isfinite(hyperparameters).all():
-        line, column = np.argwhere(~np.isfinite(hyperparameters))[0]
-        raise ValueError(f"{path}, line {line + 2}: hyperparameter {names[column]} is missing")
-    curves = _numbers(path, header, lines, epochs)
-    table = CurveTable(names, hyperparameters, curves, direction, sha256)
+        row, column = np.argwhere(~np.isfinite(hyperparameters))[0]
+        where = f"{path}, line {file.lines[row]}"
+        raise ValueError(f"{where}: hyperparameter {names[column]} is missing")
+    if (np.abs(hyperparameters) > _LARGEST).any():
+        column = np.argwhere(np.abs(hyperparameters) > _LARGEST)[0][1]
+        raise ValueError(f"{path}: hyperparameter {names[column]} is beyond +-{_LARGEST:g}")
+    table = CurveTable(names, hyperparameters, file.numbers(epochs), direction, file.sha256)
     if not np.isfinite(table.losses[:, -1]).any():
         raise ValueError(f"{path}: no training has a value in column {epochs[-1]}")
     return table
 
 
-def _read_lines(path: Path) -> tuple[list[str], list[list[str]], str]:
-    try:
-        content = path.read_bytes()
-        rows = [row for row in csv.reader(content.decode("utf-8-sig").splitlines()) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a CSV file"
-        raise ValueError(f"{path}: {reason}") from error
-    if len(rows) < 2:
-        raise ValueError(f"{path}: no line of data below a header")
-    header = [name.strip() for name in rows[0]]
-    if repeated := [name for name in header if header.count(name) > 1]:
-        raise ValueError(f"{path}: two columns are named '{repeated[0]}'")
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(header):
-            raise ValueError(f"{path}, line {number}: {len(row)} cells, expected {len(header)}")
-    return header, rows[1:], hashlib.sha256(content).hexdigest()
-
-
-def _epoch_columns(path: Path, header: list[str], prefix: str) -> tuple[str, ...]:
-    found = {int(m[1]) for c in header if (m := re.fullmatch(re.escape(prefix) + r"(\d+)", c))}
-    if len(found) < 2:
-        raise ValueError(f"{path}: needs columns {prefix}0, {prefix}1, ...; set prefix=...")
-    columns = tuple(f"{prefix}{epoch}" for epoch in range(max(found) + 1))
-    if missing := [column for column in columns if column not in header]:
-        raise ValueError(f"{path}: no column {missing[0]}")
-    return columns
-
-
-def _other_columns(path: Path, header: list[str], epochs: tuple[str, ...]) -> tuple[str, ...]:
-    others = tuple(name for name in header if name and name not in epochs)
+def _other_columns(file: Table, epochs: tuple[str, ...]) -> tuple[str, ...]:
+    others = tuple(name for name in file.header if name and name not in epochs)
     stems = [re.sub(r"\d+$", "", name) for name in others]
     for stem in set(stems):
         if stems.count(stem) >= len(epochs):
-            raise ValueError(f"{path}: {stem}0, ... look like other curves; set hps=[...]")
+            raise ValueError(f"{file.path}: {stem}0, ... look like other curves; set hps=[...]")
     if not others:
-        raise ValueError(f"{path}: no column of hyperparameters")
+        raise ValueError(f"{file.path}: no column of hyperparameters")
     return others
-
-
-def _numbers(
-    path: Path, header: list[str], lines: list[list[str]], names: Sequence[str]
-) -> Floats:
-    places = [header.index(name) for name in names]
-    numbers = np.empty((len(lines), len(places)))
-    for i, line in enumerate(lines):
-        for j, place in enumerate(places):
-            try:
-                numbers[i, j] = float(line[place] or "nan")
-            except ValueError:
-                where = f"{path}, line {i + 2}, column {header[place]}"
-                raise ValueError(f"{where}: '{line[place]}' is not a number") from None
-    return numbers

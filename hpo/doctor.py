@@ -17,12 +17,13 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
+from commons.cli import run_command
 from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
 from commons.processes import this_host
 from hpo.attributes import LEASE
-from hpo.storage.finding import find_storage, find_study, read_settings
+from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 from hpo.storage.passwords import hide, passwords
 from hpo.storage.repair import Damage, mend_journal, scan
@@ -45,10 +46,20 @@ writing, the disk was full, a node crashed) harm no worker of ours, but stop oth
 optuna-dashboard; once nobody works on the journal it is replaced by a clean copy, and the damaged
 file is kept beside it. It is safe to run this at any time, while a sweep is running too.
 
-Exit code: 0 healthy or all mended, 1 something is left that needs a person, 2 wrong usage.
+Exit code: 0 healthy or all mended, 1 something is left that needs a person or the storage cannot
+be read, 2 wrong usage.
 """
 
 _FOREVER = sys.maxsize  # giving up a trial that kills its workers is for those who know the limit
+
+
+@dataclass
+class Settings:
+    """What the command line may set, see USAGE."""
+
+    storage: str
+    study: str | None = None
+    mend: bool = True
 
 
 @dataclass(frozen=True)
@@ -230,33 +241,29 @@ def _age(since: float) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    if not arguments or {"-h", "--help"} & set(arguments):
-        console.print(USAGE.rstrip())
-        return 0 if arguments else 2
+    logging.disable(logging.WARNING)  # all that would be warned of is in the report
+    try:
+        return run_command(_diagnose, Settings, arguments, USAGE)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _diagnose(settings: Settings) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    secrets: tuple[str, ...] = ()
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     verdicts = Counter[str]()
     marks = {"fine": " ", "mended": "+", "left": "!"}
-    try:
-        settings = read_settings(arguments, ["study", "storage", "mend"])
-        secrets = passwords(settings["storage"])
-        mend = settings.get("mend", "true")
-        if mend not in ("true", "false"):
-            raise ValueError(f"mend={mend}: expected mend=true or mend=false")
-        location = find_storage(settings["storage"])
-        storage = open_storage(str(location), Path.cwd())
-        journal = location.absolute() if isinstance(location, Path) else None
-        if "study" in settings:
-            names = [find_study(storage, settings["study"])]
-        else:
-            names = [study.study_name for study in storage.get_all_studies()]
-        for finding in examine(storage, journal, names, mend == "true"):
-            verdicts[finding.verdict] += 1
-            console.print(f"{marks[finding.verdict]} {hide(finding.what, secrets)}")
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"{hide(str(error), secrets)}\n")
-        return 2
+    secrets = passwords(settings.storage)
+    location = find_storage(settings.storage)
+    storage = open_storage(str(location), Path.cwd())
+    journal = location.absolute() if isinstance(location, Path) else None
+    if settings.study is not None:
+        names = [find_study(storage, settings.study)]
+    else:
+        names = [study.study_name for study in storage.get_all_studies()]
+    for finding in examine(storage, journal, names, settings.mend):
+        verdicts[finding.verdict] += 1
+        console.print(f"{marks[finding.verdict]} {hide(finding.what, secrets)}")
     left, mended = verdicts["left"], verdicts["mended"]
     console.print(
         f"left for you: {left}, mended: {mended}" if left or mended else "nothing is wrong"
@@ -265,5 +272,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    logging.disable(logging.WARNING)  # all that would be warned of is in the report
     sys.exit(main(sys.argv[1:]))

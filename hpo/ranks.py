@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from commons.files import replacing
+
 _POLL_S = 0.05
 _COMPLAINT_S = 5.0
 # What tells a library its place in a job step. Hidden from the application, which would take the
@@ -146,10 +148,8 @@ class Group:
         return None
 
     def _write(self, name: str, note: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{name}.partial"
-        partial.write_text(json.dumps(note))
-        partial.replace(self.folder / name)
+        with replacing(self.folder / name) as partial:
+            partial.write_text(json.dumps(note))
 
     def _wait_for(self, *names: str) -> dict[str, Any]:
         # If rank 0 dies the whole step is ended (srun --kill-on-bad-exit), so this waits for ever.

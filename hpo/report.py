@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
 from rich.console import Console
 
+from commons.cli import run_command
+from commons.files import replacing
 from hpo.attributes import APP, RUN
 from hpo.reporting.best import best_config
 from hpo.reporting.live import table
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.reporting.summary import Summary, summarise
-from hpo.storage.finding import find_storage, find_study, read_settings
+from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 
 USAGE = """\
@@ -33,6 +35,15 @@ Writes best.yaml, summary.json, history.png, learning_curves.png and importances
 """
 
 
+@dataclass
+class Settings:
+    """What the command line may set, see USAGE."""
+
+    storage: str
+    study: str | None = None
+    dir: Path | None = None
+
+
 def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary:
     """Write the files of a study into `folder` and return its figures.
 
@@ -41,14 +52,15 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
     """
     study_id = storage.get_study_id_from_name(study_name)
     summary, trials = summarise(storage, study_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "summary.json", json.dumps(summary.as_dict(), indent=2) + "\n")
+    with replacing(folder / "summary.json") as partial:
+        partial.write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
     best = summary.best
     app = storage.get_study_user_attrs(study_id).get(APP)
     if best is not None and app is not None:
         comment = f"Trial {best.number} of study {study_name}: {best.value:.6g}."
         overrides = trials[best.number].user_attrs[RUN]["overrides"]
-        _write(folder / "best.yaml", best_config(app, overrides, comment))
+        with replacing(folder / "best.yaml") as partial:
+            partial.write_text(best_config(app, overrides, comment))
     draw_history(trials, summary.direction, folder / "history.png")
     draw_learning_curves(trials, best.number if best else None, folder / "learning_curves.png")
     study = optuna.load_study(study_name=study_name, storage=storage)
@@ -58,31 +70,20 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    if not arguments or {"-h", "--help"} & set(arguments):
-        Console().print(USAGE.rstrip(), markup=False, highlight=False)
-        return 0 if arguments else 2
+    return run_command(_report, Settings, arguments, USAGE)
+
+
+def _report(settings: Settings) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        settings = read_settings(arguments, ["study", "storage", "dir"])
-        location = find_storage(settings["storage"])
-        storage = open_storage(str(location), Path.cwd())
-        name = find_study(storage, settings.get("study"))
-        home = location.parent if isinstance(location, Path) else Path("outputs/sweeps") / name
-        folder = Path(settings.get("dir", home))
-        summary = write_report(storage, name, folder)
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    location = find_storage(settings.storage)
+    storage = open_storage(str(location), Path.cwd())
+    name = find_study(storage, settings.study)
+    home = location.parent if isinstance(location, Path) else Path("outputs/sweeps") / name
+    folder = settings.dir or home
+    summary = write_report(storage, name, folder)
     console = Console()
     console.print(table(summary, [], None, None))
     console.print(f"files in {folder}", markup=False, highlight=False)
-    return 0
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from commons.files import replacing
 from qsvr.annealing.samplers import SAMPLERS
 from qsvr.estimator import QSVR
 
@@ -48,10 +48,8 @@ def save(model: QSVR, path: str | Path) -> None:
     arrays = {name: getattr(model, f"{name}_") for name in ARRAYS}
     if hasattr(model, "feature_names_in_"):
         arrays["feature_names"] = model.feature_names_in_.astype(str)
-    part = Path(f"{path}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with replacing(Path(path)) as partial, partial.open("wb") as file:
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
-    part.replace(path)
 
 
 def load(path: str | Path) -> QSVR:

@@ -15,6 +15,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from commons.cli import Failure, dispatch, run_command
@@ -34,8 +35,8 @@ class Settings:
 def main(arguments: list[str]) -> int:
     """Start or stop a cluster; see the module's text."""
     actions = {
-        action.__name__: lambda rest, action=action: run_command(action, Settings, rest, __doc__)
-        for action in (up, down)
+        "up": partial(run_command, up, Settings, text=__doc__),
+        "down": partial(run_command, down, Settings, text=__doc__),
     }
     return dispatch(actions, arguments, __doc__)
 

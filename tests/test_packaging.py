@@ -29,6 +29,21 @@ def test_the_wheel_holds_the_packages_and_the_configuration_only(wheel):
     assert all(f"{package}/py.typed" in names for package in ("mlpf", "hpo", "qsvr", "commons"))
 
 
+@pytest.mark.parametrize(("script", "command"), [("mlpf", "train"), ("hpo", "report")])
+def test_the_scripts_are_installed_and_list_their_subcommands(wheel, tmp_path, script, command):
+    wheel.extractall(tmp_path)
+    code = (
+        "import sys; from importlib.metadata import entry_points;"
+        f"(script,) = entry_points(group='console_scripts', name={script!r});"
+        "sys.argv[1:] = ['--help']; script.load()()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd="/", env=environment, capture_output=True, check=True
+    )
+    assert command in shown.stdout.decode()
+
+
 def test_training_starts_from_the_wheel_in_another_folder(wheel, tmp_path):
     installed = tmp_path / "site"
     wheel.extractall(installed)

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from commons.files import replacing
 from hpo.hydra_internals import JobReturn, global_state, restore_global_state, run
 
 
@@ -67,9 +68,8 @@ def unpack(data: bytes) -> Payload:
 
 def write_result(result: JobReturn, path: Path) -> None:
     """Leave a job's result for `read_result`; the file appears as a whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(cloudpickle.dumps(result))
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(cloudpickle.dumps(result))
 
 
 def read_result(path: Path) -> JobReturn | None:

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.files import replacing
+
 _GREY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
 
 
@@ -86,7 +88,6 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    # Two commands of one study may end at the same time: the file is replaced as a whole.
-    partial = path.with_suffix(f".{id(figure)}.partial")
-    figure.savefig(partial, format="png", dpi=130)
-    partial.replace(path)
+    # Two commands of one study may end at the same time.
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=130)

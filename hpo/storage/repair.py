@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from commons.files import replacing, sync
 from commons.locks import FileLock
 from commons.optuna_internals import JournalOperation
 from hpo.storage.records import Record, describe, dump, parse
@@ -69,26 +70,20 @@ def mend_journal(path: Path) -> Path:
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     kept = path.with_name(f"{path.name}.damaged-{stamp}")
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with FileLock(path) as lock:
+    with FileLock(path) as lock, replacing(path) as partial:
+        with path.open("rb") as old, partial.open("wb") as new:
+            for number, line in enumerate(old):
+                records, pieces = parse(line)
+                whole = len(records) == 1 and not pieces and line.endswith(b"\n")
+                new.writelines([line] if whole else map(dump, records))
+                if number % 10_000 == 0:
+                    lock.refresh()
+        sync(partial)  # while nothing has changed
+        shutil.copymode(path, partial)
         try:
-            with path.open("rb") as old, partial.open("wb") as new:
-                for number, line in enumerate(old):
-                    records, pieces = parse(line)
-                    whole = len(records) == 1 and not pieces and line.endswith(b"\n")
-                    new.writelines([line] if whole else map(dump, records))
-                    if number % 10_000 == 0:
-                        lock.refresh()
-                new.flush()
-                os.fsync(new.fileno())
-            shutil.copymode(path, partial)
-            try:
-                kept.hardlink_to(path)  # so that there is a journal at every moment
-            except OSError:  # a file system without hard links
-                shutil.copy2(path, kept)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+            kept.hardlink_to(path)  # so that there is a journal at every moment
+        except OSError:  # a file system without hard links
+            shutil.copy2(path, kept)
     return kept
 
 

@@ -9,7 +9,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpo.curves import column_names, read_curves
+from commons.tables import read_table
+from hpo.curves import read_curves
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 
@@ -60,7 +61,7 @@ def _split(source: str) -> tuple[str, str | None]:
 def _read_csv(
     path: Path, prefix: str, distributions: Distributions, direction: str
 ) -> list[FrozenTrial]:
-    header = column_names(path)
+    header = read_table(path).header
     columns = {key: _column(key, header) for key in distributions}
     table = read_curves(path, [*dict.fromkeys(columns.values())], prefix, direction)
     return _adopted(table.trials(), columns, distributions)

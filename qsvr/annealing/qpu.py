@@ -23,6 +23,8 @@ import dimod
 import numpy as np
 from dimod.core.sampler import Sampler
 
+from commons.files import replacing
+
 TOKEN = "DWAVE_API_TOKEN"
 
 log = logging.getLogger(__name__)
@@ -199,10 +201,8 @@ def _read_chains(file: Path, size: int, graph: Any) -> Chains | None:
 
 
 def _write_chains(file: Path, chains: Chains) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(chains))
-    part.replace(file)
+    with replacing(file) as partial:
+        partial.write_text(json.dumps(chains))
 
 
 def _user_cache() -> Path:

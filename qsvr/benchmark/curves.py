@@ -5,7 +5,6 @@ Shapes: T trainings, E epochs, H hyperparameters.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from commons.tables import read_table
 
 Floats = NDArray[np.float64]
 
@@ -73,16 +74,13 @@ def read_curves(
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
-    header, rows = _read_rows(path)
-    series = _series(header, prefix)
-    if len(series) < 2:
-        raise ValueError(f"{path}: no columns {prefix}0, {prefix}1; set prefix=")
-    names = _hyperparameters(header, series) if hps is None else list(hps)
-    missing = [name for name in names if name not in header]
-    if missing or not names or set(names) & set(series):
-        wrong = f"no column {missing[0]}" if missing else "no column left, or one of the curve's"
-        raise ValueError(f"{path}: hps: {wrong}; columns: {', '.join(header[:12])}, ...")
-    values = _numbers(path, header, rows, [*names, *series])
+    table = read_table(path)
+    series = table.series(prefix)
+    names = _hyperparameters(table.header, series) if hps is None else list(hps)
+    if not names or set(names) & set(series):
+        columns = ", ".join(table.header[:12])
+        raise ValueError(f"{path}: hps: no column left, or one of the curve's; columns: {columns}")
+    values = table.numbers([*names, *series])
     finite = np.isfinite(values).all(axis=1)
     if not finite.any():
         raise ValueError(f"{path}: no row without missing values")
@@ -94,23 +92,6 @@ def read_curves(
         direction=direction,
         n_dropped=int((~finite).sum()),
     )
-
-
-def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        with path.open(newline="") as file:
-            header, *rows = csv.reader(file)
-    except FileNotFoundError:
-        raise ValueError(f"curves={path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"curves={path}: not a CSV file ({error})") from None
-    except ValueError:
-        raise ValueError(f"curves={path}: the file is empty") from None
-    names = [name.strip() for name in header]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{path}: column {twice!r} occurs twice")
-    return names, [row for row in rows if row]
 
 
 def _series(header: Sequence[str], prefix: str) -> list[str]:
@@ -130,22 +111,3 @@ def _hyperparameters(header: Sequence[str], series: Sequence[str]) -> list[str]:
 def _long_series(header: Sequence[str], prefix: str) -> list[str]:
     series = _series(header, prefix)
     return series if len(series) > 2 else []
-
-
-def _numbers(
-    path: Path, header: list[str], rows: list[list[str]], columns: Sequence[str]
-) -> Floats:
-    """The columns as numbers, an empty cell as NaN."""
-    places = [header.index(name) for name in columns]
-    table = np.empty((len(rows), len(columns)))
-    for number, row in enumerate(rows):
-        if len(row) != len(header):
-            raise ValueError(f"{path}, row {number + 1}: {len(row)} of {len(header)} cells")
-        for column, place in enumerate(places):
-            cell = row[place].strip()
-            try:
-                table[number, column] = float(cell) if cell else np.nan
-            except ValueError:
-                place_name = f"{path}, row {number + 1}, column {columns[column]}"
-                raise ValueError(f"{place_name}: {cell!r} is not a number") from None
-    return table

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.unit_cube import choice, is_ordered, to_unit
+
 Floats = NDArray[np.float64]
 
 _FIRST_EPOCHS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60)
@@ -102,22 +104,11 @@ def unit_cube(trials: Sequence[FrozenTrial]) -> Floats:
 
 
 def _scaled(distribution: BaseDistribution, params: Mapping[str, Any], name: str) -> list[float]:
+    if isinstance(distribution, CategoricalDistribution) and not is_ordered(distribution):
+        unknown = [0.5] * len(distribution.choices)
+        return choice(distribution, params[name]) if name in params else unknown
+    if name not in params or distribution.single():
+        return [0.5]
     if isinstance(distribution, CategoricalDistribution):
-        return _choice(list(distribution.choices), params, name)
-    if name not in params:
-        return [0.5]
-    low, high, value = distribution.low, distribution.high, params[name]  # type: ignore[attr-defined]
-    if low == high:
-        return [0.5]
-    if distribution.log:  # type: ignore[attr-defined]
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return [(value - low) / (high - low)]
-
-
-def _choice(choices: list[Any], params: Mapping[str, Any], name: str) -> list[float]:
-    ordered = all(isinstance(c, int | float) for c in choices)  # False < True
-    if not ordered:
-        return [float(params.get(name) == c) if name in params else 0.5 for c in choices]
-    if name not in params or len(choices) == 1:
-        return [0.5]
-    return [sorted(choices).index(params[name]) / (len(choices) - 1)]
+        return choice(distribution, params[name])
+    return [float(to_unit(distribution, params[name]))]

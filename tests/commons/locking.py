@@ -22,6 +22,14 @@ def hold(path):
     time.sleep(60)
 
 
+def keep(path, grace_s):
+    """Hold the lock for some of its grace periods, kept fresh; say so at both ends."""
+    with FileLock(path, grace_s=float(grace_s)).kept_fresh():
+        say("held")
+        time.sleep(4 * float(grace_s))
+        say("released")
+
+
 def wait_for(path):
     """Wait for the lock until interrupted; say how it ended."""
     say("waiting")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ def test_arguments_fill_the_settings():
     assert parse(Settings, arguments) == expected
 
 
-@pytest.mark.parametrize("text", ["20261126", "1e3", "true", "null", "{a}", "${b}", "[x", ""])
+@pytest.mark.parametrize("text", ["20261126", "1e3", "true", "null", "{a}", "${b}", "[x"])
 def test_a_text_is_taken_as_it_is(text):
     assert parse(Settings, [f"storage={text}"]).storage == text
 
@@ -59,6 +61,7 @@ def test_a_mapping_is_given_whole_or_key_by_key_and_keeps_its_interpolations():
         (["storage=x", "mend=maybe"], "mend=maybe: expected true or false (see --help)"),
         (["storage=x", "names=[a"], "names=[a: expected a list such as [a,b] (see --help)"),
         (["n=4"], "storage=... is missing (see --help)"),
+        (["storage="], "storage=... is missing (see --help)"),
     ],
 )
 def test_a_wrong_argument_is_one_line_that_names_the_key(arguments, message, capsys):
@@ -119,3 +122,17 @@ def test_a_choice_is_one_of_the_known_ones():
     message = "scale=smalll: expected one of small, large; did you mean small\\?"
     with pytest.raises(UsageError, match=message):
         choose("scale", "smalll", ["small", "large"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [([], 2), (["--help"], 0), (["reports"], 2), (["report", "--help"], 0)]
+)
+def test_a_package_runs_its_modules_as_subcommands(arguments, code):
+    command = [sys.executable, "-m", "hpo", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    if arguments == ["reports"]:
+        message = "error: reports: no such command; did you mean report? (see --help)\n"
+        assert (result.stdout, result.stderr) == ("", message)
+    else:
+        assert "best configuration" in result.stdout

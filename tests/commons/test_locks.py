@@ -169,7 +169,7 @@ def test_a_broken_lock_is_not_taken_from_its_new_owner(path, caplog):
     slow.acquire()
     new.acquire()  # breaks it
     slow.release()
-    assert "held for so long that others broke it" in caplog.text
+    assert "broke this lock because it was held too long" in caplog.text
     assert read_owner(new.file).token == new._held.token
     new.release()
     assert not new.file.exists()
@@ -298,3 +298,22 @@ def test_a_disk_too_full_for_the_owner_leaves_no_lock(path, monkeypatch):
 @pytest.fixture(autouse=True)
 def log(caplog):
     caplog.set_level(logging.INFO)
+
+
+def test_a_lock_that_is_kept_fresh_outlives_its_grace(path, start, monkeypatch, caplog):
+    monkeypatch.setattr("commons.locks.this_host", lambda: "elsewhere")  # its process says nothing
+    monkeypatch.setattr("commons.locks._MESSAGE_S", 0.1)
+    caplog.set_level(logging.INFO)
+    process = start("keep", path, 0.3)
+    assert process.stdout.readline() == "held\n"
+    with FileLock(path, grace_s=0.3):
+        assert process.stdout.read() == "released\n"
+    (record,) = caplog.records
+    assert record.getMessage().startswith("waiting for process ")
+
+
+def test_a_lock_that_was_kept_fresh_is_free_afterwards(path, tmp_path, wait_until):
+    with FileLock(path, grace_s=0.04).kept_fresh():
+        before = path.with_name("thing.lock").stat().st_mtime_ns
+        wait_until(lambda: path.with_name("thing.lock").stat().st_mtime_ns > before)
+    assert not list(tmp_path.iterdir())

@@ -46,12 +46,12 @@ def test_help_explains_each_key(capsys):
         (["storage={folder}", "study=t"], "study=t: the storage has s"),
         (["storage={folder}/nothing.log"], "no such journal file"),
         (["study=s"], "storage=... is missing"),
-        (["storage={folder}", "colour=red"], "colour=red: expected"),
-        (["storage="], "storage=: expected"),
+        (["storage={folder}", "colour=red"], "colour: no such key (see --help)"),
+        (["storage="], "storage=... is missing"),
     ],
 )
 def test_a_mistake_is_one_clear_line(folder, capsys, arguments, message):
-    assert main([argument.format(folder=folder) for argument in arguments]) == 1
+    assert main([argument.format(folder=folder) for argument in arguments]) == 2
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1

@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def train(slurm, tiny, tmp_path):
-    """Runs `python -m mlpf.train -m ...` on the login node, to its end."""
+    """Runs `mlpf train -m ...` on the login node, to its end."""
     environment = {**slurm.environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
     def run(*arguments):
-        command = [sys.executable, "-m", "mlpf.train", "-m", *tiny, *arguments]
+        command = [sys.executable, "-m", "mlpf", "train", "-m", *tiny, *arguments]
         site = ["launcher=slurm", "launcher.poll_s=0.5", "launcher.cpus_per_task=1"]
         result = subprocess.run(
             [*command, *site],

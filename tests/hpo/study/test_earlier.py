@@ -137,7 +137,7 @@ def test_numbers_of_a_csv_stand_for_choices(csv):
     ("text", "message"),
     [
         ("lr,loss_0,loss_1\n0.1,5,4\n", "no column model.units or units"),
-        ("lr,units,acc_0,acc_1\n0.1,8,5,4\n", "needs columns loss_0"),
+        ("lr,units,acc_0,acc_1\n0.1,8,5,4\n", "no columns loss_0"),
         ("lr,units,loss_0,loss_1\n5,8,5,4\n", "no finished trial lies in the search space"),
     ],
 )

@@ -65,14 +65,14 @@ def test_groups_are_shared_by_equal_hyperparameters(tmp_path):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("", {}, "table.csv: the file is empty"),
-        ("lr,loss_0\n1,2\n", {}, "no columns loss_0, loss_1; set prefix="),
-        ("lr,loss_0,loss_1\n1,2,3\n", {"hps": ["depth"]}, "hps: no column depth"),
+        ("", {}, "table.csv: no line of data below a header"),
+        ("lr,loss_0\n1,2\n", {}, "no columns loss_0, loss_1, ...; set prefix="),
+        ("lr,loss_0,loss_1\n1,2,3\n", {"hps": ["depth"]}, "table.csv: no column depth"),
         ("lr,loss_0,loss_1\n1,2,3\n", {"hps": ["loss_0"]}, "one of the curve's"),
         ("loss_0,loss_1\n1,2\n", {}, "hps: no column left"),
-        ("lr,loss_0,loss_1\n1,2,x\n", {}, "row 1, column loss_1: 'x' is not a number"),
-        ("lr,loss_0,loss_1\n1,2\n", {}, "row 1: 2 of 3 cells"),
-        ("lr,lr,loss_0,loss_1\n1,2,3,4\n", {}, "column 'lr' occurs twice"),
+        ("lr,loss_0,loss_1\n1,2,x\n", {}, "line 2, column loss_1: 'x' is not a number"),
+        ("lr,loss_0,loss_1\n1,2\n", {}, "line 2: 2 cells, expected 3"),
+        ("lr,lr,loss_0,loss_1\n1,2,3,4\n", {}, "two columns are named 'lr'"),
         ("lr,loss_0,loss_1\n1,2,\n", {}, "no row without missing values"),
         ("lr,loss_0,loss_1\n1,2,3\n", {"direction": "up"}, "minimize or maximize, got 'up'"),
     ],
@@ -83,7 +83,7 @@ def test_a_bad_table_is_refused_by_name(text, options, message, tmp_path):
 
 
 def test_a_file_that_is_not_there_or_binary_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere\.csv: no such file"):
+    with pytest.raises(ValueError, match=r"nowhere\.csv: No such file"):
         read_curves(tmp_path / "nowhere.csv")
     binary = tmp_path / "curves.csv"
     binary.write_bytes(b"\x80\x81\xff")

@@ -35,7 +35,7 @@ def test_the_command_writes_table_json_and_picture_of_an_accuracy_table(file, tm
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["curves=nowhere.csv"], 1, "curves=nowhere.csv: no such file"),
+        (["curves=nowhere.csv"], 1, "nowhere.csv: No such file"),
         (["curvs=a.csv"], 2, "curvs: no such key; did you mean curves?"),
         (["n_splits=2"], 2, "curves=... is missing"),
         (["curves=a.csv", "n_splits=1"], 2, "n_splits=1: must be at least 2"),
@@ -44,7 +44,7 @@ def test_the_command_writes_table_json_and_picture_of_an_accuracy_table(file, tm
         (["curves=a.csv", "seed=-1"], 2, "seed=-1: must be between 0 and 2**31 - 1"),
         (["nonsense"], 2, "nonsense: expected key=value"),
         (["curves={file}", "prefix=acc_", "hps=[a]"], 1, "at least 10 different configurations"),
-        (["curves={file}", "prefix="], 1, "no columns 0, 1; set prefix="),
+        (["curves={file}", "prefix="], 1, "no columns 0, 1, ...; set prefix="),
     ],
 )
 def test_a_mistake_is_one_line_that_names_it(file, arguments, code, message, capsys):

@@ -1,0 +1,98 @@
+"""Tables of recorded trainings: a CSV file with a header and one training per line.
+
+Columns of one name and the numbers 0, 1, 2, ... are a series, as `loss_0`, `loss_1`, ...
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a CSV file.
+
+    Attributes:
+        path: the file.
+        header: names of the columns, each different.
+        rows: cells of each row, as many as there are columns.
+        lines: number of each row's line in the file, from 1.
+        sha256: of the file.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    lines: Sequence[int]
+    sha256: str
+
+    def series(self, prefix: str) -> tuple[str, ...]:
+        """Return the columns prefix0, prefix1, ... in this order.
+
+        Raises:
+            ValueError: there are fewer than two of them, or a number between them is missing.
+        """
+        pattern = re.compile(re.escape(prefix) + "([0-9]{1,9})")
+        found = {int(match[1]) for name in self.header if (match := pattern.fullmatch(name))}
+        if len(found) < 2:
+            raise ValueError(f"{self.path}: no columns {prefix}0, {prefix}1, ...; set prefix=...")
+        names = tuple(f"{prefix}{number}" for number in range(len(found)))
+        self._require(names)
+        return names
+
+    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return columns as numbers, shape (rows, names); an empty cell is NaN.
+
+        Raises:
+            ValueError: there is no such column, or a cell is not a number.
+        """
+        self._require(names)
+        places = [self.header.index(name) for name in names]
+        numbers = np.empty((len(self.rows), len(places)))
+        for i, row in enumerate(self.rows):
+            for j, place in enumerate(places):
+                try:
+                    numbers[i, j] = float(row[place].strip() or "nan")
+                except ValueError:
+                    where = f"{self.path}, line {self.lines[i]}, column {names[j]}"
+                    raise ValueError(f"{where}: {row[place]!r} is not a number") from None
+        return numbers
+
+    def _require(self, names: Sequence[str]) -> None:
+        if missing := [name for name in names if name not in self.header]:
+            raise ValueError(f"{self.path}: no column {missing[0]}")
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file; lines without cells are passed over.
+
+    Raises:
+        ValueError: there is no such file, it is not a table, or a name or a number of cells is
+            wrong. The message names the file and the line or the column.
+    """
+    try:
+        content = path.read_bytes()
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        rows = [(reader.line_num, row) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a CSV file"
+        raise ValueError(f"{path}: {reason}") from error
+    if len(rows) < 2:
+        raise ValueError(f"{path}: no line of data below a header")
+    header = tuple(name.strip() for name in rows.pop(0)[1])
+    if repeated := [name for name in header if header.count(name) > 1]:
+        raise ValueError(f"{path}: two columns are named {repeated[0]!r}")
+    for line, row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{path}, line {line}: {len(row)} cells, expected {len(header)}")
+    cells, lines = [row for _, row in rows], [line for line, _ in rows]
+    return Table(path, header, cells, lines, hashlib.sha256(content).hexdigest())

@@ -1,0 +1,20 @@
+"""The command `hpo`: its subcommands are modules of this package, see `hpo --help`."""
+
+import sys
+
+from commons.cli import run_subcommand
+
+COMMANDS = {
+    "report": "table, best configuration and pictures of a study",
+    "doctor": "what is wrong with the storage of a study, and mending it",
+    "simulate": "sweeps replayed from recorded learning curves",
+}
+
+
+def main() -> None:
+    """Run the command and leave with its exit code."""
+    sys.exit(run_subcommand("hpo", COMMANDS, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
