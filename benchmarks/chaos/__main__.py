@@ -15,7 +15,6 @@ application keeps a record of its own outside of the study, from which that is c
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -39,6 +38,7 @@ from benchmarks.chaos.checks import Row, check
 from benchmarks.chaos.faults import FAULTS, Fault, Stage
 from benchmarks.chaos.sweep import ROOT, Sweep
 from commons.cli import Failure, choose, run_command
+from commons.files import write_json
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
@@ -82,7 +82,7 @@ def _provoke(settings: Settings) -> int:
         report = {"rows": [row.to_json() for row in rows], **circumstances(cluster, server)}
     console.print(table(rows))
     path = out / "chaos.json" if settings.only else ROOT / "benchmarks" / "results" / "chaos.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(path, report)
     console.print(f"written to {path}")
     return int(any(row.problems for row in rows))
 

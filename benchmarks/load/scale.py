@@ -15,7 +15,6 @@ Figures go to benchmarks/results/scale_<storage>.json.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 
 from benchmarks.load.servers import load, now, served
 from commons.cli import Failure, run_command
+from commons.files import write_json
 from hpo.attributes import WORKER
 from hpo.storage.opening import open_storage
 from testbed.packages import Unavailable
@@ -218,9 +218,8 @@ def _measure(settings: Settings) -> int:
         result = run(settings, folder)
     except (RuntimeError, ValueError, Unavailable) as error:
         raise Failure(f"{error} (see {folder})") from error
-    settings.out.mkdir(parents=True, exist_ok=True)
     path = settings.out / f"scale_{settings.storage}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(path, result)
     print(table(result))
     print(f"written to {path}")
     if settings.keep:

@@ -15,7 +15,6 @@ than 95 % of the reports are made that an instant storage would see.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import random
 import shutil
@@ -37,6 +36,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from benchmarks.load.servers import KINDS, load, now, served
 from commons.cli import UsageError, choose, run_command
+from commons.files import write_json
 from commons.optuna_internals import trial_id
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
@@ -292,7 +292,6 @@ def _measure(settings: Settings) -> int:
     found = limits(cells, settings.epoch_s)
     for kind, number in found.items():
         print(f"{kind}: {'does not hurt here' if number is None else f'hurts from {number} on'}")
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "cells": [asdict(cell) for cell in cells],
         "failed": failed,
@@ -302,7 +301,7 @@ def _measure(settings: Settings) -> int:
         "load_before": before,
         "date": now(),
     }
-    settings.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(settings.out, report)
     print(f"written to {settings.out}")
     return 0
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from commons.cli import Failure, run_command
+from commons.files import write_json
 from mlpf.training.callbacks import read_history
 
 
@@ -48,7 +49,7 @@ def _demo(settings: Settings) -> int:
     except subprocess.CalledProcessError as error:
         raise Failure(f"this step failed: {shlex.join(error.cmd)}") from error
     comparison = settings.out / experiment / "comparison.json"
-    comparison.write_text(json.dumps(compare(default, sweep), indent=1) + "\n")
+    write_json(comparison, compare(default, sweep))
     return 0
 
 

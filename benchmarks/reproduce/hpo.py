@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from commons.cli import Failure, UsageError, choose, run_command
+from commons.files import write_json
 from mlpf.training.callbacks import read_history
 
 PUBLISHED_DECREASE = 0.44
@@ -67,9 +68,8 @@ def _compare(settings: Settings) -> int:
     except subprocess.CalledProcessError as error:
         step = shlex.join(error.cmd)
         raise Failure(f"this step failed, the same command resumes it: {step}") from error
-    settings.results.mkdir(parents=True, exist_ok=True)
     stem = settings.results / f"repro_hpo_{settings.scale}"
-    stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(stem.with_suffix(".json"), result)
     _plot(result, stem.with_suffix(".png"))
     _print(result, stem)
     return 0

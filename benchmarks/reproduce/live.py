@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from commons.cli import Failure, run_command
+from commons.files import write_json
 
 
 @dataclass
@@ -48,7 +49,7 @@ def _sweep(settings: Settings) -> int:
         rows.append(row(search, json.loads((folder / "summary.json").read_text())))
     print_rows(rows)
     result = {"settings": {**vars(settings), "out": str(settings.out)}, "rows": rows}
-    (settings.out / "live.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(settings.out / "live.json", result)
     return 0
 
 

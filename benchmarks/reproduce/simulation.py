@@ -10,7 +10,6 @@ quantity whose statistical error is below its bound lies outside of it.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import numpy as np
 
 from benchmarks.reproduce.comparison import Row, compare, markdown
 from commons.cli import UsageError, run_command
+from commons.files import write_json
 from mlpf import __version__
 from mlpf.data.events import Events, concatenate, from_arrays
 from mlpf.delphes.published import read_published
@@ -229,8 +229,7 @@ def _check(cfg: Settings) -> int:
         raise UsageError(f"delphes={cfg.delphes}: no {missing[0]} there")
     result = check(Path(cfg.delphes), Path(cfg.cache))
     out = Path(cfg.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(out, result)
     print(markdown(result["rows"]))
     print(f"CPU ms per event, pile-up and detector: {result['cpu_ms_per_event']}")
     missed = [row for row in result["rows"] if row["verdict"] == "MISS"]

@@ -15,7 +15,6 @@ Labels are those of the published layout. Training resumes where it was interrup
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 
 from benchmarks.reproduce.boosted_towers import tower_classes, tower_features, train_trees
 from commons.cli import Failure, UsageError, run_command
+from commons.files import write_json
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, concatenate, read_events
@@ -66,8 +66,7 @@ def _reproduce(settings: Settings) -> int:
         result = measure(settings.run)
     except (ConfigError, subprocess.CalledProcessError) as error:
         raise Failure(str(error)) from error
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(settings.out, result)
     _print(result)
     return 0
 

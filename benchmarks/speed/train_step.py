@@ -10,7 +10,6 @@ of the sorted sizes. `inference` is the forward pass of the first event alone, w
 
 from __future__ import annotations
 
-import json
 import platform
 import resource
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 
 from commons.cli import Failure, UsageError, run_command
+from commons.files import write_json
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, read_events
 from mlpf.delphes.published import read_published
@@ -144,8 +144,7 @@ def _measure(settings: Settings) -> int:
         raise Failure(f"events={settings.events}: {len(events)} events, need at least 4")
     torch.set_num_threads(1)
     report = {"events": settings.events.name} | measure(events, settings)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.out.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(settings.out, report)
     print(f"written to {settings.out}")
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commons.files import locked, replacing, sha256
+from commons.files import locked, replacing, sha256, write_json
 
 
 def count_up(folder: Path, n: int) -> None:
@@ -99,3 +99,8 @@ def test_content_and_folder_are_synced_before_the_end(tmp_path, monkeypatch):
     with replacing(tmp_path / "a") as partial:
         partial.write_text("x")
     assert synced == [partial, tmp_path]
+
+
+def test_json_is_written_for_people_to_read(tmp_path):
+    write_json(tmp_path / "new" / "a.json", {"a": [1]})
+    assert (tmp_path / "new" / "a.json").read_text() == '{\n "a": [\n  1\n ]\n}\n'
