@@ -23,7 +23,7 @@ def this_host() -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process of this host runs; one that is dead and not yet waited for does not.
+    """Tell whether a process of this host runs; a zombie does not.
 
     >>> is_alive(os.getpid())
     True
@@ -33,10 +33,10 @@ def is_alive(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # somebody else's, but alive
+        pass  # alive, and of another user
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):  # no /proc here, or gone this moment
+    except (OSError, IndexError):  # no /proc here, or it ended just now
         return True
     return state not in ("Z", "X")
 
@@ -44,7 +44,7 @@ def is_alive(pid: int) -> bool:
 def end_with_parent() -> None:
     """Make this process of `multiprocessing` leave when its parent was killed.
 
-    Else nobody would ever stop it when it waits for tasks.
+    Otherwise it would wait for tasks forever.
     """
     threading.Thread(target=_leave_after_parent, daemon=True).start()
 

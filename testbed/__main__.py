@@ -3,10 +3,10 @@
     python -m testbed up [nodes=4] [cpus=96] [gpus=4] [folder=.cache/slurm]
     python -m testbed down [folder=.cache/slurm]
 
-`up` starts it, in about a second, and says how to use it; it stays until `down`. CPUs (per node)
-and GPUs (per node, at most 6) are claims, not hardware. There are two partitions: `batch`, and
-`urgent`, whose jobs push those of `batch` back into the queue. Without SLURM on this machine, the
-packages of the distribution are unpacked into .cache/debian.
+`up` starts it, in about a second, and says how to use it; it runs until `down`. CPUs (per node)
+and GPUs (per node, at most 6) are not hardware: they matter for the scheduling only. There are
+two partitions: `batch`, and `urgent`, whose jobs preempt those of `batch`. If SLURM is not
+installed, the packages of the distribution are unpacked into .cache/debian.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def main(arguments: list[str]) -> int:
 
 
 def up(settings: Settings) -> int:
-    """Start a cluster that outlives this command, unless it runs; print how to use it."""
+    """Start a cluster that runs on after this command, unless it runs; print how to use it."""
     cluster = SlurmCluster(settings.folder, settings.nodes, settings.cpus, settings.gpus)
     if cluster.running:
-        print(f"The cluster in {cluster.folder} is already up:")
+        print(f"The cluster in {cluster.folder} runs already:")
     else:
         try:
             cluster.start()

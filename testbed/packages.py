@@ -1,8 +1,8 @@
-"""Find the programs of SLURM and PostgreSQL, or unpack the distribution's packages of them.
+"""Find the programs of SLURM and PostgreSQL, or unpack the packages of the distribution.
 
 Unpacking needs neither root nor an installation: `apt-get download` and `dpkg -x` into
-`.cache/debian` of the repository, once. `HPO_TEST_UNPACK=1` does so although the programs are
-installed.
+`.cache/debian` of the repository, once. With `HPO_TEST_UNPACK=1` they are unpacked even if the
+programs are installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CACHE = Path(__file__).parents[1] / ".cache" / "debian"
 
 _SLURM = ("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins")
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
-# The C library must be the system's own; LLVM and Perl serve parts of PostgreSQL we do not use.
+# The C library must be the system's own; nothing here uses LLVM and Perl.
 _NOT_UNPACKED = ("libc6", "libgcc-s1", "libstdc++6", "libllvm", "libz3", "libperl")
 
 
@@ -29,11 +29,11 @@ class Unavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class Programs:
-    """Where programs lie, and what they need to run.
+    """Where programs are, and what they need to run.
 
     Attributes:
-        folders: they are searched for programs in this order.
-        libraries: the folders of shared libraries of unpacked packages; empty: installed.
+        folders: searched for programs in this order.
+        libraries: folders with the shared libraries of unpacked packages; empty if installed.
     """
 
     folders: tuple[Path, ...]
@@ -43,7 +43,7 @@ class Programs:
         """Return the file of a program.
 
         Raises:
-            Unavailable: there is none of this name.
+            Unavailable: no folder has a program of this name.
         """
         for folder in self.folders:
             if os.access(folder / name, os.X_OK):
@@ -124,7 +124,7 @@ def _unpacked(name: str, packages: Sequence[str], install: str) -> Path:
         return folder
     try:
         if not (shutil.which("apt-get") and shutil.which("dpkg")):
-            raise Unavailable("this is no Debian or Ubuntu: no apt-get")
+            raise Unavailable("this is not Debian or Ubuntu: there is no apt-get")
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="apt-", dir=CACHE) as scratch:
             root = Path(scratch) / "root"
@@ -134,11 +134,11 @@ def _unpacked(name: str, packages: Sequence[str], install: str) -> Path:
                 _download(packages, Path(scratch), _private_lists(Path(scratch)))
             for package in Path(scratch).glob("*.deb"):
                 _run("dpkg", "-x", str(package), str(root))
-            # What an installation does. A daemon called slurmctld-wlm would run, but without GPUs:
-            # SLURM asks for the name of the running program.
+            # As an installation does. A daemon named slurmctld-wlm would run without GPUs: SLURM
+            # checks the name of the running program.
             for program in root.glob("usr/sbin/slurm*-wlm"):
                 program.with_name(program.name.removesuffix("-wlm")).symlink_to(program.name)
-            # Appears complete or not at all; a colleague may have been faster.
+            # Appears complete or not at all; another process may have been faster.
             if not folder.is_dir():
                 root.rename(folder)
     except Unavailable as error:
@@ -150,7 +150,7 @@ def _unpacked(name: str, packages: Sequence[str], install: str) -> Path:
 
 
 def _private_lists(scratch: Path) -> list[str]:
-    """Fetch package lists into a folder of ours; return the options that use them."""
+    """Fetch package lists into a private folder; return the options of apt-get that use them."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     paths = {"State::Lists": scratch / "lists", "Cache": scratch / "cache"}

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own in a private folder, which tests may take away and give back."""
+"""A private PostgreSQL server, which tests can stop and start again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ port = {port}
 unix_socket_directories = '{sockets}'
 max_connections = 400
 shared_buffers = 32MB
-# The data need to survive the end of the server, not that of the machine.
+# The data must survive the end of the server, not a crash of the machine.
 fsync = off
 # The library for it is not unpacked.
 jit = off
@@ -28,7 +28,7 @@ jit = off
 
 
 class PostgresServer:
-    """A server with one data base `optuna` and its owner of the same name, who needs a password.
+    """A server with one database `optuna` and its user of the same name, who needs a password.
 
     Attributes:
         folder: data and log of the server.
@@ -93,11 +93,11 @@ class PostgresServer:
         self._run("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}")
 
     def stop(self) -> None:
-        """Take the server away: every connection breaks, the data stay for the next `start`."""
+        """Stop the server: every connection breaks, the data stay for the next `start`."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
     def close(self) -> None:
-        """End the server for good; not an error when it does not run."""
+        """Stop the server, if it runs, and remove its sockets."""
         if (self._data / "postmaster.pid").exists():
             self.stop()
         shutil.rmtree(self.sockets, ignore_errors=True)
@@ -113,7 +113,7 @@ class PostgresServer:
 
     @property
     def pid(self) -> int:
-        """The server; its connections are children of it."""
+        """The process of the server; its connections are children of it."""
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     @property
@@ -125,7 +125,7 @@ class PostgresServer:
         self._command([*as_owner, self._programs.path(program), "-D", self._data, *arguments])
 
     def _command(self, command: list[str | Path]) -> str:
-        # Into files: the server would keep a pipe open for ever.
+        # Into files: the server would keep a pipe open.
         with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
             result = subprocess.run(
                 command,
@@ -154,13 +154,13 @@ def _server_user() -> tuple[int, int]:
         except KeyError:
             continue
         return user.pw_uid, user.pw_gid
-    raise Unavailable("PostgreSQL refuses to run as root, and there is no user nobody")
+    raise Unavailable("PostgreSQL refuses to run as root, and there is no user `nobody`")
 
 
 def _run_as(user: int, group: int) -> list[str]:
     if user == os.getuid():
         return []
-    # The folders above ours may be closed to all but root, as those of pytest are.
+    # The parent folders may be open to root only, as those of pytest are.
     capability = "+dac_override"
     return [
         *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"),

@@ -1,4 +1,4 @@
-"""Processes and ports of this machine: who belongs to a cluster, and how it ends."""
+"""Processes and ports of this machine: finding those of a cluster, and ending them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 def processes_with(**variables: str | None) -> list[int]:
     """Return the live processes that were started with these environment variables.
 
-    An environment is inherited, so this finds whatever a daemon started, also what detached
-    itself from its parent. Zombies have no environment any more and are not counted.
+    The environment is inherited, so this finds everything that a daemon started, detached
+    processes too. Zombies have no environment and are not counted.
 
     Args:
         variables: their values; None: any value.
@@ -27,7 +27,7 @@ def processes_with(**variables: str | None) -> list[int]:
             continue
         try:
             entries = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:  # it has ended, or is another user's
+        except OSError:  # it has ended, or belongs to another user
             continue
         environment = dict(entry.partition(b"=")[::2] for entry in entries)
         if all(
@@ -48,7 +48,7 @@ def program_of(pid: int) -> str:
 
 
 def send(signal_number: signal.Signals, pids: list[int]) -> None:
-    """Signal processes in this order; those that have ended are passed over."""
+    """Send a signal to processes in this order; those that have ended are skipped."""
     for pid in pids:
         try:
             os.kill(pid, signal_number)
@@ -69,8 +69,8 @@ def wait_until(condition: Callable[[], bool], limit_s: float) -> bool:
 def free_ports(n_ports: int) -> list[int]:
     """Return distinct free ports of the loopback interface.
 
-    They lie below the range of the kernel's own choices, so that no outgoing connection takes
-    one while its server is down.
+    They are below the kernel's range for outgoing connections, so that none of these takes a port
+    while its server is down.
     """
     candidates = random.SystemRandom().sample(range(10_000, 32_000), 50 + 10 * n_ports)
     ports = list(islice(filter(_is_free, candidates), n_ports))

@@ -1,9 +1,9 @@
-"""A whole SLURM cluster on this machine, run by whoever runs the tests.
+"""A complete SLURM cluster on this machine, run by an ordinary user.
 
 One controller and N node daemons in a private folder, without root, systemd, munge or
-containers. CPUs and GPUs of the nodes are claims, not hardware: they steer the scheduling only.
+containers. CPUs and GPUs of the nodes are not hardware: they matter for the scheduling only.
 
-A node is a name: `hostname` says the same on all of them, SLURMD_NODENAME tells them apart.
+A node is only a name: `hostname` is the same on all, SLURMD_NODENAME differs.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ class SlurmCluster:
 
     @property
     def running(self) -> bool:
-        """Whether a controller of this folder runs, whoever started it."""
+        """Whether a controller of this folder runs, started by this process or another one."""
         return bool(self._processes(_CONTROLLER))
 
     def start(self) -> None:
         """Start the daemons; return when all nodes are idle, after about a second.
 
         Raises:
-            RuntimeError: it runs already, or did not come up.
+            RuntimeError: it runs already, or did not start.
         """
         if self.running:
             raise RuntimeError(f"the cluster in {self.folder} runs already")
@@ -127,7 +127,7 @@ class SlurmCluster:
             raise
 
     def stop(self) -> None:
-        """Cancel all jobs, end all daemons, leave no process; not an error when nothing runs."""
+        """Cancel all jobs and end all daemons, if any run; leave no process."""
         if self.running:
             self.run("scancel", f"--user={os.getuid()}", check=False)
             wait_until(lambda: not self._job_processes(), self._times["kill_wait_s"] + 5)
@@ -162,8 +162,8 @@ class SlurmCluster:
     def kill_node(self, name: str) -> None:
         """Kill the daemon of a node, its job steps and tasks at once, as if its power failed.
 
-        The controller finds out after about 15 s; 10 s later its jobs run again elsewhere. A
-        node that is back sooner has lost its jobs, too, but that takes longer to be noticed.
+        The controller notices after about 15 s; 10 s later its jobs run again elsewhere. A node
+        that is back sooner has lost its jobs too, but the controller notices that later.
         """
         self._check_name(name)
         self._kill(name)
@@ -182,7 +182,7 @@ class SlurmCluster:
     def _start_daemon(self, name: str, program: str, *arguments: str) -> None:
         if program == "slurmd" and self._programs.libraries:
             arguments = (*arguments, "-d", str(self._programs.path("slurmstepd")))
-        # The job steps of a node inherit the name as the tasks do: this is how all are found.
+        # The job steps of a node inherit the name as the tasks do: this is how they are found.
         environment = {**self.environment, "SLURMD_NODENAME": name}
         log = self.folder / "log" / f"{name}.start"
         with log.open("wb") as output:
@@ -206,19 +206,19 @@ class SlurmCluster:
 
         if not wait_until(ready, 30):
             raise RuntimeError(
-                f"not all nodes came up, see {self.folder}/log:\n{self.run('sinfo', '-N')}"
+                f"not all nodes started, see {self.folder}/log:\n{self.run('sinfo', '-N')}"
             )
 
     def _processes(self, name: str | None = None) -> list[int]:
-        """Everything that runs on a node (all nodes and the controller), also detached tasks."""
+        """All processes of a node (None: of all nodes and the controller), detached tasks too."""
         return processes_with(SLURM_CONF=self.environment["SLURM_CONF"], SLURMD_NODENAME=name)
 
     def _job_processes(self) -> list[int]:
         return [pid for pid in self._processes() if _rank(pid) > 0]
 
     def _kill(self, name: str | None = None) -> None:
-        # Again and again: a daemon may have been starting something. The daemon first and then
-        # the job steps, so that nobody lives to report the death of a task.
+        # Repeated: a daemon may have just started a process. The daemon first and then the job
+        # steps, so that none is left to report the death of a task.
         while pids := sorted(self._processes(name), key=_rank):
             send(signal.SIGKILL, pids)
 

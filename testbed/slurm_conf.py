@@ -1,4 +1,4 @@
-"""The configuration files of an unprivileged SLURM whose nodes all are this machine."""
+"""The configuration files of an unprivileged SLURM; all nodes are this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmUser={user}
 SlurmdUser={user}
-# Whoever reaches the port is believed: for clusters that live as long as a test.
+# No authentication: the cluster exists only during a test, on the loopback interface.
 AuthType=auth/none
 CredType=cred/none
 # A requeued job waits for this time: 5 s is the smallest that is accepted, 120 s the default.
@@ -38,7 +38,7 @@ SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1
 DefMemPerCPU=100
 ReturnToService=1
-# A dead node is noticed when it was silent for this time, and its connection for MessageTimeout.
+# A node is considered dead after this time without an answer, its connection after MessageTimeout.
 SlurmdTimeout={node_timeout_s}
 MessageTimeout=3
 SlurmctldTimeout=10
@@ -77,7 +77,7 @@ def write_configuration(
     """Write `slurm.conf` and `gres.conf` into a folder.
 
     Args:
-        folder: state and logs of the daemons, too.
+        folder: also for state and logs of the daemons.
         spool: of the nodes; a short path, as it holds sockets.
         nodes: their names.
         ports: one of the controller, then one per node.

@@ -1,1 +1,1 @@
-"""Sweeps on a real SLURM cluster to which faults are done; see `benchmarks.chaos.__main__`."""
+"""Sweeps on a real SLURM cluster under faults; see `benchmarks.chaos.__main__`."""

@@ -1,12 +1,12 @@
-"""Faults done to sweeps on a real SLURM cluster, and what becomes of the sweeps (`make chaos`).
+"""Sweeps on a real SLURM cluster under faults, and how they end (`make chaos`).
 
     python -m benchmarks.chaos [only=NAME,...] [out=DIR] [seed=0]
 
-Starts a cluster of four nodes on this machine (and PostgreSQL for the rows that want it), runs
-one sweep per fault and checks that exactly the asked number of trials is finished, that none is
-lost or was finished twice, and that no more than one finished epoch of a trial was run again. The
-application keeps a record of its own outside of the study, from which that is counted. Exit code
-1 if any row is not as it must be. The committed table is `benchmarks/results/chaos.json`.
+Starts a cluster of four nodes on this machine (and PostgreSQL for the rows that need it), runs
+one sweep per fault and checks that exactly the requested number of trials is finished, that none
+is lost or was finished twice, and that at most one finished epoch of a trial was run again. The
+counts come from a record that the application keeps outside of the study. Exit code 1 if any row
+is wrong. The committed table is `benchmarks/results/chaos.json`.
 
     only   names of rows (only=list shows them); the table then goes to DIR/chaos.json
     out    folder of the sweeps and of the cluster; emptied first
@@ -66,7 +66,7 @@ def _provoke(settings: Settings) -> int:
         try:
             cluster = SlurmCluster(out / "servers" / "slurm")
             if cluster.running:
-                raise Failure(f"out={out}: another such command is at work there")
+                raise Failure(f"out={out}: another such command runs there")
             shutil.rmtree(out, ignore_errors=True)
             stack.enter_context(cluster)
             server = None
@@ -107,7 +107,7 @@ def chosen(only: str) -> list[Fault]:
 def run(
     fault: Fault, cluster: SlurmCluster, folder: Path, server: PostgresServer | None, seed: int
 ) -> Row:
-    """Run a sweep, do the fault to it, return what became of it."""
+    """Run a sweep, inject the fault, return the outcome."""
     storage = None
     if fault.storage == "apart":
         storage = str(folder / "apart" / "journal.log")
@@ -125,14 +125,14 @@ def run(
             fault.inject(Stage(sweep, random.Random(seed), cleanup, server))
             code = sweep.end()
             return check(fault.name, sweep, code, time.monotonic() - begin, fault.expected)
-        except Exception as error:  # noqa: BLE001 - the other rows are worth running all the same
+        except Exception as error:  # noqa: BLE001 - the other rows are still worth running
             wall_s = round(time.monotonic() - begin, 1)
             problem = f"{type(error).__name__}: {error}"
             return Row(fault.name, wall_s=wall_s, problems=[problem])
 
 
 def circumstances(cluster: SlurmCluster, server: PostgresServer | None) -> dict[str, Any]:
-    """Return what the table was made with, without the machine's name."""
+    """Return versions and circumstances of the table, without the name of the machine."""
     versions = {name: version(name) for name in ("hydra-core", "optuna", "submitit")}
     versions["slurm"] = cluster.run("sinfo", "--version").split()[-1]
     if server is not None:
@@ -150,7 +150,7 @@ def circumstances(cluster: SlurmCluster, server: PostgresServer | None) -> dict[
 
 
 def table(rows: list[Row]) -> Table:
-    """Return the table of all rows; what is wrong stands in the last column."""
+    """Return the table of all rows; the last column says what is wrong."""
     texts = {fault.name: fault.text for fault in FAULTS}
     shown = Table(title="sweeps under faults", title_justify="left")
     for name in ("fault", ""):
@@ -171,6 +171,6 @@ def table(rows: list[Row]) -> Table:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     logging.getLogger("hpo").setLevel(logging.ERROR)  # our own look at a damaged journal
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""What a sweep has to be after a fault, whatever the fault was."""
+"""What must be true of a sweep after a fault."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Expected:
         retries: least and largest number of trials taken over from a dead worker. A worker that is
             warned gives its trial back itself, which counts only if it has not finished an epoch.
         failed: how many trials may and must fail.
-        reason: is found in the reason of every failed trial.
+        reason: part of the reason of every failed trial.
         arrays: submitted by the sweep.
         restarts: the least number of requeues of the job that had most.
-        says: the commands must have printed this.
+        says: text that the commands must have printed.
     """
 
     retries: tuple[int, int] = (0, 0)
@@ -50,7 +50,7 @@ class Row:
         arrays: submitted by the sweep.
         restarts: requeues of the job that had most.
         wall_s: from the command to its end.
-        problems: all that is wrong; none: the row is good.
+        problems: everything that is wrong; empty if the row is good.
         failures: why trials have failed.
     """
 
@@ -72,7 +72,7 @@ class Row:
 
 
 def check(name: str, sweep: Sweep, code: int | None, wall_s: float, expected: Expected) -> Row:
-    """Return what became of a sweep that has ended with an exit code (None: it did not end)."""
+    """Return the outcome of a sweep that has ended with an exit code (None: it did not end)."""
     trials, witness = sweep.study().get_trials(deepcopy=False), sweep.witness()
     states = Counter(trial.state.name.lower() for trial in trials)
     n_finished = sum(trial.state.is_finished() for trial in trials)

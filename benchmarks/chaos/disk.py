@@ -36,7 +36,7 @@ def fill(folder: Path, cleanup: ExitStack) -> None:
 def damage(sweep: Sweep) -> tuple[int, int, int]:
     """Kill the worker of a trial that has two checkpoints and damage the last one.
 
-    Nobody takes the trial over in between: the worker is stopped first, and killed last.
+    No worker takes the trial over in between: the owner is stopped first and killed last.
 
     Returns:
         Number of the trial, its worker, the epochs that the damaged checkpoint had.
@@ -50,7 +50,7 @@ def damage(sweep: Sweep) -> tuple[int, int, int]:
             checkpoint = sweep.dir / "trials" / f"{number:04d}" / "last.ckpt"
             epochs = _epochs_in(checkpoint)
             lines = sweep.witness()[number]
-            # Not between the end of an epoch and its checkpoint: that would cost an epoch more.
+            # Not between the end of an epoch and its checkpoint: that would cost one more epoch.
             if epochs >= 2 and (lines[-1].kind, lines[-1].epoch) == ("epoch", epochs):
                 checkpoint.write_bytes(b"\0" * checkpoint.stat().st_size)
                 signal_process(pid, signal.SIGKILL)
@@ -105,10 +105,10 @@ def leave_lock(path: Path, is_remote: bool) -> Callable[[], bool]:
 
     Args:
         path: of the lock file.
-        is_remote: the owner is said to be of another host, where nobody can look.
+        is_remote: the owner claims to be of another host, whose processes cannot be seen.
 
     Returns:
-        A function that tells whether the lock is still held by that owner.
+        A function that returns whether that owner still holds the lock.
     """
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()

@@ -1,4 +1,4 @@
-"""The faults: what each does to a running sweep, and what must be found afterwards."""
+"""The faults: what each does to a running sweep, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.chaos.sweep import Size, Sweep, signal_process
 from testbed.postgres import PostgresServer
 
 _AWAY_S = 20.0
-# Shorter than the storage is away: every lease expires meanwhile, of workers that all live.
+# Shorter than the outage of the storage: all leases expire, though all workers are alive.
 _SHORT_LEASE = "hydra.sweeper.lease_s=12"
 _NO_PRUNER = "hydra.sweeper.pruner=null"
 
@@ -28,7 +28,7 @@ class Stage:
     """What a fault may act on.
 
     Attributes:
-        sweep: its command has just been given.
+        sweep: its command has just been started.
         rng: seeded.
         cleanup: what has to be undone when the sweep has ended.
         postgres: the server that holds the study, if it is there.
@@ -121,13 +121,13 @@ def reach_time_limit(stage: Stage) -> None:
 
 
 def stop_postgres(stage: Stage) -> None:
-    """Take the data base away for 20 s."""
+    """Stop the database for 20 s."""
     stage.sweep.wait_for_work()
     _stop_postgres(stage)
 
 
 def stop_postgres_early(stage: Stage) -> None:
-    """Take the data base away for 20 s while the workers start."""
+    """Stop the database for 20 s while the workers start."""
     sweep = stage.sweep
     sweep.wait_until(lambda: bool(sweep.running_jobs()), "the jobs had started")
     _stop_postgres(stage)
@@ -142,13 +142,13 @@ def _stop_postgres(stage: Stage) -> None:
 
 
 def hide_journal(stage: Stage) -> None:
-    """Take the folder of the journal away for 20 s, as a file system that is not mounted."""
+    """Move the folder of the journal away for 20 s, as if its file system were not mounted."""
     stage.sweep.wait_for_work()
     _hide_journal(stage)
 
 
 def hide_journal_early(stage: Stage) -> None:
-    """Take the folder of the journal away for 20 s while the workers start."""
+    """Move the folder of the journal away for 20 s while the workers start."""
     sweep = stage.sweep
     sweep.wait_until(lambda: bool(sweep.running_jobs()), "the jobs had started")
     _hide_journal(stage)
@@ -159,11 +159,11 @@ def _hide_journal(stage: Stage) -> None:
     away = folder.with_name("away")
     folder.rename(away)
     time.sleep(_AWAY_S)
-    away.rename(folder)  # fails if anybody has made a new one meanwhile
+    away.rename(folder)  # fails if a new one has been made in the meantime
 
 
 def kill_parent(stage: Stage) -> None:
-    """Kill the command and give it again."""
+    """Kill the command and run it again."""
     sweep = stage.sweep
     sweep.wait_for_work()
     sweep.kill()
@@ -172,12 +172,12 @@ def kill_parent(stage: Stage) -> None:
 
 
 def fill_disk(stage: Stage) -> None:
-    """Make the folder of one trial a small disk, before it starts."""
+    """Make the folder of one trial a small disk before it starts."""
     fill(stage.sweep.dir / "trials" / "0007", stage.cleanup)
 
 
 def corrupt_checkpoint(stage: Stage) -> None:
-    """Kill a worker in the middle of an epoch and damage what it has saved last."""
+    """Kill a worker in the middle of an epoch and damage its last checkpoint."""
     sweep = stage.sweep
     sweep.wait_for_work()
     number, pid, epochs = damage(sweep)
@@ -186,7 +186,7 @@ def corrupt_checkpoint(stage: Stage) -> None:
         starts = [line for line in sweep.witness()[number] if line.kind == "start"]
         return starts[-1].pid != pid and starts[-1].epoch == epochs - 1
 
-    sweep.wait_until(fell_back, f"trial {number} was begun again at epoch {epochs - 1}")
+    sweep.wait_until(fell_back, f"trial {number} was started again at epoch {epochs - 1}")
 
 
 def tear_journal(stage: Stage) -> None:
@@ -205,8 +205,8 @@ def orphan_locks(stage: Stage) -> None:
     sweep.wait_for_work(1)
     for is_remote in (False, True):
         _wait_for_break(sweep, sweep.dir / "journal.log.lock", is_remote)
-    # Those who look for abandoned trials want the other lock, so there has to be one.
-    sweep.wait_until(lambda: bool(sweep.owners()), "a trial was in work")
+    # Workers take the other lock to look for abandoned trials, so there must be one.
+    sweep.wait_until(lambda: bool(sweep.owners()), "a trial was running")
     is_held = leave_lock(sweep.dir / "tickets.lock", is_remote=True)
     signal_process(stage.rng.choice([*sweep.owners().values()]), signal.SIGKILL)
     sweep.wait_until(lambda: not is_held(), "the lock of the tickets was broken", 60)
@@ -271,7 +271,7 @@ FAULTS = (
     ),
     Fault(
         "parent",
-        "SIGKILL of the command, given again",
+        "SIGKILL of the command, run again",
         kill_parent,
         Expected(says="attached to array"),
     ),

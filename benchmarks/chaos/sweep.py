@@ -59,7 +59,7 @@ class Sweep:
     Attributes:
         size: of the sweep.
         dir: the sweep folder.
-        output: all that its commands have printed.
+        output: everything that its commands have printed.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Sweep:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Give the command, for the first time or again."""
+        """Start the command, for the first time or again."""
         size = self.size
         arguments = [
             *("-m", f"epochs={size.epochs}", f"epoch_s={size.epoch_s}"),
@@ -118,7 +118,7 @@ class Sweep:
             return None
 
     def clean(self) -> None:
-        """Leave neither the command nor a job of it."""
+        """End the command and its jobs, if they run."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
         left = [job["JobId"] for job in self.jobs() if job["JobState"] not in _ENDED]
@@ -143,14 +143,14 @@ class Sweep:
             time.sleep(0.05)
 
     def wait_for_work(self, n_trials: int | None = None) -> None:
-        """Wait until so many trials (None: one per worker) have an epoch behind them."""
+        """Wait until this many trials (None: one per worker) have finished an epoch."""
         wanted = self.size.n_workers if n_trials is None else n_trials
 
         def at_work() -> bool:
             lines = self.witness()
             return sum(any(line.kind == "epoch" for line in of) for of in lines.values()) >= wanted
 
-        self.wait_until(at_work, "all workers were at work")
+        self.wait_until(at_work, "all workers were running trials")
 
     def study(self) -> optuna.Study:
         """Return the study."""
@@ -191,7 +191,7 @@ class Sweep:
         return [job for job in self.jobs() if job["JobState"] == "RUNNING"]
 
     def arrays(self) -> list[str]:
-        """Return the numbers of the arrays that it has submitted, as sacct knows them."""
+        """Return the numbers of the arrays that it has submitted, as sacct shows them."""
         ours = {job["JobId"] for job in self.jobs()}
         rows = self.cluster.run("sacct", "-n", "-X", "-o", "JobIDRaw,JobID").splitlines()
         pairs = (row.split("|") for row in rows)
@@ -206,7 +206,7 @@ _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
 
 
 def signal_process(pid: int, number: int) -> bool:
-    """Send a signal; return whether there was somebody to receive it."""
+    """Send a signal; return whether the process exists."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""ASHA behind a gate: the workers of the benchmark begin when all of them are there.
+"""ASHA behind a gate: the workers of the benchmark begin when all of them are ready.
 
 On two cores the imports of 96 processes take longer than the whole sweep. A worker builds its
 pruner when everything else is ready; here it then waits for the others, and that counts as
@@ -16,13 +16,13 @@ from optuna.pruners import SuccessiveHalvingPruner
 
 
 class GatedASHA(SuccessiveHalvingPruner):
-    """ASHA that comes into being when `n_workers` of them are wanted.
+    """ASHA whose constructor waits until `n_workers` processes have called it.
 
     Args:
         folder: seen by all workers, empty at first.
         n_workers: to wait for; 0: none.
-        spread_s: the workers begin one after another within so long.
-        limit_s: then a worker begins anyway.
+        spread_s: the workers begin at random times within this interval.
+        limit_s: the longest wait.
         min_resource: see Optuna.
         reduction_factor: see Optuna.
     """

@@ -1,15 +1,15 @@
-"""How much of their time 96 workers spend on anything but training (`make bench-scale`).
+"""The share of time that 96 workers spend on anything but training (`make bench-scale`).
 
     python -m benchmarks.load.scale [storage=journal] [n_nodes=24] [per_node=4] [n_trials=480] ...
 
-Starts a SLURM cluster on this machine, whose nodes are names, and one sweep on it: a job array of
+Starts an emulated SLURM cluster on this machine and one sweep on it: a job array of
 `n_nodes` elements with `per_node` workers each, TPE and ASHA. The application only waits, in
 epochs of about 2 s with a report after each; a training of hours has the same number of reports
 and trials, so these shares are far above those of a real sweep. `storage` is `journal`, `grpc`
 (Optuna's proxy in front of a journal) or `postgresql`. All workers share the cores of this
 machine; on a cluster each has its own.
 
-The workers begin together, when the last of them is ready (benchmarks/load/app/gate.py).
+The workers begin together, when the last one is ready (benchmarks/load/app/gate.py).
 Figures go to benchmarks/results/scale_<storage>.json.
 """
 
@@ -46,9 +46,9 @@ class Settings:
         n_trials: of the sweep.
         epochs: of a trial that is not pruned.
         epoch_s: mean length of an epoch; trials differ by up to 25 %.
-        spread_s: within this time the workers begin.
+        spread_s: the workers begin at random times within this interval.
         out: folder of the JSON file.
-        keep: keep the folder of the sweep, and say where it is.
+        keep: keep the folder of the sweep and print its path.
     """
 
     storage: str = "journal"
@@ -70,10 +70,9 @@ class Shares:
         start_up: of the processes, until all were ready.
         between: claiming, sampling, composing, telling.
         reporting: storing values and deciding about them.
-        training: inside the application otherwise.
+        training: the rest of the time inside the application.
         tail: from the end of a worker's last trial to the end of the worker.
-        waiting: not theirs any more: what the workers would wait for the last one of all if the
-            allocation were kept to the end.
+        waiting: after their end, until the last worker has ended; lost if the allocation is kept.
     """
 
     start_up: float

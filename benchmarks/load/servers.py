@@ -1,4 +1,4 @@
-"""The kinds of storage that are compared, each served on this machine as long as it is needed."""
+"""The kinds of storage that are compared, each served on this machine while it is needed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
 
 
 def serve(spec: str, port: int) -> None:
-    """Run Optuna's proxy in front of a journal file or a database, for ever."""
+    """Run Optuna's proxy in front of a journal file or a database, without end."""
     import optuna
 
     from hpo.storage.journal import JournalFile
@@ -110,7 +110,7 @@ def now() -> str:
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process and all below it."""
+    """Return a process and all its descendants."""
     below: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal() and (fields := _stat(int(folder.name))):

@@ -2,15 +2,15 @@
 
     python -m benchmarks.load.storage [kinds=[journal,...]] [workers=[8,32,96,256]] [epoch_s=2] ...
 
-Light processes take the part of workers: each reports a value at the end of every epoch and asks
-ASHA whether to stop, as a trial of ours does, and then trains (sleeps) for the next one. They
-share the cores of this machine with the server; on a cluster each has its own. A cell of the
-table has a fresh storage with `n_finished` trials in it, a warm-up, and a window of `window_s`.
+Light processes play the workers: each reports a value at the end of every epoch and asks ASHA
+whether to stop, as a trial of `hpo` does, and then trains (sleeps) for the next epoch. They share
+the cores of this machine with the server; on a cluster each has its own. A cell of the table has
+a new storage with `n_finished` trials in it, a warm-up, and a window of `window_s`.
 Kinds: journal, optuna-journal (Optuna's own file and lock), grpc (its proxy in front of our
 journal), postgresql, grpc-postgresql. Figures go to benchmarks/results/storage.json.
 
-A storage hurts where the slowest of 100 reports takes more than 5 % of an epoch, or where fewer
-than 95 % of the reports are made that an instant storage would see.
+A storage is saturated where the slowest of 100 reports takes more than 5 % of an epoch, or where
+less than 95 % of the reports are made that an infinitely fast storage would get.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from testbed.packages import Unavailable
 OPTUNA = "optuna-journal"
 _STUDY = "study"
 _EPOCHS = 27
-_fork = multiprocessing.get_context("fork")  # 256 processes fit into memory if they share it
+_fork = multiprocessing.get_context("fork")  # 256 processes fit into memory because they share it
 
 
 @dataclass
@@ -79,11 +79,11 @@ class Cell:
     Attributes:
         kind: of storage.
         n_workers: processes that report.
-        offered: reports per second, were the storage instant.
+        offered: reports per second if the storage were infinitely fast.
         achieved: reports per second.
         p50_ms: median time of a report with its decision.
-        p99_ms: of the slowest of a hundred.
-        max_ms: of the slowest.
+        p99_ms: 99th percentile.
+        max_ms: the longest.
         cpu_ms: CPU time of a report, all processes together.
         n_lost: reports that were accepted and are not in the study.
         load: of the machine, at the end.
@@ -100,8 +100,8 @@ class Cell:
     n_lost: int
     load: float
 
-    def hurts(self, epoch_s: float) -> bool:
-        """Tell whether workers lose more than 5 % of their time, now and then or on average."""
+    def is_saturated(self, epoch_s: float) -> bool:
+        """Tell whether workers lose more than 5 % of their time, in an epoch or on average."""
         return self.p99_ms > 50 * epoch_s or self.achieved < 0.95 * self.offered
 
 
@@ -116,7 +116,7 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
                 JournalFileBackend(server.spec, JournalFileOpenLock(server.spec))
             )
 
-        # The parent never opens it: neither proxy nor database survive a fork.
+        # The parent never opens it: connections to proxy and database do not survive a fork.
         ids = _in_child(lambda: _prepare(connect(), n_workers, settings.n_finished))
         pipes = [_start(partial(_report, connect, i, settings)) for i in ids]
         for pipe in pipes:
@@ -132,7 +132,7 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
         returns = [pipe.recv() for pipe in pipes]
         n_lost = _in_child(lambda: _n_lost(connect(), ids, [one[0] for one in returns]))
     times_ms = 1e3 * np.concatenate([one[1] for one in returns])
-    shown_ms = times_ms if len(times_ms) else [1e3 * settings.window_s]  # none came through
+    shown_ms = times_ms if len(times_ms) else [1e3 * settings.window_s]  # no report was finished
     used_s = server_cpu_s + sum(one[3] for one in returns)
     p50, p99, slowest = np.percentile(shown_ms, [50, 99, 100])
     return Cell(
@@ -150,10 +150,15 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
 
 
 def limits(cells: list[Cell], epoch_s: float) -> dict[str, int | None]:
-    """Return the number of workers from which on each kind hurts; None: not seen."""
+    """Return the number of workers above which each kind is saturated; None: not seen."""
     kinds = dict.fromkeys(cell.kind for cell in cells)
-    hurting = {k: [c.n_workers for c in cells if c.kind == k and c.hurts(epoch_s)] for k in kinds}
-    return {kind: min(numbers, default=None) for kind, numbers in hurting.items()}
+    found = {
+        kind: [
+            cell.n_workers for cell in cells if cell.kind == kind and cell.is_saturated(epoch_s)
+        ]
+        for kind in kinds
+    }
+    return {kind: min(numbers, default=None) for kind, numbers in found.items()}
 
 
 def row(cell: Cell) -> str:
@@ -193,7 +198,7 @@ def _prepare(storage: BaseStorage, n_workers: int, n_finished: int) -> list[int]
 def _report(
     connect: Callable[[], BaseStorage], trial_id: int, settings: Settings
 ) -> Callable[[float], Any]:
-    """Get ready; return a function of the time when to begin, which does the work.
+    """Prepare; return a function of the start time, which does the work.
 
     It returns the steps that were stored, the time of each report in the window, how many of them
     ended in it, and the CPU time.
@@ -241,7 +246,7 @@ def _n_lost(storage: BaseStorage, ids: list[int], steps: list[list[int]]) -> int
 
 
 def _start(get_ready: Callable[[], Callable[[float], Any]]) -> Connection:
-    """Fork a worker: it gets ready, says so, is told when to begin, and sends what it returns."""
+    """Fork a worker: it prepares, reports that, receives the start time, and sends its result."""
     here, there = _fork.Pipe()
 
     def run() -> None:
@@ -291,11 +296,11 @@ def _measure(settings: Settings) -> int:
             print(row(cells[-1]), flush=True)
     found = limits(cells, settings.epoch_s)
     for kind, number in found.items():
-        print(f"{kind}: {'does not hurt here' if number is None else f'hurts from {number} on'}")
+        print(f"{kind}: {'not saturated' if number is None else f'saturated from {number} on'}")
     report = {
         "cells": [asdict(cell) for cell in cells],
         "failed": failed,
-        "hurts_from": found,
+        "saturated_from": found,
         "epoch_s": settings.epoch_s,
         "n_finished": settings.n_finished,
         "load_before": before,

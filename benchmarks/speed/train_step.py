@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.train_step [events=FILE] [out=FILE] [bin_size=160] [n_repeats=3]
 
-Protocol: one thread, float32 unless said, forward, loss, backward and Adam; the least of three
-steps after one to warm up. CPU time, not wall time: other jobs may run on the machine.
+Protocol: one thread, float32 unless stated, forward, loss, backward and Adam; the smallest of
+three times after one step to warm up. CPU time, not wall time: other jobs may run on the machine.
 Batches of four events of one file: `typical`, the first four; `spread`, those at 0, 1/3, 2/3 and 1
 of the sorted sizes. `inference` is the forward pass of the first event alone, without gradients.
 """
@@ -40,7 +40,7 @@ class Settings:
         events: Parquet file of `mlpf.generate` or `mlpf.convert`, or a published `.pkl.bz2`; at
             least four events.
         out: the JSON file to write.
-        bin_size: S of the network; all else is the default of `mlpf.network.model.MLPF`.
+        bin_size: S of the network; the rest is the default of `mlpf.network.model.MLPF`.
         n_repeats: measured steps, at least 1.
     """
 

@@ -1,4 +1,4 @@
-"""An application without a network: epochs of sleep, two checkpoints, and a witness of it all."""
+"""An application without a network: epochs of sleep, two checkpoints and a witness file."""
 
 from __future__ import annotations
 

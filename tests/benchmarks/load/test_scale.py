@@ -32,7 +32,7 @@ def cell(kind, n_workers, achieved, p99_ms):
     return Cell(kind, n_workers, offered, achieved * offered, 1, p99_ms, 200, 1, 0, 0)
 
 
-def test_a_storage_hurts_by_its_slow_reports_or_by_those_that_are_missing():
+def test_a_storage_is_saturated_if_reports_are_slow_or_missing():
     cells = [
         cell("a", 8, 1.0, 10),
         cell("a", 32, 1.0, 101),
