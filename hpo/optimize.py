@@ -2,15 +2,16 @@
 
     hpo.optimize(objective, study_name="s", storage="study.log", n_trials=100)
 
-Run it in as many processes as you like, on all machines that see the files: together they finish
-exactly `n_trials`. Kill any of them: its trial is taken over with its number, parameters and
-history, and the objective may go on from a checkpoint of its own (`trial.number` names it).
+Run it in any number of processes, on all machines that see the files: together they finish
+exactly `n_trials`. If one of them is killed, another one takes its trial over with its number,
+parameters and history; the objective may resume from a checkpoint of its own (`trial.number`
+names it).
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,14 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import FAIL_REASON
 from hpo.storage.opening import open_storage
-from hpo.study.lease import Lease, LeaseLostError
+from hpo.study.lease import Lease
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
-
-_log = logging.getLogger(__name__)
 
 
 def optimize(
@@ -45,27 +43,29 @@ def optimize(
     max_retries: int = 3,
     patience_s: float = 300.0,
 ) -> optuna.Study:
-    """Work on a shared study until it has no more trial to begin or to take over; return it.
+    """Work on a shared study until no trial is left to begin or to take over; return it.
 
-    An exception in the objective fails its trial and the work goes on. An interruption
-    (KeyboardInterrupt) gives the trial back.
+    An exception in the objective fails its trial, NaN or infinity prunes it, and the work goes
+    on. An interruption (KeyboardInterrupt) gives the trial back. `hpo.study.life` has all rules.
 
     Args:
         objective: as for `Study.optimize`; what it reports is fenced, and a `PausingPruner` works.
         study_name: created on first use.
-        storage: path of a journal file, or whatever else `hpo.storage.opening.open_storage` takes.
+        storage: path of a journal file, or what else `hpo.open_storage` takes.
         n_trials: trials of the study when it is finished.
         direction: "minimize" or "maximize".
         sampler: Optuna's default if None. Give each process another seed.
         pruner: None: no pruning.
-        folder: seen by all processes; holds a lock for moments.
-        lease_s: a process not heard of for so long is dead.
-        max_retries: a trial whose process died more often is failed.
-        patience_s: the storage may be out of reach for so long.
+        folder: seen by all processes; briefly holds a lock file.
+        lease_s: seconds without a heartbeat after which a process is considered dead.
+        max_retries: how often a trial may be retried after its process died.
+        patience_s: how long to wait for an unreachable storage (s).
 
     Raises:
-        ValueError: the storage cannot be opened.
+        ValueError: the storage cannot be opened, or `direction` is another one.
     """
+    if direction not in ("minimize", "maximize"):
+        raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
     shared = open_storage(storage, Path(folder), patience_s)
     pruner = pruner or optuna.pruners.NopPruner()
     with study_lock(Path(folder)) as lock:
@@ -77,13 +77,30 @@ def optimize(
             pruner=pruner,
             load_if_exists=True,
         )
-        issue_tickets(study, n_trials, lock)
-    tickets = Tickets(shared, study_name, Path(folder), n_trials, pruner, lease_s, max_retries)
+        issue_tickets(study, n_trials, lock=lock)
+    tickets = Tickets(
+        shared,
+        study_name,
+        folder=Path(folder),
+        n_trials=n_trials,
+        pruner=pruner,
+        lease_s=lease_s,
+        max_retries=max_retries,
+    )
     with signals.interrupt(once=True):
-        while (ticket := tickets.take()) is not None:
-            with Lease(shared, trial_id(ticket), lease_s) as lease:
-                _work_on(study, ticket, objective, lease)
+        while _work_on_next(tickets, study, objective):
+            pass
     return study
+
+
+def _work_on_next(
+    tickets: Tickets, study: optuna.Study, objective: Callable[[optuna.Trial], float]
+) -> bool:
+    with tickets.claimed() as claim:
+        if claim is not None:
+            ticket, lease = claim
+            _work_on(study, ticket, objective, lease)
+        return claim is not None
 
 
 def _work_on(
@@ -93,18 +110,4 @@ def _work_on(
     lease: Lease,
 ) -> None:
     trial = LeasedTrial(study, trial_id(ticket), lease)
-    value: float | None = None
-    try:
-        value, state = float(objective(trial)), TrialState.COMPLETE
-    except optuna.TrialPruned:
-        state = TrialState.PRUNED
-    except LeaseLostError:
-        return
-    except Exception as error:  # noqa: BLE001 - whatever the objective raises
-        _log.exception("trial %d failed", trial.number)
-        trial.set_user_attr(FAIL_REASON, f"{type(error).__name__}: {error}")
-        state = TrialState.FAIL
-    if trial.paused_at is not None:
-        lease.give_back(trial.paused_at)
-        return
-    lease.tell(study, trial, value, state)
+    trial.live(partial(trial.timed, objective, trial))

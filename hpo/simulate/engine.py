@@ -1,8 +1,8 @@
-"""Asynchronous sweeps in virtual time, by the sampler, pruner and decisions of live ones.
+"""Asynchronous sweeps in virtual time, with the sampler, pruner and decisions of live ones.
 
 Every worker does what `hpo.worker` does: it takes a paused trial that the policy chooses, else a
-new one, trains it epoch by epoch, reports, and does as `pausing.decide` says; except that an
-epoch is a look-up in a table of curves. Time is in epochs.
+new one, trains it epoch by epoch, reports, and does what `hpo.study.life` says; only an epoch is
+a look-up in a table of curves. Time is in epochs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,10 +25,11 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.optuna_internals import study_id
 from hpo.attributes import PAUSED
 from hpo.curves import CurveTable
-from hpo.search.pausing import Decision, choose_last, choose_paused, decide, may_begin
+from hpo.search.pausing import choose_last, choose_paused, decide, may_begin
 from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.simulate.run import Run, Spent
+from hpo.study.life import Life, Outcome
 from hpo.study.study import make_sampler
 
 _SPEED = (0.9, 1.1)  # time of an epoch, drawn for each trial
@@ -140,7 +141,7 @@ def replay(
 
 @dataclass
 class _Training:
-    """A trial in the hands of a worker, or paused."""
+    """A trial that a worker trains, or that is paused."""
 
     study: optuna.Study
     trial_id: int
@@ -148,6 +149,7 @@ class _Training:
     row: int
     epoch_time: float
     epoch: int = 0
+    life: Life = field(default_factory=Life)  # since it was begun or resumed
 
 
 class _Storage(InMemoryStorage):
@@ -282,32 +284,33 @@ class _Sweep:
         heapq.heappush(self._events, (now + training.epoch_time, self._n_events, training))
 
     def _end_epoch(self, now: float, training: _Training) -> None:
-        value = float(self._table.curves[training.row, training.epoch])
         training.epoch += 1
         self._epochs += 1
-        match self._decide(training, value):
-            case Decision.GO_ON if training.epoch < self._table.n_epochs:
-                self._schedule(now, training)
-                return
-            case Decision.GO_ON:
-                training.study.tell(training.number, value)
-                loss = float(self._table.losses[training.row, -1])
-                self._finished.append((self._spent(), loss))
-            case Decision.PAUSE:
-                self._pause(training)
-            case Decision.PRUNE:
-                training.study.tell(training.number, state=TrialState.PRUNED)
+        outcome = self._report(training, training.epoch == self._table.n_epochs)
+        if outcome is None:
+            self._schedule(now, training)
+            return
+        if outcome.state is TrialState.WAITING:
+            self._pause(training)
+        else:
+            training.study.tell(training.number, outcome.value, outcome.state)
+        if outcome.state is TrialState.COMPLETE:
+            loss = float(self._table.losses[training.row, -1])
+            self._finished.append((self._spent(), loss))
         self._occupy_worker(now)
 
-    def _decide(self, training: _Training, value: float) -> Decision:
-        if not math.isfinite(value):
-            return Decision.PRUNE
-        self._storage.set_trial_intermediate_value(training.trial_id, training.epoch, value)
-        if training.epoch == self._table.n_epochs:
-            return Decision.GO_ON  # nothing would be saved: the pruner is not asked
-        return decide(training.study, self._storage.get_trial(training.trial_id))
+    def _report(self, training: _Training, final: bool) -> Outcome | None:
+        """Report the value of an epoch; return what becomes of the trial, None: it goes on."""
+        life, epoch = training.life, training.epoch
+        value = float(self._table.curves[training.row, epoch - 1])
+        if life.report(value, epoch):
+            self._storage.set_trial_intermediate_value(training.trial_id, epoch, value)
+            if not final:  # at the end nothing would be saved: the pruner is not asked
+                trial = self._storage.get_trial(training.trial_id)
+                life.decide(decide(training.study, trial), epoch)
+        return life.returned(value) if final or life.stops else None
 
     def _pause(self, training: _Training) -> None:
         self._storage.set_trial_system_attr(training.trial_id, PAUSED, training.epoch)
         self._storage.set_trial_state_values(training.trial_id, TrialState.WAITING)
-        self._paused[training.number] = training
+        self._paused[training.number] = replace(training, life=Life())

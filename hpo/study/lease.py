@@ -1,10 +1,10 @@
-"""Leases: who works on a RUNNING trial, and until when that is believed.
+"""Leases: which process works on a RUNNING trial, and until when.
 
 The owner of a trial keeps pushing the expiry of its lease forward. A trial whose lease has
 expired, or whose owner is a dead process of this host, goes back to WAITING with its number,
-parameters and history, and whoever claims it next goes on from its checkpoint. The former owner
-finds out at its next heartbeat or report and may no longer tell a result (fencing). A trial that
-is released on purpose at a step of its choice is PAUSED: it waits until a policy picks it.
+parameters and history, and the next worker that claims it resumes from its checkpoint. The former
+owner finds out at its next heartbeat or report and writes nothing more about the trial (fencing).
+A trial that a policy releases at some step is PAUSED: it waits until the policy chooses it.
 
 Clocks of different hosts should agree to well within `duration_s`.
 """
@@ -17,9 +17,10 @@ import signal
 import threading
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -32,23 +33,27 @@ from hpo.attributes import FAIL_REASON, LEASE, PAUSED, RETRIES
 _log = logging.getLogger(__name__)
 
 
-class LeaseLostError(RuntimeError):
-    """Another worker was given this trial."""
+class LeaseLostError(BaseException):
+    """Another worker was given this trial.
+
+    No `Exception`: an application that catches its own errors should not train on for nothing.
+    """
 
 
 class Lease:
     """The right to work on one RUNNING trial; a context manager with a heartbeat thread.
 
-    Leaving it by an exception (an interruption, a storage out of reach) gives the trial back.
+    Leaving it by an exception (an interruption, an unreachable storage) gives the trial back.
 
     Args:
         storage: where the trial is.
         trial_id: Optuna's id of a trial that this process has just set to RUNNING.
-        duration_s: a lease not renewed for so long has expired; renewed three times as often.
+        duration_s: seconds after which a lease that was not renewed has expired; it is renewed
+            three times in this time.
 
     Attributes:
-        progress: set by whoever gets the trial a step further. A trial that is given back without
-            that, not by Ctrl-C, counts as tried: something about it may end its workers.
+        progress: whether the trial has reached a new step. A trial that is given back without
+            that, except by Ctrl-C, counts as retried: it may be what ends its workers.
     """
 
     def __init__(self, storage: BaseStorage, trial_id: int, duration_s: float) -> None:
@@ -71,18 +76,26 @@ class Lease:
             self.give_back()
 
     def check(self) -> None:
-        """Raise if the trial is in other hands.
+        """Raise if another worker has the trial.
 
-        The last heartbeat is believed as long as the lease cannot have expired since: a process
-        that was stopped for longer looks again.
+        The storage is only asked if the lease may have expired since the last heartbeat, after
+        this process was stopped.
 
         Raises:
-            LeaseLostError: this process must neither report nor tell any more.
+            LeaseLostError: this process must not write about the trial any more.
         """
         if time.monotonic() - self._renewed > self._duration_s:
             self.renew()
         if self._lost.is_set():
             raise LeaseLostError("another worker has taken this trial over")
+
+    def is_held(self) -> bool:
+        """Ask the storage whether the trial is still this process's; if so, for some time yet."""
+        if time.monotonic() - self._renewed > self._duration_s / 2:
+            self.renew()
+        elif not self._is_mine():
+            self._lost.set()
+        return not self._lost.is_set()
 
     def renew(self) -> None:
         """Push the expiry forward, or note that the lease is lost."""
@@ -91,38 +104,30 @@ class Lease:
         else:
             self._lost.set()
 
-    def give_back(self, paused_at: int | None = None) -> None:
-        """Let others go on with the trial, unless it is theirs already.
+    def fence(self, storage: BaseStorage) -> BaseStorage:
+        """Return a view of the storage that writes about trials only under this lease.
 
-        Args:
-            paused_at: the step at which a policy has paused it, to pick it up again later.
+        Its `set_trial_...` methods raise LeaseLostError where the lease is lost.
         """
+        return cast(BaseStorage, _Fenced(storage, self))
+
+    def give_back(self, paused_at: int | None = None) -> None:
+        """Do as `let_go`, unless another worker has the trial already."""
         with signals.shield():
             if self._is_mine():
-                if paused_at is not None:
-                    self._storage.set_trial_system_attr(self._trial_id, PAUSED, paused_at)
-                elif not self.progress and signals.received() != signal.SIGINT:
-                    _count_retry(self._storage, self._storage.get_trial(self._trial_id))
-                release(self._storage, self._trial_id)
+                self.let_go(paused_at)
 
-    def tell(
-        self, study: optuna.Study, trial: optuna.Trial, value: float | None, state: TrialState
-    ) -> None:
-        """Tell the result of the trial, unless it is in other hands: then it is dropped."""
-        with signals.shield():
-            if time.monotonic() - self._renewed > self._duration_s / 2:
-                self.renew()
-            elif not self._is_mine():
-                self._lost.set()
-            if self._lost.is_set():
-                _log.warning("trial %d was taken over; its result is dropped", trial.number)
-                return
-            try:
-                study.tell(trial, value, state=state)
-            except UpdateFinishedTrialError:
-                # Told, but the storage went out of reach before it could say so, and was asked
-                # again.
-                _log.info("trial %d is told already", trial.number)
+    def let_go(self, paused_at: int | None = None) -> None:
+        """Let another worker take over the trial, which is known to be this process's.
+
+        Args:
+            paused_at: the step at which a policy has paused it, to resume it later.
+        """
+        if paused_at is not None:
+            self._storage.set_trial_system_attr(self._trial_id, PAUSED, paused_at)
+        elif not self.progress and signals.received() != signal.SIGINT:
+            _count_retry(self._storage, self._storage.get_trial(self._trial_id))
+        release(self._storage, self._trial_id)
 
     def _is_mine(self) -> bool:
         trial = self._storage.get_trial(self._trial_id)
@@ -147,11 +152,27 @@ class Lease:
                 _log.warning("could not renew the lease: %s", error)
 
 
+class _Fenced:
+    def __init__(self, storage: BaseStorage, lease: Lease) -> None:
+        self._storage, self._lease = storage, lease
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._storage, name)
+        return partial(self._write, method) if name.startswith("set_trial_") else method
+
+    def _write(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self._lease.check()
+        try:
+            return operation(*arguments, **options)
+        except UpdateFinishedTrialError as error:
+            raise LeaseLostError("another worker has finished this trial") from error
+
+
 def release(storage: BaseStorage, trial_id: int) -> None:
-    """Give a RUNNING trial back, to be gone on with by whoever claims it next."""
+    """Give a RUNNING trial back; the worker that claims it next resumes it."""
     try:
-        # For a moment it is RUNNING and nobody's. Whoever took it for abandoned then would release
-        # it too, and one of us perhaps under the hands of its next owner.
+        # For a moment it is RUNNING without an owner. A worker that took it for abandoned would
+        # release it too, perhaps when its next owner has it already.
         storage.set_trial_system_attr(trial_id, LEASE, {"released": time.time()})
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
     except UpdateFinishedTrialError:
@@ -159,7 +180,7 @@ def release(storage: BaseStorage, trial_id: int) -> None:
 
 
 def was_started(trial: FrozenTrial) -> bool:
-    """Tell whether anybody has worked on this trial."""
+    """Tell whether a worker has had this trial."""
     return LEASE in trial.system_attrs or bool(trial.params)
 
 
@@ -174,7 +195,7 @@ def release_abandoned(
 ) -> int:
     """Release the trials whose owner is gone; return how many. Call it under the study's lock.
 
-    A trial abandoned more than `max_retries` times is failed: it seems to kill its workers.
+    A trial abandoned more than `max_retries` times fails: it seems to kill its workers.
     """
     abandoned = abandoned_trials(storage, study_id, duration_s)
     for trial in abandoned:
@@ -206,7 +227,7 @@ def is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
     if trial.state != TrialState.RUNNING:
         return False
     lease: dict[str, Any] = trial.system_attrs.get(LEASE) or {}
-    if "id" not in lease:  # claimed or given back a moment ago, or by one who died in that moment
+    if "id" not in lease:  # just claimed or given back, perhaps by a process that then died
         started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return time.time() > max(started, float(lease.get("released", 0))) + duration_s
     if time.time() > float(lease["expires"]):

@@ -85,11 +85,11 @@ class SweepSpec:
         return Tickets(
             storage,
             self.study_name,
-            self.sweep_dir,
-            self.n_trials,
-            pruner,
-            self.lease_s,
-            self.max_retries,
+            folder=self.sweep_dir,
+            n_trials=self.n_trials,
+            pruner=pruner,
+            lease_s=self.lease_s,
+            max_retries=self.max_retries,
         )
 
 
@@ -119,7 +119,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     study.set_user_attr(SPACE, wanted)
     study.set_user_attr(FIXED, fixed)
     study.set_user_attr(N_TRIALS, max(spec.n_trials, study.user_attrs.get(N_TRIALS, 0)))
-    issue_tickets(study, spec.n_trials, lock)
+    issue_tickets(study, spec.n_trials, lock=lock)
     return study
 
 

@@ -1,15 +1,17 @@
-"""What next: the question that every worker of a study asks, and its answer.
+"""Tickets: which trial a worker of a study takes next.
 
-Trials are TICKETS: the study has `n_trials` WAITING trials from the start and a worker claims one
-by setting it to RUNNING, which every Optuna storage grants to one claimant only. So the total is
-exact however many workers there are, and an interrupted trial keeps its number. First come trials
-that were interrupted, then a paused one that the policy chooses, then new ones.
+The study has `n_trials` WAITING trials from the start and a worker claims one by setting it to
+RUNNING, which every Optuna storage grants to one claimant only. So the total is exact for any
+number of workers, and an interrupted trial keeps its number. Interrupted trials come first, then
+a paused one that the policy chooses, then new ones.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import optuna
@@ -20,10 +22,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
 from commons.optuna_internals import trial_id
+from hpo import signals
 from hpo.attributes import PAUSED
 from hpo.search.pausing import PausingPruner, choose_last, choose_paused, is_paused, may_begin
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import (
+    Lease,
     abandoned_trials,
     give_up,
     is_abandoned,
@@ -33,16 +37,16 @@ from hpo.study.lease import (
 
 
 def study_lock(folder: Path) -> FileLock:
-    """Return the lock of all who create tickets, release abandoned trials or take paused ones."""
+    """Return the lock for creating tickets, releasing abandoned trials and taking paused ones."""
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / "tickets")
 
 
-def issue_tickets(study: optuna.Study, n_trials: int, lock: FileLock) -> None:
+def issue_tickets(study: optuna.Study, n_trials: int, *, lock: FileLock) -> None:
     """Create the tickets that a budget of `n_trials` still lacks, holding the study's lock."""
     for number in range(len(study.get_trials(deepcopy=False)), n_trials):
         study.enqueue_trial({})
-        if number % 50 == 0:  # thousands of them take longer than a lock is believed
+        if number % 50 == 0:  # thousands of them take longer than a lock is valid
             lock.refresh()
 
 
@@ -55,14 +59,15 @@ class Tickets:
         folder: shared by all workers, for the lock.
         n_trials: trials of the budget.
         pruner: asked about paused trials if it is a `PausingPruner`.
-        lease_s: a worker not heard of for so long is dead.
-        max_retries: a trial whose worker died more often is failed.
+        lease_s: seconds without a heartbeat after which a worker is considered dead.
+        max_retries: how often a trial may be retried after its worker died.
     """
 
     def __init__(
         self,
         storage: BaseStorage,
         study_name: str,
+        *,
         folder: Path,
         n_trials: int,
         pruner: BasePruner | None,
@@ -74,12 +79,26 @@ class Tickets:
         self._study_name = study_name
         self._study_id = storage.get_study_id_from_name(study_name)
 
-    def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
-        """Claim a trial; None if there is nothing to do for another worker.
+    @contextmanager
+    def claimed(
+        self, trials: list[FrozenTrial] | None = None
+    ) -> Iterator[tuple[FrozenTrial, Lease] | None]:
+        """Claim a trial and hold its lease; None if no trial is left for another worker.
 
         Args:
-            trials: from a moment ago; None: look.
+            trials: as `trials` returned them a moment ago; None: read them.
         """
+        with ExitStack() as stack:
+            # An interruption waits until the claim has a lease, which then gives the trial back.
+            with signals.shield():
+                claim, trial = None, self.take(trials)
+                if trial is not None:
+                    lease = Lease(self._storage, trial_id(trial), self._lease_s)
+                    claim = trial, stack.enter_context(lease)
+            yield claim
+
+    def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
+        """Claim a trial; None if no trial is left for another worker."""
         trials = self.trials() if trials is None else trials
         if any(is_abandoned(t, self._lease_s) for t in trials) and self.release_abandoned():
             trials = self.trials()
@@ -115,7 +134,7 @@ class Tickets:
             )
 
     def _may_be_behind(self) -> bool:
-        # When a storage comes back into reach, leases have expired that nobody could renew.
+        # While the storage was unreachable, leases have expired that no worker could renew.
         back_since = (
             self._storage.back_since if isinstance(self._storage, PatientStorage) else None
         )
@@ -128,14 +147,14 @@ class Tickets:
         if new and not self._may_begin():
             new = []
         if interrupted or not paused:
-            # Whoever loses the race for the first new one tries any other: the winner's rivals
+            # A worker that loses the race for the first new one tries a random other: the losers
             # would meet again at the second, and each lost race is a write.
             return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
         chosen = choose_paused(self._study(), paused)
         return new if chosen is None else [chosen]
 
     def _may_begin(self) -> bool:
-        # Other pruners do not care, and the study need not be loaded for them.
+        # Other pruners have no say, and the study need not be loaded for them.
         return not isinstance(self._pruner, PausingPruner) or may_begin(self._study())
 
     def _study(self) -> optuna.Study:
@@ -144,8 +163,8 @@ class Tickets:
         )
 
     def _claim(self, trial: FrozenTrial) -> bool:
-        # Optuna's compare-and-set says yes to whoever has owned the trial before, even if another
-        # worker was faster; so trials with a past are claimed one at a time.
+        # Optuna's compare-and-set grants a trial to each former owner, even if another worker was
+        # faster; so trials with a past are claimed one at a time.
         if not was_started(trial):
             return self._set_running(trial)
         with study_lock(self._folder):
@@ -161,7 +180,7 @@ class Tickets:
             return False
 
     def _wind_up(self) -> bool:
-        """End the waiting trials when none goes on; return whether anything changed."""
+        """End the waiting trials when none goes on; return whether the study has changed."""
         with study_lock(self._folder):
             if self.in_state(TrialState.RUNNING):
                 return False  # it may make others promotable; then its worker asks again

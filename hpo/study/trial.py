@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import math
+import logging
+import operator
 import time
+from collections.abc import Callable
+from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import DIVERGED
+from hpo.attributes import DIVERGED, FAIL_REASON, SECONDS
 from hpo.ranks import Group, alone
-from hpo.search.pausing import Decision, decide
-from hpo.study.lease import Lease
+from hpo.search.pausing import decide
+from hpo.storage.batching import batched
+from hpo.study.lease import Lease, LeaseLostError
+from hpo.study.life import Life, Outcome, as_number
+
+_log = logging.getLogger(__name__)
 
 
 class LeasedTrial(optuna.Trial):
     """Optuna's trial, fenced by a lease, which may also be paused.
 
-    A trial taken over from its checkpoint may repeat a step that is already stored: nothing is
-    stored then and no decision is taken.
+    Everything that is written about the trial (parameters, values, attributes, its end) goes
+    through this class and its lease: after a lost lease nothing is written. A trial taken over
+    from its checkpoint may repeat a step that is already stored: nothing is stored then and no
+    decision is taken.
 
     Args:
         study: with the sampler and the pruner.
@@ -28,9 +39,8 @@ class LeasedTrial(optuna.Trial):
         group: the ranks that train it together, None for this process alone.
 
     Attributes:
-        pruned: the pruner, or a value that is not finite, has ended this trial. Sticky: whatever
-            the training returns afterwards, the trial counts as pruned.
-        paused_at: the step at which a policy has paused it, None as long as it runs.
+        life: what has become of the trial so far.
+        seconds: wall time inside the application.
         reporting_s: time spent storing values and deciding.
         n_reports: values stored by this process.
     """
@@ -39,26 +49,33 @@ class LeasedTrial(optuna.Trial):
         self, study: optuna.Study, trial_id: int, lease: Lease, group: Group | None = None
     ) -> None:
         super().__init__(study, trial_id)
+        self.storage = lease.fence(self.storage)
         self._lease, self._group = lease, group or alone()
         stored = self.storage.get_trial(trial_id).intermediate_values
         self._last_step = max(stored, default=-1)
         self._new = False
-        self.pruned, self.paused_at = False, None
-        self.reporting_s, self.n_reports = 0.0, 0
-
-    pruned: bool
-    paused_at: int | None
+        self.life = Life()
+        self.seconds, self.reporting_s, self.n_reports = 0.0, 0.0, 0
 
     def report(self, value: float, step: int) -> None:
-        """Store the value reached after `step` steps.
+        """Store the value reached after `step` steps, if it is finite.
+
+        Args:
+            value: the objective so far. NaN or infinite: the trial has diverged and should end.
+            step: steps done, at least 0.
 
         Raises:
+            TypeError: `value` is not a number.
+            ValueError: `step` is not a whole number, or negative.
             hpo.study.lease.LeaseLostError: another worker has taken this trial over.
         """
+        number, step = as_number(value), _as_step(step)
+        if number is None:
+            raise TypeError(f"a reported value must be a number, got {value!r}")
         self._lease.check()
-        self._new = step > self._last_step
+        self._new = self.life.report(number, step) and step > self._last_step
         if self._new:
-            super().report(value, step)
+            super().report(number, step)
             self._last_step = step
             self.n_reports += 1
             self._lease.progress = True
@@ -67,30 +84,80 @@ class LeasedTrial(optuna.Trial):
         """Return whether the trial should end now: it is pruned, or paused for the time being."""
         if self._new:
             decision = decide(self.study, self.storage.get_trial(trial_id(self)))
-            self.paused_at = self._last_step if decision is Decision.PAUSE else None
-            self.pruned = self.pruned or decision is Decision.PRUNE
-        return self.pruned or self.paused_at is not None
+            self.life.decide(decision, self._last_step)
+        return self.life.stops
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
-        """Store the value reached after `step` steps; return whether the trial should end now.
+        """Report the value reached after `step` steps; return whether the trial should end now.
 
         Args:
-            value: the objective so far. NaN or infinite: the trial has diverged and should end.
+            value: see `report`.
             step: steps done, from 1 (Optuna's pruners count their resource like that).
-            final: nothing would be saved any more, so the pruner is not asked.
+            final: the training ends here anyway, so the pruner is not asked.
 
         Raises:
-            hpo.study.lease.LeaseLostError: another worker has taken this trial over.
+            TypeError: see `report`.
+            ValueError: see `report`.
+            hpo.study.lease.LeaseLostError: see `report`.
         """
         begin = time.monotonic()
         with signals.shield():
-            self._lease.check()
-            if math.isfinite(value):
-                self.report(value, step)
-                stop = not final and self.should_prune()
-            else:
-                self.set_user_attr(DIVERGED, step)
-                self.pruned = stop = True
+            self.report(value, step)
+            stop = self.life.pruned if final else self.should_prune()
             self._group.decide(step, stop)
         self.reporting_s += time.monotonic() - begin
         return stop
+
+    def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the application and count its wall time."""
+        begin = time.monotonic()
+        try:
+            return application(*arguments)
+        finally:
+            self.seconds = time.monotonic() - begin
+
+    def live(self, training: Callable[[], Any]) -> None:
+        """Call the training and write what becomes of the trial; only an interruption gets out.
+
+        An interrupted trial is given back.
+        """
+        outcome = Outcome(TrialState.WAITING)
+        try:
+            outcome = self.life.run(training)
+        finally:
+            self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        try:
+            with signals.shield(), batched(self.storage):
+                self._group.end()
+                if self._lease.is_held():
+                    self._write(outcome)
+                else:
+                    _log.info("trial %d was taken over; nothing of it is written", self.number)
+        except (UpdateFinishedTrialError, LeaseLostError):
+            # Perhaps told by us, when the storage went out of reach before it could confirm it.
+            _log.info("trial %d is told already", self.number)
+
+    def _write(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            _log.error("trial %d failed", self.number, exc_info=outcome.error)
+        self.set_user_attr(SECONDS, self.user_attrs.get(SECONDS, 0) + self.seconds)
+        if outcome.diverged is not None:
+            self.set_user_attr(DIVERGED, outcome.diverged)
+        if outcome.reason is not None:
+            self.set_user_attr(FAIL_REASON, self._group.complaint() or outcome.reason)
+        if outcome.state is TrialState.WAITING:
+            self._lease.let_go(outcome.paused_at)
+        else:
+            self.study.tell(self, outcome.value, state=outcome.state)
+
+
+def _as_step(step: Any) -> int:
+    try:
+        number = -1 if isinstance(step, bool) else operator.index(step)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"step must be a whole number of at least 0, got {step!r}")
+    return number

@@ -10,19 +10,20 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from hpo.attributes import SECONDS, WORKER
+from hpo.attributes import WORKER
 from hpo.study.trial import LeasedTrial
 
 _EVERY_S = 30.0
 
 
 class WorkerRecord:
-    """The figures of one worker: a study attribute, written now and then after a trial.
+    """The figures of one worker: a study attribute, written after a trial, at most every 30 s.
 
     A worker that SLURM has requeued leaves one per start. Its keys: `host`, `pid`, `job` (of
-    SLURM), `start` and `end` (Unix time, from when it is ready), `start_up_s` (of the process
-    until then), `busy_s` (inside the application), `reporting_s` (the part of it that went into
-    storing values and deciding), `n_trials`, `n_reports`.
+    SLURM), `start` and `end` (Unix time, from when it is ready), `worked_until` (the end of its
+    last trial), `start_up_s` (of the process until it is ready), `cpu_s`, `busy_s` (inside the
+    application), `reporting_s` (the part of it for storing values and deciding), `n_trials`,
+    `n_reports`.
 
     Args:
         storage: where the study is.
@@ -52,13 +53,12 @@ class WorkerRecord:
         }
         self.write()
 
-    def add(self, seconds: float, trial: LeasedTrial) -> None:
-        """Count the time that this worker has spent on a trial, and that the trial has cost."""
-        self._values["busy_s"] += seconds
+    def add(self, trial: LeasedTrial) -> None:
+        """Count the time that this worker has spent on a trial."""
+        self._values["busy_s"] += trial.seconds
         self._values["reporting_s"] += trial.reporting_s
         self._values["n_trials"] += 1
         self._values["n_reports"] += trial.n_reports
-        trial.set_user_attr(SECONDS, trial.user_attrs.get(SECONDS, 0) + seconds)
 
     def end_of_trial(self) -> None:
         """Note that a trial has been told or given back."""

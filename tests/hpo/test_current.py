@@ -7,14 +7,8 @@ import pytest
 
 import hpo
 from hpo.current import FollowedTrial, set_current_trial
+from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
-
-
-class Held:
-    """A lease that nobody disputes."""
-
-    def check(self):
-        pass
 
 
 class StopsFrom(optuna.pruners.BasePruner):
@@ -25,11 +19,15 @@ class StopsFrom(optuna.pruners.BasePruner):
         return trial.last_step >= self.step
 
 
+def leased(study, trial_id):
+    return LeasedTrial(study, trial_id, Lease(study._storage, trial_id, 60))
+
+
 @pytest.fixture
 def active():
     study = optuna.create_study(pruner=StopsFrom(3))
     asked = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
-    trial = LeasedTrial(study, asked._trial_id, Held())
+    trial = leased(study, asked._trial_id)
     set_current_trial(trial)
     yield trial
     set_current_trial(None)
@@ -46,7 +44,7 @@ def test_the_pruner_ends_the_trial_at_a_report(active):
     hpo.report_value(1.0, step=2)
     with pytest.raises(optuna.TrialPruned, match="trial 0 stopped after step 3"):
         hpo.report_value(1.0, step=3)
-    assert active.pruned
+    assert active.life.pruned
     assert set(active.params) == {"x"}
 
 
@@ -54,13 +52,14 @@ def test_the_pruner_ends_the_trial_at_a_report(active):
 def test_a_value_that_is_not_finite_ends_the_trial_as_diverged(active, value):
     with pytest.raises(optuna.TrialPruned):
         hpo.report_value(value, step=2)
-    assert active.user_attrs["diverged"] == 2
+    assert active.life.pruned
+    assert active.life.diverged == 2
 
 
 def test_a_step_reported_before_an_interruption_is_neither_stored_nor_judged_again(active):
     for step in (1, 2):
         hpo.report_value(1.0, step=step)
-    resumed = LeasedTrial(active.study, active._trial_id, Held())
+    resumed = leased(active.study, active._trial_id)
     assert not resumed.should_stop(9.0, 1)
     assert not resumed.should_stop(9.0, 2)
     assert resumed.should_stop(0.5, 3)
@@ -72,7 +71,7 @@ def test_the_pruner_is_not_asked_at_the_last_step(active):
     active.should_stop(1.0, 1)
     active.should_stop(1.0, 2)
     assert not active.should_stop(1.0, 3, final=True)
-    assert not active.pruned
+    assert not active.life.pruned
 
 
 def test_a_rank_that_follows_stops_when_rank_0_decides():

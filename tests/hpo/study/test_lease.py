@@ -1,3 +1,4 @@
+import math
 import subprocess
 import time
 
@@ -95,7 +96,7 @@ def test_a_result_told_just_before_an_outage_counts_and_the_worker_goes_on(runni
     monkeypatch.setattr(storage, "set_trial_state_values", told_but_not_heard)
     again = optuna.load_study(study_name=study.study_name, storage=patient)
     with Lease(patient, trial._trial_id, 60) as lease:
-        lease.tell(again, optuna.Trial(again, trial._trial_id), 0.25, TrialState.COMPLETE)
+        LeasedTrial(again, trial._trial_id, lease).live(lambda: 0.25)
     assert outages
     assert [(t.state, t.value) for t in study.trials] == [(TrialState.COMPLETE, 0.25)]
 
@@ -197,18 +198,53 @@ def test_the_heartbeat_pushes_the_expiry_forward_and_finds_a_loss(running, wait_
     assert study.trials[0].last_step == 3
 
 
-def test_a_result_is_told_by_the_owner_and_dropped_from_anybody_else(running):
+def test_a_result_is_told_by_the_owner_and_dropped_from_any_other_process(running):
     study, storage, trial = running
     with Lease(storage, trial._trial_id, 60) as lease:
-        other = {**study.trials[0].system_attrs[LEASE], "id": "another"}
         mine = study.trials[0].system_attrs[LEASE]
-        storage.set_trial_system_attr(trial._trial_id, LEASE, other)
-        lease.tell(study, trial, 1.0, TrialState.COMPLETE)
+        storage.set_trial_system_attr(trial._trial_id, LEASE, {**mine, "id": "another"})
+        LeasedTrial(study, trial._trial_id, lease).live(lambda: 1.0)
         assert study.trials[0].state == TrialState.RUNNING
+        assert not study.trials[0].user_attrs
     with Lease(storage, trial._trial_id, 60) as lease:
         assert study.trials[0].system_attrs[LEASE] != mine
-        lease.tell(study, trial, 1.0, TrialState.COMPLETE)
+        LeasedTrial(study, trial._trial_id, lease).live(lambda: 1.0)
     assert study.trials[0].value == 1.0
+
+
+def test_after_a_lost_lease_nothing_is_written_about_the_trial(running):
+    study, storage, trial = running
+    study.enqueue_trial({})
+    with Lease(storage, trial._trial_id, 60) as lease:
+        owned = LeasedTrial(study, trial._trial_id, lease)
+        owned.set_user_attr("before", 1)
+        storage.set_trial_system_attr(trial._trial_id, LEASE, {"id": "another"})
+        lease.renew()
+        before = study.trials[0]
+        for write in (
+            lambda: owned.report(0.1, 3),
+            lambda: owned.report(0.1, 1),  # a step that is stored
+            lambda: owned.should_stop(math.nan, 3),
+            lambda: owned.set_user_attr("after", 1),
+            lambda: owned.suggest_float("y", 0, 1),
+        ):
+            with pytest.raises(LeaseLostError):
+                write()
+        owned.live(lambda: 1.0)
+    assert study.trials[0] == before
+    assert before.user_attrs == {"before": 1}
+
+
+def test_a_trial_that_another_worker_has_finished_is_lost(running):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as lease:
+        owned = LeasedTrial(study, trial._trial_id, lease)
+        study.tell(trial, 0.25)
+        with pytest.raises(LeaseLostError, match="has finished"):
+            owned.set_user_attr("late", 1)
+        owned.live(lambda: 1.0)
+    assert study.trials[0].value == 0.25
+    assert not study.trials[0].user_attrs
 
 
 def test_a_process_that_was_stopped_longer_than_its_lease_looks_before_it_reports(running):

@@ -17,7 +17,7 @@ def pair(request, storages, tmp_path):
     """Two storages on one study of three tickets, as two workers have them."""
     first, second = storages(request.param), storages(request.param)
     with study_lock(tmp_path) as lock:
-        issue_tickets(optuna.create_study(storage=first, study_name="s"), 3, lock)
+        issue_tickets(optuna.create_study(storage=first, study_name="s"), 3, lock=lock)
     return first, second
 
 
@@ -26,7 +26,15 @@ def tickets(pair, tmp_path):
     """Makes the tickets as one of the two workers sees them."""
 
     def make(worker=0, n_trials=3, pruner=None, lease_s=60.0):
-        return Tickets(pair[worker], "s", tmp_path, n_trials, pruner, lease_s, 3)
+        return Tickets(
+            pair[worker],
+            "s",
+            folder=tmp_path,
+            n_trials=n_trials,
+            pruner=pruner,
+            lease_s=lease_s,
+            max_retries=3,
+        )
 
     return make
 
@@ -78,8 +86,8 @@ def test_tickets_beyond_the_budget_are_left_alone(tickets):
 
 def test_tickets_are_issued_up_to_the_budget_only(pair, tmp_path):
     with study_lock(tmp_path) as lock:
-        issue_tickets(study(pair[1]), 5, lock)
-        issue_tickets(study(pair[0]), 2, lock)
+        issue_tickets(study(pair[1]), 5, lock=lock)
+        issue_tickets(study(pair[0]), 2, lock=lock)
     assert len(study(pair[0]).trials) == 5
 
 
@@ -168,10 +176,12 @@ def test_with_another_pruner_a_paused_trial_simply_goes_on(pair, tickets):
     assert tickets(0, pruner=optuna.pruners.NopPruner()).take().number == 0
 
 
-def test_nobody_is_declared_dead_right_after_the_storage_was_away(pair, tickets, tmp_path):
+def test_no_worker_is_declared_dead_right_after_the_storage_was_away(pair, tickets, tmp_path):
     tickets(0).take()  # its lease was never written: it counts as expired below
     patient = PatientStorage(pair[1], 1.0)
-    worker = Tickets(patient, "s", tmp_path, 3, None, -1.0, 3)
+    worker = Tickets(
+        patient, "s", folder=tmp_path, n_trials=3, pruner=None, lease_s=-1.0, max_retries=3
+    )
     assert worker.release_abandoned() == 1
     tickets(0).take()
     import time

@@ -5,14 +5,8 @@ import pytest
 
 from hpo.ranks import Group
 from hpo.search.pausing import PausingPruner
+from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
-
-
-class Held:
-    """A lease that nobody disputes."""
-
-    def check(self):
-        pass
 
 
 class PausesAt(PausingPruner):
@@ -28,42 +22,46 @@ class PausesAt(PausingPruner):
 
 def leased(pruner, group=None):
     study = optuna.create_study(pruner=pruner)
-    return LeasedTrial(study, study.ask()._trial_id, Held(), group)
+    return again(study, study.ask()._trial_id, group)
+
+
+def again(study, trial_id, group=None):
+    return LeasedTrial(study, trial_id, Lease(study._storage, trial_id, 60), group)
 
 
 def test_a_paused_trial_stops_without_being_pruned():
     trial = leased(PausesAt(2))
     assert [trial.should_stop(1.0, step) for step in (1, 2)] == [False, True]
-    assert trial.paused_at == 2
-    assert not trial.pruned
+    assert trial.life.paused_at == 2
+    assert not trial.life.pruned
 
 
-def test_at_the_last_step_nobody_is_asked():
+def test_at_the_last_step_the_pruner_is_not_asked():
     trial = leased(PausesAt(2))
     assert not trial.should_stop(1.0, 2, final=True)
-    assert trial.paused_at is None
+    assert trial.life.paused_at is None
 
 
 def test_plain_optuna_code_pauses_through_should_prune():
     trial = leased(PausesAt(1))
     trial.report(1.0, 1)
     assert trial.should_prune()
-    assert trial.paused_at == 1
+    assert trial.life.paused_at == 1
 
 
 def test_a_pruner_of_optuna_prunes():
     trial = leased(optuna.pruners.ThresholdPruner(upper=1.0))
     assert trial.should_stop(2.0, 1)
-    assert trial.pruned
+    assert trial.life.pruned
 
 
 def test_a_repeated_step_is_not_judged_again():
     trial = leased(PausesAt(1))
     trial.should_stop(1.0, 1)
-    again = LeasedTrial(trial.study, trial._trial_id, Held())
-    assert not again.should_stop(9.0, 1)
-    assert again.n_reports == 0
-    assert again.storage.get_trial(again._trial_id).intermediate_values == {1: 1.0}
+    second = again(trial.study, trial._trial_id)
+    assert not second.should_stop(9.0, 1)
+    assert second.n_reports == 0
+    assert second.storage.get_trial(second._trial_id).intermediate_values == {1: 1.0}
 
 
 @pytest.mark.parametrize(("value", "stops"), [(1.0, False), (math.nan, True)])

@@ -1,0 +1,137 @@
+"""What becomes of a trial: the same rules in Hydra's worker, `hpo.optimize` and simulated sweeps.
+
+- A finite number completes the trial. A truth value, a text and all that `float` refuses fail it.
+- NaN or infinity, reported or returned, and FloatingPointError prune it: it has diverged.
+- What the pruner has decided beats a returned value, and pruned beats paused.
+- An exception fails it, a paused one too; SystemExit is an exception. `optuna.TrialPruned` is the
+  way out of a training that was told to stop, and of one that prunes itself.
+- KeyboardInterrupt, and SystemExit after a signal, interrupt it: another worker takes it over.
+- If the lease is lost, nothing of this is written (see `LeasedTrial`), whatever was raised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from hpo import signals
+from hpo.search.pausing import Decision
+from hpo.study.lease import LeaseLostError
+
+# What ends a trial when the application raises it; everything else interrupts it.
+ENDS = (Exception, SystemExit, LeaseLostError)
+_REASON_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work on a trial ended.
+
+    Attributes:
+        state: COMPLETE, PRUNED, FAIL, or WAITING: it is paused or interrupted.
+        value: of a complete trial.
+        reason: why it failed.
+        diverged: the step at which its value was not finite, or a text.
+        paused_at: the step at which a policy has paused it.
+        error: what the application raised.
+    """
+
+    state: TrialState
+    value: float | None = None
+    reason: str | None = None
+    diverged: int | str | None = None
+    paused_at: int | None = None
+    error: BaseException | None = None
+
+
+class Life:
+    """One trial while a process works on it; knows no storage.
+
+    Attributes:
+        pruned: the pruner, or a value that is not finite, has ended the trial. It stays so.
+        paused_at: the step at which a policy has paused it, None while it runs.
+        diverged: the step at which its value was not finite.
+    """
+
+    def __init__(self) -> None:
+        self.pruned = False
+        self.paused_at: int | None = None
+        self.diverged: int | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Whether the training should end now."""
+        return self.pruned or self.paused_at is not None
+
+    def report(self, value: float, step: int) -> bool:
+        """Note a value; return whether it is finite and may be stored."""
+        if math.isfinite(value):
+            return True
+        self.diverged, self.pruned = step, True
+        return False
+
+    def decide(self, decision: Decision, step: int) -> None:
+        """Note what the pruner decides after a step."""
+        self.paused_at = step if decision is Decision.PAUSE else None
+        self.pruned = self.pruned or decision is Decision.PRUNE
+
+    def run(self, training: Callable[[], Any]) -> Outcome:
+        """Call the training; return what becomes of the trial. Only an interruption gets out."""
+        try:
+            return self.returned(training())
+        except optuna.TrialPruned:
+            return self._stopped()
+        except FloatingPointError as error:
+            return Outcome(TrialState.PRUNED, diverged=str(error))
+        except ENDS as error:
+            if isinstance(error, SystemExit) and signals.received():
+                raise  # Lightning turns an interruption into an exit
+            reason = describe(error)
+            return Outcome(TrialState.FAIL, reason=reason, diverged=self.diverged, error=error)
+
+    def returned(self, value: Any) -> Outcome:
+        """Return what becomes of the trial when its training has returned `value`."""
+        if self.stops:
+            return self._stopped()
+        number = as_number(value)
+        if number is None:
+            reason = f"the task returned {value!r}, not a number"[:_REASON_CHARACTERS]
+            return Outcome(TrialState.FAIL, reason=reason)
+        if not math.isfinite(number):
+            return Outcome(TrialState.PRUNED, diverged="end")
+        return Outcome(TrialState.COMPLETE, value=number)
+
+    def _stopped(self) -> Outcome:
+        if self.paused_at is not None and not self.pruned:
+            return Outcome(TrialState.WAITING, paused_at=self.paused_at)
+        return Outcome(TrialState.PRUNED, diverged=self.diverged)
+
+
+def as_number(value: Any) -> float | None:
+    """Return a result as a float, None if it is none.
+
+    Arrays and tensors of one element are numbers; texts, truth values and complex numbers of any
+    library are not.
+
+    >>> as_number(1), as_number("0.5"), as_number(True)
+    (1.0, None, None)
+    """
+    kind = str(getattr(value, "dtype", type(value).__name__))
+    if "bool" in kind or "complex" in kind or isinstance(value, str | bytes | bytearray):
+        return None
+    try:
+        return float(value)
+    except Exception:  # noqa: BLE001 - each library has its own for this
+        return None
+
+
+def describe(error: BaseException) -> str:
+    """Return the reason for a failure in one line."""
+    if isinstance(error, SystemExit):
+        return f"the task called sys.exit({error.code})"
+    return f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
