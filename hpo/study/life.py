@@ -89,8 +89,7 @@ class Life:
         except FloatingPointError as error:
             return Outcome(TrialState.PRUNED, diverged=str(error))
         except ENDS as error:
-            if isinstance(error, SystemExit) and signals.received():
-                raise  # Lightning turns an interruption into an exit
+            raise_interruption(error)
             reason = describe(error)
             return Outcome(TrialState.FAIL, reason=reason, diverged=self.diverged, error=error)
 
@@ -128,6 +127,12 @@ def as_number(value: Any) -> float | None:
         return float(value)
     except Exception:  # noqa: BLE001 - each library has its own for this
         return None
+
+
+def raise_interruption(error: BaseException) -> None:
+    """Raise KeyboardInterrupt if the error is an exit after a signal, as Lightning makes it."""
+    if isinstance(error, SystemExit) and signals.received():
+        raise KeyboardInterrupt from error
 
 
 def describe(error: BaseException) -> str:

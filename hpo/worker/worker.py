@@ -23,7 +23,7 @@ from hpo.hydra_internals import configure_log, instantiate
 from hpo.ranks import Group, alone
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
-from hpo.study.life import ENDS, describe
+from hpo.study.life import ENDS, describe, raise_interruption
 from hpo.study.study import SweepSpec, have_failed_too_often, make_sampler, make_screen
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
@@ -93,8 +93,7 @@ class Worker:
         except optuna.TrialPruned:
             pass
         except ENDS as error:
-            if isinstance(error, SystemExit) and signals.received():
-                raise
+            raise_interruption(error)
             self.group.complain(describe(error))
 
 

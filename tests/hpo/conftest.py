@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -68,20 +69,17 @@ def storages(tmp_path, request):
             storage._backend.engine.dispose()
 
 
-@pytest.fixture
-def toy(tmp_path, monkeypatch, capsys):
-    """Runs `python toy.py ...` inside this process; returns exit code and what it printed."""
+@contextmanager
+def _toy_in(folder):
+    """Runs `python toy.py ...` inside this process and a folder; returns the exit code."""
     spec = importlib.util.spec_from_file_location("toy", HERE / "toy" / "toy.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.chdir(tmp_path)
-    for picture in ("draw_history", "draw_learning_curves", "draw_importances"):
-        monkeypatch.setattr(f"hpo.report.{picture}", lambda *_: None)  # slow, tested apart
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["toy.py", *arguments])
+        patch.setattr(sys, "argv", ["toy.py", *arguments])
         code = 0
         try:
             module.main()
@@ -90,14 +88,38 @@ def toy(tmp_path, monkeypatch, capsys):
         for handler in set(root.handlers) - set(handlers):
             root.removeHandler(handler)
             handler.close()
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        return (code,)
 
-    yield run
+    run.module = module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for picture in ("draw_history", "draw_learning_curves", "draw_importances"):
+            patch.setattr(f"hpo.report.{picture}", lambda *_: None)  # slow, tested apart
+        yield run
     root.handlers[:] = handlers
     root.setLevel(level)
     for logger in map(logging.getLogger, list(logging.root.manager.loggerDict)):
         logger.disabled = False
+
+
+@pytest.fixture(scope="session")
+def toy_in():
+    """See `_toy_in`."""
+    return _toy_in
+
+
+@pytest.fixture
+def toy(tmp_path, capsys):
+    """Runs `python toy.py ...` inside this process; returns exit code and what it printed."""
+    with _toy_in(tmp_path) as run:
+
+        def run_and_read(*arguments):
+            (code,) = run(*arguments)
+            printed = capsys.readouterr()
+            return code, printed.out + printed.err
+
+        run_and_read.module = run.module
+        yield run_and_read
 
 
 class Command:
