@@ -42,7 +42,7 @@ class TrackModel:
     """Efficiency and momentum resolution of one kind of charged particle.
 
     Args:
-        pt_steps: shape (P,), rising pt in GeV where the efficiency changes.
+        pt_steps: shape (P,), increasing; pt in GeV where the efficiency changes.
         efficiency: shape (2, P + 1); rows: |eta| <= 1.5 and up to 2.5; columns: pt intervals.
         constant: shape (3,), a of sigma(pt) / pt = hypot(a, b pt); |eta| <= 0.5, 1.5, 2.5.
         linear: shape (3,), b in 1 / GeV.
@@ -81,7 +81,7 @@ ELECTRON: Final = TrackModel(
     constant=(0.03, 0.05, 0.15),
     linear=(1.3e-3, 1.7e-3, 3.1e-3),
 )
-# The card lets the muon efficiency fall as exp(0.5 - 5e-4 pt) above 1 TeV; no such muon occurs.
+# In the card the muon efficiency decreases as exp(0.5 - 5e-4 pt) above 1 TeV; no such muon occurs.
 MUON: Final = TrackModel(
     pt_steps=(1.0,),
     efficiency=((0.75, 0.99), (0.70, 0.98)),
@@ -92,12 +92,12 @@ MUON: Final = TrackModel(
 
 @dataclass(frozen=True)
 class CellGrid:
-    """Calorimeter cells: rings in eta, each cut into equal slices of phi starting at -pi.
+    """Calorimeter cells: rings in eta, each divided into equal slices of phi starting at -pi.
 
-    Cells are numbered ring by ring, so their number rises with eta, then with phi.
+    Cells are numbered ring by ring: their number increases with eta, then with phi.
 
     Args:
-        eta_edges: shape (R + 1,), rising.
+        eta_edges: shape (R + 1,), increasing.
         n_phi: shape (R,), number of cells of each ring.
     """
 
@@ -106,7 +106,7 @@ class CellGrid:
 
     def __post_init__(self) -> None:
         if len(self.eta_edges) != len(self.n_phi) + 1 or np.any(np.diff(self.eta_edges) <= 0):
-            raise ValueError("eta_edges must rise and be one more than the rings of n_phi")
+            raise ValueError("eta_edges must increase and be one more than the rings of n_phi")
 
     @cached_property
     def first_cell(self) -> Ints:
@@ -187,7 +187,7 @@ class Calorimeter:
         grid: its cells.
         sigma: (eta of the cell, energy) -> resolution, in GeV.
         min_energy: a cell below this energy in GeV is not read out.
-        min_significance: neither is one below this many sigma.
+        min_significance: nor is a cell below this number of sigma.
     """
 
     grid: CellGrid

@@ -19,7 +19,7 @@ def run(cfg: DictConfig) -> None:
     try:
         build(cfg, "data.source").prepare(cfg.n_processes)
     except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command makes the missing files") from None
+        raise SystemExit("interrupted; run the same command to make the missing files") from None
     except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
 

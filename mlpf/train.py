@@ -23,5 +23,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command with the same folder goes on from there\n")
+        sys.stderr.write("interrupted; run the same command with the same folder to resume\n")
         sys.exit(130)

@@ -15,10 +15,10 @@ from mlpf.data.events import Events
 
 @dataclass(frozen=True)
 class Batch:
-    """Events one after another; what a network reads and what a loss compares with.
+    """Events one after another: the input of a network and the targets of a loss.
 
-    Padding to a multiple of the bin size is the business of the network that needs it, so neither
-    the data nor the loss ever sees a padded row.
+    A network that needs padding adds it internally, so neither the data nor the loss contain
+    padded rows.
 
     Args:
         x: shape (M, 12) float32, input features, columns `schema.X_COLUMNS`.

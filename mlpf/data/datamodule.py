@@ -34,17 +34,17 @@ class EventDataModule(pl.LightningDataModule):
     distributed samplers are neither needed nor used.
 
     Args:
-        folder: where the Parquet files lie.
+        folder: folder of the Parquet files.
         train: file name patterns (glob) of the training events, relative to `folder` or absolute.
         val: the same for the validation events.
         test: the same for the test events; may be empty.
         max_elements_per_batch: a batch is filled with events up to this number of elements, at
-            least 1; a larger event gets a batch of its own.
+            least 1; a larger event forms a batch by itself.
         selection: cuts on elements and events; None for none.
         max_events: use only the first events of a split, keys `train`, `val`, `test`; None for
             all. Counted after the selection.
-        source: makes the events of `folder` if they are not there; None if they must be.
-        seed: of the order of the training events.
+        source: makes the missing events of `folder`; None if all files exist.
+        seed: determines the order of the training events.
 
     Raises:
         ValueError: a number is out of range, or `max_events` has an unknown key.
@@ -87,7 +87,7 @@ class EventDataModule(pl.LightningDataModule):
         self._events: dict[str, Events] = {}
 
     def prepare_data(self) -> None:
-        """Make the events if there is a source; once, however many processes ask.
+        """Make the missing events if there is a source; only once if several processes call it.
 
         Raises:
             ConfigError: the folder holds other events, or they cannot be made.
@@ -150,7 +150,7 @@ class EventDataModule(pl.LightningDataModule):
         device: torch.device,
         dataloader_idx: int,  # noqa: ARG002
     ) -> Batch:
-        """Return the batch on `device`, copied while the GPU works if it is page-locked."""
+        """Return the batch on `device`; page-locked memory is copied asynchronously."""
         return batch.to(device, non_blocking=True)
 
     def _matches(self, pattern: str) -> list[Path]:

@@ -152,7 +152,7 @@ def read_events(*paths: str | Path) -> Events:
 
     Raises:
         ValueError: a file is missing or not Parquet, has another schema version, lacks a column,
-            or its columns do not agree on the number of elements of each event.
+            or its columns disagree on the number of elements of an event.
 
     >>> import tempfile
     >>> event = Events(np.ones((3, 12)), np.ones((3, 7)), np.ones((3, 7)), np.array([0, 3]))

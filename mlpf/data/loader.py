@@ -1,6 +1,6 @@
 """Batches of whole events, bounded by their number of elements, the same on every run.
 
-Events lie in memory, and a batch is a slice of them, so there are no worker processes to wait for.
+Events are in memory and a batch is a selection of them, so no worker processes are needed.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events
 
-_N_DRAWS = 20  # epochs looked at to choose the number of batches
+_N_DRAWS = 20  # epochs tried to choose the number of batches
 
 
 class BatchSampler:
-    """Which events make up each batch, as lists of event indices.
+    """The events of each batch, as arrays of event indices.
 
     Each epoch all events are put in a new random order and batches are filled in this order. The
-    order depends on `seed` and the epoch only, so a resumed run sees the batches that it would
-    have seen. The number of batches is the same in all epochs and for all ranks, because a
-    training loop counts on it and ranks wait for each other: an epoch with fewer batches splits
-    some. Over all ranks each event comes exactly once per epoch.
+    order depends on `seed` and the epoch only, so a resumed run gets the same batches. The
+    number of batches is the same in all epochs and for all ranks, because the training loop
+    requires it and ranks wait for each other: an epoch with fewer batches splits some. Over all
+    ranks each event occurs exactly once per epoch.
 
     Args:
         sizes: shape (B,), number of elements of each event.
-        max_elements: upper bound of the elements in a batch, at least 1. A larger event gets
-            a batch of its own, but for empty events before it.
-        shuffle: false for the given order in all epochs.
+        max_elements: upper bound of the elements in a batch, at least 1. A larger event forms
+            a batch by itself, except for empty events before it.
+        shuffle: false to keep the given order in all epochs.
         seed: at least 0.
         rank: of this process, from 0.
         world_size: number of processes that share the events.
@@ -98,15 +98,15 @@ class BatchSampler:
 
 
 class BatchLoader:
-    """The batches of one split, in the place of a `torch.utils.data.DataLoader`.
+    """The batches of one split; replaces a `torch.utils.data.DataLoader`.
 
     Args:
         events: the events of the split.
-        sampler: which of them make up each batch.
+        sampler: the events of each batch.
         pin_memory: page-lock each batch, for asynchronous copies to a GPU.
     """
 
-    batch_sampler = None  # Lightning asks whatever has a `sampler` for this too
+    batch_sampler = None  # Lightning reads it from any loader that has a `sampler`
 
     def __init__(self, events: Events, sampler: BatchSampler, *, pin_memory: bool = False) -> None:
         self.events, self.sampler, self.pin_memory = events, sampler, pin_memory

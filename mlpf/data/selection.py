@@ -16,7 +16,7 @@ _ETA = X_COLUMNS.index("eta")
 
 @dataclass(frozen=True)
 class Selection:
-    """Cuts on elements, then on the number of elements that are left of each event.
+    """Cuts on elements, then on the number of remaining elements of each event.
 
     Args:
         min_pt_gev: elements (track pt, tower E_T) below are dropped; at least 0.
@@ -50,13 +50,13 @@ class Selection:
             )
 
     def apply(self, events: Events) -> Events:
-        """Return the events that pass, with the elements that pass; perhaps none."""
+        """Return the events that pass, with the elements that pass; possibly none."""
         for _, selected in self._steps(events):
             events = selected
         return events
 
     def culprit(self, events: Events) -> str | None:
-        """Return the first cut that leaves no element, as `name=value`; None if some are left."""
+        """Return the first cut that leaves no element, as `name=value`; None if some remain."""
         for name, selected in self._steps(events):
             if len(selected.x) == 0:
                 return f"{name}={getattr(self, name)}"
@@ -69,7 +69,7 @@ class Selection:
         if self.max_abs_eta is not None:
             events = events.select_elements(np.abs(events.x[:, _ETA]) <= self.max_abs_eta)
             yield "max_abs_eta", events
-        if np.any(events.sizes < self.min_elements):  # without this a copy for nothing
+        if np.any(events.sizes < self.min_elements):  # avoids a needless copy
             events = events.take(np.flatnonzero(events.sizes >= self.min_elements))
             yield "min_elements", events
         if self.max_elements is not None:

@@ -1,8 +1,8 @@
-"""Conversion of a folder of published files to Parquet, all cores, resumable.
+"""Conversion of a folder of published files to Parquet on all cores, resumable.
 
-Files are written to a staging folder beside the destination and moved at the end, so that a
-destination never holds a part of a conversion in which a file was refused. A conversion that was
-killed goes on from the staging folder.
+Files are written to a staging folder beside the destination and moved at the end, so the
+destination stays unchanged if a file is refused. A conversion that was killed resumes from the
+staging folder.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class SourceFile:
     Args:
         path: a `*.pkl.bz2` file.
         destination: the folder for the result.
-        events_per_file: events of each Parquet file; None for one file with all events.
-        overwrite: replace results that are there, whatever their settings.
+        events_per_file: events per Parquet file; None for one file with all events.
+        overwrite: replace existing results, whatever their settings.
     """
 
     path: Path
@@ -75,14 +75,14 @@ def convert_folder(
     """Convert every `*.pkl.bz2` file of `src` into Parquet files in `dst`.
 
     A source `name.pkl.bz2` becomes `name.parquet`, or `name.000.parquet`, `name.001.parquet` and
-    so on if `events_per_file` is given. Results that are there already, of the same source content
-    and settings, are kept.
+    so on if `events_per_file` is given. Existing results of the same source content and settings
+    are kept.
 
     Args:
         src: folder with the published files.
         dst: folder for the results, made if needed.
         events_per_file: largest number of events per result, at least 1; None for no limit.
-        overwrite: make all results again.
+        overwrite: make all results again, even existing ones.
         n_processes: files read at the same time, at least 1; None for one per core.
 
     Returns:
@@ -115,7 +115,7 @@ def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[s
             description="files",
             n_processes=n_processes,
         )
-    except ValueError:  # the user must act first; after a kill, staging stays to go on from
+    except ValueError:  # the user must act first; a killed conversion keeps the folder
         shutil.rmtree(staging)
         raise
     for file in files:

@@ -29,10 +29,10 @@ _NEUTRAL: Final = (Particle.NEUTRAL_HADRON, Particle.PHOTON)
 
 
 def read_published(path: Path) -> Events:
-    """Return the events of one file as they stand in it; see `correct` for what is wrong there.
+    """Return the events of one file without corrections; see `correct`.
 
     Raises:
-        RefusedPickle: the file would run code; the message names what, and the file.
+        RefusedPickle: the file would run code; the message names the code and the file.
         DamagedPickle: the file is truncated, or an event has a wrong shape or impossible values;
             the message names the file and the event.
     """
@@ -104,7 +104,7 @@ def track_charge(events: Events) -> None:
 
     Published: the sign of the PDG code, which is the opposite of the charge for leptons and wrong
     for 1 % of the hadrons (Sigma-, Xi-, Omega- and their antiparticles). The simulation never
-    mistakes the sign of a track, so the track has the true one.
+    changes the sign of a track, so the charge of the track is the true one.
     """
     tracks = (events.x[:, _TYPE] == ElementType.TRACK) & (events.ygen[:, _PID] != Particle.NONE)
     events.ygen[tracks, _CHARGE] = events.x[tracks, _X_CHARGE]
@@ -127,7 +127,7 @@ CORRECTIONS: Final[tuple[Callable[[Events], None], ...]] = (
     candidate_energy,
     candidate_pt,
 )
-# What the published files do not say enough about to undo; recorded beside the corrections.
+# Errors that the published files lack the information to correct; recorded in the metadata.
 NOT_CORRECTED: Final = ("k0s_and_lambda_counted_in_two_towers", "charge_of_charged_towers_is_plus")
 
 

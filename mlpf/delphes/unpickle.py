@@ -1,10 +1,10 @@
-"""Read a pickle as data: numpy arrays, dict, list, tuple, str and numbers, and nothing that runs.
+"""Read a pickle as data: numpy arrays, dict, list, tuple, str and numbers, and no code.
 
-Unpickling normally calls whatever the file names. Two independent fences stand here. The opcodes
-are checked before anything is executed: those that make arbitrary objects, and memo indices that
-would allocate without bound, are refused. Then each name the pickle looks up must be in a short
-list, and is answered with a stand-in of ours, so that no code of numpy or the standard library is
-ever reached by the file: an array is rebuilt from its bytes by `numpy.frombuffer` alone.
+Unpickling normally calls any function that the file names. Two independent checks prevent this.
+First, before anything is executed, the opcodes are checked: those that make arbitrary objects and
+memo indices that would allocate without bound are refused. Second, each name that the pickle looks
+up must be in a short list, and a stand-in of ours replaces it. So the file never reaches code of
+numpy or the standard library: an array is rebuilt from its bytes by `numpy.frombuffer` alone.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 
 class RefusedPickle(ValueError):
-    """The pickle asks for something that is not plain data, named in the message."""
+    """The pickle contains something that is not plain data; the message names it."""
 
 
 class DamagedPickle(ValueError):
-    """The pickle is truncated, or what it holds does not make an array."""
+    """The pickle is truncated, or its content is not a valid array."""
 
 
 # Opcodes by which a pickle makes objects beyond data, fetches things from outside, or reaches

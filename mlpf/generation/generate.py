@@ -83,8 +83,8 @@ def make_pools(
 
     Args:
         n_events: of each pool, at least 1.
-        seeds: two numbers per pool, at least 0; its events depend on nothing else.
-        cache: folder with Pythia's tables, which are made if they are missing.
+        seeds: two numbers per pool, at least 0; they determine its events.
+        cache: folder of Pythia's tables; missing tables are made.
         n_processes: at least 1; None for one per available core.
     """
     make_tables(MINIMUM_BIAS, cache)

@@ -2,9 +2,9 @@
 
 Elements are the tracks, then the ECAL cells, then the HCAL cells above threshold. Their truth
 follows the recipe of the published data set with its label errors corrected (`LABELS`). The
-candidates are those of energy flow: a calorimeter cell is a neutral particle as far as it
-exceeds its tracks significantly; if it does not, its tracks are rescaled to the best estimate
-from both measurements ([Delphes3]_ in `mlpf.detector`).
+candidates are those of energy flow: if the energy of a calorimeter cell significantly exceeds that
+of its tracks, the excess is a neutral particle; otherwise its tracks are rescaled to the best
+estimate from both measurements ([Delphes3]_ in `mlpf.detector`).
 
 Shapes: P particles, T tracks, C cells, E elements.
 """
@@ -69,7 +69,7 @@ class EventArrays:
 def simulate_event(
     particles: Particles, rng: np.random.Generator, *, count_once: bool = True
 ) -> EventArrays:
-    """Return what the detector, the truth and the rule-based reconstruction make of an event.
+    """Return the detector elements, truth and rule-based candidates of an event.
 
     Args:
         particles: all stable particles, pile-up included.
@@ -89,19 +89,18 @@ def simulate_event(
     hcal_excess, hcal_scale = energy_flow(detector.HCAL, hcal, tracks)
     truth = tower_truth(particles, tracked, ecal, hcal, count_once=count_once)
     return EventArrays(
-        *(
-            np.concatenate(parts).astype(np.float32)
-            for parts in (
-                (_track_x(particles, tracks), _tower_x(ecal, 6), _tower_x(hcal, 7)),
-                (_track_truth(particles, tracks), truth),
-                (
-                    _track_candidates(particles, tracks, ecal_scale * hcal_scale),
-                    _tower_candidates(ecal, ecal_excess, Particle.PHOTON),
-                    _tower_candidates(hcal, hcal_excess, Particle.NEUTRAL_HADRON),
-                ),
-            )
-        )
+        x=_float32(_track_x(particles, tracks), _tower_x(ecal, 6), _tower_x(hcal, 7)),
+        ygen=_float32(_track_truth(particles, tracks), truth),
+        ycand=_float32(
+            _track_candidates(particles, tracks, ecal_scale * hcal_scale),
+            _tower_candidates(ecal, ecal_excess, Particle.PHOTON),
+            _tower_candidates(hcal, hcal_excess, Particle.NEUTRAL_HADRON),
+        ),
     )
+
+
+def _float32(*parts: Floats) -> NDArray[np.float32]:
+    return np.concatenate(parts).astype(np.float32)
 
 
 def energy_flow(calorimeter: Calorimeter, cells: Cells, tracks: Tracks) -> tuple[Floats, Floats]:
@@ -155,8 +154,8 @@ def tower_truth(
         tracked: shape (P,), true for particles with a track.
         ecal: cells of the ECAL.
         hcal: cells of the HCAL.
-        count_once: let a particle that shone on an ECAL and a HCAL tower (K0S, Lambda) count in
-            the HCAL tower alone, which has the larger share. The published data count it twice.
+        count_once: count a particle that hit an ECAL and a HCAL tower (K0S, Lambda) only in the
+            HCAL tower, which has the larger share. The published data count it twice.
     """
     n_ecal = int(np.count_nonzero(ecal.energy))
     n_towers = n_ecal + int(np.count_nonzero(hcal.energy))
@@ -205,7 +204,7 @@ def _leading_charge(
     mine = np.flatnonzero(kind == winner[tower])
     mine = mine[np.argsort(energy[mine], kind="stable")]
     leading = np.zeros(len(winner))
-    leading[tower[mine]] = charge[mine]  # of equal indices the last, most energetic, stays
+    leading[tower[mine]] = charge[mine]  # of equal indices the last, the most energetic, is kept
     return leading
 
 

@@ -1,6 +1,6 @@
-"""A stored pool of minimum-bias events and its mixing into a hard event.
+"""A stored pool of minimum-bias events and their mixing into a hard event.
 
-The pool is plain numbers in an `.npz` file. Each hard event receives a Poisson number of pool
+The pool is stored as numbers in an `.npz` file. Each hard event receives a Poisson number of pool
 events, each turned by a random angle around the beam and moved to a random vertex along it.
 """
 
@@ -84,7 +84,7 @@ def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Gener
         rng: source of every random number.
 
     Raises:
-        ValueError: pile-up is asked for without a pool.
+        ValueError: `mean` is not 0 and there is no pool.
     """
     n_pileup = int(rng.poisson(mean))
     rows = np.zeros(0, dtype=np.int64)

@@ -27,14 +27,14 @@ _NEUTRINOS: Final = (12, 14, 16)
 def make_events(
     process: Sequence[str], n_events: int, pythia_seed: int, cache: Path
 ) -> Iterator[Pool]:
-    """Yield `n_events` events of a process, some at a time.
+    """Yield `n_events` events of a process, in batches.
 
     Args:
         process: Pythia settings beyond `COMMON`.
         n_events: at least 1.
         pythia_seed: 1 to 900 000 000.
-        cache: folder with the tables of `make_tables`. Where they are missing they are made, but
-            then other events follow, because making them draws random numbers.
+        cache: folder with the tables of `make_tables`. Missing tables are made, but then the
+            events are different, because making tables draws random numbers.
     """
     pythia = _start_pythia(process, pythia_seed, _tables(process, cache))
     made = 0
@@ -47,7 +47,7 @@ def make_events(
 
 
 def _stable_particles(pythia: Any, batch: Any) -> Pool:
-    """Pick what may reach the detector out of an awkward array of event records."""
+    """Return the particles of an awkward array of event records that can reach the detector."""
     import awkward as ak
 
     particles = batch.prt
@@ -82,7 +82,7 @@ def _charges(pythia: Any, pid: NDArray[Any]) -> NDArray[np.int8]:
 
 
 def make_tables(process: Sequence[str], cache: Path) -> None:
-    """Let Pythia write the tables that take most of its start, unless they are there.
+    """Let Pythia write the tables that take most of its start time, unless they exist.
 
     Raises:
         ConfigError: Pythia is not installed.
@@ -103,7 +103,7 @@ def _tables(process: Sequence[str], cache: Path) -> Path:
 
 
 def _start_pythia(process: Sequence[str], seed: int, tables: Path) -> Any:
-    """Return Pythia, ready to make events; it writes its `tables` if they are not there."""
+    """Return Pythia, ready to make events; it writes its `tables` if they are missing."""
     pythia = _import_pythia().Pythia("", False)
     settings = (
         "Print:quiet = on",
@@ -116,7 +116,7 @@ def _start_pythia(process: Sequence[str], seed: int, tables: Path) -> Any:
     for setting in settings:
         if not pythia.readString(setting):
             raise RuntimeError(f"Pythia does not accept {setting!r}")
-    # not by readString, which would cut a path at its first blank
+    # not by readString, which cuts a path at its first space
     pythia.settings.word("MultipartonInteractions:initFile", str(tables))
     if not pythia.init():
         raise RuntimeError(f"Pythia does not start with {process}")

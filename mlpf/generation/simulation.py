@@ -93,8 +93,8 @@ class Tracks:
         phi: measured, at the origin of the track.
         eta_outer: at the calorimeter face.
         phi_outer: at the calorimeter face.
-        resolution: sigma(pt) / pt the momentum was smeared with.
-        mass: true mass in GeV, enters the energy alone.
+        resolution: sigma(pt) / pt used to smear the momentum.
+        mass: true mass in GeV, used only in the energy.
     """
 
     particle: Ints
@@ -122,7 +122,7 @@ class Cells:
         sigma: shape (C,), resolution in GeV at the energy before the threshold.
         eta: shape (C,), drawn uniformly within the cell.
         phi: shape (C,), drawn uniformly within the cell.
-        of_particle: shape (P,), row (0 to C - 1) of the cell a particle shone on, -1 for none.
+        of_particle: shape (P,), row (0 to C - 1) of the cell that a particle hit, -1 for none.
     """
 
     energy: Floats
@@ -140,7 +140,7 @@ def sum_by(index: Ints, values: Floats, n: int) -> Floats:
 def log_normal(mean: Floats, sigma: Floats, rng: np.random.Generator) -> Floats:
     """Draw from log-normal distributions of this mean (> 0) and standard deviation, shapes (n,).
 
-    Unlike a Gaussian it never gives a negative energy, and it keeps the mean.
+    Unlike with a Gaussian, no energy is negative and the mean is kept.
     """
     width = np.sqrt(np.log1p((sigma / mean) ** 2))
     return mean * np.exp(width * rng.standard_normal(len(mean)) - 0.5 * width**2)
@@ -211,7 +211,7 @@ def make_tracks(particles: Particles, impact: Impact, rng: np.random.Generator) 
     """Return the tracks of the charged particles that are found, momentum and angles smeared.
 
     Efficiency and resolution depend on the eta of the calorimeter face: a particle that curls up
-    to the endcap is measured as badly as one that flew there.
+    to the endcap is measured with the resolution there.
     """
     candidates = np.flatnonzero(
         impact.reached & (particles.charge != 0) & (np.abs(impact.eta) <= detector.TRACK_MAX_ETA)
@@ -255,7 +255,7 @@ def make_cells(
     deposit: Floats,
     rng: np.random.Generator,
 ) -> Cells:
-    """Return the cells of one calorimeter that `deposit`, shape (P,) in GeV, lights up."""
+    """Return the cells of one calorimeter that receive `deposit`, shape (P,) in GeV."""
     grid = calorimeter.grid
     lit = np.flatnonzero(impact.reached & (deposit > 0))
     cell = grid.find(impact.eta[lit], impact.phi[lit])

@@ -1,9 +1,9 @@
-"""Ragged bins: which elements of each event are neighbors, found by locality-sensitive hashing.
+"""Bins of neighboring elements of each event, found by locality-sensitive hashing.
 
 The elements of an event are sorted by a hash of their embedding and the sorted list is cut into
 bins of equal size ([Pata2021]_, after [Kitaev2020]_). Rows stay in the order of the batch; only
-what enters the dense products inside the bins is moved there. So padding touches neither the wide
-products nor the result, and each event needs its own number of bins only.
+the inputs of the dense products inside the bins are moved there. So neither the wide products nor
+the result are padded, and each event has only as many bins as it needs.
 
 Shapes: M elements of the batch, B events, S bin size, K bins of all events together, P = K * S
 slots of these bins, D embedding dimension, W columns of the hash codebook.
@@ -95,7 +95,7 @@ class Binning:
 
 
 def apply(function: type[torch.autograd.Function], *args: Any) -> Tensor:
-    """Return the result of an autograd function, which PyTorch leaves without types."""
+    """Return the result of an autograd function, with the type that PyTorch does not declare."""
     result: Tensor = function.apply(*args)  # type: ignore[no-untyped-call]
     return result
 
@@ -131,14 +131,14 @@ class _FromBins(torch.autograd.Function):
 class Hashing(nn.Module):
     """Angular locality-sensitive hashing with a fixed random codebook.
 
-    An element's code is the codebook direction, of +R and -R, that its embedding points along
-    most. An event of n bins uses n // 2 columns of R, so about as many codes as bins. The
+    An element's code is the codebook direction, of +R and -R, with the largest projection of its
+    embedding. An event of n bins uses n // 2 columns of R, so about as many codes as bins. The
     embedding is centered per event first: distances do not change, but a common offset would
     otherwise give nearly all elements the same code.
 
     Inside one code the elements are ordered by their projection on the next column. So the order
     depends on the embedding alone: a permutation of the rows of an event changes nothing, unless
-    two different rows tie exactly (equal rows may be exchanged, which nobody sees).
+    two different rows tie exactly (equal rows may be exchanged, without effect).
 
     Args:
         distance_dim: D, at least 1.

@@ -1,4 +1,4 @@
-"""What the network is told of each detector element: features of order 1 and a position.
+"""The inputs of the network for each detector element: features of order 1 and a position.
 
 Shapes: M elements of the batch, F = 24 features, R rings of calorimeter cells.
 """
@@ -27,19 +27,19 @@ class Encoder(nn.Module):
     """Fixed (untrained) features and positions of detector elements.
 
     The position is the center of the HCAL cell in which the element meets the calorimeter face.
-    Whether a track explains a tower is a question of being in the same cell, not of being close:
-    towers report a point drawn anywhere in their cell. Elements of one cell, ECAL towers in front
-    of it included, are at distance 0. Outside of the grid the position is the element's own.
+    Whether a track explains a tower depends on the cell, not on the distance: the position of a
+    tower is drawn uniformly inside its cell. Elements of one cell, including ECAL towers in front
+    of it, are at distance 0. Outside of the grid the position is that of the element.
 
     The features: 0-1: tower, track (one-hot). 2: log(pt / GeV). 3: log(E / GeV) / 2. 4: eta / 2.
     5-6: sin(phi), cos(phi). 7-9: eta / 2, sin(phi), cos(phi) at the calorimeter face (for a tower
     the same). 10-11: ECAL and HCAL energy of a tower, log(1 + E / GeV) / 2. 12-13: their share in
     the tower's energy. 14: eta at the face minus eta. 15-16: sine and cosine of that in phi.
     17: charge of a track. 18-19: generator-level muon and electron flags of a track. 20-21:
-    sqrt(E / GeV) / 4 and E / 20 GeV, at most 10: a message is a sum, and sums of energies are what
-    has to be compared. 22-23: eta and phi at the face minus those of the cell's center, in units
+    sqrt(E / GeV) / 4 and E / 20 GeV, at most 10: a message is a sum, and sums of energies must be
+    compared. 22-23: eta and phi at the face minus those of the cell's center, in units
     of 0.1. The raw columns 6 to 8
-    mean different things for towers and tracks; here what only one type has is 0 for the other.
+    differ between towers and tracks; a feature that only one type has is 0 for the other.
 
     Args:
         grid: the cells; by default those of the published card's HCAL.

@@ -33,7 +33,7 @@ def gaussian_adjacency(
 ) -> Tensor:
     """Return A_ij = max(exp(-dist_mult d_ij), clip_value_low) inside each bin.
 
-    d_ij = |a_i - a_j|, at least 1e-3: below, its gradient would lose its meaning to rounding. The
+    d_ij = |a_i - a_j|, at least 1e-3: below, rounding would dominate its gradient. The
     diagonal is exact, not a rounded difference. Empty slots have no edge, whatever the clipping.
     The gradient is 0 where the distance or the edge weight is at its floor.
 
@@ -129,7 +129,7 @@ class GraphOptions:
 
     Args:
         output_dim: O.
-        distance_dim: D, dimension of the space in which neighbors are sought.
+        distance_dim: D, dimension of the space in which neighbors are searched.
         ffn_dist_hidden_dim: width of the hidden layers of the network that embeds into it.
         ffn_dist_num_layers: number of these layers, at least 1.
         num_node_messages: convolutions over the same graph, at least 1.
@@ -138,9 +138,9 @@ class GraphOptions:
         normalize_degrees: divide each message by the root of both ends' summed edge weights.
         layernorm: normalize the input of the layer.
         dropout: after each hidden embedding layer and each convolution, in [0, 1).
-        position_gain: what a distance of 1 in space adds to the embedding distance before any
+        position_gain: contribution of a distance of 1 in space to the embedding distance before
             training, at least 0. The larger, the more local the first graphs; with 0 the network
-            must find out by itself which features are coordinates.
+            must learn which features are coordinates.
         max_n_bins: see `Hashing`.
 
     Raises:
@@ -197,7 +197,7 @@ class GraphLayer(nn.Module):
 
     The embedding is a small network of the features plus a linear map of the position in space.
     The map starts as `position_gain` times an isometry: without it all edges of a new network
-    would be about 1, and the graph would learn to look at close elements only slowly or never.
+    would be about 1, and training would make the graph local only slowly or never.
 
     Args:
         n_in: width of the input features.
@@ -232,7 +232,7 @@ class GraphLayer(nn.Module):
         """
         x = self.input_norm(x)
         features = self.embed(x)
-        # Rounding to bfloat16 would move whole bins and wipe out small distances.
+        # Rounding to bfloat16 would change the bins and remove small distances.
         with torch.autocast(x.device.type, enabled=False):
             embedding = features.to(position.dtype)
             embedding = embedding + self.options.position_gain * self.locate(position)

@@ -25,7 +25,7 @@ _N_CHARGES = 3  # -1, 0, +1
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of each element of a batch, in the order of the batch.
+    """The output of the network for each element of a batch, in the order of the batch.
 
     Args:
         logits: shape (M, 6), unnormalized log-probabilities of the classes `schema.Particle`.
@@ -46,8 +46,8 @@ class Prediction:
     def particles(self, x: Tensor) -> Tensor:
         """Return the candidates in physical units, shape (M, 7), columns `schema.Y_COLUMNS`.
 
-        A row of class 0 is all zero. Neutral classes have charge 0, charged ones the likelier
-        sign. Momenta and energies are in GeV.
+        A row of class 0 is all zero. Neutral classes have charge 0, charged classes the more
+        probable sign. Momenta and energies are in GeV.
 
         Args:
             x: shape (M, 12), the input features of the batch.
@@ -166,7 +166,7 @@ class MLPF(nn.Module):
         num_graph_layers_id: layers of the stack for class and charge, at least 0.
         num_graph_layers_reg: layers of the stack for the momentum, at least 0.
         output_dim: width of each layer's output; this and the next ones: see `GraphOptions`.
-        distance_dim: dimension of the space in which neighbors are sought.
+        distance_dim: dimension of the space in which neighbors are searched.
         ffn_dist_hidden_dim: hidden width of the network that embeds into that space.
         ffn_dist_num_layers: its hidden layers, at least 1.
         num_node_messages: message passings per layer, at least 1.
@@ -175,7 +175,7 @@ class MLPF(nn.Module):
         normalize_degrees: normalize messages by the degrees of both ends.
         layernorm: normalize the input of each layer.
         dropout: in [0, 1), in graph layers and heads.
-        position_gain: how far a distance of 1 in the encoder's position separates in that space.
+        position_gain: distance in that space, before training, of positions at distance 1.
         decoder_width: hidden width of each head, at least 1.
         max_n_bins: twice the number of hash codebook columns, at least 2.
 

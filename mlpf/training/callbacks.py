@@ -37,7 +37,7 @@ class MetricsFile(Callback):
         self._started = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the rows of the epochs that the checkpoint has seen."""
+        """Keep the rows of the epochs that the checkpoint contains."""
         del pl_module
         past = read_history(Path(trainer.default_root_dir) / METRICS_FILE)
         self._history = [row for row in past if row["epoch"] <= trainer.current_epoch]
@@ -48,7 +48,7 @@ class MetricsFile(Callback):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Append the row of the epoch; rank 0 alone touches the file."""
+        """Append the row of the epoch; only rank 0 writes the file."""
         del pl_module
         if not trainer.is_global_zero:
             return
@@ -63,7 +63,7 @@ class MetricsFile(Callback):
 
 
 def write_history(history: History, path: Path) -> None:
-    """Write one row per epoch; the file is replaced as a whole, so no reader sees half a row."""
+    """Write one row per epoch; the file is replaced atomically."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     rows = [row | {"epoch": int(row["epoch"])} for row in history]
 
@@ -77,7 +77,7 @@ def write_history(history: History, path: Path) -> None:
 
 
 def read_history(path: Path) -> History:
-    """Return the rows of a `metrics.csv`, or none if there is no such file."""
+    """Return the rows of a `metrics.csv`; no rows if the file does not exist."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:

@@ -1,7 +1,7 @@
 """Checkpoints of a training: written atomically, read without running code from the file.
 
-The checkpoint before the last is kept: it costs a hard link, and the training survives that the
-last one is damaged, by a node that was lost before its disk had it, or by the disk itself.
+The checkpoint before the last is kept, as a hard link: the training can resume from it if the last
+one is damaged, because its node failed before the file was on the disk or because the disk failed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames: a reader sees the old file or the new one, whole.
+    """Writes to a file beside the target and renames it: no reader sees half a file.
 
     Lightning's own writer goes through the system's temporary folder; when that is another file
     system than the run folder, as on a cluster, its last step is a copy and not atomic.
@@ -40,7 +40,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         del storage_options
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # In memory first: on a full disk torch tells neither the file nor the reason.
+        # In memory first: on a full disk the error of torch names neither the file nor the reason.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         replace_atomically(target, lambda partial: partial.write_bytes(buffer.getbuffer()))
@@ -64,7 +64,7 @@ class EpochCheckpoints(Checkpoint):
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must know."""
+        """Return the state that a resumed run needs."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ class EpochCheckpoints(Checkpoint):
             self.best = float("inf")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave some `best.ckpt` even if it was lost and no epoch followed."""
+        """Make a `best.ckpt` if it was lost and no epoch followed."""
         del pl_module
         folder = Path(trainer.default_root_dir) / CHECKPOINTS
         best, last = folder / "best.ckpt", folder / "last.ckpt"
@@ -86,7 +86,7 @@ class EpochCheckpoints(Checkpoint):
             replace_atomically(best, lambda partial: _link(last, partial))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save; every rank takes part, rank 0 writes."""
+        """Save the checkpoints; every rank takes part, rank 0 writes."""
         del pl_module
         if self.monitor not in trainer.callback_metrics:
             logged = ", ".join(trainer.callback_metrics)
@@ -100,7 +100,7 @@ class EpochCheckpoints(Checkpoint):
             trainer.save_checkpoint(last, weights_only=False)
             return
         self.best = value
-        # Best first: a run killed between the two files repeats the epoch and writes both again.
+        # Best first: a run killed between the two files repeats the epoch and writes both.
         trainer.save_checkpoint(best, weights_only=False)
         if trainer.is_global_zero:
             _keep(last)
@@ -108,10 +108,10 @@ class EpochCheckpoints(Checkpoint):
 
 
 def restore(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint that a training goes on from; None: it starts anew.
+    """Return the newest intact checkpoint, to resume from; None if there is none.
 
     A damaged `last.ckpt` is replaced by `previous.ckpt`, a damaged `best.ckpt` is removed; both
-    with a warning. Files that a killed process left half written are removed.
+    with a warning. Files that a killed process left incomplete are removed.
 
     Args:
         folder: the checkpoints of a run.
@@ -123,20 +123,20 @@ def restore(folder: Path) -> Path | None:
     whole = next((file for file in there if _is_whole(file)), None)
     if whole is None:
         if there:
-            log.warning("%s holds no whole checkpoint: the training starts anew", folder)
+            log.warning("%s holds no intact checkpoint: the training starts again", folder)
         return None
     if whole == previous:
-        log.warning("going on from %s, an epoch earlier", previous)
-        # Else the next epoch would keep the damaged file in the place of the whole one.
+        log.warning("resuming from %s, one epoch earlier", previous)
+        # Otherwise the next epoch would keep the damaged file in place of the intact one.
         replace_atomically(last, lambda partial: _link(previous, partial))
     if best.is_file() and not best.samefile(last) and not _is_whole(best):
-        log.warning("%s is lost: the best of the epochs that follow will take its place", best)
+        log.warning("%s is lost: the best of the following epochs will take its place", best)
         best.unlink(missing_ok=True)
     return last
 
 
 def _is_whole(file: Path) -> bool:
-    """Check the sums that the file holds of its parts, which torch does not, and read it."""
+    """Check the checksums in the file, which torch ignores, and read it."""
     content = file.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -144,8 +144,8 @@ def _is_whole(file: Path) -> bool:
         if damaged is None:
             torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             return True
-        reason = f"wrong check sum of {damaged}"
-    except Exception as error:  # noqa: BLE001 - damage raises whatever it likes
+        reason = f"wrong checksum of {damaged}"
+    except Exception as error:  # noqa: BLE001 - damage can raise any exception
         reason = (str(error) or repr(error)).splitlines()[0]
     log.warning("%s is damaged: %s", file, reason)
     return False

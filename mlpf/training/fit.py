@@ -27,7 +27,7 @@ from mlpf.training.trainer import quiet_lightning
 log = logging.getLogger(__name__)
 
 
-# What makes a training what it is; the rest may differ when it is resumed.
+# A resumed training must agree in these groups; the others may differ.
 _IDENTITY = ("data", "model", "loss", "optimizer", "scheduler", "seed")
 
 
@@ -48,10 +48,10 @@ def fit(cfg: DictConfig) -> float:
 def train(cfg: DictConfig, run_dir: Path) -> float:
     """Train in `run_dir` and return the best validation loss.
 
-    If the folder holds `checkpoints/last.ckpt`, the training goes on from there exactly as if it
-    had never stopped, or from `previous.ckpt` if that file is damaged; a finished one is only
-    summarized. Ranks that torchrun started train together in the folder of rank 0, which alone
-    writes, and all return the same value.
+    If the folder holds `checkpoints/last.ckpt`, the training resumes exactly as if it had never
+    stopped, or from `previous.ckpt` if that file is damaged. A finished training is only
+    summarized. Ranks that torchrun started train together in the folder of rank 0; only rank 0
+    writes files, and all return the same value.
 
     Args:
         cfg: the composition of `conf/train.yaml`.
@@ -71,7 +71,7 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
         joined(cfg.trainer.get("accelerator", "auto")),
     ):
         quiet_lightning()
-        return _train(cfg, on_rank_0(lambda: run_dir))  # named by the time, it may differ
+        return _train(cfg, on_rank_0(lambda: run_dir))  # its name holds the time, which may differ
 
 
 def _train(cfg: DictConfig, run_dir: Path) -> float:
@@ -83,7 +83,7 @@ def _train(cfg: DictConfig, run_dir: Path) -> float:
 
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
-    """Make the folder ready and return the checkpoint to go on from."""
+    """Prepare the folder and return the checkpoint to resume from."""
     resume = restore(run_dir / CHECKPOINTS)
     if resume:
         _check_same_training(cfg, run_dir / CONFIG)
@@ -110,7 +110,7 @@ def _module(cfg: DictConfig) -> TrainingModule:
         scheduler=build(cfg, "scheduler"),
         seed=cfg.seed,
     )
-    try:  # their values are looked at only when they are made
+    try:  # their values are checked only when they are built
         module.make_optimizer(total_steps=1)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"optimizer and scheduler: {error}") from error
@@ -131,7 +131,7 @@ def _trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
 
 @contextmanager
 def _plain_exceptions() -> Iterator[None]:
-    """Undo what Lightning makes of exceptions: callers see the one that happened."""
+    """Raise the original exceptions in place of those that Lightning makes of them."""
     try:
         yield
     except FileNotFoundError as error:

@@ -28,7 +28,7 @@ class ParticleFlowLoss(nn.Module):
         classification: "ce", cross-entropy, or "focal", the same times (1 - p)^gamma with p the
             probability of the true class ([Lin2017]_).
         focal_gamma: gamma, at least 0; "focal" only.
-        huber_delta: where the regression losses turn from quadratic to linear, in units of the
+        huber_delta: where the regression losses change from quadratic to linear, in units of the
             scaled targets of `model.momentum_targets`, greater than 0.
         weight_cls: weight of the classification in the total, at least 0; so the other weights.
         weight_charge: of the charge, a cross-entropy.
@@ -119,7 +119,7 @@ class ParticleFlowLoss(nn.Module):
         )
         per_particle = torch.cat([charge.unsqueeze(1), momentum], 1)
         is_particle = (pid != Particle.NONE).unsqueeze(1)
-        # where, not a product: targets of class 0 are meaningless, even infinite ones.
+        # where, not a product: targets of class 0 are meaningless and may be infinite.
         return torch.cat([cls.sum().view(1), per_particle.where(is_particle, 0.0).sum(0)])
 
     def _classification(self, logits: Tensor, pid: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Classification quality of the network and of the rule-based algorithm, from summed counts.
+"""Classification quality of the network and of the rule-based algorithm, from counts.
 
-Definitions of [Pata2021]_: with C[j, k] the number of elements of true class j that were given
+Definitions of [Pata2021]_: with C[j, k] the number of elements of true class j that were assigned
 class k, efficiency = C[k, k] / sum_j C[k, j] and fake rate = 1 - C[k, k] / sum_j C[j, k].
 
 .. [Pata2021] arXiv:2101.08578.
@@ -19,8 +19,8 @@ from mlpf.schema import N_CLASSES, ElementType, Particle
 class ClassMetrics(Metric):
     """Confusion matrices summed over batches and, when computed, over processes.
 
-    Towers are counted apart as well: the class of a track is known from its features, so only the
-    towers tell how good an algorithm is.
+    Towers are also counted separately: the class of a track is known from its features, so only
+    the towers measure the quality of an algorithm.
 
     State `confusion`: shape (2, 2, 6, 6) int64, indices (algorithm, elements, true class, given
     class); algorithm 0 is the network, 1 the rule-based one; elements 0 are all, 1 the towers.
@@ -38,7 +38,7 @@ class ClassMetrics(Metric):
         """Count a batch.
 
         Args:
-            pid: shape (M,) int64, the class that the network gave each element.
+            pid: shape (M,) int64, the class that the network assigned to each element.
             batch: the elements.
         """
         true = batch.ygen[:, 0].long()
@@ -48,7 +48,7 @@ class ClassMetrics(Metric):
             self.confusion[algorithm, 1] += confusion_matrix(true[tower], given[tower])
 
     def compute(self) -> dict[str, Tensor]:
-        """Return scalars by name; NaN where there was nothing to count.
+        """Return scalars by name; NaN where no element was counted.
 
         `accuracy`, `tower_accuracy`, `efficiency_<class>`, `fake_rate_<class>` of the network, the
         last two over all elements, and the same with the prefix `rule_based_` of the baseline.
@@ -78,10 +78,10 @@ def accuracy(counts: Tensor) -> Tensor:
 
 
 def efficiencies(counts: Tensor) -> Tensor:
-    """Return, per class, the share of its true elements that were given it, shape (6,)."""
+    """Return, per class, the share of its true elements that were assigned it, shape (6,)."""
     return counts.diagonal() / counts.sum(1)
 
 
 def fake_rates(counts: Tensor) -> Tensor:
-    """Return, per class, the share of elements given it that are not of it, shape (6,)."""
+    """Return, per class, the share of elements assigned to it of another class, shape (6,)."""
     return 1 - counts.diagonal() / counts.sum(0)

@@ -1,6 +1,6 @@
 """The training task: network, loss, optimizer and schedule as a LightningModule.
 
-Every epoch figure is exact: sums over elements in float64, added up over the ranks, divided once.
+The values of an epoch are exact: float64 sums over elements, added over the ranks, divided once.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class ElementSums:
         self._sums: Tensor | None = None
 
     def add(self, means: Mapping[str, Tensor], n_elements: int) -> None:
-        """Add a batch of `n_elements`; every batch must bring the same names."""
+        """Add a batch of `n_elements`; every batch must have the same names."""
         names = sorted(means)
         row = torch.stack([means[name].detach().double() for name in names]) * n_elements
         row = torch.cat([row, row.new_tensor([n_elements])])
         self._names, self._sums = names, row if self._sums is None else self._sums + row
 
     def means(self, add_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Return the means per element of everything added, and start again.
+        """Return the means per element of all batches added, and reset the sums.
 
         Args:
             add_ranks: the sum over all processes; called once.
@@ -61,7 +61,7 @@ class TrainingModule(pl.LightningModule):
         loss: (prediction, batch) -> the means per element of `loss` and its parts.
         optimizer: parameters -> optimizer.
         scheduler: (optimizer, number of optimizer steps) -> schedule, advanced at each step.
-        seed: with epoch and rank it fixes all random numbers of an epoch.
+        seed: together with epoch and rank it determines all random numbers of an epoch.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class TrainingModule(pl.LightningModule):
         return optimizer, self._scheduler(optimizer, total_steps)
 
     def on_train_epoch_start(self) -> None:
-        """Seed by (seed, epoch, rank): a resumed epoch draws what the first attempt drew."""
+        """Seed by (seed, epoch, rank): a repeated epoch draws the same random numbers."""
         state = np.random.SeedSequence((self._seed, self.current_epoch, self.global_rank))
         number = int(state.generate_state(1)[0])
         random.seed(number)
@@ -112,14 +112,14 @@ class TrainingModule(pl.LightningModule):
         return losses["loss"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the figures of the epoch."""
+        """Add a batch to the values of the epoch."""
         del batch_idx
         prediction: Prediction = self.network(batch)
         self._sums["val"].add(self.loss(prediction, batch), len(batch.x))
         self.class_metrics.update(prediction.pid, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures of the epoch; every rank takes part.
+        """Log the values of the epoch; every rank takes part.
 
         Raises:
             DivergedError: a loss is NaN or infinite; the message names epoch and parts.

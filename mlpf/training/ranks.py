@@ -1,8 +1,8 @@
-"""The processes (ranks) of one training that were started from outside, in the way of torchrun.
+"""Ranks (processes) of one training that another program started, in the way of torchrun.
 
 torchrun, or the worker of a sweep, starts every rank with RANK, WORLD_SIZE, LOCAL_RANK,
 LOCAL_WORLD_SIZE, GROUP_RANK, MASTER_ADDR, MASTER_PORT and TORCHELASTIC_RUN_ID. Ranks of SLURM
-(`srun`) or of `trainer=ddp` alone are Lightning's business; only their process group is left here.
+(`srun`) or of `trainer=ddp` are managed by Lightning; only their process group is destroyed here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This rank's place among the others.
+    """The position of this process among the ranks.
 
     Attributes:
         rank: of this process, from 0.
@@ -53,10 +53,11 @@ class Ranks:
 
 
 def started_outside() -> Ranks | None:
-    """Return the place of this process, or None if it trains alone or starts its ranks itself.
+    """Return the position of this process; None if it trains alone or starts its ranks itself.
 
     Raises:
-        ConfigError: a variable is missing or no number, or the nodes have unequal shares.
+        ConfigError: a variable is missing or not a number, or the nodes have different numbers of
+            ranks.
     """
     if not TorchElasticEnvironment.detect() or os.environ.get("WORLD_SIZE") == "1":
         return None
@@ -121,11 +122,11 @@ class LetGo(Callback):
 
 
 def on_rank_0(function: Callable[[], T]) -> T:
-    """Return what `function` returns on rank 0, on all ranks; without other ranks, just call it.
+    """Return on all ranks what `function` returns on rank 0; without other ranks, just call it.
 
     Raises:
-        CompactHydraException: rank 0 raised it; every rank does. Any other exception of rank 0
-            is raised there alone, and the others lose their connection.
+        CompactHydraException: rank 0 raised it; then every rank raises it. Any other exception
+            is raised by rank 0 alone, and the others lose their connection.
     """
     if not dist.is_initialized():
         return function()
@@ -142,7 +143,7 @@ def on_rank_0(function: Callable[[], T]) -> T:
 
 
 def hydra_overrides(arguments: Sequence[str]) -> list[str]:
-    """Return what keeps Hydra from writing files on this rank: rank 0 writes them for all.
+    """Return the overrides that keep Hydra from writing files on other ranks than 0.
 
     Args:
         arguments: of the command line.

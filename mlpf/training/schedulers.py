@@ -1,9 +1,8 @@
 """Learning-rate schedules as plain functions of the optimizer step.
 
-Each factory has the signature `(optimizer, total_steps, ...)`, so that the training decides the
-number of steps and the configuration everything else. A schedule gives a factor on `optimizer.lr`
-in closed form: a resumed run follows the same curve, and a data loader that yields a few batches
-more than announced stays at the last value.
+Each factory has the signature `(optimizer, total_steps, ...)`, so that the training determines the
+number of steps and the configuration all other arguments. A schedule is a factor on `optimizer.lr`
+in closed form: a resumed run follows the same curve, and steps after the last keep its value.
 """
 
 from __future__ import annotations

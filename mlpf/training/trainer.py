@@ -1,4 +1,4 @@
-"""Builds the Lightning trainer: devices, processes, threads and what is shown meanwhile."""
+"""The Lightning trainer: devices, processes, threads and progress display."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class ProcessSettings(Callback):
         self.n_threads = n_threads
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Set up the process. Lightning has set OMP_NUM_THREADS to a rank's share by now."""
+        """Set threads and log. Lightning has already set OMP_NUM_THREADS to the rank's share."""
         del pl_module, stage
         torch.set_num_threads(self.n_threads or default_threads())
-        if multiprocessing.parent_process() is not None:  # a rank: nothing is configured yet
+        if multiprocessing.parent_process() is not None:  # a new process: no log is configured
             quiet_lightning()
             logging.basicConfig(format="%(message)s")
             log.setLevel(logging.INFO if trainer.is_global_zero else logging.WARNING)
 
 
 def quiet_lightning() -> None:
-    """Silence advertisements and advice on settings that were chosen on purpose."""
+    """Silence advertisements and warnings about settings that are intended."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     for message in _EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
@@ -77,11 +77,11 @@ def build_trainer(
     """Return a trainer that keeps its files in `run_dir`.
 
     Args:
-        callbacks: what acts on the training, in this order.
-        loggers: where figures go beside `metrics.csv`.
+        callbacks: called in this order.
+        loggers: receive the logged values, in addition to `metrics.csv`.
         run_dir: folder of the checkpoints.
         threads: CPU threads of each process, or `auto` (`default_threads`).
-        progress: show a progress bar, or `auto`: where the output is a terminal.
+        progress: show a progress bar; `auto`: only if the output is a terminal.
         strategy: a name that Lightning knows; `ddp` starts its own processes unless SLURM or
             torchrun did.
         max_epochs: at least 1.
@@ -93,7 +93,7 @@ def build_trainer(
     Raises:
         ValueError: `threads` is less than 1 or neither a number nor `auto`, `max_epochs` is less
             than 1, `gradient_clip_val` is not greater than 0, or `devices` or `num_nodes`
-            contradicts the ranks that torchrun started.
+            disagrees with the ranks that torchrun started.
         TypeError: Lightning does not know an option.
 
     >>> import tempfile
@@ -158,7 +158,7 @@ def default_threads() -> int:
 def _agreed(
     devices: int | str | list[int] | None, num_nodes: int | None, ranks: Ranks
 ) -> tuple[int | str | list[int], int]:
-    """Return devices and nodes of the ranks that were started; refuse other numbers."""
+    """Return the devices and nodes of the started ranks; refuse other numbers."""
     if devices is None or devices in ("auto", -1, "-1"):
         devices = ranks.local_world_size
     asked = len(devices) if isinstance(devices, list) else devices

@@ -88,7 +88,7 @@ def test_the_previous_checkpoint_takes_the_place_of_a_damaged_last_one(folder, c
     assert restore(folder) == folder / "last.ckpt"
     assert epoch_of(folder / "last.ckpt") == epoch_of(folder / "previous.ckpt") == 2
     assert f"{folder / 'last.ckpt'} is damaged: " in caplog.text
-    assert f"going on from {folder / 'previous.ckpt'}" in caplog.text
+    assert f"resuming from {folder / 'previous.ckpt'}" in caplog.text
 
 
 def test_the_previous_checkpoint_serves_if_the_last_one_is_gone(folder):
@@ -102,7 +102,7 @@ def test_two_damaged_checkpoints_mean_a_new_training_and_a_warning(folder, caplo
     damage(folder / "last.ckpt")
     damage(folder / "previous.ckpt")
     assert restore(folder) is None
-    assert "the training starts anew" in caplog.text
+    assert "the training starts again" in caplog.text
     assert all(f"{folder / n}.ckpt is damaged" in caplog.text for n in ("last", "previous"))
 
 

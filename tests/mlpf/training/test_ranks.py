@@ -1,4 +1,4 @@
-"""Ranks that somebody else started: two processes on this machine in the part of two nodes."""
+"""Ranks that another program started: two processes on this machine stand for two nodes."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def trained(compose_tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
 
     def config(name, *overrides):
-        report = "+callbacks.report={_target_: hpo.lightning.ReportTrial}"
+        report = "+callbacks.report={_target_: hpo.ReportTrial}"
         usual = ("trainer=auto", "trainer.max_epochs=3", "model.dropout=0.2", report)
         OmegaConf.save(compose_tiny(*usual, *overrides), folder / name)
         return str(folder / name)
