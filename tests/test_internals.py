@@ -1,4 +1,4 @@
-"""Internals of Optuna, Hydra and submitit are used in one module per library."""
+"""Internals of other libraries are used in one module per library."""
 
 import ast
 import re
@@ -12,17 +12,23 @@ SEAMS = {
     "optuna": "commons/optuna_internals.py",
     "hydra": "hpo/hydra_internals.py",
     "submitit": "hpo/launch/slurm/submitit_internals.py",
+    "torch": "mlpf/training/torch_internals.py",
+    "lightning_fabric": "mlpf/training/lightning_internals.py",
 }
 CANARIES = {
     "optuna": "tests/commons/test_optuna_internals.py",
     "hydra": "tests/hpo/test_hydra_internals.py",
     "submitit": "tests/hpo/launch/slurm/test_submitit_internals.py",
+    "torch": "tests/mlpf/training/test_torch_internals.py",
+    "lightning_fabric": "tests/mlpf/training/test_lightning_internals.py",
 }
 PRIVATE_MODULE = {
     "optuna": r"\._",
     # What Hydra documents: https://hydra.cc/docs
     "hydra": r"\._|\.core\.(?!config_store|hydra_config)|\.test_utils",
     "submitit": r"\._|^submitit\.",
+    "torch": r"\._|\.multiprocessing\.spawn|\.distributed_c10d",
+    "lightning_fabric": r"^lightning_fabric",
 }
 # Names that are no attributes of ours, and those that are not documented though they look so.
 NAMES = {
@@ -32,6 +38,8 @@ NAMES = {
     },
     "hydra": {"_return_value", "set_state", "get_state", "instantiate_launcher"},
     "submitit": {"_make_submission_file_text", "_submitit_command_str"},
+    "torch": {"distributed_c10d", "reducer"},
+    "lightning_fabric": set(),
 }
 
 
@@ -85,13 +93,12 @@ def test_the_canary_names_all_that_its_module_uses(library):
 
 
 def test_private_attributes_of_others_are_used_in_these_modules_alone():
-    """Of torch and Lightning too, but for theirs see tests/mlpf."""
     seams = {ROOT / path for path in SEAMS.values()}
     allowed = {"_target_", "_exit", "_"}
     users = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in sources()
-        if path not in seams and path.relative_to(ROOT).parts[0] != "mlpf"
+        if path not in seams
         for name in attributes(ast.parse(path.read_text()))
         if re.match(r"_(?!_)", name) and name not in allowed
     }

@@ -1,46 +1,28 @@
-"""What `mlpf.training.lightning_internals` needs of Lightning: a canary for upgrades."""
-
-import inspect
+"""What we use of Lightning outside of its documentation is there, or the upgrade is named."""
 
 import pytest
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.strategies import DDPStrategy, Strategy
 
-from mlpf.training import lightning_internals as internals
+from mlpf.training.lightning_internals import MisconfigurationException
+from tests.canary import missing
 
-ADAPT = "adapt mlpf/training/lightning_internals.py"
-
-
-@pytest.mark.parametrize(
-    ("name", "method"),
-    [
-        ("SLURMEnvironment", "detect"),
-        ("TorchElasticEnvironment", "detect"),
-        ("TorchCheckpointIO", "save_checkpoint"),
-    ],
-)
-def test_the_classes_have_the_methods_that_we_call_or_replace(name, method):
-    assert callable(getattr(getattr(internals, name), method, None)), f"{name}.{method}: {ADAPT}"
+NEEDS = [
+    "lightning_fabric.plugins.environments.slurm:SLURMEnvironment.detect()",
+    "lightning_fabric.plugins.environments.torchelastic:TorchElasticEnvironment.detect()",
+    "lightning_fabric.plugins.io.torch_io:TorchCheckpointIO.save_checkpoint(checkpoint, path)",
+    "lightning_fabric.plugins.io.torch_io:TorchCheckpointIO.save_checkpoint(storage_options)",
+    "lightning_fabric.utilities.exceptions:MisconfigurationException",
+    "pytorch_lightning.strategies:DDPStrategy(start_method)",
+    "pytorch_lightning.strategies:Strategy.model.fset",
+    "pytorch_lightning.callbacks:Callback.on_exception(trainer, pl_module, exception)",
+]
 
 
-def test_a_checkpoint_is_saved_with_the_arguments_that_we_take():
-    parameters = [*inspect.signature(internals.TorchCheckpointIO.save_checkpoint).parameters]
-    assert parameters == ["self", "checkpoint", "path", "storage_options"], ADAPT
+def test_lightning_has_what_we_use():
+    lacks = missing("pytorch_lightning", NEEDS)
+    assert not lacks, lacks
 
 
-def test_a_wrong_setting_of_the_trainer_is_a_misconfiguration():
-    with pytest.raises(internals.MisconfigurationException):
-        pl.Trainer(precision="32-true", accelerator="cpu", devices=1, max_epochs=-2, logger=False)
-
-
-def test_the_model_of_a_strategy_can_be_replaced():
-    assert isinstance(Strategy.model, property), ADAPT
-    assert Strategy.model.fset is not None, ADAPT
-    assert issubclass(DDPStrategy, Strategy)
-    assert "start_method" in inspect.signature(DDPStrategy).parameters
-
-
-def test_a_callback_learns_of_an_exception():
-    parameters = [*inspect.signature(Callback.on_exception).parameters]
-    assert parameters == ["self", "trainer", "pl_module", "exception"], ADAPT
+def test_a_wrong_option_of_the_trainer_is_a_misconfiguration():
+    with pytest.raises(MisconfigurationException):
+        pl.Trainer(accelerator="cpu", devices=1, max_epochs=-2, logger=False)
