@@ -53,7 +53,7 @@ def test_help_names_the_groups_and_gives_examples(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["optimizer.lr=1"], "Key 'optimizer' is not in struct"),
+        (["optimizr.lr=1"], "Key 'optimizr' is not in struct"),
         (["optimizer=adm"], "Could not find 'optimizer/adm'"),
         (["scheduler=cosine", "scheduler.expdecay_decay_steps=10"], "expdecay_decay_steps"),
         (["data.folder=nowhere"], "data: train: no file matches nowhere/train.parquet"),
