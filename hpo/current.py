@@ -22,7 +22,7 @@ class CurrentTrial(Protocol):
         ...
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Store a JSON-serialisable value with the trial."""
+        """Store a JSON-serializable value with the trial."""
         ...
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
@@ -35,7 +35,7 @@ class FollowedTrial:
 
     Attributes:
         number: of the trial in its study, from 0.
-        params: the searched values are rank 0's business; here they are in the configuration.
+        params: empty: only rank 0 has the searched values, here they are in the configuration.
     """
 
     def __init__(self, number: int, group: Group) -> None:
@@ -74,8 +74,12 @@ def report_value(value: float, step: int) -> None:
         step: steps (epochs) done, from 1.
 
     Raises:
-        optuna.TrialPruned: the trial should end now, for good or for the time being. Let it pass:
-            the worker expects it.
+        optuna.TrialPruned: the trial should end now, for good or until it is resumed. Do not catch
+            it: the worker expects it.
+        TypeError: `value` is not a number.
+        ValueError: `step` is not a whole number, or negative.
+        hpo.study.lease.LeaseLostError: another worker has taken the trial over. Not an
+            `Exception`; do not catch it either.
     """
     trial = current_trial()
     if trial is not None and trial.should_stop(value, step):

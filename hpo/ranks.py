@@ -47,7 +47,7 @@ class Group:
     """One rank's view of its group.
 
     Attributes:
-        folder: seen by all ranks, used by this group and no other, not even of a former start.
+        folder: seen by all ranks; used by this group alone, new at each start.
         rank: of this task in its group.
         size: number of ranks.
         local_size: ranks of the group per node.
@@ -98,13 +98,13 @@ class Group:
         _meet_at(note)
 
     def dismiss(self) -> None:
-        """Let the other ranks end (rank 0)."""
+        """End the other ranks (rank 0)."""
         if self.size > 1:
             self.number += 1
             self._write(f"{self.number}.json", {})
 
     def trials(self) -> Iterator[dict[str, Any]]:
-        """Yield what rank 0 publishes until it lets go (other ranks)."""
+        """Yield what rank 0 publishes until it dismisses the group (other ranks)."""
         while True:
             self.number += 1
             note = self._wait_for(f"{self.number}.json")
@@ -130,12 +130,12 @@ class Group:
         return bool(note["stop"])
 
     def end(self) -> None:
-        """Tell the ranks that still wait for a decision that there will be none (rank 0)."""
+        """Free the ranks that still wait for a decision in this trial (rank 0)."""
         if self.size > 1:
             self._write(f"{self.number}.end", {"stop": True})
 
     def complain(self, reason: str) -> None:
-        """Say why the trial failed here: rank 0 only sees its peers gone (other ranks)."""
+        """Write why the trial failed here: rank 0 only sees a lost connection (other ranks)."""
         self._write(f"{self.number}.failed", {"reason": f"rank {self.rank}: {reason}"})
 
     def complaint(self) -> str | None:
@@ -152,7 +152,7 @@ class Group:
             partial.write_text(json.dumps(note))
 
     def _wait_for(self, *names: str) -> dict[str, Any]:
-        # If rank 0 dies the whole step is ended (srun --kill-on-bad-exit), so this waits for ever.
+        # No time limit: if rank 0 dies, srun ends the whole step (--kill-on-bad-exit).
         while True:
             for path in (self.folder / name for name in names):
                 if path.exists():
@@ -162,7 +162,7 @@ class Group:
 
 
 def alone() -> Group:
-    """Return the group of a worker that trains by itself."""
+    """Return the group of a worker that trains alone."""
     return Group(Path(), rank=0, size=1, local_size=1)
 
 

@@ -79,7 +79,7 @@ class RowTrials:
 
 
 class SampledTrials:
-    """What a sampler proposes, without end, each with the curve of the nearest row.
+    """Any number of proposals of a sampler, each with the curve of the nearest row.
 
     Of several trainings of the nearest configuration one is drawn.
 
@@ -125,13 +125,13 @@ def replay(
 
     Args:
         trials: where the configurations come from.
-        pruner: any of Optuna's, or an `hpo.search.pausing.PausingPruner`; a fresh object.
-        n_workers: at least 1; a worker leaves when nothing is left to do.
+        pruner: any of Optuna's, or an `hpo.PausingPruner`; a new object.
+        n_workers: at least 1; a worker ends when no trial is left.
         seed: of the trials' speeds.
         screen: asked once about each new trial; what it skips counts as pruned with no epoch.
         start_epochs: time that passes before a new trial's first epoch.
         resume_epochs: time that passes before a resumed trial's next epoch.
-        budget: the sweep ends when all workers together have trained so many epochs.
+        budget: epochs of all workers together after which the sweep ends.
         good_loss: it also ends when a trial has finished with at most this loss.
     """
     delays = start_epochs, resume_epochs
@@ -159,7 +159,7 @@ class _Storage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        # Optuna's short cut for (WAITING,) supposes that no trial goes back to WAITING.
+        # Optuna's shortcut for (WAITING,) assumes that no trial goes back to WAITING.
         if isinstance(states, tuple):
             states = frozenset(states)
         return super().get_all_trials(study_id, deepcopy, states)

@@ -89,8 +89,9 @@ class Life:
         except FloatingPointError as error:
             return Outcome(TrialState.PRUNED, diverged=str(error))
         except ENDS as error:
-            raise_interruption(error)
-            reason = describe(error)
+            if isinstance(error, SystemExit) and signals.received():
+                raise KeyboardInterrupt from error  # Lightning makes an exit of it
+            reason = _describe(error)
             return Outcome(TrialState.FAIL, reason=reason, diverged=self.diverged, error=error)
 
     def returned(self, value: Any) -> Outcome:
@@ -112,10 +113,9 @@ class Life:
 
 
 def as_number(value: Any) -> float | None:
-    """Return a result as a float, None if it is none.
+    """Return a result as a float; None: it is a text, a truth value, complex, or no scalar.
 
-    Arrays and tensors of one element are numbers; texts, truth values and complex numbers of any
-    library are not.
+    Scalars of numpy and torch are numbers too.
 
     >>> as_number(1), as_number("0.5"), as_number(True)
     (1.0, None, None)
@@ -129,14 +129,7 @@ def as_number(value: Any) -> float | None:
         return None
 
 
-def raise_interruption(error: BaseException) -> None:
-    """Raise KeyboardInterrupt if the error is an exit after a signal, as Lightning makes it."""
-    if isinstance(error, SystemExit) and signals.received():
-        raise KeyboardInterrupt from error
-
-
-def describe(error: BaseException) -> str:
-    """Return the reason for a failure in one line."""
+def _describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the task called sys.exit({error.code})"
     return f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]

@@ -95,10 +95,7 @@ class LeasedTrial(optuna.Trial):
             step: steps done, from 1 (Optuna's pruners count their resource like that).
             final: the training ends here anyway, so the pruner is not asked.
 
-        Raises:
-            TypeError: see `report`.
-            ValueError: see `report`.
-            hpo.study.lease.LeaseLostError: see `report`.
+        Raises the errors of `report`.
         """
         begin = time.monotonic()
         with signals.shield():

@@ -41,7 +41,7 @@ class Application:
             config.hydra.job.num = trial_number
             config.hydra.job.id = f"{self.launch_id}/{trial_number}"
             config.hydra.sweep.dir = str(self.sweep_dir)
-            config.hydra.sweep.subdir = trial_dir(trial_number)
+            config.hydra.sweep.subdir = f"trials/{trial_number:04d}"
         return config
 
     def run(
@@ -78,8 +78,3 @@ class Application:
         if errors:
             raise errors.pop()
         return result.return_value
-
-
-def trial_dir(number: int) -> str:
-    """Return the folder of a trial, relative to the sweep folder."""
-    return f"trials/{number:04d}"

@@ -23,7 +23,7 @@ from hpo.hydra_internals import configure_log, instantiate
 from hpo.ranks import Group, alone
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
-from hpo.study.life import ENDS, describe, raise_interruption
+from hpo.study.life import Life
 from hpo.study.study import SweepSpec, have_failed_too_often, make_sampler, make_screen
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
@@ -88,13 +88,10 @@ class Worker:
         config = application.compose(overrides, trial_number)
         with open_dict(config.hydra):
             config.hydra.output_subdir = None  # rank 0 has written it
-        try:
-            application.run(application.function, config, trial, log=False)
-        except optuna.TrialPruned:
-            pass
-        except ENDS as error:
-            raise_interruption(error)
-            self.group.complain(describe(error))
+        train = partial(application.run, application.function, config, trial, log=False)
+        outcome = Life().run(train)
+        if outcome.error is not None or outcome.diverged is not None:
+            self.group.complain(outcome.reason or f"diverged: {outcome.diverged}")
 
 
 class _Leader:

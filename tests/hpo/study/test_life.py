@@ -72,7 +72,7 @@ def taken_by_another(end):
 
 
 def given_back_by_another(trial):
-    """The lease has expired and the trial waits again; whoever takes it next may finish it."""
+    """The lease has expired and the trial waits again; its next owner may finish it."""
     if trial.user_attrs.get("before"):
         return 0.25
     trial.set_user_attr("before", 1)

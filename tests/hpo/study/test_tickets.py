@@ -106,7 +106,7 @@ def test_a_trial_of_a_dead_worker_comes_before_new_ones(pair, tickets):
 def test_a_worker_that_has_owned_a_trial_cannot_take_it_from_the_one_that_was_faster(
     pair, tickets
 ):
-    # Optuna's journal grants a claim to whoever has owned the trial before.
+    # Optuna's journal grants a claim to each former owner of the trial.
     trial = tickets(0).take()
     pause(pair[0], trial, 1.0)
     policy = Prefers(0)

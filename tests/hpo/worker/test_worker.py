@@ -1,0 +1,98 @@
+"""What a worker does around the application; `study/test_life.py` has what becomes of trials."""
+
+import json
+import sys
+
+import optuna
+import pytest
+
+import hpo
+from hpo.ranks import Group
+from hpo.worker.worker import Worker
+
+
+def extends(tmp_path, monkeypatch, body):
+    """Make a custom search space of this body."""
+    (tmp_path / "extra_space.py").write_text(f"def extend(cfg, trial):\n    {body}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "extra_space", raising=False)
+    return "hydra.sweeper.custom_search_space=extra_space.extend"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise KeyError('no table')", "KeyError: 'no table'"),
+        ("trial.suggest_float('nonsense', 0, 1)", "nonsense"),
+    ],
+)
+def test_a_trial_that_cannot_start_fails_and_the_worker_goes_on(
+    toy, study, tmp_path, monkeypatch, body, reason
+):
+    space = extends(tmp_path, monkeypatch, f"if trial.number == 0: {body}")
+    code, _ = toy("-m", "hydra.sweeper.n_trials=2", "hydra.sweeper.max_failure_rate=0.5", space)
+    assert code == 0
+    assert [trial.state.name for trial in study().trials] == ["FAIL", "COMPLETE"]
+    assert reason in study().trials[0].user_attrs["fail_reason"]
+    assert study().trials[0].user_attrs["seconds"] == 0
+
+
+def test_the_traceback_of_a_trial_is_in_its_own_log_once(toy, tmp_path):
+    toy("-m", "raises=[0]", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_failure_rate=1")
+    log = (tmp_path / "sweep/trials/0000/toy.log").read_text()
+    assert log.count("Traceback") == 1
+    assert "trial 0 failed" in log
+
+
+@pytest.fixture
+def follow(toy, tmp_path, monkeypatch):
+    """Lets a worker follow as rank 1 in trial 7; returns what it complains of."""
+    folder = tmp_path / "ranks"
+
+    def run(train):
+        leader = Group(folder, rank=0, size=2, local_size=1)
+
+        def call(self, _):
+            with leader.environment():
+                leader.publish(["x=0.25"], 7)
+                leader.decide(1, True)
+                leader.dismiss()
+                self.group = Group(folder, rank=1, size=2, local_size=1)
+                self.follow()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Worker, "__call__", call)
+        toy.module.train = train
+        assert toy("-m", "hydra.sweeper.n_trials=1")[0] == 130
+        complaint = folder / "1.failed"
+        return json.loads(complaint.read_text())["reason"] if complaint.exists() else None
+
+    return run
+
+
+def test_a_rank_follows_with_the_overrides_and_the_decisions_of_rank_0(follow):
+    seen = []
+
+    def train(cfg):
+        seen.append((cfg.x, hpo.current_trial().number))
+        hpo.report_value(9.0, 1)
+        seen.append("went on")
+
+    assert follow(train) is None  # TrialPruned is no failure
+    assert seen == [(0.25, 7)]
+
+
+@pytest.mark.parametrize(
+    ("error", "complaint"),
+    [
+        (RuntimeError("no luck"), "RuntimeError: no luck"),
+        (SystemExit(3), "the task called sys.exit(3)"),
+        (FloatingPointError("overflow"), "diverged: overflow"),
+        (optuna.TrialPruned(), None),
+    ],
+)
+def test_a_rank_that_fails_says_why(follow, error, complaint):
+    def train(cfg):
+        raise error
+
+    assert follow(train) == (complaint and f"rank 1: {complaint}")
