@@ -39,18 +39,20 @@ def run_tasks(
     n_steps: int,
     description: str,
     n_processes: int | None = None,
+    isolated: bool = False,
 ) -> list[Result]:
     """Return `function(task)` for each task, in the order of the tasks.
 
-    An error of a task is raised at once. Each process has one numerical thread.
+    An error of a task is raised at once. Each new process has one numerical thread.
 
     Args:
         function: importable by name; it reports its progress with `advance`.
         tasks: arguments, picklable.
         n_steps: sum of what all tasks report.
         description: left of the progress bar.
-        n_processes: at least 1; None for one per available core. With one, or one task, no process
-            is started.
+        n_processes: at least 1; None for one per available core.
+        isolated: start a process even for one task, or where one is enough; then not even the
+            rounding of the results depends on `n_processes`.
 
     Raises:
         ChildProcessError: a process was killed, usually because memory ran out.
@@ -60,7 +62,7 @@ def run_tasks(
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task(description, total=n_steps)
-        if n_workers > 1:
+        if isolated or n_workers > 1:
             return _in_processes(
                 function, tasks, n_workers, lambda n: progress.update(bar, completed=n)
             )
@@ -81,7 +83,7 @@ def _in_processes(
         n_workers, mp_context=context, initializer=_start_worker, initargs=(done,)
     )
     try:
-        with _one_thread_each():  # the first task starts all processes
+        with _one_thread_each():  # submitting starts the processes
             futures = [executor.submit(function, task) for task in tasks]
         running = set(futures)
         while running:

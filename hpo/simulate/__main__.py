@@ -43,7 +43,6 @@ What starting costs, and how far the result depends on a few rows:
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -54,13 +53,12 @@ from typing import Any
 import numpy as np
 import optuna
 from rich.console import Console
-from rich.progress import Progress
 
 from commons.cli import UsageError, choose, run_command
 from commons.processes import n_cores
 from hpo.curves import CurveTable, read_curves
 from hpo.simulate import report
-from hpo.simulate.campaign import Outcome, Plan, simulate_all
+from hpo.simulate.campaign import Plan, simulate_all
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.methods import Method, make_method, missing_package, read_methods
 from hpo.simulate.results import make_rows
@@ -116,7 +114,7 @@ def _simulate(settings: Settings) -> None:
     tolerance = _default_tolerance(table) if settings.tolerance is None else settings.tolerance
     plan = _plan(settings, table, tolerance)
     methods = _methods(settings, plan, console)
-    outcomes = _outcomes(plan, methods, settings.n_jobs or n_cores(), console)
+    outcomes = simulate_all(plan, methods, settings.n_jobs or n_cores())
     rows = make_rows(plan, methods, outcomes, tolerance, _common(settings, plan))
     report.write(rows, settings.out)
     report.print_rows(console, rows)
@@ -130,16 +128,6 @@ def _check(settings: Settings) -> None:
             raise UsageError(f"{key}={value}: must be at least {low}")
     if settings.within is not None and not settings.within:
         raise UsageError("within=[]: at least one distance is needed")
-
-
-def _outcomes(
-    plan: Plan, methods: Sequence[Method], n_jobs: int, console: Console
-) -> list[list[Outcome]]:
-    # One thread per process, whatever library a predictor uses.
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    with Progress(console=console) as progress:
-        task = progress.add_task("sweeps", total=sum(len(plan.numbers(m)) for m in methods))
-        return simulate_all(plan, methods, n_jobs, lambda n: progress.advance(task, n))
 
 
 def _default_tolerance(table: CurveTable) -> float:

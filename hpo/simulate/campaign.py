@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import optuna
 
-from commons.processes import end_with_parent
+from commons.pools import advance, run_tasks
 from hpo.curves import CurveTable
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.engine import RowTrials, SampledTrials, Trials, replay
@@ -97,54 +95,43 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
     return Outcome(_replay(plan, method, trials, policy, number, plan.budget, good), best)
 
 
-def simulate_all(
-    plan: Plan, methods: Sequence[Method], n_jobs: int, advance: Callable[[int], None]
-) -> list[list[Outcome]]:
+def simulate_all(plan: Plan, methods: Sequence[Method], n_jobs: int) -> list[list[Outcome]]:
     """Return the outcomes of each method in the order of its sweeps, whatever `n_jobs` is.
 
     Args:
         plan: what is simulated.
         methods: of any mode.
         n_jobs: processes.
-        advance: called with a number of sweeps that have ended.
 
     Raises:
         ValueError: as `simulate`.
     """
-    batches = [
-        (i, plan.numbers(method)[begin : begin + _BATCH])
-        for i, method in enumerate(methods)
+    tasks = [
+        (plan, method, plan.numbers(method)[begin : begin + _BATCH])
+        for method in methods
         for begin in range(0, len(plan.numbers(method)), _BATCH)
     ]
-    outcomes: dict[tuple[int, int], Outcome] = {}
-    with ProcessPoolExecutor(
-        n_jobs,
-        multiprocessing.get_context("spawn"),
-        initializer=_begin_process,
-    ) as executor:
-        futures = {
-            executor.submit(_simulate_batch, plan, methods[i], numbers): (i, numbers)
-            for i, numbers in batches
-        }
-        try:
-            for future in as_completed(futures):
-                i, numbers = futures[future]
-                pairs = zip(numbers, future.result(), strict=True)
-                outcomes.update({(i, number): outcome for number, outcome in pairs})
-                advance(len(numbers))
-        except BaseException:
-            executor.shutdown(cancel_futures=True)
-            raise
-    return [[outcomes[i, n] for n in plan.numbers(m)] for i, m in enumerate(methods)]
+    n_sweeps = sum(len(numbers) for _, _, numbers in tasks)
+    batches = run_tasks(
+        _simulate_batch,
+        tasks,
+        n_steps=n_sweeps,
+        description="sweeps",
+        n_processes=n_jobs,
+        isolated=True,
+    )
+    outcomes = (outcome for batch in batches for outcome in batch)
+    return [[next(outcomes) for _ in plan.numbers(method)] for method in methods]
 
 
-def _begin_process() -> None:
+def _simulate_batch(task: tuple[Plan, Method, range]) -> list[Outcome]:
+    plan, method, numbers = task
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    end_with_parent()
-
-
-def _simulate_batch(plan: Plan, method: Method, numbers: range) -> list[Outcome]:
-    return [simulate(plan, method, number) for number in numbers]
+    outcomes = []
+    for number in numbers:
+        outcomes.append(simulate(plan, method, number))
+        advance()
+    return outcomes
 
 
 def _replay(

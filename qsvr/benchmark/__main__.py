@@ -78,7 +78,7 @@ def _benchmark(settings: Settings) -> None:
     jobs = plan(PARTS, settings.n_splits, settings.seed) + live_jobs(LIVE_PART, settings.seed)
     rows = [
         make_row(fits, model.name, PROTOCOL, model.classical)
-        for part, fits in run(curves, jobs, settings.n_jobs or n_cores(), console)
+        for part, fits in run(curves, jobs, settings.n_jobs or n_cores())
         for model in part.models
     ]
     settings.out.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
-from joblib import Parallel, delayed, parallel_config
-from rich.console import Console
-from rich.progress import Progress
-
+from commons.pools import advance, run_tasks
 from qsvr.annealing.qpu import TOKEN
 from qsvr.benchmark.curves import LearningCurves
 from qsvr.benchmark.models import CLASSICAL, LIVE, SIMULATED, Fit, Model, evaluate
@@ -88,31 +86,28 @@ def live_jobs(part: Part, seed: int) -> list[Job]:
     return [Job(part, DETAILED_FRACTION, tuple(range(seed, seed + N_LIVE)))]
 
 
-def run(
-    curves: LearningCurves, jobs: Sequence[Job], n_jobs: int, console: Console
-) -> list[tuple[Part, Fits]]:
+def run(curves: LearningCurves, jobs: Sequence[Job], n_jobs: int) -> list[tuple[Part, Fits]]:
     """Return the fits of each part and fraction; `n_jobs` processes of one thread each work."""
-    threads = {} if n_jobs == 1 else {"inner_max_num_threads": 1}
+    results = run_tasks(
+        partial(_run_job, curves),
+        jobs,
+        n_steps=sum(len(job.seeds) for job in jobs),
+        description="fits",
+        n_processes=n_jobs,
+    )
     done: dict[tuple[Part, float], list[Fits]] = {}
-    with (
-        parallel_config("loky", n_jobs=n_jobs, **threads),
-        Progress(console=console, transient=True) as progress,
-    ):
-        bar = progress.add_task("fits", total=sum(len(job.seeds) for job in jobs))
-        results = Parallel(return_as="generator")(delayed(_run_job)(curves, job) for job in jobs)
-        for job, fits in zip(jobs, results, strict=True):
-            done.setdefault((job.part, job.fraction), []).append(fits)
-            progress.advance(bar, len(job.seeds))
+    for job, fits in zip(jobs, results, strict=True):
+        done.setdefault((job.part, job.fraction), []).append(fits)
     return [(part, _together(chunks)) for (part, _), chunks in done.items()]
 
 
 def _run_job(curves: LearningCurves, job: Job) -> Fits:
     part, space = job.part, job.part.space(curves, curves.n_known(job.fraction))
     splits = [part.splitter(curves, seed) for seed in job.seeds]
-    fits = [
-        evaluate(space.fold(split), (*part.models, *part.paired), seed)
-        for split, seed in zip(splits, job.seeds, strict=True)
-    ]
+    fits = []
+    for split, seed in zip(splits, job.seeds, strict=True):
+        fits.append(evaluate(space.fold(split), (*part.models, *part.paired), seed))
+        advance()
     by_model = {name: [each[name] for each in fits] for name in fits[0]}
     return Fits(job.fraction, min(len(train) for train, _ in splits), by_model)
 

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from benchmarks.reproduce.curves import MLPF_SHA256
 from benchmarks.reproduce.qsvr.models import PUBLISHED_SIM_QSVR, PUBLISHED_SVR
 from benchmarks.reproduce.qsvr.protocols import (
@@ -113,7 +111,7 @@ def _reproduce(settings: Settings) -> None:
         rows, difference = _recorded_rows(curves, settings.qpu)
         context["qpu_largest_difference"] = difference
         console.print(f"recorded QPU runs: R2 differ from the stored ones by {difference:.1g}")
-    rows += _computed_rows(curves, settings, console)
+    rows += _computed_rows(curves, settings)
     print_tables(console, rows, DETAILED_FRACTION, NOTES)
     for name, printed in PUBLISHED.items():
         console.print(f"printed in the paper: {name}: {' / '.join(map(str, printed))}")
@@ -139,9 +137,9 @@ def _recorded_rows(curves: LearningCurves, folder: Path) -> tuple[list[Row], flo
     return rows, max(differences)
 
 
-def _computed_rows(curves: LearningCurves, settings: Settings, console: Console) -> list[Row]:
+def _computed_rows(curves: LearningCurves, settings: Settings) -> list[Row]:
     jobs = plan(PARTS, settings.n_splits, settings.seed) + live_jobs(LIVE_PART, settings.seed)
-    results = run(curves, jobs, settings.n_jobs or n_cores(), console)
+    results = run(curves, jobs, settings.n_jobs or n_cores())
     return [row for part, fits in results for row in _rows_of(part, fits)]
 
 

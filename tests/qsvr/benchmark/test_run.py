@@ -1,5 +1,4 @@
 import pytest
-from rich.console import Console
 
 from qsvr.benchmark.models import CLASSICAL, SIMULATED, UNTRAINED
 from qsvr.benchmark.protocols import TrainingSpace, grouped_few, grouped_most
@@ -27,7 +26,7 @@ def test_a_real_annealer_is_asked_only_with_a_token(monkeypatch):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_fits_come_in_order_of_the_splits_for_any_number_of_processes(table, n_jobs):
     jobs = [Job(FEW, 0.5, (3, 4)), Job(FEW, 0.5, (5,)), Job(TWICE, 0.25, (3,))]
-    (few, fits), (most, others) = run(table, jobs, n_jobs, Console(quiet=True))
+    (few, fits), (most, others) = run(table, jobs, n_jobs)
     assert (few, most) == (FEW, TWICE)
     assert (fits.fraction, fits.n_train, others.fraction) == (0.5, 20, 0.25)
     assert others.n_train == len(grouped_most(table, 3)[0])
@@ -38,5 +37,5 @@ def test_fits_come_in_order_of_the_splits_for_any_number_of_processes(table, n_j
 
 def test_models_to_compare_with_are_fitted_too(table):
     part = Part(TrainingSpace, grouped_few, (SIMULATED,), paired=(CLASSICAL,))
-    ((_, fits),) = run(table, [Job(part, 0.5, (3,))], 1, Console(quiet=True))
+    ((_, fits),) = run(table, [Job(part, 0.5, (3,))], 1)
     assert list(fits.by_model) == [UNTRAINED, "Sim-QSVR", "SVR"]
