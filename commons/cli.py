@@ -115,8 +115,8 @@ def guard(work: Callable[[], int | None]) -> int:
         return work() or 0
     try:
         return work() or 0
-    except KeyboardInterrupt:
-        return _end("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return _end("; ".join(["interrupted", *map(str, error.args)]), 130)
     except UsageError as error:
         return _end(f"error: {error}", 2)
     except (Failure, ValueError, OSError, ModuleNotFoundError) as error:

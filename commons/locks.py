@@ -54,7 +54,9 @@ class Owner:
         return self.host == this_host() and not is_alive(self.pid)
 
     def __str__(self) -> str:
-        return f"process {self.pid} of {self.host.split()[0]}" if self.host else "unknown process"
+        if not self.host:
+            return "an unknown process"
+        return f"process {self.pid} of {self.host.split()[0]}"
 
 
 def read_owner(lock_file: Path) -> Owner | None:
@@ -158,7 +160,11 @@ class FileLock:
 
     @contextmanager
     def kept_fresh(self) -> Iterator[None]:
-        """Hold the lock for work of any length: a thread refreshes it four times per `grace_s`."""
+        """Hold the lock for work of any length: a thread refreshes it four times per `grace_s`.
+
+        The folder is made if needed.
+        """
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         with self:
             ended = threading.Event()
             beat = threading.Thread(target=self._beat, args=(self._held.token, ended), daemon=True)

@@ -1,5 +1,6 @@
 """Command: published Delphes files (`*.pkl.bz2`) to Parquet."""
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -8,6 +9,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 from rich.console import Console
 
+from commons.cli import guard
 from mlpf.config import ConfigError, config_dir
 from mlpf.delphes.conversion import convert_folder
 
@@ -44,4 +46,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard(main))

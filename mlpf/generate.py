@@ -1,8 +1,11 @@
 """Command: proton collisions from Pythia 8, seen by the simulated detector, to Parquet."""
 
+import sys
+
 import hydra
 from omegaconf import DictConfig
 
+from commons.cli import guard
 from mlpf.config import ConfigError, build, config_dir
 
 
@@ -12,14 +15,14 @@ def run(cfg: DictConfig) -> None:
     Raises:
         ConfigError: `data` has no source, a value is out of range, or the folder cannot be written
             or holds other events.
-        SystemExit: Ctrl-C was pressed.
+        KeyboardInterrupt: Ctrl-C was pressed; the message says how to go on.
     """
     if cfg.data.get("source") is None:
         raise ConfigError("data has no source to generate from; choose data=pythia8")
     try:
         build(cfg, "data.source").prepare(cfg.n_processes)
     except KeyboardInterrupt:
-        raise SystemExit("interrupted; run the same command to make the missing files") from None
+        raise KeyboardInterrupt("run the same command to make the missing files") from None
     except (OSError, ValueError) as error:
         raise ConfigError(str(error)) from error
 
@@ -31,4 +34,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard(main))

@@ -7,6 +7,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
+from commons.cli import guard
 from mlpf.config import config_dir
 from mlpf.training.fit import fit
 from mlpf.training.ranks import hydra_overrides
@@ -20,8 +21,4 @@ def main(cfg: DictConfig) -> float:
 
 if __name__ == "__main__":
     sys.argv += hydra_overrides(sys.argv)
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command with the same folder to resume\n")
-        sys.exit(130)
+    sys.exit(guard(main))

@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.reproduce.comparison import Row, compare, markdown
 from commons.cli import UsageError, run_command
 from commons.files import write_json
+from commons.pools import advance, run_tasks
 from mlpf import __version__
 from mlpf.data.events import Events, concatenate, from_arrays
 from mlpf.delphes.published import read_published
@@ -31,7 +32,6 @@ from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
 from mlpf.generation.production import PROCESSES, pythia_version
 from mlpf.generation.pythia import make_events
-from mlpf.parallel import advance, run_tasks
 
 POOL_SIZE: Final = 10_000
 _EVENTS_PER_TASK = 50

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from commons.files import replacing
 from mlpf.schema import N_X, N_Y, X_COLUMNS, Y_COLUMNS
 
 SCHEMA_VERSION = "1"
@@ -131,17 +132,15 @@ def write_events(
     }
     metadata = {"schema_version": SCHEMA_VERSION, "provenance": json.dumps(dict(provenance or {}))}
     table = pa.table(columns).replace_schema_metadata(metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(
-        table,
-        partial,
-        compression="zstd",
-        row_group_size=1000,
-        use_dictionary=False,  # physics values rarely repeat: a third smaller and faster
-        use_byte_stream_split=True,
-    )
-    partial.rename(path)
+    with replacing(path) as partial:
+        pq.write_table(
+            table,
+            partial,
+            compression="zstd",
+            row_group_size=1000,
+            use_dictionary=False,  # physics values rarely repeat: a third smaller and faster
+            use_byte_stream_split=True,
+        )
 
 
 def read_events(*paths: str | Path) -> Events:

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from commons.files import locked, sha256
+from commons.files import sha256
+from commons.locks import FileLock
+from commons.pools import advance, run_tasks
 from mlpf import __version__
 from mlpf.data.events import Events, read_provenance, write_events
 from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
 from mlpf.delphes.unpickle import DamagedPickle
-from mlpf.parallel import advance, run_tasks
 
 SUFFIX: Final = ".pkl.bz2"
 
@@ -101,7 +102,7 @@ def convert_folder(
         raise ValueError(f"src={src}: no *{SUFFIX} files there")
     dst = dst.resolve()
     files = [SourceFile(source, dst, events_per_file, overwrite) for source in sources]
-    with locked(files[0].staging / ".lock"):
+    with FileLock(files[0].staging).kept_fresh():
         return _convert_all(files, n_processes)
 
 

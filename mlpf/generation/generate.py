@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from commons.pools import advance, run_tasks
 from mlpf.data.events import from_arrays, write_events
 from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
@@ -20,7 +21,6 @@ from mlpf.generation.production import (
     portions,
 )
 from mlpf.generation.pythia import make_events, make_tables
-from mlpf.parallel import advance, run_tasks
 from mlpf.schema import SPLITS
 
 _POOL_TASK: Final = 500  # pool events per task

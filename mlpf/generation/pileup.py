@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commons.files import replacing
 from mlpf.detector import VERTEX_SIGMA_Z_MM, Ints
 from mlpf.generation.simulation import RECORD, Particles
 
@@ -44,11 +45,8 @@ class Pool:
 
     def save(self, path: Path) -> None:
         """Write the pool; the file appears under its name only when it is complete."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as stream:
+        with replacing(path) as partial, partial.open("wb") as stream:
             np.savez(stream, records=self.records, offsets=self.offsets)
-        partial.rename(path)
 
     @classmethod
     def load(cls, path: Path) -> Pool:

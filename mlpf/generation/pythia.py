@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from commons.files import replacing
 from mlpf.config import ConfigError
 from mlpf.generation.pileup import Pool
 from mlpf.generation.production import COMMON, digest
@@ -91,11 +92,8 @@ def make_tables(process: Sequence[str], cache: Path) -> None:
     tables = _tables(process, cache)
     if tables.is_file():
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = tables.with_name(tables.name + ".partial")
-    partial.unlink(missing_ok=True)
-    _start_pythia(process, 1, partial)
-    partial.rename(tables)
+    with replacing(tables) as partial:
+        _start_pythia(process, 1, partial)
 
 
 def _tables(process: Sequence[str], cache: Path) -> Path:

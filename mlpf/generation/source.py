@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from commons.files import locked
+from commons.locks import FileLock
 from mlpf.generation.generate import make_files
 from mlpf.generation.production import PILEUPS, PROCESSES, EventFile, portions
 from mlpf.schema import SPLITS
@@ -97,13 +97,14 @@ class PythiaSource:
             ConfigError: Pythia is not installed.
             ValueError: `n_processes` is out of range, or the folder holds events made with other
                 settings, or more events than `n_events`.
-            OSError: the folder cannot be written, or its file system has no locks.
+            OSError: the folder cannot be written, or a process was killed.
         """
         if n_processes is not None:
             _require_at_least(1, "n_processes", n_processes)
         folder = Path(self.folder).absolute()
         start = time.perf_counter()
-        with locked(folder / ".lock"):
+        # Pythia may keep the interpreter, and with it the thread of the lock, for a minute.
+        with FileLock(folder / "generation", grace_s=120).kept_fresh():
             missing = [file for file in self.files() if not file.is_done()]
             if missing:
                 pythia_ms, simulation_ms = make_files(missing, n_processes)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from mlpf.training.checkpoint import replace_atomically
+from mlpf.training.checkpoint import writing
 
 METRICS_FILE = "metrics.csv"
 log = logging.getLogger(__name__)
@@ -66,14 +66,10 @@ def write_history(history: History, path: Path) -> None:
     """Write one row per epoch; the file is replaced atomically."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     rows = [row | {"epoch": int(row["epoch"])} for row in history]
-
-    def write(partial: Path) -> None:
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
-
-    replace_atomically(path, write)
+    with writing(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_history(path: Path) -> History:

@@ -11,7 +11,8 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
+from commons.files import replacing
 from mlpf.config import ConfigError, FileWriteError
 from mlpf.network.saved import CHECKPOINTS
 from mlpf.training.lightning_internals import TorchCheckpointIO
@@ -38,12 +40,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         """Write `checkpoint` to `path`; `storage_options` is not used."""
         del storage_options
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         # In memory first: on a full disk the error of torch names neither the file nor the reason.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        replace_atomically(target, lambda partial: partial.write_bytes(buffer.getbuffer()))
+        with writing(Path(path)) as partial:
+            partial.write_bytes(buffer.getbuffer())
 
 
 class EpochCheckpoints(Checkpoint):
@@ -83,7 +84,7 @@ class EpochCheckpoints(Checkpoint):
         folder = Path(trainer.default_root_dir) / CHECKPOINTS
         best, last = folder / "best.ckpt", folder / "last.ckpt"
         if trainer.is_global_zero and last.is_file() and not best.is_file():
-            replace_atomically(best, lambda partial: _link(last, partial))
+            _copy(last, best)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints; every rank takes part, rank 0 writes."""
@@ -104,7 +105,7 @@ class EpochCheckpoints(Checkpoint):
         trainer.save_checkpoint(best, weights_only=False)
         if trainer.is_global_zero:
             _keep(last)
-            replace_atomically(last, lambda partial: _link(best, partial))
+            _copy(best, last)
 
 
 def restore(folder: Path) -> Path | None:
@@ -128,7 +129,7 @@ def restore(folder: Path) -> Path | None:
     if whole == previous:
         log.warning("resuming from %s, one epoch earlier", previous)
         # Otherwise the next epoch would keep the damaged file in place of the intact one.
-        replace_atomically(last, lambda partial: _link(previous, partial))
+        _copy(previous, last)
     if best.is_file() and not best.samefile(last) and not _is_whole(best):
         log.warning("%s is lost: the best of the following epochs will take its place", best)
         best.unlink(missing_ok=True)
@@ -151,35 +152,30 @@ def _is_whole(file: Path) -> bool:
     return False
 
 
-def replace_atomically(target: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a path beside `target`, then give that file the name `target`.
-
-    The content is on the disk before the name is: a node that is lost leaves no empty file.
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """Replace a file as `commons.files.replacing` does.
 
     Raises:
         FileWriteError: the file system is full or refuses; `target` is as before.
     """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        write(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
+        with replacing(target) as partial:
+            yield partial
     except OSError as error:
         if error.errno is None:
             raise
         raise FileWriteError(error.errno, error.strerror, str(target)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _keep(last: Path) -> None:
     if last.is_file():
-        replace_atomically(last.with_name("previous.ckpt"), lambda partial: _link(last, partial))
+        _copy(last, last.with_name("previous.ckpt"))
 
 
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
+def _copy(source: Path, target: Path) -> None:
+    with writing(target) as partial:
+        try:
+            os.link(source, partial)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source, partial)

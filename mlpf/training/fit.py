@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build
 from mlpf.network.saved import CHECKPOINTS, CONFIG
 from mlpf.training.callbacks import METRICS_FILE, History, read_history
-from mlpf.training.checkpoint import replace_atomically, restore
+from mlpf.training.checkpoint import restore, writing
 from mlpf.training.lightning_internals import MisconfigurationException
 from mlpf.training.module import TrainingModule
 from mlpf.training.plots import draw_loss_curves
@@ -90,7 +90,8 @@ def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
         log.info("resuming from %s", resume)
     run_dir.mkdir(parents=True, exist_ok=True)
     recorded = OmegaConf.to_yaml(cfg, resolve=True)
-    replace_atomically(run_dir / CONFIG, lambda partial: partial.write_text(recorded))
+    with writing(run_dir / CONFIG) as partial:
+        partial.write_text(recorded)
     return resume
 
 
@@ -138,7 +139,7 @@ def _plain_exceptions() -> Iterator[None]:
         raise ConfigError(str(error)) from error
     except SystemExit:  # Ctrl-C, after which Lightning ignores any further one
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
+        raise KeyboardInterrupt("run the same command with the same folder to resume") from None
     except ProcessRaisedException as error:  # a rank of `trainer=ddp`
         name, _, message = str(error).strip().splitlines()[-1].partition(": ")
         for kind in (ConfigError, DivergedError, FileWriteError):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpf.training.callbacks import History
-from mlpf.training.checkpoint import replace_atomically
+from mlpf.training.checkpoint import writing
 
 
 def draw_loss_curves(history: History, path: Path) -> None:
@@ -35,7 +35,8 @@ def draw_loss_curves(history: History, path: Path) -> None:
             axes.legend(fontsize="small")
     for axes in (total, parts):
         axes.set_yscale("log")
-    replace_atomically(path, lambda partial: figure.savefig(partial, dpi=120, format="png"))
+    with writing(path) as partial:
+        figure.savefig(partial, dpi=120, format="png")
 
 
 def _curve(axes: Axes, history: History, name: str, label: str, style: str = "o-") -> None:

@@ -94,11 +94,19 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(storage, code, line, capsy
     assert capsys.readouterr().err == line
 
 
-def test_an_interruption_has_its_own_exit_code():
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ((), "interrupted\n"),
+        (("the same command resumes",), "interrupted; the same command resumes\n"),
+    ],
+)
+def test_an_interruption_has_its_own_exit_code(reason, line, capsys):
     def interrupt(_: Settings) -> int:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(*reason)
 
     assert run_command(interrupt, Settings, ["storage=x"], "text") == 130
+    assert capsys.readouterr().err == line
 
 
 def test_the_exit_code_of_the_work_is_that_of_the_command():

@@ -37,7 +37,7 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mlpf.PythiaSource.prepare", interrupt)
-    with pytest.raises(SystemExit, match="run the same command to make the missing files"):
+    with pytest.raises(KeyboardInterrupt, match="run the same command to make the missing files"):
         run(composed())
 
 

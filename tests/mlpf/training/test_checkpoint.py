@@ -8,19 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from mlpf.training.checkpoint import AtomicCheckpointIO, replace_atomically, restore
+from mlpf.config import FileWriteError
+from mlpf.training.checkpoint import AtomicCheckpointIO, restore, writing
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "last.ckpt"
     target.write_text("old")
 
-    def fail(partial):
-        partial.write_text("half")
-        raise OSError("disk full")
+    def write():
+        with writing(target) as partial:
+            partial.write_text("half")
+            raise OSError(errno.ENOSPC, "disk full")
 
-    with pytest.raises(OSError, match="disk full"):
-        replace_atomically(target, fail)
+    with pytest.raises(FileWriteError, match="disk full") as raised:
+        write()
+    assert raised.value.filename == str(target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
