@@ -6,16 +6,17 @@ are trained for long, so all that it proposes lies there.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
+
+from commons.unit_cube import apart
 
 _N_PROPOSALS = 5  # of the wrapped sampler, before a random one is taken
 _CROWDED = 0.1  # share of the space that the neighbourhoods of all trials may fill
@@ -157,13 +158,4 @@ def _comparable(
 def _is_near(
     a: Mapping[str, Any], b: Mapping[str, Any], space: Mapping[str, BaseDistribution], reach: float
 ) -> bool:
-    return all(_distance(space[name], a[name], value) <= reach for name, value in b.items())
-
-
-def _distance(distribution: Any, a: Any, b: Any) -> float:
-    """Return how far two values lie apart, in [0, 1]."""
-    if isinstance(distribution, CategoricalDistribution):
-        return float(a != b)
-    if distribution.log:
-        return float(abs(math.log(a / b)) / math.log(distribution.high / distribution.low))
-    return float(abs(a - b) / (distribution.high - distribution.low))
+    return all(abs(apart(space[name], value, a[name])) <= reach for name, value in b.items())

@@ -23,6 +23,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, trial_id
+from commons.unit_cube import apart, choice
 from hpo.attributes import SKIPPED
 from hpo.search.rungs import value_at
 
@@ -190,14 +191,8 @@ def coordinates(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]
 
 def _scaled(distribution: Any, value: Any) -> list[float]:
     if isinstance(distribution, CategoricalDistribution):
-        choices = distribution.choices
-        if all(isinstance(choice, int | float) for choice in choices):  # False < True
-            return [sum(choice < value for choice in choices) / (len(choices) - 1)]
-        return [float(choice == value) for choice in choices]
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        return [math.log(value / low) / math.log(high / low)]
-    return [(value - low) / (high - low)]
+        return choice(distribution, value)
+    return [apart(distribution, distribution.low, value)]
 
 
 def _value(trial: FrozenTrial, step: float) -> float:
