@@ -60,7 +60,7 @@ def run_tasks(
     n_workers = min(n_processes or n_cores(), len(tasks))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
         bar = progress.add_task(description, total=n_steps)
         if isolated or n_workers > 1:
             return _in_processes(

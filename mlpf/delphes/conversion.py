@@ -117,11 +117,11 @@ def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[s
             n_processes=n_processes,
         )
     except ValueError:  # the user must act first; a killed conversion keeps the folder
-        shutil.rmtree(staging)
+        shutil.rmtree(staging, ignore_errors=True)
         raise
     for file in files:
         _publish(file)
-    shutil.rmtree(staging)
+    shutil.rmtree(staging, ignore_errors=True)
     return [problem for problem in problems if problem]
 
 

@@ -143,7 +143,7 @@ def test_a_mistake_is_one_line_that_names_the_key(file, capsys, arguments, messa
     ("arguments", "message"),
     [
         ("curves=none.csv", "none.csv: No such file"),
-        ("curves={file}", "needs columns loss_0"),
+        ("curves={file}", "no columns loss_0"),
         ("curves={file} prefix=acc_ hps=[lr,depth]", "no column depth"),
         ("curves={file} prefix=acc_ pruner.x=1", "pruner needs a _target_"),
         ("curves={file} prefix=acc_ earlier_groups=20", "0 trainings are too few"),
