@@ -13,6 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from commons.files import replacing
+
 Row = dict[str, Any]
 # Sweeps that only this method solves / only the other, sign test, difference of epochs.
 _PAIRED = ("won/lost", "p", "epochs more")
@@ -28,10 +30,11 @@ def print_rows(console: Console, rows: Sequence[Row]) -> None:
 
 def write(rows: Sequence[Row], folder: Path) -> None:
     """Write `simulate.json` and `simulate.png` into a folder, made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
-    (folder / "simulate.json").write_text(f"[\n{lines}\n]\n")
-    _draw(rows).savefig(folder / "simulate.png", dpi=130)
+    with replacing(folder / "simulate.json") as partial:
+        partial.write_text(f"[\n{lines}\n]\n")
+    with replacing(folder / "simulate.png") as partial:
+        _draw(rows).savefig(partial, format="png", dpi=130)
 
 
 def _pool_table(rows: Sequence[Row]) -> Table:

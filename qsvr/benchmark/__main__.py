@@ -81,7 +81,6 @@ def _benchmark(settings: Settings) -> None:
         for part, fits in run(curves, jobs, settings.n_jobs or n_cores())
         for model in part.models
     ]
-    settings.out.mkdir(parents=True, exist_ok=True)
     print_tables(console, rows, DETAILED_FRACTION, NOTES)
     context = {"settings": _plain(settings), "n_dropped": curves.n_dropped}
     context["notes"] = NOTES.splitlines()

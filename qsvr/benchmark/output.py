@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from commons.files import replacing
 from qsvr.benchmark.rows import Difference, Row
 
 MIN_WIDTH = 140  # of the tables; narrower terminals wrap lines
@@ -91,7 +92,8 @@ def figures(row: Row) -> dict[str, Any]:
 def write_json(path: Path, context: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the settings and the figures of all rows."""
     text = json.dumps({**context, "rows": rows}, indent=1, allow_nan=False)
-    path.write_text(f"{text}\n")
+    with replacing(path) as partial:
+        partial.write_text(f"{text}\n")
 
 
 def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:
@@ -104,7 +106,8 @@ def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:
         _draw_fractions(axes, own, protocol)
     ordered = [row for own in protocols.values() for row in own if row.fraction == fraction]
     _draw_fits(right, ordered, fraction)
-    figure.savefig(path, dpi=120)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)
 
 
 def _draw_fractions(axes: Axes, rows: Sequence[Row], protocol: str) -> None:

@@ -115,7 +115,6 @@ def _reproduce(settings: Settings) -> None:
     print_tables(console, rows, DETAILED_FRACTION, NOTES)
     for name, printed in PUBLISHED.items():
         console.print(f"printed in the paper: {name}: {' / '.join(map(str, printed))}")
-    settings.out.mkdir(parents=True, exist_ok=True)
     write_json(settings.out / "benchmark.json", context, [_with_printed(row) for row in rows])
     draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
     console.print(f"files in {settings.out}", markup=False, highlight=False)
