@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from hydra import utils
@@ -23,6 +21,7 @@ from hydra.core.override_parser.types import (
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.errors import InstantiationException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -48,10 +47,23 @@ __all__ = [
     "start_launcher",
 ]
 
-# Hydra 1.4 warns of every `_target_` unless its checks are switched off: here any class is wanted.
+# Hydra 1.4 warns of each `_target_` unless its checks are switched off: here any class is allowed.
 _UNSAFE = "UNSAFE_DISABLE_EXECUTION_CHECKS"
 _trusted = {"_execution_whitelist_": getattr(utils, _UNSAFE)} if hasattr(utils, _UNSAFE) else {}
-instantiate: Callable[..., Any] = partial(utils.instantiate, **_trusted)
+
+
+def instantiate(node: Any, **options: Any) -> Any:
+    """Return what a `_target_` node describes.
+
+    Raises:
+        InstantiationException: from whatever the target raised; Hydra 1.4 would not wrap that.
+    """
+    try:
+        return utils.instantiate(node, **_trusted, **options)
+    except InstantiationException:
+        raise
+    except Exception as error:
+        raise InstantiationException(str(error)) from error
 
 
 def global_state() -> Any:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages._grpc.server import make_server
 
 from hpo.storage.opening import open_storage
 from testbed.processes import free_ports
@@ -38,6 +37,8 @@ def database(request):
 @pytest.fixture
 def proxy(tmp_path):
     """The address of Optuna's gRPC proxy, here in a thread, in front of a journal file."""
+    from optuna.storages._grpc.server import make_server  # needs the extra [grpc]
+
     (port,) = free_ports(1)
     journal = open_storage(tmp_path / "journal.log", tmp_path)
     server = make_server(journal, "127.0.0.1", port)

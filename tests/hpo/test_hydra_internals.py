@@ -82,3 +82,16 @@ def test_the_error_of_a_failed_job_is_there_without_a_word(capsys):
     assert str(error_of(result)) == "it was killed"
     assert error_of(JobReturn()) is None
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_of_a_target_is_the_cause_in_every_version_of_hydra():
+    from hydra.errors import InstantiationException
+
+    from hpo.hydra_internals import instantiate
+
+    with pytest.raises(InstantiationException, match="Invalid literal") as wrapped:
+        instantiate({"_target_": "fractions.Fraction", "numerator": "x"})
+    assert repr(wrapped.value.__cause__).startswith("ValueError(")
+    with pytest.raises(InstantiationException, match="locating"):
+        instantiate({"_target_": "fractions.Nope"})
+    assert instantiate({"_target_": "fractions.Fraction", "numerator": 3}) == 3

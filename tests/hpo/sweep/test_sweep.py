@@ -232,7 +232,7 @@ def test_a_storage_given_as_object_is_built_by_each_worker(toy, tmp_path):
 def test_memory_of_one_process_is_refused_as_storage(toy):
     code, printed = toy("-m", "hydra.sweeper.storage={_target_: optuna.storages.InMemoryStorage}")
     assert code == 1
-    assert "storage: InMemoryStorage can't be shared" in printed
+    assert "storage: workers cannot share InMemoryStorage" in printed
 
 
 @pytest.mark.parametrize("url", ["postgresql://me:hunter2@host/db", "${oc.env:ADDRESS}"])

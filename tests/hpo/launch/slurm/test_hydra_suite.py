@@ -1,0 +1,26 @@
+"""Hydra's tests of a launcher, on `hpo_slurm`."""
+
+import pytest
+from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+
+pytestmark = pytest.mark.slurm
+LAUNCHER = ["hydra.launcher.poll_s=0.2"]
+
+
+@pytest.fixture(autouse=True)
+def login_node(slurm, monkeypatch):
+    """This process and the applications it starts see the cluster."""
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("hpo_slurm", LAUNCHER)])
+class TestSlurmLauncher(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"), [({}, ["-m", "hydra/launcher=hpo_slurm", *LAUNCHER])]
+)
+class TestSlurmLauncherOfApplications(IntegrationTestSuite):
+    pass
