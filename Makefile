@@ -6,8 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slurm test-gpu chaos slurm-up slurm-down lint format check-simulation bench \
-	bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers clean
+.PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos slurm-up slurm-down lint format \
+	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -33,6 +33,16 @@ demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=
 
 test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour (ORDER=random: shuffled)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu and not slurm" $(if $(filter random,$(ORDER)),-p randomly)
+
+NEXT := .venv-hydra14
+$(NEXT)/.installed: pyproject.toml constraints.txt .ci/make-venv .ci/hydra14.txt
+	.ci/make-venv $(PYTHON) $(NEXT)
+	$(NEXT)/bin/pip install -q -c <(grep -vE '^(hydra-core|omegaconf)==' constraints.txt) \
+		-e . pytest pytest-timeout -r .ci/hydra14.txt
+	@touch $@
+
+test-hydra14: $(NEXT)/.installed  ## hpo on the next Hydra, in an environment of its own
+	OMP_NUM_THREADS=1 .ci/test-hydra14 $(NEXT)/bin
 
 test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they start on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs
@@ -92,5 +102,5 @@ repro-live: $(STAMP)  ## hpo=qsvr against hpo=asha_bo, live on generated events
 	$(BIN)/python -m benchmarks.reproduce.live
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
-	rm -rf $(VENV) .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
+	rm -rf $(VENV) $(NEXT) .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
