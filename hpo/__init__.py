@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hpo.search.asha import AshaPruner
     from hpo.search.diverse import DiverseSampler
     from hpo.search.freeze_thaw import FreezeThawPruner
-    from hpo.search.pausing import PausingPruner, PromotionPruner
+    from hpo.search.pausing import PausingPruner
+    from hpo.search.promotion import PromotionPruner
     from hpo.search.screen import Screen
     from hpo.storage.journal import JournalFile
     from hpo.storage.opening import open_storage
@@ -47,7 +48,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "FreezeThawPruner": "hpo.search.freeze_thaw",
             "JournalFile": "hpo.storage.journal",
             "PausingPruner": "hpo.search.pausing",
-            "PromotionPruner": "hpo.search.pausing",
+            "PromotionPruner": "hpo.search.promotion",
             "ReportTrial": "hpo.lightning",
             "Screen": "hpo.search.screen",
             "current_trial": "hpo.current",

@@ -1,4 +1,4 @@
-"""Links PyTorch Lightning to the trial; the only module here that imports Lightning."""
+"""Links PyTorch Lightning to the current trial; the only module of hpo that imports Lightning."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from hpo.current import current_trial
 class ReportTrial(Callback):
     """Reports a logged metric after every validation and stops the training when told to.
 
-    Rank 0 alone asks; its answer goes to all ranks, so that they stop together. The training
-    ends as if it had reached its last epoch: checkpoints and logs are complete, `Trainer.fit`
-    returns, and the worker counts the trial as pruned. Outside a sweep nothing happens.
+    Rank 0 asks the pruner and broadcasts the answer, so that all ranks stop together. The training
+    ends as after its last epoch: checkpoints and logs are complete, `Trainer.fit` returns, and
+    the trial counts as pruned or paused. Outside a sweep nothing happens.
 
     Args:
         monitor: name of a metric that is logged once per validation epoch.
+
+    Example:
+        >>> trainer = pl.Trainer(callbacks=[ReportTrial("val_loss")], logger=False, max_epochs=20)
+        >>> trainer.callbacks[0].monitor
+        'val_loss'
     """
 
     def __init__(self, monitor: str = "val_loss") -> None:

@@ -16,9 +16,9 @@ from commons.cli import run_command
 from commons.files import replacing
 from hpo.attributes import APP, RUN
 from hpo.reporting.best import best_config
-from hpo.reporting.live import table
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
-from hpo.reporting.summary import Summary, summarise
+from hpo.reporting.summary import Summary, summarize
+from hpo.reporting.table import study_table
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 
@@ -51,7 +51,7 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
         KeyError: the storage has no such study.
     """
     study_id = storage.get_study_id_from_name(study_name)
-    summary, trials = summarise(storage, study_id)
+    summary, trials = summarize(storage, study_id)
     with replacing(folder / "summary.json") as partial:
         partial.write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
     best = summary.best
@@ -82,7 +82,7 @@ def _report(settings: Settings) -> None:
     folder = settings.dir or home
     summary = write_report(storage, name, folder)
     console = Console()
-    console.print(table(summary, [], None, None))
+    console.print(study_table(summary))
     console.print(f"files in {folder}", markup=False, highlight=False)
 
 

@@ -29,6 +29,10 @@ ARRAYS = {  # name: shape in samples N, features F, members M
 def save(model: QSVR, path: str | Path) -> None:
     """Write a fitted estimator; an existing file is replaced as a whole.
 
+    Args:
+        model: fitted, with a sampler that has a name.
+        path: the file, by custom `*.npz`.
+
     Raises:
         NotFittedError: `fit` was not called.
         ValueError: the sampler is an object, or random_state a generator: only names and numbers
@@ -54,6 +58,9 @@ def save(model: QSVR, path: str | Path) -> None:
 
 def load(path: str | Path) -> QSVR:
     """Read an estimator that `save` wrote; its arrays and parameters are exactly the saved ones.
+
+    Args:
+        path: the file.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -78,7 +78,7 @@ class Summary:
         return asdict(self)
 
 
-def summarise(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
+def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
     """Return the figures of a study and the trials of its budget."""
     attributes = storage.get_study_user_attrs(study_id)
     budget = attributes.get(N_TRIALS)

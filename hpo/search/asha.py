@@ -1,4 +1,4 @@
-"""Asynchronous successive halving that stops trials, and does not spare repetitions.
+"""Asynchronous successive halving that stops trials, repeated configurations included.
 
 .. [Li2020] A System for Massively Parallel Hyperparameter Tuning, arXiv:1810.05934.
 """
@@ -9,24 +9,23 @@ from collections.abc import Iterable
 
 from optuna import Study
 from optuna.pruners import BasePruner
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from hpo.search.rungs import Rungs, value_at
+from hpo.search.rungs import Rungs, sign, value_at
 
 
 class AshaPruner(BasePruner):
     """The stopping form of asynchronous successive halving [Li2020]_.
 
-    At each rung a trial goes on if it is among the best n // eta of the n trials that have been
-    there so far, itself included; among fewer than eta only the best goes on. That is the rule of
-    `optuna.pruners.SuccessiveHalvingPruner`, but for ties: the trial with the smaller number
-    ranks first. A configuration that repeats the best one thus ends at a rung as others do,
-    instead of being trained in full again and again. Where all values are equal, such as an
-    accuracy that has not moved yet, only the first few trials go on: put `min_resource` later.
+    At each rung a trial goes on if it is among the best n // eta of the n trials that have
+    reached the rung, itself included; among fewer than eta only the best goes on. That is the
+    rule of `optuna.pruners.SuccessiveHalvingPruner` except for ties: the trial with the smaller
+    number ranks first. So a repetition of the best configuration is stopped at a rung like any
+    other trial, not trained in full again. Where all values are equal, such as an accuracy that
+    has not moved yet, only the first few trials go on: increase `min_resource`.
 
-    Nothing is stored: ranks come from the reported values. `prune` has to be asked after each
-    report; a report that jumps over a rung counts there. NaN at a rung is pruned.
+    Nothing is stored: ranks come from the reported values. Ask `prune` after each report; a
+    report that jumps over a rung counts there. NaN at a rung is pruned.
 
     Args:
         min_resource: r, steps at the first rung, at least 1.
@@ -34,19 +33,31 @@ class AshaPruner(BasePruner):
 
     Raises:
         ValueError: a value is out of range.
+
+    Example:
+        >>> import optuna
+        >>> def objective(trial):
+        ...     for epoch in range(1, 10):
+        ...         trial.report(trial.number / epoch, epoch)
+        ...         if trial.should_prune():
+        ...             raise optuna.TrialPruned
+        ...     return trial.number / 9
+        >>> study = optuna.create_study(pruner=AshaPruner(min_resource=3))
+        >>> study.optimize(objective, n_trials=2)
+        >>> [trial.last_step for trial in study.trials]
+        [9, 3]
     """
 
     def __init__(self, min_resource: int = 1, reduction_factor: int = 3) -> None:
         self._rungs = Rungs(min_resource, reduction_factor)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Tell whether the trial should end at a rung that its last report has reached."""
+        """Return whether the trial should end at a rung that its last report has reached."""
         reached = self._rungs.just_reached(trial)
         if not reached:
             return False
         others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-        return not all(self._goes_on(trial, others, rung, sign) for rung in reached)
+        return not all(self._goes_on(trial, others, rung, sign(study)) for rung in reached)
 
     def _goes_on(
         self, trial: FrozenTrial, others: Iterable[FrozenTrial], rung: int, sign: int

@@ -1,7 +1,7 @@
-"""A sampler that keeps another one from proposing the same configuration again and again.
+"""A sampler that keeps another one from repeating similar configurations.
 
-With pruning, a model-based sampler locks on: the trials near the best one are the only ones that
-are trained for long, so all that it proposes lies there.
+With pruning, a model-based sampler gets stuck: only the trials near the best one are trained for
+long, so it proposes nothing else.
 """
 
 from __future__ import annotations
@@ -19,31 +19,39 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.unit_cube import apart
 
 _N_PROPOSALS = 5  # of the wrapped sampler, before a random one is taken
-_CROWDED = 0.1  # share of the space that the neighbourhoods of all trials may fill
+_CROWDED = 0.1  # share of the space that the neighborhoods of all trials may fill
 
 
 class DiverseSampler(BaseSampler):
-    """Wraps a sampler: every so many trials are random, the others keep off earlier trials.
+    """Wraps a sampler: some trials are random, the others keep a distance from earlier trials.
 
     A proposal of the wrapped sampler is refused if it lies within `min_distance` of an earlier
-    trial in every parameter, on a scale from 0 to 1 over the range (or its logarithm) of each; two
-    choices are the same or 1 apart. After a few refusals a random configuration is taken. Where
-    the space has so few parameters that n such neighbourhoods would crowd it, they shrink, so that
+    trial in every parameter, where the range of a parameter (or of its logarithm) has length 1 and
+    two different choices are 1 apart. After five refusals a random configuration is taken. If
+    the space has so few parameters that n such neighborhoods would fill it, they shrink, so that
     the search can still refine: half a side is at most (0.1 / n)^(1 / parameters) / 2.
 
-    What is proposed together is judged together: all parameters that finished trials have in
-    common, and what else the wrapped sampler proposes jointly. In a conditional space an earlier
-    trial with further parameters counts as different. Nothing is kept between trials.
+    Parameters that are proposed together are judged together: those that all finished trials have
+    in common, and others that the wrapped sampler proposes jointly. In a conditional space an
+    earlier trial with additional parameters counts as different. No state is kept between trials.
 
     Args:
         sampler: makes the wrapped sampler, e.g. `optuna.samplers.TPESampler` or a
             `functools.partial` of it (`_partial_: true` in a configuration); called with `seed`.
-        random_every: every so-many-th trial, by its number, is random; at least 2.
+        random_every: n, at least 2: one of n trials, by its number, is random.
         min_distance: dimensionless, in [0, 1); 0: only repetitions are refused.
         seed: of both the wrapped sampler and the random trials.
 
     Raises:
-        ValueError: a value is out of range, or `sampler` is a sampler already.
+        ValueError: a value is out of range, or `sampler` is an instance already.
+
+    Example:
+        >>> import optuna
+        >>> sampler = DiverseSampler(optuna.samplers.TPESampler, seed=1)
+        >>> study = optuna.create_study(sampler=sampler)
+        >>> study.optimize(lambda trial: trial.suggest_int("x", 0, 99) ** 2, n_trials=30)
+        >>> len({trial.params["x"] for trial in study.trials}) > 20
+        True
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class DiverseSampler(BaseSampler):
         self._sampler, self._random = sampler(seed=int(seeds[0])), RandomSampler(int(seeds[1]))
 
     def reseed_rng(self) -> None:
-        """Draw new seeds, as Optuna's threads need it."""
+        """Draw new seeds; Optuna does this for each of its threads."""
         self._sampler.reseed_rng()
         self._random.reseed_rng()
 
@@ -93,7 +101,7 @@ class DiverseSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return a proposal that is off all earlier trials, or a random one."""
+        """Return a proposal with a distance from all earlier trials, or a random one."""
         if not search_space:
             return {}
         earlier = _comparable(study, trial, search_space)

@@ -1,7 +1,7 @@
-"""Freeze-thaw: all trials begin, all pause, and those go on that may still end best.
+"""Freeze-thaw: all trials begin, all pause, and those resume that may still end best.
 
-.. [Swersky2014] Freeze-Thaw Bayesian Optimization, arXiv:1406.3896. The idea of pausing on a
-   forecast; the forecaster and its rule are other ones.
+.. [Swersky2014] Freeze-Thaw Bayesian Optimization, arXiv:1406.3896. The idea of pausing trials by
+   a forecast is from there; the forecaster and its rule are not.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.search.pausing import PausingPruner, PromotionPruner, is_paused
+from hpo.search.pausing import PausingPruner, is_paused
+from hpo.search.promotion import PromotionPruner
 
 _log = logging.getLogger(__name__)
 
 
 class Forecast(Protocol):
-    """What is expected of some trials."""
+    """What is expected of T trials."""
 
     @property
-    def promise(self) -> Any:
-        """One number per trial: positive if the trial is worth its next epochs."""
+    def promise(self) -> NDArray[np.float64]:
+        """Shape (T,): positive if the trial is worth its next epochs, the largest one most."""
 
 
 class Forecaster(Protocol):
@@ -38,25 +40,34 @@ class Forecaster(Protocol):
     epochs: Sequence[int]
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
-        """Return what is to be expected of trials; None: nothing can be said of them."""
+        """Return what is expected of unfinished trials; None: nothing is known about them."""
 
 
 class FreezeThawPruner(PausingPruner):
-    """Pauses every trial at every decision epoch; the most promising one goes on.
+    """Pauses every trial at every decision epoch; the most promising one resumes.
 
-    New trials begin first. When no paused trial has a chance worth its epochs, the study is
-    finished. Should a forecast fail, which is logged once, promotion ASHA decides.
+    New trials begin first. The study is finished when no paused trial is worth its next epochs.
+    If a forecast fails, `PromotionPruner` decides; the first failure is logged.
 
     Args:
         forecaster: judges the trials.
-        new_share: new trials begin as long as the first decision epochs of all trials make less
-            than this share of all epochs, in (0, 1]; 1: all begin before any goes on, the best
-            choice if the number of trials is given.
-        max_epochs: hard limit of the epochs of all trials together; the last ones are kept for
-            the trial that is to be finished. None: no limit.
+        new_share: new trials begin while the first decision epochs of all trials are less than
+            this share of all epochs, in (0, 1]. 1: all begin before any resumes, the best choice
+            for a fixed number of trials.
+        max_epochs: limit for the epochs of all trials together, at least one full training; the
+            last ones are reserved for the trial that will be complete first. None: no limit.
 
     Raises:
         ValueError: a value is out of range.
+
+    Example:
+        >>> import optuna, qsvr
+        >>> pruner = FreezeThawPruner(qsvr.Forecaster(max_resource=20))
+        >>> study = optuna.create_study(pruner=pruner)
+        >>> for value in (0.1, 0.9):
+        ...     study.ask().report(value, 1)
+        >>> [pruner.pause(study, trial) for trial in study.trials]
+        [False, True]
     """
 
     def __init__(
@@ -74,11 +85,11 @@ class FreezeThawPruner(PausingPruner):
         self._has_failed = False
 
     def may_begin(self, study: Study) -> bool:
-        """Tell whether the limit leaves room for a new trial."""
+        """Tell whether `max_epochs` leaves room for a new trial."""
         return self._spare(study.get_trials(deepcopy=False)) >= self._forecaster.epochs[0]
 
     def pause(self, study: Study, trial: FrozenTrial) -> bool:
-        """Pause at a decision epoch, unless the trial would be chosen at once."""
+        """Pause at a decision epoch, unless the trial would resume at once."""
         steps = sorted(trial.intermediate_values)
         if steps[-1] >= self._forecaster.epochs[-1]:
             return False
@@ -91,14 +102,14 @@ class FreezeThawPruner(PausingPruner):
         return self.choose(study, [*filter(is_paused, trials), trial]) is not trial
 
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the most promising trial; None: a new one, or nothing is worth its epochs."""
+        """Return the most promising trial; None: begin a new one, or none is worth its epochs."""
         trials = study.get_trials(deepcopy=False)
         if self._wants_new(trials) and self.may_begin(study):
             return None
         affordable = self._affordable(paused, trials)
         try:
             forecast = self._forecaster.forecast(study, affordable)
-        except Exception as error:  # noqa: BLE001 - whatever a regressor or an annealer raises
+        except Exception as error:  # noqa: BLE001 - of any regressor or annealer
             self._log_failure(error)
             return self._fallback.choose(study, affordable)
         if forecast is None:
@@ -127,7 +138,7 @@ class FreezeThawPruner(PausingPruner):
         return next(epoch for epoch in self._forecaster.epochs if epoch > length) - length
 
     def _spare(self, trials: Sequence[FrozenTrial]) -> float:
-        """Epochs that the limit leaves, without those that finish the furthest trial."""
+        """Epochs that the limit leaves, without those reserved for the furthest trial."""
         if self._max_epochs is None:
             return math.inf
         in_flight = sum(trial.state == TrialState.RUNNING for trial in trials)
@@ -138,7 +149,7 @@ class FreezeThawPruner(PausingPruner):
 
     def _log_failure(self, error: Exception) -> None:
         if not self._has_failed:
-            _log.warning("freeze-thaw cannot forecast, promotion ASHA decides: %s", error)
+            _log.warning("freeze-thaw: the forecast failed, promotion ASHA decides: %s", error)
         self._has_failed = True
 
 
@@ -151,7 +162,7 @@ def _n_epochs(trials: Sequence[FrozenTrial]) -> int:
 
 
 def _furthest(trials: Sequence[FrozenTrial]) -> int | None:
-    """The number of the trial that will be the first one to finish; None: one has finished."""
+    """Number of the unfinished trial with the most epochs; None: a trial is complete."""
     if any(trial.state == TrialState.COMPLETE for trial in trials):
         return None
     unfinished = [t for t in trials if not t.state.is_finished()]

@@ -1,4 +1,4 @@
-"""The rungs of successive halving, and what trials have reached there.
+"""The rungs of successive halving and the values of trials at them.
 
 .. [Li2020] A System for Massively Parallel Hyperparameter Tuning, arXiv:1810.05934.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from optuna import Study
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 
@@ -33,7 +35,7 @@ class Rungs:
             raise ValueError(f"reduction_factor must be >= 2, got {self.reduction_factor}")
 
     def up_to(self, step: int) -> list[int]:
-        """Return the rungs that a trial of so many steps has reached, the first one first.
+        """Return the rungs that a trial has reached after `step` steps, in ascending order.
 
         >>> Rungs(2, 3).up_to(20)
         [2, 6, 18]
@@ -48,6 +50,11 @@ class Rungs:
         """Return the rungs that the trial has reached with its last report."""
         *_, before, last = 0, 0, *sorted(trial.intermediate_values)
         return [rung for rung in self.up_to(last) if rung > before]
+
+
+def sign(study: Study) -> int:
+    """Return the factor that makes small values good: -1 if the study maximizes, else 1."""
+    return -1 if study.direction == StudyDirection.MAXIMIZE else 1
 
 
 def value_at(trial: FrozenTrial, rung: int) -> float | None:

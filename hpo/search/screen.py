@@ -1,8 +1,8 @@
 """Which new trials are not worth their first epoch, judged by earlier studies.
 
 The trials of earlier studies are ranked; a regression on their hyperparameters predicts the rank
-of a new configuration. Ranks, as normal scores, carry over to a study whose losses lie elsewhere,
-and do not care how far the bad ones lie off.
+of a new configuration. Ranks, as normal scores, stay valid for a study with another level of
+losses, and outliers do not distort them.
 
 Shapes: T earlier trials, H coordinates of a configuration.
 """
@@ -19,21 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, trial_id
 from commons.unit_cube import apart, choice
 from hpo.attributes import SKIPPED
-from hpo.search.rungs import value_at
+from hpo.search.rungs import sign, value_at
 
 Floats = NDArray[np.float64]
-_MIN_TRIALS = 10  # fewer say nothing
+_MIN_TRIALS = 10  # with fewer no trial is skipped
 _N_FOLDS = 5
 
 
 class Regressor(Protocol):
-    """A regressor as scikit-learn has them."""
+    """A regressor with the methods of scikit-learn's."""
 
     def fit(self, X: Floats, y: Floats) -> Any:
         """Learn from configurations, shape (T, H), and their scores, shape (T,)."""
@@ -69,22 +68,34 @@ class KernelRidge:
 
 
 class Screen:
-    """Skips new trials whose hyperparameters promise nothing, by what earlier studies say.
+    """Skips new trials whose hyperparameters are unpromising according to earlier studies.
 
-    A trial is skipped if its predicted score less `optimism` standard deviations, those of the
-    cross-validated errors, is still worse than the best cross-validated prediction for an earlier
-    trial: predictions shrink to the mean, so they are compared with their like. Its user attribute
-    `skipped` keeps {predicted, spread, best}, in standard deviations of all configurations, small
-    is good.
+    A trial is skipped if its predicted score minus k standard deviations of the cross-validated
+    errors is still worse than the best cross-validated prediction for an earlier trial.
+    (Predictions shrink toward the mean, so they are compared with predictions.) The user attribute
+    `skipped` of the trial stores {predicted, spread, best} in standard deviations of all
+    configurations; small is good.
 
     Args:
         regressor: `fit` and `predict` as in scikit-learn; None: `KernelRidge`.
-        optimism: k, at least 0; small values skip more and lose more good configurations.
-        max_share: of all trials that have begun or been skipped, at most this share is skipped,
+        optimism: k, at least 0; small values skip more trials, good ones included.
+        max_share: at most this share of all trials that have begun or been skipped is skipped,
             in [0, 1).
 
     Raises:
         ValueError: a value is out of range.
+
+    Example:
+        >>> import optuna
+        >>> earlier, study = optuna.create_study(), optuna.create_study()
+        >>> earlier.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=20)
+        >>> screen = Screen()
+        >>> screen.learn(earlier.trials)
+        >>> for x in (0.0, 1.0):
+        ...     study.enqueue_trial({"x": x})
+        ...     _ = study.ask(earlier.trials[0].distributions)
+        >>> [screen.skips(study, trial) for trial in study.trials]
+        [False, True]
     """
 
     def __init__(
@@ -103,12 +114,12 @@ class Screen:
         self._is_fitted = False
 
     def learn(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in the trials of earlier studies, all of the same search space."""
+        """Add trials of earlier studies, all of the same search space."""
         self._trials += [trial for trial in trials if trial.intermediate_values or trial.values]
         self._is_fitted = False
 
     def skips(self, study: Study, trial: FrozenTrial) -> bool:
-        """Tell whether a new trial ends before its first epoch, and note that in the trial.
+        """Tell whether a new trial ends before its first epoch; if so, store why in the trial.
 
         Args:
             study: of the trial.
@@ -117,7 +128,7 @@ class Screen:
         if len(self._trials) < _MIN_TRIALS or not self._has_room(study):
             return False
         if not self._is_fitted:
-            self._fit(-1 if study.direction == StudyDirection.MAXIMIZE else 1)
+            self._fit(sign(study))
         predicted = float(self._regressor.predict(self._coordinates([trial]))[0])
         if predicted - self._optimism * self._spread < self._best:
             return False
@@ -158,8 +169,8 @@ class Screen:
 def scores(trials: Sequence[FrozenTrial], sign: int) -> Floats:
     """Return the ranks of trials as quantiles of the normal distribution, small is good.
 
-    Of two trials that one is better which is so at the last step that both have reached; a
-    complete one ends with its value. The rank of a trial is the number of those it loses to.
+    Two trials are compared at the last step that both have reached, complete ones by their final
+    values. The rank of a trial is the number of trials that are better.
 
     Args:
         trials: T complete or pruned ones.
@@ -181,8 +192,8 @@ def scores(trials: Sequence[FrozenTrial], sign: int) -> Floats:
 def coordinates(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> list[float]:
     """Return a configuration as a point of the unit cube.
 
-    Numbers lie between the ends of their range, logarithmically if they are searched so; choices
-    that are numbers by their rank; other choices have a coordinate each.
+    A number is scaled to its range, logarithmically if it is searched so. Choices that are numbers
+    are placed by their rank; other choices get one coordinate each.
     """
     return [
         x for key, each in space.items() if not each.single() for x in _scaled(each, params[key])

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep varies and what it keeps.
+    """What a sweep varies and what it keeps fixed.
 
     Attributes:
         distributions: one per searched key, named as in the override (a leading `+` included).
@@ -168,7 +168,7 @@ def _range(sweep: RangeSweep) -> BaseDistribution:
 
 def _is_log(tags: set[str]) -> bool:
     if tags - {"log"}:
-        raise ValueError(f"the only tag is log, got {', '.join(sorted(tags))}")
+        raise ValueError(f"unknown tag {', '.join(sorted(tags - {'log'}))}; only log is supported")
     return "log" in tags
 
 

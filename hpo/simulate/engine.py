@@ -27,10 +27,10 @@ from hpo.attributes import PAUSED
 from hpo.curves import CurveTable
 from hpo.search.pausing import choose_last, choose_paused, decide, may_begin
 from hpo.search.screen import Screen
+from hpo.search.seeded import make_sampler
 from hpo.search.space import Space
 from hpo.simulate.run import Run, Spent
 from hpo.study.life import Life, Outcome
-from hpo.study.study import make_sampler
 
 _SPEED = (0.9, 1.1)  # time of an epoch, drawn for each trial
 

@@ -41,6 +41,15 @@ class JournalFile(BaseJournalBackend):
 
     Raises:
         OSError: the file cannot be made.
+
+    Example:
+        >>> import tempfile, optuna
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     storage = optuna.storages.JournalStorage(JournalFile(f"{folder}/study.log"))
+        ...     study = optuna.create_study(storage=storage)
+        ...     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+        ...     len(study.trials)
+        3
     """
 
     def __init__(self, path: str | os.PathLike[str], grace_s: float = 10.0) -> None:

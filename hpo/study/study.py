@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -121,26 +120,6 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     study.set_user_attr(N_TRIALS, max(spec.n_trials, study.user_attrs.get(N_TRIALS, 0)))
     issue_tickets(study, spec.n_trials, lock=lock)
     return study
-
-
-def make_sampler(
-    config: Mapping[str, Any] | None, trial_number: int
-) -> tuple[BaseSampler, int | None]:
-    """Return a sampler for one trial and its seed.
-
-    A configured seed is combined with the trial's number, so that workers do not draw the same
-    points and random search visits the same ones however many workers there are.
-    """
-    if config is None:
-        return optuna.samplers.TPESampler(), None
-    arguments = dict(config)
-    if arguments.get("seed") is None:
-        return instantiate(arguments), None
-    import numpy as np
-
-    state = np.random.SeedSequence([int(arguments["seed"]), trial_number]).generate_state(1)
-    arguments["seed"] = int(state[0])
-    return instantiate(arguments), arguments["seed"]
 
 
 def make_screen(spec: SweepSpec) -> Screen | None:

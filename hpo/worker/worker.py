@@ -21,10 +21,11 @@ from hpo.attributes import RUN
 from hpo.current import FollowedTrial
 from hpo.hydra_internals import configure_log, instantiate
 from hpo.ranks import Group, alone
+from hpo.search.seeded import make_sampler
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
 from hpo.study.life import Life
-from hpo.study.study import SweepSpec, have_failed_too_often, make_sampler, make_screen
+from hpo.study.study import SweepSpec, have_failed_too_often, make_screen
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application

@@ -178,7 +178,7 @@ _PRUNERS: dict[str, dict[str, Any]] = {
     },
     "median": {"_target_": "optuna.pruners.MedianPruner"},
     "promotion": {
-        "_target_": "hpo.search.pausing.PromotionPruner",
+        "_target_": "hpo.PromotionPruner",
         "min_resource": 1,
         "reduction_factor": 3,
         "max_resource": None,  # steps of a full trial, which does not pause at its end

@@ -17,6 +17,10 @@ from torch.optim.lr_scheduler import LambdaLR
 def constant_schedule(optimizer: Optimizer, total_steps: int) -> LambdaLR:
     """Return the schedule that keeps the learning rate.
 
+    Args:
+        optimizer: its learning rates stay as they are.
+        total_steps: not used.
+
     >>> import torch
     >>> schedule = constant_schedule(torch.optim.SGD([torch.zeros(1)], lr=0.1), total_steps=10)
     >>> schedule.get_last_lr()
@@ -55,7 +59,12 @@ def exponential_schedule(
 
 
 def cosine_schedule(optimizer: Optimizer, total_steps: int, final_factor: float) -> LambdaLR:
-    """Return half a cosine from 1 to `final_factor`, in [0, 1], at the last step.
+    """Return half a cosine from 1 to `final_factor` at the last step.
+
+    Args:
+        optimizer: its learning rates are the values at step 0.
+        total_steps: optimizer steps of the whole training.
+        final_factor: factor at the last step, in [0, 1].
 
     Raises:
         ValueError: `final_factor` lies outside its range.

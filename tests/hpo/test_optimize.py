@@ -10,7 +10,7 @@ import pytest
 from hpo.attributes import LEASE
 from hpo.optimize import optimize
 from hpo.search.freeze_thaw import FreezeThawPruner
-from hpo.search.pausing import PromotionPruner
+from hpo.search.promotion import PromotionPruner
 from hpo.storage.opening import open_storage
 from qsvr.forecasting.forecaster import Forecaster
 

@@ -1,50 +1,15 @@
-import io
 from datetime import datetime, timedelta
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
-from optuna.trial import TrialState, create_trial
-from rich.console import Console
+from optuna.trial import TrialState
 
-from hpo.attributes import N_TRIALS, WORKER
-from hpo.reporting.live import table
-from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
-from hpo.reporting.summary import summarise
-
-PNG = b"\x89PNG"
-
-
-def add(study, state, values, seconds=10.0, **attributes):
-    """A trial with one reported value per epoch; it is worth the last of them."""
-    worth = state in (TrialState.COMPLETE, TrialState.PRUNED) and values
-    study.add_trial(
-        create_trial(
-            state=state,
-            value=values[-1] if worth else None,
-            params={"x": 0.5},
-            distributions={"x": FloatDistribution(0, 1)},
-            intermediate_values=dict(enumerate(values, 1)),
-            user_attrs={"seconds": seconds, **attributes},
-        )
-    )
-
-
-@pytest.fixture
-def study():
-    """Two full trials of 4 epochs, three pruned after 1, 3 and (diverged) 2, a failed one."""
-    study = optuna.create_study(study_name="s")
-    add(study, TrialState.COMPLETE, [4, 3, 2, 1.5])
-    add(study, TrialState.COMPLETE, [4, 3, 2, 1.0])
-    add(study, TrialState.PRUNED, [9.0])
-    add(study, TrialState.PRUNED, [9.0, 8.0, 7.0])
-    add(study, TrialState.PRUNED, [900.0], diverged=2)
-    add(study, TrialState.FAIL, [])
-    return study
+from hpo.attributes import N_TRIALS, SKIPPED, WORKER
+from hpo.reporting.summary import summarize
 
 
 def figures(study):
-    return summarise(study._storage, study._study_id)
+    return summarize(study._storage, study._study_id)
 
 
 def test_trials_are_counted_by_state_and_epochs_by_what_was_run_and_saved(study):
@@ -61,7 +26,7 @@ def test_trials_are_counted_by_state_and_epochs_by_what_was_run_and_saved(study)
     assert summary.worker_hours["saved"] == pytest.approx(6 * 60 / 14 / 3600)
 
 
-def test_maximising_takes_the_largest_value_as_best():
+def test_maximizing_takes_the_largest_value_as_best(add):
     study = optuna.create_study(direction="maximize")
     add(study, TrialState.COMPLETE, [1.0])
     add(study, TrialState.COMPLETE, [2.0])
@@ -95,36 +60,12 @@ def test_a_study_of_others_is_timed_by_its_trials(study):
     assert summary.worker_busy_fraction is None
 
 
-def test_an_empty_study_has_a_summary_and_pictures(tmp_path):
-    study = optuna.create_study()
-    summary, trials = figures(study)
-    assert summary.best is None
-    assert summary.epochs.saved == 0
-    draw_history(trials, "minimize", tmp_path / "h.png")
-    draw_learning_curves(trials, None, tmp_path / "l.png")
-    draw_importances(study, tmp_path / "i.png")
-    assert all(path.read_bytes().startswith(PNG) for path in tmp_path.iterdir())
-    assert len(list(tmp_path.iterdir())) == 3
+def test_an_empty_study_has_a_summary():
+    summary, trials = figures(optuna.create_study())
+    assert (summary.best, summary.epochs.saved, summary.n_workers, trials) == (None, 0, 0, [])
 
 
-def test_pictures_of_a_study_are_drawn(study, tmp_path):
-    study.enqueue_trial({"x": 0.1})
-    trial = study.ask()
-    trial.suggest_float("x", 0, 1)
-    study.tell(trial, 3.0)
-    draw_history(study.trials, "maximize", tmp_path / "h.png")
-    draw_learning_curves(study.trials, 1, tmp_path / "l.png")
-    draw_importances(study, tmp_path / "i.png")
-    assert all(path.read_bytes().startswith(PNG) for path in tmp_path.iterdir())
-
-
-def test_the_table_names_what_runs_and_what_is_best(study):
-    study.enqueue_trial({"x": 0.1})
-    study.ask().report(0.25, 3)
-    console = Console(record=True, width=120, file=io.StringIO())
-    console.print(table(*figures(study), 3661.0, 60.0))
-    text = console.export_text()
-    assert "6 of 7 finished: 2 complete, 3 pruned, 1 failed; 1 running, 0 waiting" in text
-    assert "1 (trial 1): x=0.5" in text
-    assert "epoch 3: 0.25" in text
-    assert "1:01:01, about 0:01:00 left" in text
+def test_skipped_trials_are_counted_among_the_pruned_ones(study, add):
+    add(study, TrialState.PRUNED, [], **{SKIPPED: {}})
+    summary = figures(study)[0]
+    assert (summary.n_skipped, summary.n_trials["pruned"]) == (1, 4)

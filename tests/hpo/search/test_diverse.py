@@ -8,7 +8,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from hpo.search.diverse import DiverseSampler
-from hpo.study.study import make_sampler
+from hpo.search.seeded import make_sampler
 
 SPACE = {
     "lr": FloatDistribution(1e-6, 1e-2, log=True),

@@ -135,7 +135,7 @@ def test_when_forecasts_fail_promotion_decides_and_that_is_logged_once(study, ca
         chosen = [policy.choose(made, paused(made)).number for _ in range(2)]
     assert chosen == [1, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "freeze-thaw cannot forecast, promotion ASHA decides: out of reach"
+        "freeze-thaw: the forecast failed, promotion ASHA decides: out of reach"
     ]
 
 

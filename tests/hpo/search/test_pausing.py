@@ -2,7 +2,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.search.pausing import Decision, PromotionPruner, choose_last, choose_paused, decide
+from hpo.attributes import PAUSED
+from hpo.search.pausing import (
+    Decision,
+    choose_last,
+    choose_paused,
+    decide,
+    is_paused,
+    may_begin,
+)
+from hpo.search.promotion import PromotionPruner
 
 
 def trial(*values, first_step=1, state=TrialState.WAITING):
@@ -20,53 +29,6 @@ def study():
         return made
 
     return make
-
-
-def test_a_trial_pauses_at_the_rungs_and_only_there(study):
-    policy = PromotionPruner(min_resource=1, reduction_factor=3)
-    empty = study()
-    paused_after = [n for n in range(1, 28) if policy.pause(empty, trial(*([1.0] * n)))]
-    assert paused_after == [1, 3, 9, 27]
-
-
-def test_a_full_trial_does_not_pause_at_its_end(study):
-    policy = PromotionPruner(max_resource=9)
-    paused_after = [n for n in range(1, 10) if policy.pause(study(), trial(*([1.0] * n)))]
-    assert paused_after == [1, 3]
-
-
-def test_a_rung_between_two_reports_pauses_at_the_later_one(study):
-    policy = PromotionPruner(min_resource=3, reduction_factor=3)
-    reported = create_trial(
-        state=TrialState.RUNNING, intermediate_values={2: 1.0, 4: 1.0}, value=None
-    )
-    assert policy.pause(study(), reported)
-
-
-def test_the_best_third_of_a_rung_is_promoted_one_after_the_other(study):
-    waiting = study(*[[v] for v in (5.0, 1.0, 4.0, 2.0, 3.0, 6.0)])
-    policy = PromotionPruner()
-    assert policy.choose(waiting, waiting.trials).number == 1
-    others = [t for t in waiting.trials if t.number != 1]
-    assert policy.choose(waiting, others).number == 3
-    assert policy.choose(waiting, [t for t in others if t.number != 3]) is None
-
-
-def test_large_is_good_when_the_study_maximizes(study):
-    waiting = study([0.1], [0.9], [0.5], direction="maximize")
-    assert PromotionPruner().choose(waiting, waiting.trials).number == 1
-
-
-def test_the_highest_rung_comes_first(study):
-    high = [[9.0, 9.0, float(v)] for v in (3, 1, 2)]
-    waiting = study([0.1], [0.2], [0.3], *high)
-    assert PromotionPruner().choose(waiting, waiting.trials).number == 4
-
-
-def test_a_trial_that_would_be_promoted_at_once_does_not_pause(study):
-    policy, waiting = PromotionPruner(), study([2.0], [3.0], [1.0])
-    assert not policy.pause(waiting, waiting.trials[2])
-    assert policy.pause(waiting, waiting.trials[0])
 
 
 def test_the_pruner_of_the_study_decides_to_pause_to_prune_or_to_go_on(study):
@@ -93,18 +55,19 @@ def test_without_a_result_the_best_of_the_furthest_runs_to_its_end(study, direct
     assert choose_last(waiting, []) is None
 
 
-def test_no_trial_is_pruned(study):
-    assert not PromotionPruner().prune(study(), trial(1.0))
+def test_only_a_pruner_that_pauses_can_keep_new_trials_from_beginning():
+    class Full(PromotionPruner):
+        def may_begin(self, study):
+            return False
+
+    studies = [optuna.create_study(pruner=pruner) for pruner in (None, PromotionPruner(), Full())]
+    assert [may_begin(study) for study in studies] == [True, True, False]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"min_resource": 0}, "min_resource must be >= 1"),
-        ({"reduction_factor": 1}, ">= 2, got 1"),
-        ({"min_resource": 3, "max_resource": 2}, "max_resource must be >= 3, got 2"),
-    ],
-)
-def test_values_out_of_range_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        PromotionPruner(**arguments)
+def test_a_trial_counts_as_paused_at_its_last_step_only():
+    waiting = trial(0.5, 0.4)
+    assert not is_paused(waiting)
+    waiting.system_attrs = {PAUSED: 2}
+    assert is_paused(waiting)
+    waiting.intermediate_values[3] = 0.3
+    assert not is_paused(waiting)

@@ -3,7 +3,8 @@ import pytest
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
-from hpo.search.pausing import PausingPruner, PromotionPruner
+from hpo.search.pausing import PausingPruner
+from hpo.search.promotion import PromotionPruner
 from hpo.simulate import engine as asynchronous
 from hpo.simulate.engine import RowTrials, SampledTrials, replay
 

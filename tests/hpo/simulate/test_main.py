@@ -12,7 +12,7 @@ from hpo.simulate.__main__ import main
 METHODS_FILE = """\
 mine:
   pruner:
-    _target_: hpo.search.pausing.PromotionPruner
+    _target_: hpo.PromotionPruner
     max_resource: "${epochs}"
     reduction_factor: 2
 """
@@ -95,7 +95,7 @@ def test_a_pruner_of_the_command_line_is_tried_with_a_sampler(simulate, capsys):
         "orders=2",
         "n_jobs=1",
         "sampler._target_=optuna.samplers.RandomSampler",
-        "pruner._target_=hpo.search.pausing.PromotionPruner",
+        "pruner._target_=hpo.PromotionPruner",
         "pruner.max_resource=${epochs}",
         "budget=60",
     )

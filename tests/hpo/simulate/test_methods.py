@@ -6,7 +6,7 @@ import pytest
 from optuna.pruners import SuccessiveHalvingPruner
 
 import hpo.simulate
-from hpo.search.pausing import PromotionPruner
+from hpo.search.promotion import PromotionPruner
 from hpo.simulate.methods import (
     make_method,
     make_policy,

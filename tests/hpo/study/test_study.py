@@ -5,7 +5,7 @@ from optuna.trial import TrialState
 from hpo.attributes import N_TRIALS
 from hpo.search.space import Space, parse_space
 from hpo.study import study as hpo_study
-from hpo.study.study import SweepSpec, make_sampler, too_many_failures
+from hpo.study.study import SweepSpec, too_many_failures
 from hpo.study.tickets import study_lock
 
 
@@ -64,14 +64,6 @@ def test_a_foreign_study_with_another_space_is_refused(storages, tmp_path):
         ValueError, match=r"^x: study 's' searched it not, this command searches Fl"
     ):
         open_study(spec(tmp_path), storage)
-
-
-def test_without_a_seed_samplers_differ_and_with_one_they_depend_on_the_trial_alone():
-    config = {"_target_": "optuna.samplers.RandomSampler", "seed": 7}
-    seeds = [make_sampler(config, number)[1] for number in (0, 1, 0)]
-    assert seeds[0] == seeds[2] != seeds[1]
-    assert make_sampler({**config, "seed": None}, 0)[1] is None
-    assert isinstance(make_sampler(None, 0)[0], optuna.samplers.TPESampler)
 
 
 def test_an_empty_space_is_allowed_for_a_custom_one(storages, tmp_path):

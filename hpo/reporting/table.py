@@ -1,0 +1,97 @@
+"""The figures of a study as a table or a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.table import Table
+
+from hpo.reporting.summary import Summary
+
+
+def study_table(
+    summary: Summary,
+    trials: Sequence[FrozenTrial] = (),
+    elapsed_s: float | None = None,
+    left_s: float | None = None,
+) -> Table:
+    """Return the table of a study.
+
+    Args:
+        summary: its figures.
+        trials: its trials; the running ones get a row each.
+        elapsed_s: since the command started; None: no such row.
+        left_s: estimated time until all trials are done; None: unknown.
+    """
+    rows = Table(show_header=False, title=f"study {summary.study_name}", title_justify="left")
+    rows.add_column(style="bold", no_wrap=True)
+    rows.add_column(overflow="fold")
+    rows.add_row("trials", _counts(summary))
+    rows.add_row("best", _best(summary))
+    rows.add_row("epochs", _epochs(summary))
+    busy = summary.worker_busy_fraction
+    if busy is not None:
+        rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")
+    if elapsed_s is not None:
+        rows.add_row("time", time_line(elapsed_s, left_s))
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            rows.add_row(f"trial {trial.number}", _running(trial))
+    return rows
+
+
+def summary_line(summary: Summary) -> str:
+    """Return the number of trials by state, and the best value."""
+    return f"{_counts(summary)}; best {_best(summary)}"
+
+
+def _values(params: dict[str, Any]) -> str:
+    """Return parameters as text with three digits.
+
+    >>> _values({"lr": 0.001234567, "layers": 3})
+    'lr=0.00123, layers=3'
+    """
+    shown = (f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
+    return ", ".join(shown)
+
+
+def _counts(summary: Summary) -> str:
+    n = summary.n_trials
+    skipped = f" ({summary.n_skipped} before they began)" if summary.n_skipped else ""
+    return (
+        f"{summary.n_finished} of {n['total']} finished: {n['complete']} complete, "
+        f"{n['pruned']} pruned{skipped}, {n['fail']} failed; {n['running']} running, "
+        f"{n['waiting']} waiting"
+    )
+
+
+def _epochs(summary: Summary) -> str:
+    epochs, hours = summary.epochs, summary.worker_hours
+    return (
+        f"{epochs.run} run, {epochs.saved} saved by pruning "
+        f"({hours['used']:.3g} worker hours used, about {hours['saved']:.3g} saved)"
+    )
+
+
+def _best(summary: Summary) -> str:
+    best = summary.best
+    if best is None:
+        return "no trial is complete yet"
+    return f"{best.value:.6g} (trial {best.number}): {_values(best.params)}"
+
+
+def _running(trial: FrozenTrial) -> str:
+    step = trial.last_step
+    where = "starting" if step is None else f"epoch {step}: {trial.intermediate_values[step]:.5g}"
+    return f"{where}  ({_values(trial.params)})"
+
+
+def time_line(elapsed_s: float, left_s: float | None) -> str:
+    """Return the time since the command started, and the estimate of the time left."""
+    elapsed = str(timedelta(seconds=round(elapsed_s)))
+    return (
+        elapsed if left_s is None else f"{elapsed}, about {timedelta(seconds=round(left_s))} left"
+    )
