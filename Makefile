@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos slurm-up slurm-down lint format \
+.PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos slurm-up slurm-down lint format api \
 	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -27,6 +27,9 @@ lint: $(STAMP)  ## ruff, codespell, mypy, the floors (import-linter)
 format: $(STAMP)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+api: $(STAMP)  ## docs/api.md from the docstrings of the public names
+	$(BIN)/python docs/make_api.py
 
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
 	$(BIN)/python -m benchmarks.reproduce.demo short=$(if $(filter short,$(DEMO)),true,false)

@@ -20,6 +20,7 @@ class ReportTrial(Callback):
         monitor: name of a metric that is logged once per validation epoch.
 
     Example:
+        >>> import pytorch_lightning as pl
         >>> trainer = pl.Trainer(callbacks=[ReportTrial("val_loss")], logger=False, max_epochs=20)
         >>> trainer.callbacks[0].monitor
         'val_loss'

@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 import hpo
 from hpo.attributes import LEASE, PAUSED, RETRIES
 from hpo.optimize import optimize
-from hpo.search.pausing import Decision, PromotionPruner
+from hpo.search.pausing import Decision
+from hpo.search.promotion import PromotionPruner
 from hpo.storage.opening import open_storage
 from hpo.study.lease import LeaseLostError
 from hpo.study.life import Life, as_number
