@@ -29,12 +29,16 @@ def page() -> str:
 
 
 def arguments(thing: object) -> dict[str, str]:
-    """Return the description of each argument, or of each field of a dataclass, by name."""
-    heading = "Attributes" if is_dataclass(thing) else "Args"
-    parts = re.split(r"\n\n(\w+):\n(?= )", inspect.getdoc(thing) or "")
-    text = dedent(dict(zip(parts[1::2], parts[2::2], strict=True)).get(heading, ""))
-    items = re.findall(r"^\**(\w+): (.*(?:\n +.*)*)", text, flags=re.M)
-    return {name: " ".join(description.split()) for name, description in items}
+    """Return the description of each argument, or of each field of a dataclass, by name.
+
+    A class without a list of its own has that of the class it refines.
+    """
+    heading = "(?:Args|Attributes)" if is_dataclass(thing) else "Args"
+    owners = inspect.getmro(thing) if inspect.isclass(thing) else [thing]
+    pattern = re.compile(rf"^{heading}:\n((?: +.*\n?|\n)+)", flags=re.M)
+    found = [match[1] for each in owners if (match := pattern.search(inspect.getdoc(each) or ""))]
+    items = re.findall(r"^\**(\w+): (.*(?:\n +.*)*)", dedent("".join(found[:1])), flags=re.M)
+    return {name: " ".join(text.split()) for name, text in items}
 
 
 def examples(thing: object) -> str:
