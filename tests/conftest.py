@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,19 @@ from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
 
 Server = TypeVar("Server")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_as_in_a_terminal() -> None:
+    """Under `nohup`, or in the background of a script, SIGHUP or SIGINT are ignored.
+
+    Processes inherit that, so the commands that tests start and interrupt would not end. A handler
+    is not inherited, and leaves this process as deaf to SIGHUP as before.
+    """
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def random_events(n_events: int, seed: int) -> Events:

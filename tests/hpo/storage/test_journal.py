@@ -17,8 +17,9 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from hpo.storage import journal as module
-from hpo.storage.journal import JournalFile, scan
+from hpo.storage.journal import JournalFile
 from hpo.storage.records import dump, parse
+from hpo.storage.repair import scan
 
 HERE = Path(__file__).parent
 CUT = b'{"op_code":7,"worker_id":"w","trial_id":0,"step":3,"interme'
@@ -360,32 +361,6 @@ def test_the_place_of_the_file_is_fixed_when_it_is_opened(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path / "other")
     journal.append_logs([value(0)])
     assert steps(tmp_path / "journal.log") == [0]
-
-
-def test_the_losses_are_told_by_the_numbers_of_the_trials(path):
-    storage = JournalStorage(JournalFile(path))
-    for name in ("a", "b"):
-        study = optuna.create_study(storage=storage, study_name=name)
-        for _ in range(3):
-            study.ask()
-    lost = [
-        (b'{"op_code":7,"trial_id":4,"step":2,"in', "value of trial 1 at step 2"),
-        (b'{"op_code":6,"trial_id":4,"state":1,', "new state of trial 1 (COMPL"),
-        (
-            b'{"op_code":5,"worker_id":"w","trial_id":4,"param_name":"lr",',
-            "parameter lr of trial 1",
-        ),
-        (
-            b'{"op_code":9,"worker_id":"w","trial_id":3,"system_attr":{"k"',
-            "attribute k of trial 0",
-        ),
-        (b'{"op_code":4,"worker_id":"w","stu', "creation of a trial"),
-        (b'{"op_code":7,"worker_id":"w","trial_id":4', "value of an unknown trial"),
-    ]
-    with path.open("ab") as file:
-        file.writelines(piece + b"\n" for piece, _ in lost)
-    for damage, (_, what) in zip(scan(path), lost, strict=True):
-        assert what in damage.what
 
 
 def test_a_study_whose_workers_write_over_a_torn_line_goes_on(path):
