@@ -1,1 +1,1 @@
-"""Where a study is kept: opening it, patience, the journal file and its repair."""
+"""The storage of a study: opening it, patience, the journal file and its repair."""

@@ -13,7 +13,7 @@ def find_storage(text: str) -> Path | str:
     """Return the path of a journal file or the URL of a database.
 
     Raises:
-        UsageError: there is no such file (opening it would create it).
+        UsageError: there is no such file; opening it would create it.
     """
     if text.startswith("sqlite:///") and not Path(text.removeprefix("sqlite:///")).is_file():
         raise UsageError(f"storage={text}: no such file")
@@ -27,10 +27,10 @@ def find_storage(text: str) -> Path | str:
 
 
 def find_study(storage: BaseStorage, wanted: str | None) -> str:
-    """Return the name of the study; that of the only one if none is asked for.
+    """Return the name of the study; without `wanted`, that of the only one.
 
     Raises:
-        UsageError: there is no such study, or several to choose from.
+        UsageError: there is no such study, or there are several.
     """
     names = sorted(study.study_name for study in storage.get_all_studies())
     if wanted is None and len(names) == 1:

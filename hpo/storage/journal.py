@@ -2,11 +2,11 @@
 
     storage = optuna.storages.JournalStorage(JournalFile("study.log"))
 
-The format is Optuna's own. A worker killed while it writes, a full disk or a crashed node damages
-a line; Optuna's backend then stops every process that joins later. Here damaged places are
-skipped, what is whole in them is used, and every process sees the same records in the same order,
-whenever it joins: a line that ends with a newline never changes, and what it gives depends on its
-bytes alone. `python -m hpo.doctor` tells what was lost and cleans the file.
+The format is Optuna's. A worker killed while it writes, a full disk or a crashed node damages a
+line; Optuna's backend then stops every process that joins later. This one skips damaged places and
+uses the whole records in them. Every process sees the same records in the same order, whenever it
+joins: a line that ends with a newline never changes, and its records depend on its bytes only.
+`python -m hpo.doctor` reports what was lost and cleans the file.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from optuna.storages.journal import BaseJournalBackend
 from commons.locks import FileLock
 from hpo.storage.records import Record, describe, dump, parse
 
-_STRIDE = 1000  # the place of every so many-th record is remembered
+_STRIDE = 1000  # the place of each _STRIDE-th record is kept
 _log = logging.getLogger(__name__)
 _warned: set[tuple[str, int]] = set()
 
-# Where a record is to be found: offset of its line, records of that line before it.
+# Where a record is: offset of its line, records of that line before it.
 _Place = tuple[int, int]
 
 
@@ -36,11 +36,11 @@ class JournalFile(BaseJournalBackend):
     """A journal file for `optuna.storages.JournalStorage`; reading never waits for a lock.
 
     Args:
-        path: the file; made absolute here and now, created if it does not exist.
+        path: the file; made absolute at once, created if it does not exist.
         grace_s: of the lock, see `commons.locks.FileLock`.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the file cannot be created.
 
     Example:
         >>> import tempfile, optuna
@@ -61,7 +61,7 @@ class JournalFile(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[Record]:
         """Yield the records from number `log_number_from` on, counted from 0."""
-        # Opened anew each time: that is when a network file system asks for news.
+        # Opened each time: that is when a network file system looks for changes.
         file = self._path.open("rb")
         number, (offset, skipped) = self._start(file, log_number_from)
         for at, line in self._lines(file, offset):
@@ -69,8 +69,7 @@ class JournalFile(BaseJournalBackend):
             if pieces or len(records) != 1:
                 self._warn(at, records, pieces)
             for index in range(skipped, len(records)):
-                # Noted before it is handed out: Optuna may stop in the middle and ask again for
-                # what follows.
+                # Noted before it is yielded: Optuna may stop here and ask for the next ones later.
                 number += 1
                 self._note(number, (at, index + 1))
                 if number > log_number_from:
@@ -79,10 +78,10 @@ class JournalFile(BaseJournalBackend):
             self._note(number, (at + len(line), 0))
 
     def append_logs(self, logs: list[Record]) -> None:
-        """Write records at the end, whole and in one piece, and wait until they are on the disk.
+        """Append records in one piece, and wait until they are on the disk.
 
         Raises:
-            OSError: they could not be written (disk full); no part of a record is left behind.
+            OSError: they cannot be written (disk full); no part of a record is left.
         """
         if not logs:
             return
@@ -92,9 +91,9 @@ class JournalFile(BaseJournalBackend):
             try:
                 size = os.fstat(descriptor).st_size
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                    content = b"\n" + content  # keep apart what a dead writer left
+                    content = b"\n" + content  # end what a dead writer left
                 try:
-                    while content:  # once; a full disk takes a part and refuses the second
+                    while content:  # once; a full disk takes a part, then refuses
                         content = content[os.write(descriptor, content) :]
                     os.fsync(descriptor)
                 except BaseException:
@@ -128,7 +127,7 @@ class JournalFile(BaseJournalBackend):
         identity = _identity(file.fileno())
         size = os.fstat(file.fileno()).st_size
         if identity != self._file or size < self._last[1][0]:
-            # Mended or restored meanwhile. The numbers of the records are the same as before.
+            # Repaired or restored. The records have the same numbers as before.
             self._file = identity
             self._forget()
         if self._last[0] <= wanted:
@@ -170,7 +169,7 @@ def _identity(descriptor: int) -> tuple[int, int]:
 def _cut_half_record(descriptor: int, old_size: int) -> None:
     """Remove what follows the last newline of what was written beyond `old_size`.
 
-    Not more: whole lines may have been read by others already.
+    No more: other processes may have read the whole lines.
     """
     written = os.pread(descriptor, os.fstat(descriptor).st_size - old_size, old_size)
     whole = written.rfind(b"\n") + 1

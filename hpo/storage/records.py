@@ -1,8 +1,8 @@
 """The records of an Optuna journal: which lines are whole, and what is left of damaged ones.
 
 A line of a journal is one operation in JSON. A writer that dies, a full disk or a crashed node may
-leave a part of a record, with the next record behind it in the same line, or NUL bytes. All that
-is decided here depends on the bytes of the line alone, so that all processes decide alike.
+leave a part of a record, with the next record after it in the same line, or NUL bytes. Every
+decision here depends on the bytes of the line only, so all processes decide alike.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _decoder = json.JSONDecoder()
 
 
 def parse(line: bytes) -> tuple[list[Record], list[bytes]]:
-    r"""Return the whole records of a line, in order, and the pieces that are none.
+    r"""Return the whole records of a line, in order, and the pieces that are not records.
 
-    An undamaged line gives one record and no piece.
+    An undamaged line has one record and no piece.
 
     >>> parse(b'{"op_code":1,"worker_id":"w","study_id":0}\n')
     ([{'op_code': 1, 'worker_id': 'w', 'study_id': 0}], [])
@@ -40,11 +40,11 @@ def parse(line: bytes) -> tuple[list[Record], list[bytes]]:
 
 
 def describe(piece: bytes, numbers: Mapping[int, int]) -> str:
-    """Tell as much as can be told of a lost record.
+    """Return what can be said about a lost record.
 
     Args:
         piece: from `parse`.
-        numbers: number of a trial in its study, by Optuna's id. Ids not in it are used as such.
+        numbers: number of a trial in its study, by Optuna's id. Ids without number are shown.
 
     >>> describe(b'{"op_code":7,"worker_id":"w","trial_id":7,"step":3,"interm', {})
     'value of trial 7 at step 3'
@@ -102,7 +102,7 @@ def _salvage(line: bytes) -> tuple[list[Record], list[bytes]]:
     text = line.decode("latin-1")  # a character per byte, whatever the bytes are
     records: list[Record] = []
     pieces: list[bytes] = []
-    gap = position = 0  # what lies between the gap and the position is no record
+    gap = position = 0  # no record between the gap and the position
     while (begin := text.find(MARKER.decode(), position)) >= 0:
         try:
             _, position = _decoder.raw_decode(text, begin)
@@ -118,17 +118,17 @@ def _salvage(line: bytes) -> tuple[list[Record], list[bytes]]:
 
 
 def _pieces(gap: bytes, blank: bool = False) -> list[bytes]:
-    """Cut at the beginnings of records; white space is a piece only if it is the whole line."""
+    """Split where records begin; white space is a piece only if it is the whole line."""
     pieces = [piece for piece in re.split(rb'(?=\{"op_code":)', gap) if piece.strip()]
     return pieces or ([gap] if blank else [])
 
 
 def _is_operation(record: Any) -> bool:
-    """Tell whether Optuna can replay the record; one that it can't stops every process."""
+    """Return whether Optuna can replay the record; one that it cannot stops every process."""
     if not isinstance(record, dict) or type(record.get("op_code")) is not int:
         return False
     checks = _CHECKS.get(record["op_code"])
-    if checks is None:  # those of later versions that the installed one knows
+    if checks is None:  # an operation of a later Optuna, if that is installed
         return record["op_code"] in _KNOWN
     try:
         return isinstance(record["worker_id"], str) and all(
@@ -186,7 +186,7 @@ def _is_state(value: Any, record: Record) -> bool:
 
 
 def _is_start(value: Any, record: Record) -> bool:
-    """Check a new trial, which may bring along all that a finished one has."""
+    """Check a new trial, which may have everything that a finished one has."""
     TrialState(record.get("state", TrialState.RUNNING.value))
     texts = record.get("distributions", {})
     for name, parameter in record.get("params", {}).items():

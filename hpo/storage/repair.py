@@ -23,11 +23,11 @@ class Damage:
     Attributes:
         offset: of the line, in bytes.
         length: of the line, in bytes.
-        kind: "torn" (a part of a record), "merged" (several records, all whole), "garbage" (no
-            record at all or an impossible one), "unfinished" (the last line: its writer is dead
+        kind: "torn" (a part of a record), "merged" (several whole records), "garbage" (no
+            record, or one that is impossible), "unfinished" (the last line: its writer is dead
             or still writing).
         n_salvaged: whole records in it.
-        what: what was lost, as far as it can be told; empty if nothing was.
+        what: what was lost, as far as it is known; empty: nothing.
     """
 
     offset: int
@@ -60,13 +60,13 @@ def scan(path: str | os.PathLike[str]) -> list[Damage]:
 
 
 def mend_journal(path: Path) -> Path:
-    """Replace a journal by a copy that has its whole records only; return what the old one is now.
+    """Replace a journal by a copy with its whole records only; return the new path of the old one.
 
-    To be done when no worker uses it: on a network file system those of other hosts might go on
-    writing to the old file for a while. Readers are not disturbed: the records are the same.
+    Call it when no worker uses the journal: on a network file system workers of other hosts may
+    write to the old file for a while. Readers may go on: the records are the same.
 
     Raises:
-        OSError: it could not be done, and nothing has changed.
+        OSError: the copy cannot be written; nothing has changed.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     kept = path.with_name(f"{path.name}.damaged-{stamp}")
@@ -81,14 +81,14 @@ def mend_journal(path: Path) -> Path:
         sync(partial)  # while nothing has changed
         shutil.copymode(path, partial)
         try:
-            kept.hardlink_to(path)  # so that there is a journal at every moment
+            kept.hardlink_to(path)  # the journal exists at every moment
         except OSError:  # a file system without hard links
             shutil.copy2(path, kept)
     return kept
 
 
 class _TrialNumbers:
-    """Numbers of the trials in their studies; the records have ids that run through all studies.
+    """Numbers of the trials in their studies; the records have ids that count all studies' trials.
 
     Attributes:
         of: number by id.
@@ -129,4 +129,4 @@ def _is_torn(piece: bytes) -> bool:
         json.loads(piece)
     except (ValueError, RecursionError):
         return True
-    return False  # whole, but no operation
+    return False  # valid JSON, but no operation
