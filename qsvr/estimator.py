@@ -34,11 +34,11 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     One model takes few samples, since a quantum annealer takes few variables (`max_samples` times
     `n_bits`, twice that with the two-sided encoding). It is the mean of its `n_solutions` lowest
-    distinct solutions. More samples are shared out to several models, and the prediction is their
+    distinct solutions. More samples are divided among several models, and the prediction is their
     mean. The kernel is exp(-gamma |x - x'|^2); each solution's bias is its mean residual.
 
-    With xi = 0 nothing in the problem stands for a bias, so f alone must reach y: scale y to about
-    [0, 1], and X so that neighbours are closer than 1 / sqrt(gamma). Protocol and results:
+    With xi = 0 the problem contains no bias, so f alone must reach y: scale y to about [0, 1], and
+    X so that neighbors are closer than 1 / sqrt(gamma). For figures on a table of yours see
     `python -m qsvr.benchmark`.
 
     Args:
@@ -48,14 +48,14 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         n_bits: bits per multiplier, at least 1.
         box: largest multiplier, greater than 0, the C of other support vector machines.
         xi: weight of (sum delta)^2, at least 0.
-        sampler: any dimod sampler or a name of `annealing.samplers.SAMPLERS`; None is simulated
+        sampler: any dimod sampler or a name of `annealing.samplers.SAMPLERS`; None: simulated
             annealing.
         n_reads: searches per model, at least 1.
-        n_sweeps: length of a search in visits of every variable, at least 1. The default is where
-            lower energies stop improving predictions.
+        n_sweeps: length of a search in visits of every variable, at least 1. Beyond the default,
+            lower energies do not improve predictions.
         n_solutions: solutions averaged per model, at least 1; fewer if fewer are found.
-        max_samples: most samples of a model, at least 1.
-        n_models: number of models. None shares the samples out at random to the fewest possible
+        max_samples: maximum number of samples of a model, at least 1.
+        n_models: number of models. None divides the samples at random among the fewest possible
             models; a number draws as many random subsets of `max_samples`, which may overlap.
         random_state: seed or generator of the subsets and the sampler's seeds.
 
@@ -106,7 +106,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def make_encoding(self) -> Encoding:
-        """Return the encoding, whose `n_variables` tells what a model of N samples needs.
+        """Return the encoding, whose `n_variables` is the size of a model of N samples.
 
         Raises:
             ValueError: a parameter of this estimator is out of its range.
@@ -159,12 +159,12 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
-        """Return the prediction of each sample and, if asked for, how much the members differ.
+        """Return the prediction of each sample and, on request, how much the members differ.
 
         Args:
             X: shape (T, F), finite.
-            return_std: also return the standard deviation over members. It says how far solutions
-                and models disagree, not how far they are from the truth.
+            return_std: also return the standard deviation over members: how far solutions and
+                models disagree, not how far they are from the truth.
 
         Returns:
             Shape (T,), in units of y; or two such arrays.

@@ -1,7 +1,7 @@
 """Features of the beginning of a learning curve, from which its end is predicted.
 
 Shapes: T trainings, E known epochs, H hyperparameters. Losses may be any per-epoch metric; rows
-are trainings. A curve that holds NaN or infinity has no features: callers decide what that means.
+are trainings. A curve with NaN or infinity has no features: callers decide what that means.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def curve_features(
 
     Args:
         curves: shape (T, E), E >= 3, the known epochs of each training.
-        hyperparameters: shape (T, H), numeric, already on the scale they should have (a learning
-            rate as its logarithm, say). None leaves them out.
+        hyperparameters: shape (T, H), numeric, already scaled (a learning rate as its
+            logarithm, for example). None leaves them out.
 
     Returns:
         Shape (T, E + (E - 1) + (E - 2) + H).
@@ -38,13 +38,13 @@ def last_values(
 ) -> NDArray[np.float64]:
     """Return the summary (last value, minimum and slope of the last `window` epochs), then HPs.
 
-    Three numbers carry nearly all that a short curve says about its end; few training rows favour
-    them over the whole curve.
+    These three numbers carry nearly all information that a short curve has about its end. With few
+    training rows they predict better than the whole curve.
 
     Args:
-        curves: shape (T, E), E >= 1. Fewer than `window` epochs are used as they are.
+        curves: shape (T, E), E >= 1. Fewer than `window` epochs are all used.
         hyperparameters: shape (T, H) or None, as in `curve_features`.
-        window: number of last epochs looked at, at least 1.
+        window: number of last epochs used, at least 1.
 
     Returns:
         Shape (T, 3 + H). The slope, per epoch, is that of a least-squares line; 0 for one epoch.
@@ -70,7 +70,7 @@ def _finite_table(values: ArrayLike, name: str, min_columns: int) -> NDArray[np.
         raise ValueError(f"{name} must be (T, >= {min_columns}), got shape {table.shape}")
     if not np.isfinite(table).all():
         row = int(np.argmin(np.isfinite(table).all(axis=1)))
-        raise ValueError(f"{name}: row {row} holds a value that is not finite")
+        raise ValueError(f"{name}: row {row} has a value that is not finite")
     return table
 
 

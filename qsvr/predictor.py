@@ -1,11 +1,11 @@
 """Predict the end of a learning curve from its beginning and the hyperparameters.
 
-Three steps, each a scikit-learn estimator that works alone:
+Three steps, each a scikit-learn estimator that also works alone:
 
-1. `CurveScaler`: what a partial curve says, on the scale that a kernel needs;
-2. `RelevanceRegressor`: any regressor, given each hyperparameter as much as the training rows
-   show that it matters, and pulled to the last known value while they are few;
-3. `CurvePredictor`: both, with the final value on its scale as well.
+1. `CurveScaler`: features of a partial curve, on the scale that a kernel needs;
+2. `RelevanceRegressor`: any regressor, with each hyperparameter weighted by its relevance in the
+   training rows, and shrunk to the last known value while these are few;
+3. `CurvePredictor`: both, with the final value scaled as well.
 
 Shapes: T trainings, E known epochs, H hyperparameters.
 """
@@ -25,11 +25,11 @@ from qsvr.features import last_values
 Floats = NDArray[np.float64]
 
 N_CURVE_FEATURES = 3  # of qsvr.features.last_values, the last known value first
-N_FEW = 20  # trainings from which hp_weight and prior count: what a quantum annealer takes
+N_FEW = 20  # training rows to which hp_weight refers; as many as fit a quantum annealer
 
 
 def quantile_scaler(n_rows: int) -> QuantileTransformer:
-    """Return an unfitted map of each column to its quantile in the rows given to fit, 0 to 1."""
+    """Return an unfitted map of each column to its quantile in the rows of `fit`, 0 to 1."""
     return QuantileTransformer(n_quantiles=min(50, n_rows), random_state=0)
 
 
@@ -92,8 +92,8 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A regressor on features of `CurveScaler` that weighs hyperparameters by their relevance.
 
     With r the `relevance` of a column in the N training rows, hyperparameter h is multiplied by
-    hp_weight sqrt(N / 20) r_h sqrt(1 - r_last^2): by what it tells, and by what the last known
-    value leaves open; what many rows show deserves more trust. The prediction is
+    hp_weight sqrt(N / 20) r_h sqrt(1 - r_last^2): by its own relevance and by what the last known
+    value leaves open, more with more rows. The prediction is
     (N f + prior x_last) / (N + prior): the last known value counts as `prior` trainings.
 
     Args:
@@ -249,10 +249,10 @@ def _is_logarithmic(column: Floats) -> bool:
 
 
 def relevance(columns: ArrayLike, target: ArrayLike) -> Floats:
-    """Return the share of the target's spread that each column explains by itself, 0 to 1.
+    """Return the share of the target's spread that each column alone explains, 0 to 1.
 
     The square root of the adjusted R2 of a parabola through the ranks: a column counts whether
-    the target rises, falls or has its optimum in the middle, and noise counts as 0 on average.
+    the target rises, falls or has its optimum in the middle. Noise counts as 0 on average.
 
     Args:
         columns: shape (N, F), finite.

@@ -1,4 +1,4 @@
-"""Optuna pruners that stop a trial when even its optimistic forecast is worse than the best."""
+"""Optuna pruners that stop a trial whose optimistic forecast is worse than the best trial."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ FORECAST = "qsvr:forecast"
 
 
 class SVRPruner(BasePruner):
-    """Stops trials that will hardly end best, by support vector regression on the study's trials.
+    """Stops trials that are unlikely to end best, by support vector regression on the study.
 
-    It refines another pruner: what that one stops is stopped. What it lets go on is stopped at a
-    decision epoch if even its optimistic final value is not better than the best complete trial.
-    The drifts of the learning curve that are still to come are predicted from the curves of all
-    trials, finished, pruned and running, and from the hyperparameters (see `forecasting.drift`).
-    Before `n_finished` trials are complete, and whenever the regression fails, which is logged
-    once, the other pruner decides alone.
+    It adds to another pruner: a trial that the other pruner stops is stopped. A trial that it lets
+    go on is stopped at a decision epoch if even its optimistic final value is not better than the
+    best complete trial. The drifts of the learning curve still to come are predicted from the
+    curves of all trials, finished, pruned and running, and from the hyperparameters (see
+    `forecasting.drift`). The other pruner decides alone before `n_finished` trials are complete,
+    and if the regression fails, which is logged once.
 
-    What a trial was stopped for is kept in its system attribute `qsvr:forecast`: {epoch, mean,
+    The forecast that stopped a trial is in its system attribute `qsvr:forecast`: {epoch, mean,
     optimistic, best, probability}, the last one of ending best.
 
     Args:
         max_resource: epochs of a full training, at least 2. Report after each epoch, from 1.
-        optimism: k, in standard deviations, at least 0; small values stop more and find less.
+        optimism: k, in standard deviations, at least 0; smaller values stop more trials and find
+            the best one less often.
         wrapped: the other pruner; None: asynchronous successive halving, where the best third goes
             on after 1, 3, 9, ... epochs and of equal values the first (as `hpo.AshaPruner`).
         n_finished: complete trials needed, at least 1.
         decision_epochs: ascending, from 1; None: from 5 % of a training on, see
-            `trial_arrays.decision_epochs`. A stopped trial never comes back, and the first epochs
-            say too little to stop it by a forecast.
+            `trial_arrays.decision_epochs`. A stopped trial never resumes, and the first epochs
+            carry too little information to stop it by a forecast.
         regressor: of the drifts: a name of `forecasting.regressors` or a scikit-learn regressor.
-        refit_growth: it is fitted again when what is known has grown by this share.
+        refit_growth: it is fitted again when the number of known values has grown by this share.
 
     Raises:
         ValueError: a value is out of range.
@@ -87,13 +88,13 @@ class SVRPruner(BasePruner):
         self._n_finished, self._has_failed = n_finished, False
 
     def forecast(self, study: Study, trial: FrozenTrial) -> Forecast | None:
-        """Return what is expected of an unfinished trial; None: that cannot be said."""
+        """Return the forecast of an unfinished trial; None if there is none yet."""
         n_finished = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
         if n_finished < self._n_finished:
             return None
         try:
             return self._forecaster.forecast(study, [trial])
-        except Exception as error:  # noqa: BLE001 - whatever a regressor or an annealer raises
+        except Exception as error:  # noqa: BLE001 - any error of a regressor or annealer
             if not self._has_failed:
                 name, pruner = type(self).__name__, type(self._wrapped).__name__
                 _log.warning("%s cannot forecast, %s decides alone: %s", name, pruner, error)
@@ -125,9 +126,9 @@ class SVRPruner(BasePruner):
 class QSVRPruner(SVRPruner):
     """`SVRPruner` whose regression is annealed: `qsvr.QSVR`, simulated or on a quantum annealer.
 
-    A quantum annealer is `regressor=qsvr.QSVR(sampler="qpu")`; if it is out of
-    reach, the wrapped pruner decides. On recorded curves this does as well as `SVRPruner`, no
-    better (docs/qsvr.md).
+    A quantum annealer is `regressor=qsvr.QSVR(sampler="qpu")`; while it cannot be reached, the
+    wrapped pruner decides. On recorded curves this is as good as `SVRPruner`, not better
+    (docs/qsvr.md).
 
     Example:
         >>> import optuna

@@ -1,4 +1,4 @@
-"""Fitted estimators on disk: arrays and JSON in an npz file, nothing that runs when read."""
+"""Fitted estimators on disk: arrays and JSON in an npz file, no code."""
 
 from __future__ import annotations
 
@@ -57,14 +57,15 @@ def save(model: QSVR, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> QSVR:
-    """Read an estimator that `save` wrote; its arrays and parameters are exactly the saved ones.
+    """Read an estimator that `save` wrote; arrays and parameters are exactly the saved ones.
 
     Args:
         path: the file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not such a file, damaged, of another version, or inconsistent.
+        ValueError: the file is not a saved estimator, damaged, of another version, or
+            inconsistent.
     """
     try:
         arrays = _read(path)

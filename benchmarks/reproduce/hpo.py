@@ -10,7 +10,7 @@
    size on a supercomputer, arXiv:2203.01112 and the slides of its authors).
 
 The seed of the sweep is 1; the seeds compared are 101, 102, ..., none of which the sweep saw.
-Everything resumes: the same command goes on where an interrupted one stopped.
+The same command resumes an interrupted one.
 """
 
 from __future__ import annotations
@@ -142,11 +142,11 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for name, colour in (("default", "tab:gray"), ("best", "tab:red")):
+    for name, color in (("default", "tab:gray"), ("best", "tab:red")):
         runs = np.array(result["val_loss"][name])
         epochs, mean, std = np.arange(1, runs.shape[1] + 1), runs.mean(0), runs.std(0, ddof=1)
-        axes.plot(epochs, mean, color=colour, label=f"{name} hyperparameters")
-        axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.25)
+        axes.plot(epochs, mean, color=color, label=f"{name} hyperparameters")
+        axes.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.25)
     axes.set(xlabel="epoch", ylabel="validation loss", yscale="log")
     axes.set_title(f"{result['scale']}: {-100 * result['relative_decrease']:.0f} % loss")
     axes.legend()

@@ -1,4 +1,4 @@
-"""Which rows of a table a simulated sweep meets, and which an earlier study has seen."""
+"""The rows of a table for a simulated sweep and for an earlier study."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Variant:
-    """What is taken out of a table to see whether a result is a matter of a few rows.
+    """Rows that are removed from a table to see how far a result depends on a few rows.
 
     Attributes:
-        drop_best: so many of the best rows are removed.
-        drop_half_of_best: of so many best rows that are left a random half is removed.
-        earlier_groups: so many configurations, with all their trainings, are an earlier study.
+        drop_best: number of best rows to remove.
+        drop_half_of_best: of this many best rows that are left, a random half is removed.
+        earlier_groups: number of configurations whose trainings form an earlier study.
     """
 
     drop_best: int = 0
@@ -33,8 +33,8 @@ class Draw:
     """Rows of a table for one simulated sweep.
 
     Attributes:
-        removed: not to be met, those of the earlier study included.
-        earlier: of the earlier study, without those taken out of the table.
+        removed: rows that the sweep does not use, those of the earlier study included.
+        earlier: rows of the earlier study, without those removed from the table.
         pool: as many as Hyperband takes, in random order.
     """
 

@@ -1,4 +1,4 @@
-"""The result of a simulation on the screen, as JSON and as a picture."""
+"""The results of a simulation on the screen, as JSON and as a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from commons.files import replacing
 
 Row = dict[str, Any]
-# Sweeps that only this method solves / only the other, sign test, difference of epochs.
+# Sweeps that only this method solves / only the other one, sign test, difference of epochs.
 _PAIRED = ("won/lost", "p", "epochs more")
 
 
@@ -29,7 +29,7 @@ def print_rows(console: Console, rows: Sequence[Row]) -> None:
 
 
 def write(rows: Sequence[Row], folder: Path) -> None:
-    """Write `simulate.json` and `simulate.png` into a folder, made if need be."""
+    """Write `simulate.json` and `simulate.png` into a folder, which is made if needed."""
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
     with replacing(folder / "simulate.json") as partial:
         partial.write_text(f"[\n{lines}\n]\n")

@@ -1,4 +1,4 @@
-"""What the simulated sweeps of a method amount to, alone and paired with others."""
+"""Figures of the simulated sweeps of a method, alone and paired with other methods."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hpo.simulate.methods import Method
 
 @dataclass(frozen=True)
 class Scores:
-    """The sweeps of a method, seen at one distance from the reference.
+    """The sweeps of a method, scored at one distance from the reference.
 
     Attributes:
-        method: whose sweeps these are.
+        method: the method.
         within: the distance.
         epochs: shape (n,), spent; with a sampler those until the distance was reached, else inf.
         cost: shape (n,), the same with starts and resumptions charged.
         reached: shape (n,), whether the sweep came within the distance.
-        no_worse: shape (n,), whether it came as far as the reference.
+        no_worse: shape (n,), whether it was at least as good as the reference.
     """
 
     method: Method
@@ -69,8 +69,8 @@ def make_rows(
         plan: what was simulated.
         methods: in the order of the rows.
         outcomes: the sweeps of each method.
-        tolerance: a final loss in a pool should come so near to Hyperband's.
-        settings: whatever the rows have in common and is needed to repeat them.
+        tolerance: distance of a final loss in a pool to Hyperband's that counts as equal.
+        settings: all that the rows have in common and that is needed to repeat them.
     """
     rows = []
     for mode, distances in (("pool", (tolerance,)), ("sampler", plan.within)):
@@ -88,7 +88,7 @@ def make_row(scores: Scores, others: Sequence[Scores], settings: dict[str, Any])
     Args:
         scores: of the method.
         others: those that it is paired with, on the same draws.
-        settings: whatever is needed to repeat the row.
+        settings: all that is needed to repeat the row.
     """
     n, epochs, share = len(scores.epochs), scores.epochs, float(scores.reached.mean())
     pool = scores.method.mode == "pool"

@@ -1,4 +1,4 @@
-"""What a simulated sweep has spent and found."""
+"""What a simulated sweep spent and found."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 
 class Spent(NamedTuple):
-    """What all workers have done up to some moment.
+    """What all workers have done up to a moment.
 
     Attributes:
         epochs: trained.
-        n_started: trials that were started, those that were screened out left aside.
-        n_resumed: how often a trial went on after a pause.
+        n_started: trials that were started, without those that were skipped by a screen.
+        n_resumed: number of times a trial was resumed after a pause.
     """
 
     epochs: int
@@ -21,18 +21,18 @@ class Spent(NamedTuple):
     n_resumed: int
 
     def cost(self, start_epochs: float, resume_epochs: float) -> float:
-        """Return the epochs, with so many added for each start and each resumption."""
+        """Return the epochs plus a charge in epochs for each start and each resumption."""
         return self.epochs + start_epochs * self.n_started + resume_epochs * self.n_resumed
 
 
 @dataclass(frozen=True)
 class Run:
-    """One simulated sweep. Losses are small when good, in either direction of the study.
+    """One simulated sweep. For losses, smaller is better in either direction of the study.
 
     Attributes:
         spent: in all.
-        finished: for each trial that trained its last epoch, in order of time: what was spent by
-            then, and its loss.
+        finished: for each trial that trained its last epoch, in order of time: what all workers
+            had spent by then, and its loss.
         lengths: epochs of each trial, in the order of their numbers.
     """
 

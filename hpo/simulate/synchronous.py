@@ -97,7 +97,7 @@ def pool_sizes(n_rows: int, n_epochs: int, eta: int = 2) -> list[int]:
     [3, 3, 2, 3]
 
     Raises:
-        ValueError: not even one row per bracket.
+        ValueError: fewer rows than brackets.
     """
     sizes = np.array(bracket_sizes(n_epochs, eta))
     n_brackets, total = len(sizes), int(sizes.sum())
@@ -114,7 +114,7 @@ def brackets(n: int, n_epochs: int, eta: int) -> list[tuple[Configurations, list
     Args:
         n: configurations in the pool.
         n_epochs: of a full training.
-        eta: one in so many goes on.
+        eta: one configuration in eta goes on.
     """
     sizes = pool_sizes(n, n_epochs, eta)
     begins = np.cumsum([0, *sizes])

@@ -1,8 +1,8 @@
 """A D-Wave quantum annealer as a dimod sampler: clique embedding, chain strength, cache.
 
-Every variable of the dual problem couples to every other, and each becomes a chain of qubits. The
-embedding of a clique depends only on its size and on which qubits and couplers work, so it is
-kept on disk as JSON. The token is read by dwave-system from the environment (DWAVE_API_TOKEN); no
+Every variable of the dual problem couples to every other one, and each becomes a chain of qubits.
+The embedding of a clique depends only on its size and on which qubits and couplers work, so it is
+cached on disk as JSON. dwave-system reads the token from the environment (DWAVE_API_TOKEN); no
 object here holds it.
 """
 
@@ -33,15 +33,15 @@ Chains = list[list[int]]
 
 
 class QPUSampler(Sampler):
-    """Samples fully coupled problems on a quantum annealer; connects on first use.
+    """Samples fully coupled problems on a quantum annealer; it connects on first use.
 
     Args:
-        solver: name of the solver; None is the one with most qubits that the token may use.
+        solver: name of the solver; None: the one with the most qubits that the token may use.
         chain_strength: coupling within a chain, greater than 0, in units of the largest
-            coefficient of the QUBO; published work used 10. None is dwave-system's default, which
+            coefficient of the QUBO; published work used 10. None: dwave-system's default, which
             compensates the mean torque of a random problem on a chain.
-        annealing_time_us: in microseconds; None is the solver's default.
-        cache_folder: where embeddings are kept; None is `qsvr` in the user's cache folder.
+        annealing_time_us: in microseconds; None: the solver's default.
+        cache_folder: where embeddings are cached; None: `qsvr` in the user's cache folder.
 
     Attributes:
         chain_break_fraction: mean over the reads of the latest call; None before it.
@@ -66,7 +66,7 @@ class QPUSampler(Sampler):
         self._chains: dict[int, Chains] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and other processes connect themselves."""
+        """Leave the connection out: copies and other processes make their own."""
         return {**self.__dict__, "_qpu": None}
 
     @property
@@ -76,11 +76,11 @@ class QPUSampler(Sampler):
 
     @property
     def properties(self) -> dict[str, Any]:
-        """How this sampler was made."""
+        """The settings of this sampler."""
         return {"solver": self.solver, "chain_strength": self.chain_strength}
 
     def sample(self, bqm: dimod.BinaryQuadraticModel, *, num_reads: int = 100) -> dimod.SampleSet:
-        """Return `num_reads` annealed states; broken chains are mended by majority.
+        """Return `num_reads` annealed states; a broken chain takes the value of its majority.
 
         Args:
             bqm: any number of couplings; it is embedded as a clique.
@@ -93,7 +93,7 @@ class QPUSampler(Sampler):
             ValueError: DWAVE_API_TOKEN is not set, or the problem is too large for the solver;
                 the message names the largest clique that fits.
             ModuleNotFoundError: dwave-system is not installed.
-            ConnectionError: the solver can't be reached, or it refuses.
+            ConnectionError: the solver cannot be reached, or refuses the problem.
         """
         if self._qpu is None:
             self._qpu = _connect(self.solver)
@@ -115,7 +115,7 @@ class QPUSampler(Sampler):
         return found
 
     def _clique(self, size: int) -> Chains:
-        """Chains of a clique: from memory, from disk, or made and kept."""
+        """Chains of a clique: from memory, from disk, or computed and cached."""
         if size not in self._chains:
             name, graph = self._qpu.properties["chip_id"], self._qpu.to_networkx_graph()
             working = json.dumps([sorted(graph.nodes), sorted(map(sorted, graph.edges))])
@@ -131,7 +131,7 @@ class QPUSampler(Sampler):
 
 
 def _connect(solver: str | None) -> Any:
-    """A DWaveSampler that knows the environment, and no configuration file."""
+    """A DWaveSampler that reads the environment and no configuration file."""
     if not os.environ.get(TOKEN):
         raise ValueError(f"a quantum annealer needs a token: set {TOKEN} in the environment")
     try:
@@ -147,13 +147,15 @@ def _connect(solver: str | None) -> Any:
 
 @contextlib.contextmanager
 def _without_token() -> Iterator[None]:
-    """Errors of the network and the service as ConnectionError, the token cut out."""
+    """Turn errors of the network and the service into ConnectionError, without the token."""
     try:
         yield
-    except OSError as error:  # all of dwave.cloud's that name a request or a solver
+    except (
+        OSError
+    ) as error:  # the base of all errors of dwave.cloud that name a request or a solver
         token = os.environ.get(TOKEN, "")
         message = str(error).replace(token, "***") if token else str(error)
-        raise ConnectionError(f"the quantum annealer can't be used: {message}") from None
+        raise ConnectionError(f"the quantum annealer cannot be used: {message}") from None
 
 
 def _largest_coefficient(bqm: dimod.BinaryQuadraticModel) -> float:
@@ -195,7 +197,7 @@ def _read_chains(file: Path, size: int, graph: Any) -> Chains | None:
     except (ValueError, TypeError):
         valid = False
     if not valid:
-        log.warning("%s is no embedding of %d variables; it is made again", file, size)
+        log.warning("%s is not an embedding of %d variables; it is computed again", file, size)
         return None
     return [[int(qubit) for qubit in chain] for chain in chains]
 

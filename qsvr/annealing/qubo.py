@@ -1,12 +1,12 @@
 """Support vector regression as a QUBO: the dual problem written in binary variables.
 
 The dual of epsilon-insensitive regression [Smola2004]_ in the differences delta_n = alpha_n -
-alphahat_n, with the constraint sum_n delta_n = 0 as a penalty [Willsch2020]_, is to minimise
+alphahat_n, with the constraint sum_n delta_n = 0 as a penalty [Willsch2020]_, is to minimize
 
     E = 1/2 sum_nm delta_n delta_m k(x_n, x_m) + xi (sum_n delta_n)^2
         + epsilon sum_n (alpha_n + alphahat_n) - sum_n y_n delta_n
 
-with every alpha and alphahat between 0 and a box C. An encoding says how bits make multipliers;
+with every alpha and alphahat between 0 and a box C. An encoding defines how bits form multipliers;
 its QUBO equals E at every bit string, so that the lowest energy is the best point of its grid.
 
 Notation: N samples, K bits per multiplier, V variables.
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class Encoding(Protocol):
-    """How bits make the multipliers of the dual problem."""
+    """How bits form the multipliers of the dual problem."""
 
     def n_variables(self, n_samples: int) -> int:
         """Return V, the number of binary variables for N samples."""
@@ -47,11 +47,11 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class TwoSidedEncoding:
-    """The published encoding: bits of their own for alpha and for alphahat, V = 2 N K.
+    """The published encoding: separate bits for alpha and for alphahat, V = 2 N K.
 
     alpha_n = sum_i base**(i - k0) b_ni with i = 0 .. K-1, and alphahat_n likewise. Bits are sorted
-    by sample, then alpha before alphahat, then i. Many bit strings share a delta, since nothing
-    keeps alpha_n and alphahat_n from both being positive; only epsilon > 0 makes that costly.
+    by sample, then alpha before alphahat, then i. Many bit strings share a delta, since alpha_n
+    and alphahat_n may both be positive; only epsilon > 0 makes that costly.
 
     Attributes:
         n_bits: K, at least 1.
@@ -76,7 +76,7 @@ class TwoSidedEncoding:
 
     @property
     def weights(self) -> Floats:
-        """What each bit of a multiplier is worth, shape (K,)."""
+        """The weight of each bit of a multiplier, shape (K,)."""
         return np.asarray(self.base ** (np.arange(self.n_bits) - self.k0), np.float64)
 
     def n_variables(self, n_samples: int) -> int:
@@ -147,7 +147,7 @@ class SignedEncoding:
 
     @property
     def weights(self) -> Floats:
-        """What each bit of a delta is worth, shape (K,)."""
+        """The weight of each bit of a delta, shape (K,)."""
         step = 2 * self.box / (2.0**self.n_bits - 1)
         return step * np.exp2(np.arange(self.n_bits, dtype=np.float64))
 

@@ -1,4 +1,4 @@
-"""What minimises a QUBO: the samplers of dimod's family by name, and one call for all of them."""
+"""Samplers that minimize a QUBO: those of dimod by name, and one call for all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BETA_SCHEDULE = (10.0, 2000.0)  # from hot to cold, in units of 1 / (energy of a
 
 
 class ExactSampler(dimod.ExactSolver):
-    """Enumerates all states: the reference of the tests, for a few variables only."""
+    """Enumerates all states of a few variables; a reference for tests."""
 
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters: object) -> dimod.SampleSet:
         """Return all 2**V states.
@@ -46,7 +46,7 @@ def make_sampler(name: str) -> Sampler:
     """Return a new sampler of this name: one of the keys of `SAMPLERS`.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: the name is unknown.
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
@@ -64,9 +64,9 @@ def lowest_states(
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
     """Return the distinct states that a sampler finds for b^T Q b + offset, lowest energy first.
 
-    A sampler is given of reads, sweeps, temperatures and seed what its `parameters` name. A sweep
-    is one visit of every variable; tabu search is bounded by the same number of visits, not by
-    time, so that it repeats.
+    Of reads, sweeps, temperatures and seed, a sampler is given those that its `parameters` name. A
+    sweep is one visit of every variable. Tabu search is limited by the same number of visits, not
+    by time, so that it is reproducible.
 
     Args:
         sampler: any dimod sampler.
@@ -103,10 +103,10 @@ def _beta_range(q: NDArray[np.float64]) -> tuple[float, float]:
 
     Flipping bit i of a random state changes the energy by Q_ii + 2 sum_j Q_ij b_j up to its sign;
     the root mean square over bits and states is the unit. The sampler's own default begins far
-    hotter and ends far colder, where sweeps do nothing.
+    hotter and ends far colder, where sweeps have no effect.
     """
     couplings = q - np.diag(np.diag(q))
     squares = q.sum(axis=1) ** 2 + (couplings**2).sum(axis=1)
-    flip = float(np.sqrt(squares.mean())) or 1.0  # Q = 0: any temperature does
+    flip = float(np.sqrt(squares.mean())) or 1.0  # Q = 0: any temperature will do
     hot, cold = BETA_SCHEDULE
     return hot / flip, cold / flip

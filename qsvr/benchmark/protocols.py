@@ -52,7 +52,7 @@ Splitter = Callable[[LearningCurves, int], Split]  # of a table and a random sta
 
 
 class Space(Protocol):
-    """The scales of a table of which so many epochs are known."""
+    """The scales on which models see a table of which `n_known` epochs are known."""
 
     def __init__(self, curves: LearningCurves, n_known: int) -> None: ...
 

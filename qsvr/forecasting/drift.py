@@ -1,9 +1,10 @@
 """Where learning curves go from one decision epoch to the next, and so where they end.
 
-With the loss y_j of a training at decision epoch j, small is good, and a floor c below all losses,
-z_j = log(y_j - c) falls by a *drift* z_{j+1} - z_j that trainings of similar z_j share. The model
-learns mean and spread of the drift of each step from all trainings that have taken the step,
-stopped and running ones included; the end of a curve is its present z plus the drifts to come.
+With the loss y_j of a training at decision epoch j (smaller is better) and a floor c below all
+losses, z_j = log(y_j - c) changes by a *drift* z_{j+1} - z_j that is similar for trainings of
+similar z_j. The model learns mean and spread of the drift of each step from all trainings that
+have taken the step, stopped and running ones included. The end of a curve is its present z plus
+the drifts still to come.
 
 Shapes: T trainings, J decision epochs, H hyperparameters, P pairs (trainings that took a step).
 """
@@ -20,13 +21,13 @@ from sklearn.model_selection import KFold
 
 Floats = NDArray[np.float64]
 
-# The first drifts and their spread before any pair is known; each step has less of both.
+# Drift of the first step and its spread before any pair is known; both decay with the step.
 _DRIFT, _SPREAD, _DECAY = -0.1, 0.3, 0.8
-_PRIOR_PAIRS = 1.0  # so many pairs weigh as much as these
-_BANDWIDTH = 0.3  # trainings whose z differs by so much count exp(-1/2)
-_OUTLIER = 2.0  # drifts farther from the median, in robust standard deviations, are drawn in
+_PRIOR_PAIRS = 1.0  # number of pairs that weigh as much as this prior
+_BANDWIDTH = 0.3  # difference of z at which a training has the weight exp(-1/2)
+_OUTLIER = 2.0  # drifts farther from the median, in robust standard deviations, are clipped
 _HP_WEIGHT = 0.25  # hyperparameters against the curve in the distance of two trainings
-_MIN_PAIRS, _MAX_PAIRS = 6, 300  # a regressor needs so many; more say no more, and cost time
+_MIN_PAIRS, _MAX_PAIRS = 6, 300  # of a regressor; more pairs do not help, and cost time
 _N_FOLDS = 3
 
 
@@ -36,7 +37,7 @@ class LogScale:
 
     Attributes:
         floor: c.
-        least: the smallest y - c that is told apart.
+        least: the smallest y - c that is resolved.
     """
 
     floor: float
@@ -65,14 +66,14 @@ class LogScale:
 
 @dataclass(frozen=True)
 class _Step:
-    """The pairs of one step and what they say.
+    """The pairs of one step and what was learned from them.
 
     Attributes:
         start: shape (P,), z before the step.
-        drift: shape (P,), outliers drawn in.
-        residual: shape (P,), what local mean and models leave of the drift, each pair judged by
-            those that have not seen it; None without models.
-        models: fitted regressors of what the local mean leaves; empty: nothing is added to it.
+        drift: shape (P,), outliers clipped.
+        residual: shape (P,), the drift minus local mean and models, each pair predicted by models
+            that were not fitted to it; None without models.
+        models: fitted regressors of the drift minus the local mean; may be empty.
     """
 
     start: Floats
@@ -82,12 +83,12 @@ class _Step:
 
 
 class DriftModel:
-    """Forecasts the end of curves by the drifts of others.
+    """Forecasts the end of curves from the drifts of other curves.
 
     Args:
         regressor: scikit-learn regressor, on (z, drift of the step before, hyperparameters), of
-            what the mean drift of the trainings of similar z leaves; None: nothing is added to
-            that mean. So where a regressor knows nothing, the mean stands.
+            the drift minus the mean drift of the trainings of similar z. None: only the mean is
+            used.
     """
 
     def __init__(self, regressor: Any = None) -> None:
@@ -97,7 +98,7 @@ class DriftModel:
         """Learn the drifts.
 
         Args:
-            z: shape (T, J), NaN from where a training has not been.
+            z: shape (T, J), NaN where a training has not arrived.
             hyperparameters: shape (T, H), in [0, 1].
 
         Raises:
@@ -121,7 +122,7 @@ class DriftModel:
 
         Args:
             z: shape (T, J), as in `fit`.
-            reached: shape (T,), the last decision epoch (its index) of each training.
+            reached: shape (T,), index of the last decision epoch of each training.
             hyperparameters: shape (T, H).
         """
         rows = np.arange(len(z))
@@ -140,7 +141,7 @@ class DriftModel:
         return mean, np.sqrt(variance), np.maximum(freedom, 1.0)
 
     def _learn(self, j: int, start: Floats, drift: Floats, features: Floats) -> _Step:
-        drift = _draw_in(drift, _SPREAD * _DECAY**j)
+        drift = _clip_outliers(drift, _SPREAD * _DECAY**j)
         if self._regressor is None or len(drift) < _MIN_PAIRS:
             return _Step(start, drift, None, [])
         weights = _closeness(start, start)
@@ -148,7 +149,7 @@ class DriftModel:
         rest = drift - _local_mean(j, weights, drift)
         models, residual = [], np.empty_like(drift)
         for seen, fold in KFold(_N_FOLDS).split(features):
-            model = _Standardised(clone(self._regressor)).fit(features[seen], rest[seen])
+            model = _Standardized(clone(self._regressor)).fit(features[seen], rest[seen])
             residual[fold] = rest[fold] - model.predict(features[fold])
             models.append(model)
         return _Step(start, drift, residual, models)
@@ -182,14 +183,14 @@ def _local_mean(j: int, weights: Floats, drift: Floats) -> Floats:
     return np.asarray((_PRIOR_PAIRS * prior + weights @ drift) / n, np.float64)
 
 
-class _Standardised:
+class _Standardized:
     """A regressor of the drift whose inputs and target have mean 0, the target spread 1."""
 
     def __init__(self, regressor: Any) -> None:
         self._regressor = regressor
 
-    def fit(self, features: Floats, drift: Floats) -> _Standardised:
-        self._centre, scale = features.mean(axis=0), features[:, :2].std(axis=0)
+    def fit(self, features: Floats, drift: Floats) -> _Standardized:
+        self._center, scale = features.mean(axis=0), features[:, :2].std(axis=0)
         self._scale = np.ones(features.shape[1])
         self._scale[:2] = np.where(scale > 0, scale, 1.0)  # hyperparameters keep their weight
         self._mean, self._spread = drift.mean(), drift.std() or 1.0
@@ -197,12 +198,12 @@ class _Standardised:
         return self
 
     def predict(self, features: Floats) -> Floats:
-        told = np.asarray(self._regressor.predict(self._inputs(features)), np.float64)
-        # Beyond the drifts that were seen no regressor knows anything.
-        return np.asarray(self._mean + self._spread * np.clip(told, -3.0, 3.0), np.float64)
+        predicted = np.asarray(self._regressor.predict(self._inputs(features)), np.float64)
+        # A regressor does not extrapolate beyond the drifts that it was fitted to.
+        return np.asarray(self._mean + self._spread * np.clip(predicted, -3.0, 3.0), np.float64)
 
     def _inputs(self, features: Floats) -> Floats:
-        return np.asarray((features - self._centre) / self._scale, np.float64)
+        return np.asarray((features - self._center) / self._scale, np.float64)
 
 
 def _features(z: Floats, hyperparameters: Floats) -> Floats:
@@ -214,8 +215,8 @@ def _features(z: Floats, hyperparameters: Floats) -> Floats:
     return np.concatenate([z[..., None], before[..., None], hps], axis=2)
 
 
-def _draw_in(drift: Floats, prior_spread: float) -> Floats:
-    """Move outliers to the edge: curves jump now and then, and the next one hardly will."""
+def _clip_outliers(drift: Floats, prior_spread: float) -> Floats:
+    """Clip outliers: a curve jumps occasionally, and others rarely do so at the same step."""
     if len(drift) < 3:
         return drift
     median = np.median(drift)

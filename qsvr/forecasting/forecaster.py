@@ -20,16 +20,16 @@ from qsvr.forecasting.trial_arrays import unit_cube, values_at
 
 Floats = NDArray[np.float64]
 
-_FAVOURITE = 0.4  # who ends best by this probability goes on, however many epochs it takes
+_FAVORITE = 0.4  # a trial that ends best with this probability is hopeful at any cost
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of some trials.
+    """The forecast of T trials.
 
     Attributes:
         mean: shape (T,), the expected final value, in the study's own unit.
-        optimistic: shape (T,), the value that only a lucky trial reaches.
+        optimistic: shape (T,), the value that the trial reaches only with a small probability.
         best: the value to beat: of the best complete trial, else the best mean of all trials.
         probability: shape (T,), of ending better than `best`, in [0, 1].
         promise: shape (T,), by how much the optimistic value is better than `best`, on a
@@ -47,17 +47,17 @@ class Forecaster:
     """Forecasts of final values from the beginning of the curves and the hyperparameters.
 
     A trial counts as hopeful while the probability that it ends best exceeds Phi(-optimism) for
-    each epoch of its next step, Phi being the normal distribution, or exceeds 0.4: the first
-    epochs are cheap, and little hope is enough; the last ones cost most of a training.
+    each epoch of its next step, Phi being the normal distribution, or exceeds 0.4. The first
+    epochs are cheap, so that a small probability is enough; the last ones cost most of a training.
 
     Args:
         max_resource: epochs of a full training, at least 2.
         optimism: k, in standard deviations, at least 0.
         decision_epochs: ascending, from 1; None: see `trial_arrays.decision_epochs`.
-        regressor: of the drifts: a name of `regressors` or a scikit-learn regressor. "last",
-            which is none, knows curves only; all others know the hyperparameters too.
-        refit_growth: a regressor is fitted again when what is known has grown by this share, at
-            least 0; raise it for slow ones.
+        regressor: of the drifts: a name of `regressors` or a scikit-learn regressor. "last"
+            (no regressor) uses the curves only; all others use the hyperparameters too.
+        refit_growth: a regressor is fitted again when the number of known values has grown by this
+            share, at least 0; raise it for slow regressors.
 
     Raises:
         ValueError: a value is out of range.
@@ -95,14 +95,14 @@ class Forecaster:
         self._scale: LogScale | None = None
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
-        """Return what is to be expected of unfinished trials.
+        """Return the forecast of unfinished trials.
 
         Args:
-            study: all of its trials teach: finished, pruned, paused and running ones.
+            study: the model learns from all of its trials, in any state.
             trials: T of them, each past its first decision epoch.
 
         Returns:
-            None if nothing is known yet of any of `trials`.
+            None if one of `trials` has not reached its first decision epoch.
 
         Raises:
             ValueError: the regressor cannot be fitted.
@@ -144,7 +144,7 @@ class Forecaster:
     def _judge(self, z: Floats, hyperparameters: Floats, best: float, sign: int) -> Forecast:
         mean, spread, freedom = self._model.predict(z, _reached(z), hyperparameters)
         cost = np.append(np.diff(self.epochs), 1)[_reached(z)]
-        least = np.minimum(cost * ndtr(-self._optimism), _FAVOURITE)
+        least = np.minimum(cost * ndtr(-self._optimism), _FAVORITE)
         optimistic = mean + stdtrit(freedom, least) * spread
         assert self._scale is not None
         back = self._scale.inverse

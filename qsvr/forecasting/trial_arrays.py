@@ -26,8 +26,8 @@ _GROWTH = 1.5
 def decision_epochs(max_resource: int, chosen: Sequence[int] | None = None) -> tuple[int, ...]:
     """Return the epochs at which decisions are taken, the last epoch at their end.
 
-    Each is about half as far again as the one before, since learning curves change with the
-    logarithm of the epoch; so near the end that little would be saved there is none.
+    Each is about 1.5 times the one before, since learning curves change with the logarithm of the
+    epoch. There is none near the end, where a decision would save little.
 
     >>> decision_epochs(12)
     (1, 2, 3, 5, 8, 12)

@@ -8,7 +8,7 @@ from hpo.curves import Floats
 from hpo.simulate.run import Run
 from hpo.simulate.synchronous import climb
 
-# The published ladders are for so many configurations and epochs.
+# Configurations and epochs of the pool on which the ladders were tuned.
 _LADDER_POOL, _LADDER_EPOCHS = 163, 100
 
 
@@ -16,7 +16,7 @@ def ladder(losses: Floats, rungs: Sequence[int], keep: Sequence[int]) -> Run:
     """Keep the best `keep[i]` configurations at epoch `rungs[i]`, and train the last to the end.
 
     For 163 configurations and 100 epochs. For other N and E, rungs scale with E and numbers with
-    N, both rounded and at least 1; of rungs that fall together the first counts.
+    N, both rounded and at least 1; of rungs at the same epoch the first counts.
 
     Raises:
         ValueError: no rung is left below E.

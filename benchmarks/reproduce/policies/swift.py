@@ -35,20 +35,20 @@ def swift_hyperband(
     known_curve: float = 0.5,
     eta: int = 2,
 ) -> Run:
-    """Hyperband that spares trials of which a predictor expects little, after [Wulff2024]_.
+    """Hyperband that stops trials with poor predictions between rungs, after [Wulff2024]_.
 
-    Between two rungs every trial trains over the first `known_curve` of the way. It goes on
+    Between two rungs every trial trains over the first `known_curve` of the epochs. It goes on
     if fewer than k * (configurations of the next rung) do, or if this rung lacks curves to learn
-    from. The others wait; those predicted below the 25 % quantile of this rung's losses go on, at
-    least as many as the next rung needs. A predictor is fitted once per rung and way, without
-    hyperparameters, and never again.
+    from. The others wait. Those predicted below the 25 % quantile of this rung's losses go on, at
+    least as many as the next rung needs. A predictor is fitted once for each pair of rungs,
+    without hyperparameters.
 
     Args:
         losses: shape (N, E).
         predictor: copied for each fit.
         n_curves: d, complete curves up to a rung that a predictor needs.
         k: share of the next rung's configurations that go on in any case.
-        known_curve: share of the way between two rungs.
+        known_curve: share of the epochs between two rungs.
         eta: as in Hyperband.
     """
     swift = _Swift(losses, predictor, n_curves, k, known_curve, eta)

@@ -1,4 +1,4 @@
-"""The predictor of the published quantum SVR, kept as it was so that its numbers can be repeated.
+"""The predictor of the published quantum SVR, unchanged so that its numbers can be repeated.
 
 Source: QSVR_extended.py of https://github.com/JP-Amboage/performance-pred, which predicts from the
 multipliers alpha and alphahat of a solution. `qsvr.estimator` does not use it.
@@ -48,7 +48,7 @@ def predict(
 
     Raises:
         ValueError: the shapes do not fit, or no alpha or no alphahat is free (there the original
-            raises C by 0.1 until one is, or for ever).
+            raises C by 0.1 until one is, possibly forever).
     """
     both, target = np.asarray(alphas, np.float64), np.asarray(y, np.float64)
     if both.shape != (2, len(target)):

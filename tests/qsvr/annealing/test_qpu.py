@@ -185,7 +185,7 @@ def test_a_damaged_or_wrong_file_is_made_again_with_a_warning(
     QPUSampler(cache_folder=tmp_path).sample(clique(5), num_reads=1)
     assert embeddings_made == [5, 5]
     assert file.read_bytes() == good
-    assert f"{file} is no embedding of 5 variables" in caplog.text
+    assert f"{file} is not an embedding of 5 variables" in caplog.text
 
 
 def test_without_a_token_the_variable_to_set_is_named(monkeypatch, tmp_path):
@@ -203,7 +203,7 @@ def test_without_dwave_system_the_extra_to_install_is_named(monkeypatch, tmp_pat
 
 def test_errors_of_the_service_are_connection_errors_without_the_token(machine, tmp_path):
     machine.error = OSError(f"401 for token {SECRET}")
-    with pytest.raises(ConnectionError, match=r"can't be used: 401 for token \*\*\*") as raised:
+    with pytest.raises(ConnectionError, match=r"cannot be used: 401 for token \*\*\*") as raised:
         QPUSampler(cache_folder=tmp_path).sample(clique(3))
     assert raised.value.__suppress_context__
 
