@@ -38,7 +38,7 @@ NAMES = {
     },
     "hydra": {"_return_value", "set_state", "get_state", "instantiate_launcher"},
     "submitit": {"_make_submission_file_text", "_submitit_command_str"},
-    "torch": {"distributed_c10d", "reducer"},
+    "torch": {"distributed_c10d", "_abort_process_group", "reducer"},
     "lightning_fabric": set(),
 }
 

@@ -34,12 +34,12 @@ class Batch:
 
     @classmethod
     def from_events(cls, events: Events) -> Batch:
-        """Return the events as one batch of CPU tensors."""
+        """Return the events as one batch of CPU tensors; float32 arrays are not copied."""
         return cls(
-            torch.from_numpy(events.x),
-            torch.from_numpy(events.ygen),
-            torch.from_numpy(events.ycand),
-            torch.from_numpy(events.offsets),
+            torch.as_tensor(events.x, dtype=torch.float32),
+            torch.as_tensor(events.ygen, dtype=torch.float32),
+            torch.as_tensor(events.ycand, dtype=torch.float32),
+            torch.as_tensor(events.offsets),
         )
 
     def __len__(self) -> int:

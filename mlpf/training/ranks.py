@@ -172,4 +172,5 @@ def _leave(*, failed: bool) -> None:
         return
     if failed and dist.get_backend() == "nccl":
         abort()
-    dist.destroy_process_group()
+    else:
+        dist.destroy_process_group()

@@ -13,17 +13,17 @@ __all__ = ["ProcessRaisedException", "abort", "disconnect"]
 
 
 def disconnect(model: DistributedDataParallel) -> None:
-    """Take everything from a wrapped model, which is of no use afterwards.
+    """Remove all attributes of a wrapped model, which cannot be used afterwards.
 
-    Gloo closes its connections only when no object refers to the process group any more, and the
-    others wait until then. The model's reducer refers to it, and a traceback to the model. Tried
-    without success on torch 2.13: `destroy_process_group`; `ProcessGroup.abort` before it;
-    `traceback.clear_frames`, since a frame keeps the closure that Lightning calls the model by.
+    Gloo closes its connections only when no object refers to the process group any more; the other
+    ranks wait until then. The reducer of the model refers to the group, and the traceback of an
+    exception to the model. Three public ways do not help (torch 2.13): `destroy_process_group`;
+    `ProcessGroup.abort` before it; `traceback.clear_frames`, because a frame keeps its function
+    and so the closure with which Lightning calls the model.
     """
     vars(model).clear()
 
 
 def abort() -> None:
-    """End the connections of NCCL without waiting for the others, who wait for this rank."""
-    if dist.group.WORLD is not None and hasattr(dist.group.WORLD, "abort"):  # not before torch 2.8
-        dist.group.WORLD.abort()
+    """Leave a group of NCCL without waiting for the others, who wait for this rank."""
+    dist.distributed_c10d._abort_process_group()

@@ -165,3 +165,21 @@ def test_an_interrupted_write_leaves_no_file_under_the_final_name(tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         write_events(numbered_events([1]), tmp_path / "a.parquet", {})
     assert not (tmp_path / "a.parquet").exists()
+
+
+def test_several_files_are_one_set_of_events_in_their_order(tmp_path):
+    parts = [numbered_events([2, 3]), numbered_events([1], 500), numbered_events([0, 4], 900)]
+    paths = [str(tmp_path / f"{name}.parquet") for name in "bca"]
+    for part, path in zip(parts, paths, strict=True):
+        write_events(part, path)
+    assert_equal(read_events(*paths), concatenate(parts))
+    assert read_provenance(Path(paths[0])) == {}
+
+
+def test_events_of_double_precision_can_be_read_again(tmp_path):
+    events = numbered_events([2, 3])
+    double = Events(
+        *(a.astype(float) for a in (events.x, events.ygen, events.ycand)), events.offsets
+    )
+    write_events(double, tmp_path / "double.parquet")
+    assert_equal(read_events(tmp_path / "double.parquet"), events)

@@ -96,3 +96,9 @@ def test_a_network_in_training_mode_is_refused():
 def test_a_batch_without_elements_is_refused(network):
     with pytest.raises(ValueError, match="max_elements must be >= 1, got 0"):
         particles(network, events_of(3), max_elements_per_batch=0)
+
+
+def test_events_of_double_precision_give_the_same_particles(network):
+    events = events_of(4, 6)
+    double = Events(events.x.astype(float), events.ygen, events.ycand, events.offsets)
+    np.testing.assert_array_equal(particles(network, double).pt, particles(network, events).pt)
