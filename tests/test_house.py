@@ -21,9 +21,6 @@ WITHOUT_A_FILE_OF_THEIR_OWN = {
     "hpo/launch/slurm/task.py",
     "hpo/launch/slurm/watch.py",
     "hpo/simulate/report.py",
-    "hpo/storage/finding.py",
-    "hpo/storage/records.py",
-    "hpo/storage/repair.py",
     "hpo/sweep/crew.py",
     "qsvr/forecasting/regressors.py",
 }
