@@ -1,7 +1,7 @@
 """Recorded learning curves: a CSV file with one training per line.
 
 Columns of hyperparameters (numbers), and one column per epoch: `loss_0`, `loss_1`, ... or with
-another prefix. An empty cell, nan or inf: the training has diverged there, or ended.
+another prefix. An empty cell, nan or inf means that the training diverged there or ended.
 
 Shapes: T trainings, H hyperparameters, E epochs.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from commons.unit_cube import to_unit
 
 Floats = NDArray[np.float64]
 _LOG_SPAN = 1000.0  # a positive column over three decades or more is searched by its logarithm
-_LARGEST = 1e300  # the difference of two values has to be a number
-_MAX_CHOICES = 10  # an integer column with so few values, unevenly spaced, is categorical
+_LARGEST = 1e300  # so that the difference of two values is finite
+_MAX_CHOICES = 10  # an integer column with at most as many uneven values is categorical
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class CurveTable:
         curves: shape (T, E), the objective after each epoch; not finite: diverged.
         direction: "minimize" or "maximize".
         sha256: of the file.
+        space: distribution of each hyperparameter; None: inferred from the columns.
     """
 
     names: tuple[str, ...]
@@ -51,6 +52,7 @@ class CurveTable:
     curves: Floats
     direction: str = "minimize"
     sha256: str = ""
+    space: dict[str, BaseDistribution] | None = None
 
     def __len__(self) -> int:
         return len(self.curves)
@@ -69,8 +71,8 @@ class CurveTable:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The search space that the columns span, by name."""
-        return {
+        """The search space, by name."""
+        return self.space or {
             name: infer_distribution(column)
             for name, column in zip(self.names, self.hyperparameters.T, strict=True)
         }
@@ -88,7 +90,7 @@ class CurveTable:
         return np.asarray(inverse.reshape(-1), dtype=np.intp)
 
     def params(self, row: int) -> dict[str, Any]:
-        """Return the hyperparameters of a training as Optuna has them."""
+        """Return the hyperparameters of a training with Optuna's types."""
         items = zip(self.distributions.items(), self.hyperparameters[row], strict=True)
         return {
             name: float(value) if isinstance(distribution, FloatDistribution) else int(value)
@@ -98,7 +100,7 @@ class CurveTable:
     def trials(self, rows: NDArray[np.intp] | None = None) -> list[FrozenTrial]:
         """Return trainings as trials with a value after each epoch, from 1; None: all of them.
 
-        Those that have diverged or ended early are pruned ones.
+        Trainings that diverged or ended early are pruned trials.
         """
         return [self._trial(int(row)) for row in (range(len(self)) if rows is None else rows)]
 
@@ -123,22 +125,18 @@ class CurveTable:
 
     def without(self, rows: Sequence[int] | NDArray[np.intp]) -> CurveTable:
         """Return the table without these rows, on the same search space."""
-        table = CurveTable(
-            self.names,
-            np.delete(self.hyperparameters, rows, axis=0),
-            np.delete(self.curves, rows, axis=0),
-            self.direction,
-            self.sha256,
+        hyperparameters = np.delete(self.hyperparameters, rows, axis=0)
+        curves = np.delete(self.curves, rows, axis=0)
+        return replace(
+            self, hyperparameters=hyperparameters, curves=curves, space=self.distributions
         )
-        table.__dict__["distributions"] = self.distributions
-        return table
 
 
 def infer_distribution(column: Floats) -> BaseDistribution:
     """Return the distribution that a column of hyperparameters seems to come from.
 
-    Integers in equal steps: those steps; a few unequal integers: categorical, ascending; all
-    others a range, logarithmic if positive over at least three decades.
+    Integers in equal steps give an integer range with that step, a few integers in unequal steps
+    ascending choices, all others a range, logarithmic if positive over at least three decades.
     """
     values = np.unique(column)
     low, high = values[0], values[-1]

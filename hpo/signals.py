@@ -1,7 +1,8 @@
 """One way out for Ctrl-C, a closed terminal, and a job told to end: KeyboardInterrupt.
 
-SIGUSR2 is the warning that SLURM sends before a time limit or a preemption, as submitit asks it
-to. Nothing else here handles signals, so nothing fights over them.
+SLURM sends SIGUSR2 before a time limit or a preemption, as submitit requests it. No other module
+handles signals, so handlers cannot conflict. Signals belong to the process, and so does the state
+below: nested `interrupt`s share it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,15 @@ _AGAIN_S = 0.05
 
 
 class _State:
-    """What has come, and whether it has to wait."""
-
-    received: signal.Signals | None = None
-    shields = 0
-    pending = False
-    swallowed = False
-    depth = 0
+    received: signal.Signals | None = None  # the first signal
+    shields = 0  # nested shields that hold an interruption back
+    pending = False  # a shield holds one back
+    swallowed = False  # the next signal repeats one that was lost in a destructor
+    depth = 0  # nested interrupts
 
 
 def received() -> signal.Signals | None:
-    """Return the first of the signals that has come since `interrupt` was entered."""
+    """Return the first signal since `interrupt` was entered; None: there was none."""
     return _State.received
 
 
@@ -40,7 +39,7 @@ def interrupt(once: bool = False) -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGINT, SIGTERM, SIGHUP and SIGUSR2 (in the main thread only).
 
     Args:
-        once: ignore further signals, which would only disturb the cleaning up after the first.
+        once: ignore further signals, which would disturb the cleanup after the first one.
     """
     _State.received, _State.pending = None, False
     if threading.current_thread() is not threading.main_thread():
@@ -58,8 +57,8 @@ def interrupt(once: bool = False) -> Iterator[None]:
         else:
             raise KeyboardInterrupt
 
-    # Under nohup a hang-up is ignored, and stays so. SIGINT is ignored where a script started the
-    # command in the background, but whoever sends it then means it.
+    # SIGHUP stays ignored under nohup. SIGINT is ignored in a command that a script started in the
+    # background, but a SIGINT that is sent to it is meant for it.
     caught = [n for n in _SIGNALS if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in caught}
     _State.depth += 1
@@ -75,7 +74,7 @@ def interrupt(once: bool = False) -> Iterator[None]:
 
 
 def _on_unraisable(hook: Callable[[Any], Any], unraisable: Any) -> None:
-    """Have an interruption again that a destructor or a callback of a weak reference swallowed."""
+    """Repeat an interruption that a destructor or a weak reference's callback swallowed."""
     if not (_State.received and issubclass(unraisable.exc_type, KeyboardInterrupt)):
         hook(unraisable)
         return
@@ -92,9 +91,9 @@ def _send_again(number: signal.Signals) -> None:
 
 @contextmanager
 def shield() -> Iterator[None]:
-    """Let an operation on the storage finish before an interruption goes through.
+    """Delay an interruption until an operation on the storage is finished.
 
-    In the main thread only, where signals arrive.
+    It acts in the main thread only, where signals arrive.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -109,7 +108,7 @@ def shield() -> Iterator[None]:
 
 
 def raise_pending() -> None:
-    """Let an interruption through that a shield has held back, from a place where that is safe."""
+    """Raise the interruption that a shield holds back; call it where that is safe."""
     if _State.pending and threading.current_thread() is threading.main_thread():
         _State.pending = False
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Pictures of a study: history, learning curves, importances."""
+"""Plots of a study: history, learning curves, importances."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
 
-_GREY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
+_GRAY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
 
 
 def draw_history(trials: Sequence[FrozenTrial], direction: str, path: Path) -> None:
-    """Draw the value of each trial by its number, pruned ones grey, and the best so far."""
+    """Draw the value of each trial by its number, pruned ones gray, and the best so far."""
     figure, axes = _figure("trial", "value")
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     pruned = [t for t in trials if t.state == TrialState.PRUNED and t.value is not None]
-    for some, colour, label in ((pruned, _GREY, "pruned"), (complete, _BLUE, "complete")):
+    for some, color, label in ((pruned, _GRAY, "pruned"), (complete, _BLUE, "complete")):
         axes.scatter(
-            [t.number for t in some], [float(t.value or 0) for t in some], c=colour, label=label
+            [t.number for t in some], [float(t.value or 0) for t in some], c=color, label=label
         )
     if complete:
         better = max if direction == "maximize" else min
@@ -36,18 +36,18 @@ def draw_history(trials: Sequence[FrozenTrial], direction: str, path: Path) -> N
 
 
 def draw_learning_curves(trials: Sequence[FrozenTrial], best: int | None, path: Path) -> None:
-    """Draw the reported values of each trial by step: pruned grey, complete blue, the best red."""
+    """Draw the reported values of each trial by step: pruned gray, complete blue, the best red."""
     figure, axes = _figure("step (epoch)", "value")
     order = sorted(trials, key=lambda t: (t.state != TrialState.PRUNED, t.number == best))
     labels = set()
     for trial in order:
         label = trial.state.name.lower() if trial.number != best else f"best: trial {best}"
-        colour = _GREY if trial.state == TrialState.PRUNED else _BLUE
+        color = _GRAY if trial.state == TrialState.PRUNED else _BLUE
         axes.plot(
             list(trial.intermediate_values),
             list(trial.intermediate_values.values()),
             marker=".",
-            color=_RED if trial.number == best else colour,
+            color=_RED if trial.number == best else color,
             linewidth=2 if trial.number == best else 1,
             label=None if label in labels else label,
         )
@@ -82,7 +82,7 @@ def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 
 def _scale(axes: Axes, values: Sequence[float]) -> None:
-    # A diverged trial would flatten all others.
+    # On a linear scale one diverged trial would flatten all others.
     if values and min(values) > 0 and max(values) > 30 * min(values):
         axes.set_yscale("log")
 

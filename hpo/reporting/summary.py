@@ -1,4 +1,4 @@
-"""The figures of a sweep, computed from what the study stores and nothing else."""
+"""The figures of a sweep, computed from its study alone."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ class Epochs:
 
     Attributes:
         run: epochs of all trials.
-        saved: what the pruned trials would have run as long as the longest complete one, less
-            what they ran.
+        saved: epochs that the pruned trials lack to the longest complete one.
     """
 
     run: int
@@ -44,15 +43,15 @@ class Summary:
         study_name: its name.
         direction: "minimize" or "maximize".
         n_trials: trials by state (complete, pruned, fail, running, waiting) and in total.
-        best: None as long as no trial is complete.
-        epochs: see there.
+        best: None while no trial is complete.
+        epochs: run and saved.
         worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
             of an epoch).
-        wall_s: time during which at least one worker was there, over all commands.
+        wall_s: time with at least one worker, over all commands.
         worker_busy_fraction: share of the workers' time spent inside the application; None for a
-            study without workers of ours.
-        n_workers: workers that took part, over all commands.
-        n_skipped: of the pruned trials, those that a screen has ended before their first epoch.
+            study without workers of hpo.
+        n_workers: over all commands.
+        n_skipped: pruned trials that a screen ended before their first epoch.
     """
 
     study_name: str
@@ -74,12 +73,12 @@ class Summary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON-serialisable dictionary."""
+        """Return it as a JSON-serializable dictionary."""
         return asdict(self)
 
 
 def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
-    """Return the figures of a study and the trials of its budget."""
+    """Return the figures of a study, and its trials without those beyond the budget."""
     attributes = storage.get_study_user_attrs(study_id)
     budget = attributes.get(N_TRIALS)
     everything = storage.get_all_trials(study_id, deepcopy=False)
@@ -112,7 +111,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
 
 
 def n_epochs(trial: FrozenTrial) -> int:
-    """Return the epochs that a trial has run: its last reported step."""
+    """Return the epochs that a trial has run: its last step, reported or diverged."""
     diverged = trial.user_attrs.get(DIVERGED)
     return max(trial.last_step or 0, diverged if isinstance(diverged, int) else 0)
 
@@ -128,8 +127,8 @@ def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> Best | No
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     if not complete:
         return None
-    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
-    best = min(complete, key=lambda trial: sign * (trial.value or 0.0))
+    better = max if direction == StudyDirection.MAXIMIZE else min
+    best = better(complete, key=lambda trial: trial.value or 0.0)
     return Best(best.number, float(best.value or 0.0), best.params)
 
 
