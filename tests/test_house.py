@@ -14,7 +14,6 @@ SOURCES = [
 ]
 # Covered by the tests of their callers.
 WITHOUT_A_FILE_OF_THEIR_OWN = {
-    "hpo/attributes.py",
     "hpo/launch/payload.py",
     "hpo/launch/slurm/launcher.py",
     "hpo/launch/slurm/site.py",
