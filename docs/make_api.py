@@ -71,7 +71,7 @@ def _entry(name: str, thing: object) -> str:
     parts = [f"### {name}", f"```python\n{_call(name, thing)}\n```", _paragraph(thing)]
     parts += ["\n".join(items)] if items else []
     if example := examples(thing):
-        parts.append(f"```python\n{example}```")
+        parts.append(f"```pycon\n{example}```")
     return "\n\n".join(parts) + "\n"
 
 
