@@ -10,6 +10,7 @@ import difflib
 import os
 import runpy
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,8 +112,6 @@ def run_subcommand(package: str, commands: Mapping[str, str], arguments: Sequenc
 
 def guard(work: Callable[[], int | None]) -> int:
     """Call `work` and return the exit code of a command, see `run_command`."""
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        return work() or 0
     try:
         return work() or 0
     except KeyboardInterrupt as error:
@@ -191,5 +190,7 @@ def _plain(hint: Any) -> Any:
 
 
 def _end(message: str, code: int) -> int:
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exc()
     print(message, file=sys.stderr)
     return code

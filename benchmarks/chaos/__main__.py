@@ -16,7 +16,6 @@ is wrong. The committed table is `benchmarks/results/chaos.json`.
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import random
 import shutil
@@ -39,6 +38,7 @@ from benchmarks.chaos.faults import FAULTS, Fault, Stage
 from benchmarks.chaos.sweep import ROOT, Sweep
 from commons.cli import Failure, choose, run_command
 from commons.files import write_json
+from commons.processes import n_cores
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
@@ -144,7 +144,7 @@ def circumstances(cluster: SlurmCluster, server: PostgresServer | None) -> dict[
         "commit": known or None,
         "python": platform.python_version(),
         "versions": versions,
-        "cores": os.cpu_count(),
+        "cores": n_cores(),
         "system": f"{platform.system()} {platform.release()}",
     }
 

@@ -114,10 +114,12 @@ def test_the_exit_code_of_the_work_is_that_of_the_command():
     assert run_command(lambda _: None, Settings, ["storage=x"], "text") == 0
 
 
-def test_a_traceback_is_shown_to_those_who_ask_for_it(monkeypatch):
+def test_a_traceback_is_shown_on_request(monkeypatch, capsys):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    with pytest.raises(Failure):
-        run_command(work, Settings, ["storage=failure"], "text")
+    assert run_command(work, Settings, ["storage=failure"], "text") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert printed.endswith("\nerror: failed\n")
 
 
 def test_a_mistake_of_ours_keeps_its_traceback():
