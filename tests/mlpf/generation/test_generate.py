@@ -1,8 +1,12 @@
 """Files of events; every test here needs the `[simulation]` extra."""
 
+import json
+import subprocess
+
 import numpy as np
 import pytest
 
+from commons.processes import this_host
 from mlpf import PythiaSource, read_events
 from mlpf.data.events import read_provenance
 from mlpf.generation.pileup import Pool
@@ -60,6 +64,15 @@ def test_a_complete_folder_is_left_alone(generated):
     PythiaSource(folder=generated, **SETTINGS).prepare()
     after = {path: path.stat().st_mtime_ns for path in before}
     assert before == after
+
+
+def test_the_lock_of_a_generation_that_was_killed_is_broken(generated):
+    with subprocess.Popen(["true"]) as killed:
+        pass
+    owner = {"host": this_host(), "pid": killed.pid, "token": "theirs"}
+    (generated / "generation.lock").write_text(json.dumps(owner))
+    PythiaSource(folder=generated, **SETTINGS).prepare()
+    assert not (generated / "generation.lock").exists()
 
 
 def test_missing_files_are_made_again_equal_on_several_processes(generated):
