@@ -60,7 +60,8 @@ def run_tasks(
     n_workers = min(n_processes or n_cores(), len(tasks))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    hide = not console.is_terminal  # a file would get a line of it at the end
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=hide) as progress:
         bar = progress.add_task(description, total=n_steps)
         if isolated or n_workers > 1:
             return _in_processes(

@@ -42,6 +42,11 @@ def test_results_come_in_the_order_of_the_tasks(n_processes):
     assert results == [0, 2, 4, 6, 8, 10, 12]
 
 
+def test_nothing_is_printed_where_there_is_no_terminal(capsys):
+    run_tasks(double, [1, 2], n_steps=2, description="doubling", n_processes=1)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_single_task_runs_in_this_process():
     assert run_tasks(process_id, [1], n_steps=1, description="", n_processes=4) == [os.getpid()]
 
