@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commons.cli import Failure, UsageError, choose, parse, run_command
+from commons.cli import Failure, UsageError, choose, dispatch, parse, run_command
 
 
 @dataclass
@@ -134,15 +132,18 @@ def test_a_choice_is_one_of_the_known_ones():
         choose("scale", "smalll", ["small", "large"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"), [([], 2), (["--help"], 0), (["reports"], 2), (["report", "--help"], 0)]
-)
-def test_a_package_runs_its_modules_as_subcommands(arguments, code):
-    command = [sys.executable, "-m", "hpo", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == code
-    if arguments == ["reports"]:
-        message = "error: reports: no such command; did you mean report? (see --help)\n"
-        assert (result.stdout, result.stderr) == ("", message)
-    else:
-        assert "best configuration" in result.stdout
+@pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--help"], 0)])
+def test_a_command_with_subcommands_explains_itself(arguments, code, capsys):
+    assert dispatch({"up": lambda rest: 0}, arguments, "up or down") == code
+    assert capsys.readouterr().out == "up or down\n"
+
+
+def test_a_subcommand_gets_the_other_arguments_and_its_code_is_the_exit_code():
+    assert dispatch({"count": len}, ["count", "a", "b"], "text") == 2
+
+
+def test_an_unknown_subcommand_is_one_line(capsys):
+    assert dispatch({"down": len}, ["dawn"], "text") == 2
+    assert capsys.readouterr().err == (
+        "error: dawn: no such command; did you mean down? (see --help)\n"
+    )
