@@ -9,7 +9,8 @@ from __future__ import annotations
 # Of a study.
 N_TRIALS = "hpo:n_trials"  # trials of the study when it is finished
 SPACE = "hpo:space"  # search space: distribution by key
-FIXED = "hpo:fixed"  # fixed overrides that define the problem: value by key
+FIXED = "hpo:fixed"  # fixed overrides: value by key
+LEASE_S = "hpo:lease_s"  # seconds without a heartbeat after which a worker is considered dead
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
 WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.worker.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it

@@ -22,13 +22,13 @@ from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
 from commons.processes import this_host
-from hpo.attributes import LEASE
+from hpo.attributes import LEASE, LEASE_S
+from hpo.settings import SweepSettings
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 from hpo.storage.passwords import hide, passwords
 from hpo.storage.repair import Damage, mend_journal, scan
 from hpo.study.lease import abandoned_trials, release_abandoned
-from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
 
 USAGE = """\
@@ -140,9 +140,10 @@ def _examine_study(
                     "left",
                 )
         return
+    lease_s = _lease_s(storage, study_id)
     troubles = {
         trial_id(trial): f"  trial {trial.number}: {_trouble(trial)}"
-        for trial in abandoned_trials(storage, study_id, SweepSpec.lease_s)
+        for trial in abandoned_trials(storage, study_id, lease_s)
     }
     if not mend:
         for trouble in troubles.values():
@@ -151,7 +152,7 @@ def _examine_study(
     try:
         if troubles:
             with study_lock(folder) if folder else nullcontext():
-                release_abandoned(storage, study_id, SweepSpec.lease_s, _FOREVER)
+                release_abandoned(storage, study_id, lease_s, _FOREVER)
     except OSError as error:
         yield Finding(f"  trials could not be given back: {error}", "left")
     for key, trouble in troubles.items():
@@ -166,6 +167,11 @@ def _is_leased(storage: BaseStorage, study_id: int, trials: list[FrozenTrial]) -
     return any(key.startswith("hpo:") for key in storage.get_study_user_attrs(study_id)) or any(
         LEASE in trial.system_attrs for trial in trials
     )
+
+
+def _lease_s(storage: BaseStorage, study_id: int) -> float:
+    """Return the duration of leases in a study; the default in one of plain Optuna or of old."""
+    return float(storage.get_study_user_attrs(study_id).get(LEASE_S, SweepSettings.lease_s))
 
 
 def _trouble(trial: FrozenTrial) -> str:
@@ -223,7 +229,7 @@ def _user(storage: BaseStorage) -> str | None:
         trials = storage.get_all_trials(study_id, deepcopy=False)
         gone: list[FrozenTrial] = []
         if _is_leased(storage, study_id, trials):
-            gone = abandoned_trials(storage, study_id, SweepSpec.lease_s)
+            gone = abandoned_trials(storage, study_id, _lease_s(storage, study_id))
         ids = {trial_id(trial) for trial in gone}
         for trial in trials:
             if trial.state == TrialState.RUNNING and trial_id(trial) not in ids:

@@ -44,6 +44,7 @@ __all__ = [
     "make_launcher",
     "restore_global_state",
     "run",
+    "runs_in_turn",
     "start_launcher",
 ]
 
@@ -82,6 +83,14 @@ def make_launcher(context: HydraContext, config: DictConfig, function: TaskFunct
     return Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=function, config=config
     )
+
+
+def runs_in_turn(launcher: Launcher) -> bool:
+    """Tell whether a launcher runs jobs one after another in this process: Hydra's basic one."""
+    # Not at the top: Hydra loads its plug-ins anew when it looks for them.
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    return isinstance(launcher, BasicLauncher)
 
 
 def start_launcher(config: DictConfig) -> None:

@@ -23,6 +23,8 @@ from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import trial_id
 from hpo import signals
+from hpo.attributes import LEASE_S
+from hpo.settings import SweepSettings
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
@@ -35,13 +37,13 @@ def optimize(
     study_name: str,
     storage: Any,
     n_trials: int,
-    direction: str = "minimize",
+    direction: str = SweepSettings.direction,
     sampler: BaseSampler | None = None,
     pruner: BasePruner | None = None,
     folder: Path | str = ".",
-    lease_s: float = 60.0,
-    max_retries: int = 3,
-    patience_s: float = 300.0,
+    lease_s: float = SweepSettings.lease_s,
+    max_retries: int = SweepSettings.max_retries,
+    patience_s: float = SweepSettings.patience_s,
 ) -> optuna.Study:
     """Work on a shared study until no trial is left to begin or to take over; return it.
 
@@ -77,6 +79,7 @@ def optimize(
             pruner=pruner,
             load_if_exists=True,
         )
+        study.set_user_attr(LEASE_S, lease_s)
         issue_tickets(study, n_trials, lock=lock)
     tickets = Tickets(
         shared,

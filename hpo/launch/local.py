@@ -1,8 +1,8 @@
 """Run Hydra jobs as processes of this machine, each with its own output file.
 
-A dead process does not disturb the others, and none outlives its parent: an interruption of the
-parent is passed on, processes that do not end within the grace period are killed, and the kernel
-tells them when the parent was killed itself.
+A process that dies does not disturb the others, and none outlives its parent: an interruption of
+the parent is passed on, processes that do not end within the grace period are killed, and the
+kernel sends them a signal if the parent is killed.
 """
 
 from __future__ import annotations
@@ -18,29 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from commons.processes import n_cores
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.payload import Payload, read_result, unpack, write_result
+from hpo.protocols import SweepWorker
+from hpo.settings import LocalOptions
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class LocalOptions:
-    """Settings of `hydra/launcher: hpo_local`.
-
-    Attributes:
-        threads_per_worker: threads of the numerical libraries of each process; None: theirs.
-        max_processes: how many run at once; None: as many as this machine has cores.
-        grace_s: time to end after an interruption, before a process is killed.
-    """
-
-    threads_per_worker: int | None = 1
-    max_processes: int | None = None
-    grace_s: float = 30.0
 
 
 @dataclass
@@ -50,26 +37,16 @@ class _Job:
     result: Path
 
 
-def n_cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def launch(
-    options: LocalOptions,
-    context: HydraContext,
-    config: DictConfig,
-    function: TaskFunction,
-    job_overrides: Sequence[Sequence[str]],
-    first: int,
+    options: LocalOptions, payload: Payload, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
     """Run one process per list of overrides; return their results in order.
 
     The result of a process that died is FAILED and names its output file.
     """
-    start_launcher(config)
-    payload = Payload(context, config, function)
-    at_once = options.max_processes or n_cores()
+    start_launcher(payload.config)
+    all_at_once = isinstance(payload.function, SweepWorker)
+    at_once = options.max_processes or (len(job_overrides) if all_at_once else n_cores())
     jobs: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
         try:

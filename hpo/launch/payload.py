@@ -1,4 +1,4 @@
-"""A Hydra job in a process of its own: what it is sent, and how it runs it."""
+"""A Hydra job in a process of its own: what the process receives, and how it runs the job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Payload:
         context: Hydra's.
         config: of the whole command.
         function: the task.
-        singletons: Hydra's global state.
+        singletons: Hydra's global state, that of this process if not given.
     """
 
     context: HydraContext
@@ -50,16 +50,11 @@ class Payload:
         OmegaConf.set_struct(config, True)
         return run(self.context, config, self.function)
 
-    def follow(self, config: DictConfig) -> None:
-        """Run the task as one of several ranks that do not lead."""
-        HydraConfig.instance().set_config(config)
-        self.function.follow()  # type: ignore[attr-defined]
-
 
 def unpack(data: bytes) -> Payload:
-    """Return what `Payload.pack` made, and make this process one of Hydra's.
+    """Return what `Payload.pack` made, and give this process Hydra's global state.
 
-    The data must come from a process of ours.
+    Unpickling runs code: the data must come from a process of ours.
     """
     payload: Payload = cloudpickle.loads(data)
     restore_global_state(payload.singletons)
@@ -67,13 +62,13 @@ def unpack(data: bytes) -> Payload:
 
 
 def write_result(result: JobReturn, path: Path) -> None:
-    """Leave a job's result for `read_result`; the file appears as a whole or not at all."""
+    """Write a job's result for `read_result`; the file appears as a whole or not at all."""
     with replacing(path) as partial:
         partial.write_bytes(cloudpickle.dumps(result))
 
 
 def read_result(path: Path) -> JobReturn | None:
-    """Return what `write_result` left, None if nothing; only for files that our jobs write."""
+    """Return what `write_result` wrote, None if nothing; only for files of our own jobs."""
     if not path.exists():
         return None
     with path.open("rb") as stream:

@@ -10,13 +10,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from hpo.hydra_internals import ConfigLoader, Override, OverridesParser
-
-# Groups that set a sweep up; the best configuration is for a run of its own.
-_SWEEP_GROUPS = ("hpo", "launcher", "search_space")
+from hpo.settings import is_among
 
 
 def describe_app(
-    config: DictConfig, loader: ConfigLoader, fixed: Sequence[str], searched: Sequence[str]
+    config: DictConfig,
+    loader: ConfigLoader,
+    fixed: Sequence[str],
+    searched: Sequence[str],
+    own_groups: Sequence[str],
 ) -> dict[str, Any]:
     """Return what `best_config` has to know of an application, to be stored with the study.
 
@@ -25,15 +27,19 @@ def describe_app(
         loader: Hydra's.
         fixed: overrides of every trial.
         searched: keys that the trials vary.
+        own_groups: keys or groups that only set up the sweep: the best configuration is for a run
+            of its own.
     """
-    kept = [override.input_line for override in _kept(fixed) if override.input_line]
+    kept = [o.input_line for o in _kept(fixed, own_groups) if o.input_line]
     own = loader.load_configuration(config.hydra.job.config_name, kept, run_mode=RunMode.RUN)
-    keys = [o.key_or_group for o in _kept([*fixed, *(f"{name}=null" for name in searched)])]
+    varied = [f"{name}=null" for name in searched]
+    keys = [override.key_or_group for override in _kept([*fixed, *varied], own_groups)]
     return {
         "config_name": config.hydra.job.config_name,
         "searchpath": list(config.hydra.searchpath),
         "always_multirun": own.hydra.mode == RunMode.MULTIRUN,
         "groups": [key for key in keys if loader.get_group_options(key)],
+        "own_groups": list(own_groups),
     }
 
 
@@ -48,7 +54,7 @@ def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) 
     defaults: list[Any] = [app["config_name"]] if app["config_name"] else []
     values: dict[str, Any] = {}
     impossible = []
-    for override in _kept(overrides):
+    for override in _kept(overrides, app.get("own_groups", ())):
         path = override.key_or_group.split(".")
         if override.is_delete() or any(part.isdigit() for part in path):  # an element of a list
             impossible.append(override.input_line)
@@ -66,10 +72,9 @@ def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) 
     return f"# {comment}\n{note if impossible else ''}{yaml.safe_dump(whole, sort_keys=False)}"
 
 
-def _kept(overrides: Sequence[str]) -> list[Override]:
+def _kept(overrides: Sequence[str], own_groups: Sequence[str]) -> list[Override]:
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    roots = [override.key_or_group.split(".")[0].split("/")[0] for override in parsed]
-    return [o for o, root in zip(parsed, roots, strict=True) if root not in _SWEEP_GROUPS]
+    return [override for override in parsed if not is_among(override.key_or_group, own_groups)]
 
 
 def _set(values: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage, GrpcStorageProxy, InMemoryStorage, RDBS
 
 from commons.optuna_internals import cached
 from hpo.hydra_internals import instantiate
+from hpo.settings import SettingError
 from hpo.storage.batching import BatchingJournal
 from hpo.storage.journal import JournalFile
 from hpo.storage.passwords import hide, passwords, with_passwords
@@ -34,16 +35,17 @@ def open_storage(
             example in an empty folder whose file system is not mounted.
 
     Raises:
-        ValueError: it cannot be opened, or exists in one process only.
+        SettingError: it cannot be opened, or exists in one process only.
     """
     try:
         open_it = partial(_open, with_passwords(spec), sweep_dir, exists)
         storage, was_away = wait_for(open_it, patience_s) if exists else (open_it(), False)
     except Exception as error:  # whatever a database driver or a class of the user raises
         line = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ValueError(f"storage: {hide(line, passwords(with_passwords(spec)))}") from error
+        line = hide(line, passwords(with_passwords(spec)))
+        raise SettingError("{storage}: {}", line) from error
     if isinstance(storage, InMemoryStorage):
-        raise ValueError("storage: workers cannot share InMemoryStorage; use a file or a URL")
+        raise SettingError("{storage}: workers cannot share InMemoryStorage; use a file or a URL")
     storage = cached(storage)
     if patience_s <= 0:
         return storage

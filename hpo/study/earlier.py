@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from commons.tables import read_table
 from hpo.curves import read_curves
+from hpo.settings import SettingError
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 
@@ -35,10 +36,10 @@ def read_earlier(
         direction: "minimize" or "maximize"; a CSV file is taken to have the same.
 
     Raises:
-        ValueError: a source cannot be read, lacks a searched key or has another direction.
+        SettingError: a source cannot be read, lacks a searched key or has another direction.
     """
     if sources and not distributions:
-        raise ValueError("earlier_studies: no search space in params to predict from")
+        raise SettingError("{earlier_studies}: no search space in {params} to predict from")
     trials: list[FrozenTrial] = []
     for source in sources:
         place, name = _split(source)
@@ -48,7 +49,7 @@ def read_earlier(
             else:
                 trials += _read_storage(place, name, distributions, direction)
         except (ValueError, KeyError) as error:
-            raise ValueError(f"earlier_studies: {source}: {error}") from error
+            raise SettingError("{earlier_studies}: {}: {}", source, error) from error
     return trials
 
 

@@ -6,12 +6,10 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from hydra.types import HydraContext
-from omegaconf import DictConfig
 from optuna.storages import BaseStorage
 
 from hpo import signals
@@ -27,39 +25,29 @@ from hpo.worker.worker import Worker
 _log = logging.getLogger(__name__)
 _GONE_S = 60.0
 
-MakeWorker = Callable[[str], Worker]
-
 
 class LaunchedCrew:
     """Workers that a Hydra launcher starts and waits for.
 
     Args:
         spec: the sweep.
-        make_worker: launch id -> worker.
-        context: Hydra's.
-        config: of the command.
+        app: the application, as Hydra hands it over.
     """
 
     status = None
 
-    def __init__(
-        self, spec: SweepSpec, make_worker: MakeWorker, context: HydraContext, config: DictConfig
-    ) -> None:
-        self._spec, self._make_worker = spec, make_worker
-        self._context, self._config = context, config
+    def __init__(self, spec: SweepSpec, app: Payload) -> None:
+        self._spec, self._app = spec, app
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
         """Run workers until they end; return what went wrong, None if none was needed."""
-        if not n_waiting:  # another command's workers have the rest
+        if not n_waiting:  # the workers of another command have the rest
             time.sleep(1)
             return None
-        n_workers = min(n_workers, n_waiting)
-        launch_id, jobs, folder = plan(self._spec, n_workers)
-        launcher_config = self._config.hydra.launcher
-        if "max_processes" in launcher_config and launcher_config.max_processes is None:
-            launcher_config.max_processes = n_workers
-        launcher = make_launcher(self._context, self._config, self._make_worker(launch_id))
-        _log.info("%d workers; their output: %s", n_workers, folder)
+        launch_id, jobs, folder = plan(self._spec, min(n_workers, n_waiting))
+        function = worker(self._spec, self._app, launch_id)
+        launcher = make_launcher(self._app.context, self._app.config, function)
+        _log.info("%d workers; their output: %s", len(jobs), folder)
         returns = launcher.launch(jobs, initial_job_idx=0)
         errors = [str(error) for error in map(error_of, returns) if error is not None]
         for error in errors:
@@ -78,26 +66,16 @@ class SlurmCrew:
 
     Args:
         spec: the sweep.
-        make_worker: launch id -> worker.
-        context: Hydra's.
-        config: of the command.
+        app: the application, as Hydra hands it over.
         storage: where the study is.
         study_id: Optuna's id of it.
         slurm: the site.
     """
 
     def __init__(
-        self,
-        spec: SweepSpec,
-        make_worker: MakeWorker,
-        context: HydraContext,
-        config: DictConfig,
-        storage: BaseStorage,
-        study_id: int,
-        slurm: Slurm,
+        self, spec: SweepSpec, app: Payload, storage: BaseStorage, study_id: int, slurm: Slurm
     ) -> None:
-        self._spec, self._make_worker = spec, make_worker
-        self._context, self._config, self._slurm = context, config, slurm
+        self._spec, self._app, self._slurm = spec, app, slurm
         self._launches = Launches(storage, study_id, slurm)
         self._adopted = False
         self.status: Callable[[], str] = self._launches.describe
@@ -106,7 +84,7 @@ class SlurmCrew:
         """Submit the workers that are missing and wait a little.
 
         Returns:
-            None as long as there are workers; what is known of why, when they are gone.
+            None while there are workers; what is known of the reason when they have ended.
         """
         alive = self._adopt() if not self._adopted else self._launches.n_alive()
         first, self._adopted = not self._adopted, True
@@ -123,20 +101,16 @@ class SlurmCrew:
     def leave(self) -> None:
         """After an interruption: Ctrl-C cancels the jobs (but see `detach`), others leave them."""
         if signals.received() == signal.SIGINT and not self._slurm.options.detach:
-            _log.warning("cancelling the jobs")
-            self.cancel()
+            _log.warning("canceling the jobs")
+            self._launches.cancel()
+            self._launches.wait_until_gone(_GONE_S)  # they give their trials back
         else:
             self._launches.let_go()
-            _log.warning("the jobs go on; the same command shows them again")
+            _log.warning("the jobs continue; the same command shows them again")
 
     def finish(self) -> None:
         """Cancel what has not started and let the others end."""
         self._launches.cancel(pending_only=True)
-        self._launches.wait_until_gone(_GONE_S)
-
-    def cancel(self) -> None:
-        """Cancel the jobs and wait until they have given their trials back."""
-        self._launches.cancel()
         self._launches.wait_until_gone(_GONE_S)
 
     def _adopt(self) -> int | None:
@@ -153,7 +127,7 @@ class SlurmCrew:
         if whole > n_workers:
             _log.info("whole nodes: %d workers instead of %d", whole, n_workers)
         launch_id, jobs, folder = plan(self._spec, whole)
-        payload = Payload(self._context, self._config, self._make_worker(launch_id))
+        payload = replace(self._app, function=worker(self._spec, self._app, launch_id))
         job_id = self._slurm.submit(payload, jobs, folder)
         self._launches.add(launch_id, job_id)
         _log.info("array %s: %d workers; their output: %s", job_id, whole, folder)
@@ -163,7 +137,11 @@ def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
     """Return the name of a new launch, the overrides of its workers, and its folder."""
     launch_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder = f"workers/{launch_id}"
-    where = f"hydra.sweep.dir={render(str(spec.sweep_dir))}"
-    fixed: Sequence[Any] = spec.space.fixed
-    jobs = [[*fixed, where, f"hydra.sweep.subdir={folder}/{i}"] for i in range(n_workers)]
+    common = [*spec.space.fixed, f"hydra.sweep.dir={render(str(spec.sweep_dir))}"]
+    jobs = [[*common, f"hydra.sweep.subdir={folder}/{i}"] for i in range(n_workers)]
     return launch_id, jobs, spec.sweep_dir / folder
+
+
+def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:
+    """Return a worker of a launch; each process gets a copy."""
+    return Worker(spec, launch_id, app.context, app.config, app.function)

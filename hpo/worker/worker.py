@@ -43,9 +43,6 @@ class Worker:
         context: Hydra's, to compose the trials' configurations.
         config: the sweep's own configuration.
         function: the application.
-
-    Attributes:
-        group: the tasks that train its trials; a launcher that starts several sets it.
     """
 
     def __init__(
@@ -58,14 +55,14 @@ class Worker:
     ) -> None:
         self._spec = spec
         self._application = Application(context, config, function, spec.sweep_dir, launch_id)
-        self.group = alone()
+        self._group = alone()
 
     def __call__(self, _: DictConfig) -> None:
         """Work until no trial is left, too many trials have failed, or a signal comes."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         own: Any = HydraConfig.get()
         name = f"{self._application.launch_id}/{own.job.num}"
-        leader = _Leader(self._spec, self._application, self.group, name)
+        leader = _Leader(self._spec, self._application, self._group, name)
         with signals.interrupt(once=True):
             try:
                 while leader.work_on_next():
@@ -75,24 +72,28 @@ class Worker:
             finally:
                 with signals.shield():
                     leader.record.write()
-                    self.group.dismiss()
+                    self._group.dismiss()
+
+    def join(self, group: Group) -> None:
+        """Train trials with the other ranks of this group."""
+        self._group = group
 
     def follow(self) -> None:
         """Run the trials that rank 0 of this group publishes, until it ends."""
         with signals.interrupt(once=True):
-            for note in self.group.trials():
+            for note in self._group.trials():
                 self._follow(note["overrides"], note["trial"])
                 _tidy_up()
 
     def _follow(self, overrides: list[str], trial_number: int) -> None:
-        application, trial = self._application, FollowedTrial(trial_number, self.group)
+        application, trial = self._application, FollowedTrial(trial_number, self._group)
         config = application.compose(overrides, trial_number)
         with open_dict(config.hydra):
             config.hydra.output_subdir = None  # rank 0 has written it
         train = partial(application.run, application.function, config, trial, log=False)
         outcome = Life().run(train)
         if outcome.error is not None or outcome.diverged is not None:
-            self.group.complain(outcome.reason or f"diverged: {outcome.diverged}")
+            self._group.complain(outcome.reason or f"diverged: {outcome.diverged}")
 
 
 class _Leader:

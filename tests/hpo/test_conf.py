@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
 from hpo.search.space import parse_space
-from hpo.sweep.sweep import SweepOptions
+from hpo.settings import SweepSettings
 
 CONF = Path(__file__).parents[2] / "conf"
 OPTIONS = sorted(f.stem for f in (CONF / "hpo").glob("*.yaml") if not f.stem.startswith("_"))
@@ -46,7 +46,9 @@ def test_the_documented_searches_exist():
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
-    options = SweepOptions(**sweeper(f"hpo={option}"))
+    chosen = sweeper(f"hpo={option}")
+    assert chosen.pop("n_jobs") is None
+    options = SweepSettings(**chosen)
     assert isinstance(instantiate(options.sampler), optuna.samplers.BaseSampler)
     assert isinstance(instantiate(options.pruner), optuna.pruners.BasePruner)
     assert options.study_name == option
@@ -63,7 +65,7 @@ def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
 def test_the_pruner_can_be_swapped_alone(sweeper):
     options = sweeper("hpo=asha_bo", "hpo/pruner=median")
     assert options["pruner"]["_target_"] == "optuna.pruners.MedianPruner"
-    assert options["sampler"]["_target_"] == "hpo.search.diverse.DiverseSampler"
+    assert options["sampler"]["_target_"] == "hpo.DiverseSampler"
 
 
 def test_hyperband_knows_the_epochs_of_a_full_trial(sweeper):
@@ -86,9 +88,9 @@ def test_the_sweep_folder_has_the_name_of_the_study(sweeper):
 @pytest.mark.parametrize("pruner", ["svr", "qsvr"])
 def test_forecasts_can_take_the_place_of_the_pruner(sweeper, pruner):
     options = sweeper("hpo=asha_bo", f"hpo/pruner={pruner}", "trainer.max_epochs=27")
-    assert options["sampler"]["_target_"] == "hpo.search.diverse.DiverseSampler"
+    assert options["sampler"]["_target_"] == "hpo.DiverseSampler"
     assert options["pruner"]["max_resource"] == 27
-    assert options["pruner"]["wrapped"]["_target_"] == "hpo.search.asha.AshaPruner"
+    assert options["pruner"]["wrapped"]["_target_"] == "hpo.AshaPruner"
     assert isinstance(instantiate(options["pruner"]), optuna.pruners.BasePruner)
 
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from commons.processes import this_host
-from hpo.attributes import LEASE, N_TRIALS, RETRIES
+from hpo.attributes import LEASE, LEASE_S, N_TRIALS, RETRIES
 from hpo.doctor import main
 from hpo.storage.opening import open_storage
 from hpo.storage.records import dump
@@ -196,11 +196,12 @@ def test_a_trial_is_never_given_up(tmp_path, sweep, doctor):
     assert state(tmp_path, 3) == TrialState.WAITING
 
 
-def test_a_trial_without_a_lease_is_given_back_when_old(tmp_path, sweep, doctor, monkeypatch):
-    optuna.load_study(study_name="s", storage=sweep).ask()
+def test_a_trial_without_a_lease_is_given_back_when_old(tmp_path, sweep, doctor):
+    study = optuna.load_study(study_name="s", storage=sweep)
+    study.ask()
     assert doctor()[0] == 0
     assert state(tmp_path, 3) == TrialState.RUNNING
-    monkeypatch.setattr("hpo.doctor.SweepSpec.lease_s", -1.0)
+    study.set_user_attr(LEASE_S, -1.0)  # of the study, not a default
     code, printed = doctor()
     assert code == 0
     assert "its worker died before it took the lease" in printed

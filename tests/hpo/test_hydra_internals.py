@@ -5,6 +5,7 @@ from tests.canary import missing
 
 TYPES = ("IntervalSweep", "Override", "Quote", "QuotedString", "RangeSweep", "Transformer")
 NEEDS = [
+    "hydra._internal.core_plugins.basic_launcher:BasicLauncher",
     "hydra.core.config_loader:ConfigLoader.load_sweep_config(master_config, sweep_overrides)",
     "hydra.core.config_loader:ConfigLoader.load_configuration(config_name, overrides, run_mode)",
     "hydra.core.config_loader:ConfigLoader.get_group_options(group_name)",

@@ -8,47 +8,38 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.errors import CompactHydraException
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
 from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.payload import Payload, read_result
 from hpo.launch.slurm.site import Slurm
+from hpo.settings import SettingError, told_by_typed_keys
 
 _log = logging.getLogger(__name__)
 
 
 def launch(
-    slurm: Slurm,
-    context: HydraContext,
-    config: DictConfig,
-    function: TaskFunction,
-    job_overrides: Sequence[Sequence[str]],
-    first: int,
+    slurm: Slurm, payload: Payload, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
     """Submit the jobs as one array and return their results in order when all have ended.
 
-    A job that was killed or cancelled has a FAILED result and does not disturb the others. Ctrl-C
+    A job that was killed or canceled has a FAILED result and does not disturb the others. Ctrl-C
     cancels the jobs, unless `detach` is set.
 
     Raises:
-        CompactHydraException: the jobs can't be submitted, or want several GPUs.
+        SweepError: the jobs can't be submitted, or need several GPUs each.
     """
-    start_launcher(config)
-    folder = Path(config.hydra.sweep.dir).absolute() / "slurm" / f"{first}-{time.time():.0f}"
+    start_launcher(payload.config)
+    folder = (
+        Path(payload.config.hydra.sweep.dir).absolute() / "slurm" / f"{first}-{time.time():.0f}"
+    )
     if slurm.options.dry_run:
         slurm.show_script(len(job_overrides), folder)
         return []
-    payload = Payload(context, config, function)
     jobs = [list(overrides) for overrides in job_overrides]
-    if slurm.options.shape.ranks > 1:
-        raise CompactHydraException("gpus_per_trial > 1 needs hydra/sweeper=optuna_async")
-    try:
+    with told_by_typed_keys(payload.config, "hydra.launcher"):
+        if slurm.options.shape.ranks > 1:
+            raise SettingError("{gpus_per_trial} > 1 needs hydra/sweeper=optuna_async")
         job_id = slurm.submit(payload, jobs, folder, first)
-    except ValueError as error:
-        raise CompactHydraException(str(error)) from error
     _log.info("array %s: %d jobs; their output: %s", job_id, len(jobs), folder)
     with signals.interrupt():
         try:

@@ -4,9 +4,12 @@ Imported whenever Hydra starts, so it imports nothing heavy. No postponed annota
 reads the types.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
+
+from hpo.settings import SettingError
 
 
 @dataclass(frozen=True)
@@ -31,24 +34,25 @@ class Shape:
 
 @dataclass
 class SlurmOptions:
-    """Settings of `hydra/launcher: hpo_slurm`; None leaves a choice to the site.
+    """Settings of `hydra/launcher: hpo_slurm`; None: the default of the site.
 
     Attributes:
         account: project that pays.
         needs_account: refuse to submit without one.
         partition: queue.
-        timeout_min: wall time of a job; when it ends the job is requeued and goes on.
+        timeout_min: wall time of a job (min); when it is over, the job is requeued and continues.
         gpus_per_trial: ranks of a trial, one GPU each; 0: one rank without a GPU.
-        gpus_per_node: GPUs that a node has; needed for whole nodes and for trials over several.
+        gpus_per_node: GPUs of a node; needed for whole nodes and for trials over several nodes.
         whole_nodes: nodes are allocated whole: pack one worker per `gpus_per_trial` GPUs.
         tasks_per_node: None: as many as that needs; more share the GPUs of a whole node.
         gpu_option: sbatch's option to ask for GPUs: `gres` (as gpu:N) or `gpus-per-node`.
         cpus_per_task: cores of a rank.
-        mem_gb: memory of a node.
+        mem_gb: memory of a node (GB).
         array_parallelism: elements of the array that may run at once (`%`).
-        signal_delay_s: warning before the time limit; an epoch in work is given up then.
-        requeue: a job that was warned goes back to the queue. Without it, it ends, and the command
-            that watches the sweep submits new workers.
+        signal_delay_s: how long before the time limit a job is warned (s); it drops the epoch in
+            work then.
+        requeue: a warned job goes back to the queue; False: it ends, and the command that watches
+            the sweep submits new workers.
         name: of the array in the queue.
         setup: shell lines before the workers start, e.g. `module load ...`.
         teardown: shell lines after they have ended.
@@ -56,9 +60,9 @@ class SlurmOptions:
         python: words that start Python in place of the running interpreter (a container).
         qos, constraint, nodelist, exclude, dependency, reservation, exclusive, comment: sbatch's.
         sbatch: any other option of sbatch, name -> value (true for a flag).
-        detach: Ctrl-C leaves the jobs alone instead of cancelling them.
+        detach: Ctrl-C leaves the jobs alone instead of canceling them.
         dry_run: print the job script and submit nothing.
-        poll_s: time between two looks at the queue.
+        poll_s: time between two looks at the queue (s).
     """
 
     account: str | None = None
@@ -97,23 +101,25 @@ class SlurmOptions:
         """Find what sbatch would find only later, or not at all.
 
         Raises:
-            ValueError: a setting is missing, out of range or contradicts another; names it.
+            SettingError: a setting is missing, out of range or contradicts another; names it.
         """
-        if self.needs_account and not self.account:
-            raise ValueError(
-                "launcher.account is missing: this site wants to know which project pays. Give "
-                "launcher.account=NAME or set the environment variable SBATCH_ACCOUNT"
+        if self.needs_account and not (self.account or os.environ.get("SBATCH_ACCOUNT")):
+            raise SettingError(
+                "{account} is missing: this site asks which project pays. Give {account}=NAME or "
+                "set the environment variable SBATCH_ACCOUNT"
             )
         for key, least in (("timeout_min", 1), ("gpus_per_trial", 0), ("signal_delay_s", 1)):
             if getattr(self, key) < least:
-                raise ValueError(f"launcher.{key} must be >= {least}, got {getattr(self, key)}")
+                raise SettingError(f"{{{key}}} must be >= {least}, got {{}}", getattr(self, key))
         if self.gpu_option not in ("gres", "gpus-per-node"):
-            raise ValueError(
-                f"launcher.gpu_option must be gres or gpus-per-node, got {self.gpu_option}"
+            raise SettingError(
+                "{gpu_option} must be gres or gpus-per-node, got {}", self.gpu_option
             )
-        for key, value in [*vars(self).items(), *self.sbatch.items()]:
-            if isinstance(value, str) and re.search(r"[\x00-\x1f]", value):
-                raise ValueError(f"launcher.{key}: a line break does not belong there: {value!r}")
+        texts = {key: value for key, value in vars(self).items() if isinstance(value, str)}
+        texts["sbatch"] = " ".join(f"{key}={value}" for key, value in self.sbatch.items())
+        for key, text in texts.items():
+            if re.search(r"[\x00-\x1f]", text):
+                raise SettingError(f"{{{key}}}: a line break is not allowed, got {{!r}}", text)
         _ = self.shape
 
     @property
@@ -121,27 +127,30 @@ class SlurmOptions:
         """The tasks of an element of the array.
 
         Raises:
-            ValueError: the ranks of a trial do not fill whole nodes.
+            SettingError: the ranks of a trial do not fill whole nodes.
         """
         ranks, per_node = max(self.gpus_per_trial, 1), self.gpus_per_node
         if self.whole_nodes and not per_node:
-            raise ValueError("launcher.whole_nodes needs launcher.gpus_per_node")
+            raise SettingError("{whole_nodes} needs {gpus_per_node}")
         if (
             per_node
             and max(ranks, per_node) % min(ranks, per_node)
             and (self.whole_nodes or ranks > per_node)
         ):
-            raise ValueError(
-                f"hpo.gpus_per_trial={ranks} does not fit nodes with {per_node} GPUs: it must "
-                "divide that number or be a multiple of it"
+            raise SettingError(
+                "{gpus_per_trial}={} does not fit nodes with {} GPUs: it must divide that number "
+                "or be a multiple of it",
+                ranks,
+                per_node,
             )
         nodes = max(1, ranks // per_node) if per_node else 1
         tasks = per_node if self.whole_nodes and per_node else ranks // nodes
         if self.tasks_per_node is not None:
             tasks = self.tasks_per_node
         if nodes * tasks % ranks:
-            raise ValueError(
-                f"launcher.tasks_per_node={tasks} is no multiple of the {ranks // nodes} ranks "
-                "that a trial has on a node"
+            raise SettingError(
+                "{tasks_per_node}={} is not a multiple of the {} ranks that a trial has on a node",
+                tasks,
+                ranks // nodes,
             )
         return Shape(nodes, tasks, ranks)

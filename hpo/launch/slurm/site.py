@@ -1,8 +1,8 @@
 """Hydra jobs as ONE SLURM job array, submitted with submitit.
 
-An element of the array is a place for one or more workers: one task on a shared node, a task per
-GPU where nodes are allocated whole, a task per rank where a trial wants several GPUs. The jobs
-need nothing of the process that submitted them. What happens inside is in `hpo.launch.slurm.task`.
+An element of the array holds one or more workers: one task on a shared node, a task per GPU where
+nodes are allocated whole, a task per rank if a trial needs several GPUs. The jobs do not need the
+process that submitted them. What happens inside is in `hpo.launch.slurm.task`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Slurm:
             with environment_variables(PYTHONPATH=paths):
                 submitted = executor.map_array(task, range(count))
         except (FailedJobError, RuntimeError, OSError) as error:
-            raise ValueError(f"launcher: {_last_line(error)}") from error
+            raise ValueError(f"SLURM: {_last_line(error)}") from error
         return str(submitted[0].job_id).split("_")[0]
 
     def show_script(self, n_jobs: int, folder: Path) -> None:
@@ -105,7 +105,7 @@ def job_script(options: SlurmOptions, n_jobs: int, folder: Path) -> str:
 def _executor(options: SlurmOptions, folder: Path, count: int) -> Executor:
     python = None if options.python is None else shlex.join(options.python)
     if shutil.which("srun") is None and not options.dry_run:
-        raise ValueError("launcher: no srun on PATH; are you on a login node of a SLURM cluster?")
+        raise ValueError("SLURM: no srun on PATH; are you on a login node of a cluster?")
     executor = Executor(folder, python=python)
     executor.update_parameters(**_parameters(options, count))
     return executor
@@ -136,16 +136,10 @@ def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
     if options.reservation is not None:
         further["reservation"] = options.reservation
     gpus = _gpus_per_node(options)
-    if gpus:
-        name, value = (
-            ("gres", f"gpu:{gpus}")
-            if options.gpu_option == "gres"
-            else (
-                "gpus_per_node",
-                gpus,
-            )
-        )
-        chosen[name] = value
+    if gpus and options.gpu_option == "gres":
+        chosen["gres"] = f"gpu:{gpus}"
+    elif gpus:
+        chosen["gpus_per_node"] = gpus
     chosen["additional_parameters"] = {**further, **options.sbatch}
     return {k: v for k, v in chosen.items() if v is not None} | {"wckey": None}
 
@@ -168,8 +162,8 @@ def _srun_args(options: SlurmOptions) -> list[str]:
     own = []
     if options.cpus_per_task is not None:  # since SLURM 22.05 srun does not inherit it
         own.append(f"--cpus-per-task={options.cpus_per_task}")
-    # Ranks wait for each other: without one of them the others would wait for ever. Workers that
-    # train by themselves go on when their neighbour dies.
+    # Ranks wait for each other: if one dies, the others would wait forever. Workers that train
+    # alone continue when their neighbor dies.
     own.append(f"--kill-on-bad-exit={int(options.shape.ranks > 1)}")
     return [*own, *options.srun_args]
 

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
 
 from hpo import signals
 from hpo.launch.payload import Payload, unpack, write_result
 from hpo.launch.slurm.options import SlurmOptions
+from hpo.protocols import SweepWorker
 from hpo.ranks import Group
 
 _log = logging.getLogger(__name__)
@@ -37,10 +39,11 @@ class Place:
 
     @classmethod
     def from_environment(cls) -> Place:
-        """Return the place that SLURM tells."""
+        """Return the place that SLURM's variables name."""
         number = {name: int(os.environ.get(f"SLURM_{name}", "0")) for name in _NUMBERS}
         job_id = os.environ.get("SLURM_JOB_ID", "0")
-        # The last element of an array has the number of the array: to scontrol that is all of it.
+        # The last element of an array has the job number of the array, which scontrol takes for
+        # all elements.
         array, element = (os.environ.get(f"SLURM_ARRAY_{x}_ID") for x in ("JOB", "TASK"))
         if array is not None and element is not None:
             job_id = f"{array}_{element}"
@@ -100,25 +103,28 @@ class ArrayTask:
                 sys.exit(0)  # another code would end the other workers of the node
 
     def _run(self, payload: Payload, number: int, group: Group) -> None:
-        config = payload.compose(self._jobs[number], self._first + number)
-        if group.size > 1:  # a worker of a sweep
-            function: Any = payload.function
-            function.group = group
-        if group.rank > 0:
-            payload.follow(config)
+        config, worker = (
+            payload.compose(self._jobs[number], self._first + number),
+            payload.function,
+        )
+        if not isinstance(worker, SweepWorker):
+            result = payload.run(config)
+            write_result(result, self._folder / f"result-{self._first + number}.pkl")
             return
-        result = payload.run(config)
-        if hasattr(payload.function, "follow"):
-            return  # a worker's results are in the study
-        write_result(result, self._folder / f"result-{self._first + number}.pkl")
+        worker.join(group)
+        if group.rank > 0:
+            HydraConfig.instance().set_config(config)
+            worker.follow()
+        else:
+            payload.run(config)  # the results of a worker are in the study
 
 
 def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:
-    """Leave a task the GPUs of its own trial, where SLURM shows it all of the node.
+    """Restrict a task to the GPUs of its trial, where SLURM shows it all of the node.
 
     Args:
         local_rank: of the task on its node.
-        n_devices: GPUs that the trial has on this node; its tasks share the view of them.
+        n_devices: GPUs that the trial has on this node; all of its tasks see them.
         n_tasks: tasks on this node.
     """
     for name in _DEVICES:
@@ -129,10 +135,7 @@ def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:
 
 
 def requeue(job_id: str) -> None:
-    """Put a job back into the queue if SLURM would otherwise let it end for good.
-
-    A cancelled job is left alone, and so is one that SLURM has requeued already.
-    """
+    """Put a job back into the queue, unless it was canceled or SLURM has requeued it already."""
     try:
         if state(job_id) in ("RUNNING", "PREEMPTED"):
             subprocess.run(["scontrol", "requeue", job_id], check=True, timeout=60)

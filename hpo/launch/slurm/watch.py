@@ -1,7 +1,7 @@
 """The job arrays of a study, and which command watches each of them.
 
-A command that submits an array writes that into the study and keeps saying that it is there. If it
-dies, or leaves, the next command takes its arrays over instead of submitting more.
+A command that submits an array stores that in the study and renews the record as long as it
+watches. If it dies or leaves, the next command takes its arrays over instead of submitting more.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Launches:
     def adopt(self) -> list[str]:
         """Take over the arrays whose command is gone; return their job numbers.
 
-        Call it under the study's lock.
+        The caller holds the study's lock.
         """
         queue = self._slurm.states() or {}
         for key, launch in self._storage.get_study_user_attrs(self._study_id).items():
@@ -50,23 +50,23 @@ class Launches:
         return [launch["job"] for launch in self._mine.values()]
 
     def add(self, launch_id: str, job_id: str) -> None:
-        """Note an array that this command has just submitted."""
+        """Store an array that this command has just submitted."""
         workers = self._slurm.options.shape.n_workers
         self._mine[LAUNCH + launch_id] = {"job": job_id, "workers": workers}
         self._unseen[job_id] = time.monotonic()
         self._write(_watcher())
 
     def say_present(self) -> None:
-        """Keep others from taking over; to be called often."""
+        """Renew the records, so that no other command takes over; to be called often."""
         if time.monotonic() - self._said > _WATCHER_S / 3:
             self._write(_watcher())
 
     def let_go(self) -> None:
-        """Leave the arrays to whoever comes next."""
+        """Leave the arrays to the next command."""
         self._write(None)
 
     def n_alive(self) -> int | None:
-        """Return how many workers of these arrays wait or work; None: SLURM is silent."""
+        """Return how many workers of these arrays wait or work; None: SLURM does not answer."""
         queue = self._slurm.states()
         if queue is None:
             return None
@@ -76,12 +76,12 @@ class Launches:
         return sum(workers[job] * len(states) for job, states in self._queue.items())
 
     def _unlisted(self, job: str) -> list[str]:
-        # Some sites answer squeue from a cache: a job submitted a moment ago is not there yet.
+        # Some sites answer squeue from a cache, which lacks a job submitted a moment ago.
         age_s = time.monotonic() - self._unseen.get(job, float("-inf"))
         return ["SUBMITTED"] if age_s < _LISTED_AFTER_S else []
 
     def cancel(self, pending_only: bool = False) -> None:
-        """Cancel the arrays, or only what of them has not started."""
+        """Cancel the arrays, or only the elements that have not started."""
         for launch in self._mine.values():
             self._slurm.cancel(launch["job"], pending_only)
 

@@ -7,6 +7,7 @@ APP = {
     "searchpath": [],
     "always_multirun": False,
     "groups": ["model", "extra"],
+    "own_groups": ["hpo", "launcher", "search_space"],
 }
 
 
@@ -28,6 +29,21 @@ def test_groups_become_defaults_and_values_a_tree():
 def test_what_set_the_sweep_up_is_left_out():
     overrides = ["hpo=asha_bo", "hpo/pruner=median", "hpo.n_trials=3", "launcher=local"]
     assert composed([*overrides, "search_space=stage1"])[1] == {"defaults": ["train", "_self_"]}
+
+
+def test_an_application_without_groups_for_sweeps_keeps_keys_of_these_names():
+    overrides = ["launcher.angle=0.5", "hpo.depth=3", "search_space.dim=2", "a.launcher.b=1"]
+    kept = composed(overrides, own_groups=[])[1]
+    assert kept["launcher"] == {"angle": 0.5}
+    assert kept["hpo"] == {"depth": 3}
+    assert kept["search_space"] == {"dim": 2}
+    nested = composed(overrides, own_groups=["a.launcher"])[1]
+    assert set(nested) == {"defaults", "launcher", "hpo", "search_space"}
+
+
+def test_a_study_stored_before_groups_were_named_is_reported_with_all_its_overrides():
+    old = {key: value for key, value in APP.items() if key != "own_groups"}
+    assert yaml.safe_load(best_config(old, ["hpo.n=3"], "Trial 7."))["hpo"] == {"n": 3}
 
 
 def test_what_yaml_cannot_say_is_left_to_the_command_line():

@@ -61,7 +61,7 @@ def test_a_foreign_study_with_another_space_is_refused(storages, tmp_path):
     study = optuna.create_study(storage=storage, study_name="s")
     study.tell(study.ask(parse_space({"y": "range(0, 3)"}, []).distributions), 1.0)
     with pytest.raises(
-        ValueError, match=r"^x: study 's' searched it not, this command searches Fl"
+        ValueError, match=r"^x: not searched in study 's', Float\(.*\) in this command; "
     ):
         open_study(spec(tmp_path), storage)
 

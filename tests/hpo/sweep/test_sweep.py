@@ -11,7 +11,6 @@ import yaml
 from optuna.trial import TrialState
 
 from hpo.study.tickets import Tickets
-from hpo.sweep.sweep import SweepOptions
 
 
 def states(study):
@@ -142,7 +141,7 @@ def test_best_yaml_composes_to_the_configuration_of_the_best_trial(toy, study, t
         (["x=interval(-2,1)"], "x"),
         (["text=choice(a,b)"], "text"),
         (["x=0.1", "text=choice(a,b)"], "text"),
-        (["hydra.sweeper.direction=maximize"], "direction"),
+        (["hydra.sweeper.direction=maximize"], "hydra.sweeper.direction"),
         (["epochs=2"], "epochs"),
     ],
 )
@@ -150,23 +149,33 @@ def test_a_study_is_not_resumed_as_another_problem(toy, arguments, named):
     toy("-m", "hydra.sweeper.n_trials=1")
     code, printed = toy("-m", "hydra.sweeper.n_trials=2", *arguments)
     assert code == 1
-    assert printed.startswith(f"{named}: study 'toy'")
+    assert printed.startswith(f"{named}: ")
+    assert "study 'toy'" in printed
     assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["hydra.sweeper.n_trials=0"], "n_trials must be at least 1, got 0"),
-        (["hydra.sweeper.n_workers=0"], "n_workers must be at least 1, got 0"),
-        (["hydra.sweeper.max_failure_rate=2"], "max_failure_rate must be in 0..1, got 2"),
-        (["hydra.sweeper.direction=up"], "direction must be minimize or maximize, got up"),
+        (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials must be at least 1, got 0"),
+        (["hydra.sweeper.n_workers=0"], "hydra.sweeper.n_workers must be at least 1, got 0"),
+        (
+            ["hydra.sweeper.max_failure_rate=2"],
+            "hydra.sweeper.max_failure_rate must be in 0..1, got 2",
+        ),
+        (
+            ["hydra.sweeper.direction=up"],
+            "hydra.sweeper.direction must be minimize or maximize, got up",
+        ),
         (["x=interval(2,1)"], "x=interval(2,1): "),
         (["x=1"], "nothing to search"),
         (["hydra.sweeper.nonsense=1"], "hydra.sweeper.nonsense"),
-        (["hydra.sweeper.sampler._target_=optuna.samplers.Nope"], "sampler: "),
-        (["hydra.sweeper.pruner={_target_: optuna.pruners.Nope}"], "pruner: "),
-        (["hydra.sweeper.custom_search_space=no.such.function"], "custom_search_space: "),
+        (["hydra.sweeper.sampler._target_=optuna.samplers.Nope"], "hydra.sweeper.sampler: "),
+        (["hydra.sweeper.pruner={_target_: optuna.pruners.Nope}"], "hydra.sweeper.pruner: "),
+        (
+            ["hydra.sweeper.custom_search_space=no.such.function"],
+            "hydra.sweeper.custom_search_space: ",
+        ),
     ],
 )
 def test_bad_settings_are_one_clear_line(toy, arguments, message):
@@ -175,11 +184,6 @@ def test_bad_settings_are_one_clear_line(toy, arguments, message):
     assert message in printed
     assert "Traceback" not in printed
     assert "workers; their output" not in printed
-
-
-def test_n_jobs_is_another_name_of_n_workers():
-    assert SweepOptions("s", n_jobs=3).workers == 3
-    assert SweepOptions("s", n_jobs=3, n_workers=2).workers == 2
 
 
 def test_a_launcher_that_runs_jobs_in_turn_gets_one_worker_and_says_so(toy, tmp_path):
@@ -232,14 +236,14 @@ def test_a_storage_given_as_object_is_built_by_each_worker(toy, tmp_path):
 def test_memory_of_one_process_is_refused_as_storage(toy):
     code, printed = toy("-m", "hydra.sweeper.storage={_target_: optuna.storages.InMemoryStorage}")
     assert code == 1
-    assert "storage: workers cannot share InMemoryStorage" in printed
+    assert "hydra.sweeper.storage: workers cannot share InMem" in printed
 
 
 @pytest.mark.parametrize("url", ["postgresql://me:hunter2@host/db", "${oc.env:ADDRESS}"])
 def test_the_password_of_a_storage_is_written_nowhere(toy, study, tmp_path, monkeypatch, url):
     # A stand-in for a database: takes its address and keeps a journal.
     (tmp_path / "stand_in.py").write_text(
-        "from hpo.storage.opening import open_storage\n"
+        "from hpo import open_storage\n"
         "def connect(url):\n"
         "    assert url == 'postgresql://me:hunter2@host/db'\n"
         "    return open_storage('sweep/journal.log', None)\n"
@@ -260,9 +264,9 @@ def test_the_password_of_a_storage_is_written_nowhere(toy, study, tmp_path, monk
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("sqlite+pysqlite://me:hunter2@/x.db", "storage: Invalid SQLite URL"),
-        ("nonsense://host/db", "storage: "),
-        ("{_target_: no.such.thing}", "storage: "),
+        ("sqlite+pysqlite://me:hunter2@/x.db", "hydra.sweeper.storage: Invalid SQLite URL"),
+        ("nonsense://host/db", "hydra.sweeper.storage: "),
+        ("{_target_: no.such.thing}", "hydra.sweeper.storage: "),
     ],
 )
 def test_a_storage_that_cannot_be_opened_is_one_clear_line(toy, storage, message):

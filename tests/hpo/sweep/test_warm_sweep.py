@@ -69,9 +69,12 @@ def test_without_earlier_studies_no_trial_is_skipped(toy, study):
         (["hydra.sweeper.earlier_studies=[curves.csv]", "+z=1,2"], "curves.csv: no column z"),
         (
             ["hydra.sweeper.earlier_studies=[curves.csv]", "hydra.sweeper.screen=null"],
-            "screen: null",
+            "hydra.sweeper.screen is null",
         ),
-        (["hydra.sweeper.screen.max_share=2"], "screen: max_share must be in [0, 1), got 2"),
+        (
+            ["hydra.sweeper.screen.max_share=2"],
+            "hydra.sweeper.screen: max_share must be in [0, 1), got 2",
+        ),
     ],
 )
 def test_a_source_that_does_not_fit_ends_the_command_in_one_line(
@@ -88,7 +91,7 @@ def test_the_password_of_an_earlier_study_is_not_shown(toy, tmp_path):
     url = "postgresql://me:s3cret@127.0.0.1:1/old"
     code, printed = toy("-m", f"hydra.sweeper.earlier_studies=['{url}']")
     assert code == 1
-    assert "earlier_studies: " in printed
+    assert "hydra.sweeper.earlier_studies: " in printed
     assert "s3cret" not in printed
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any("s3cret" in path.read_text() for path in files)

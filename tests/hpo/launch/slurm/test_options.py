@@ -27,18 +27,18 @@ def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, sha
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"needs_account": True}, r"launcher\.account is missing"),
+        ({"needs_account": True}, r"account is missing"),
         ({"needs_account": True, "account": ""}, "SBATCH_ACCOUNT"),
-        ({"timeout_min": 0}, r"launcher\.timeout_min must be >= 1, got 0"),
-        ({"gpus_per_trial": -1}, r"launcher\.gpus_per_trial must be >= 0"),
-        ({**JURECA, "gpus_per_trial": 3}, r"hpo\.gpus_per_trial=3 does not fit nodes with 4"),
-        ({**JURECA, "gpus_per_trial": 6}, r"hpo\.gpus_per_trial=6 does not fit"),
+        ({"timeout_min": 0}, r"timeout_min must be >= 1, got 0"),
+        ({"gpus_per_trial": -1}, r"gpus_per_trial must be >= 0"),
+        ({**JURECA, "gpus_per_trial": 3}, r"gpus_per_trial=3 does not fit nodes with 4"),
+        ({**JURECA, "gpus_per_trial": 6}, r"gpus_per_trial=6 does not fit"),
         ({"gpus_per_node": 4, "gpus_per_trial": 6}, "does not fit"),
-        ({"whole_nodes": True}, r"whole_nodes needs launcher\.gpus_per_node"),
-        ({"gpus_per_trial": 2, "tasks_per_node": 3}, r"launcher\.tasks_per_node=3"),
+        ({"whole_nodes": True}, r"whole_nodes needs gpus_per_node"),
+        ({"gpus_per_trial": 2, "tasks_per_node": 3}, r"tasks_per_node=3"),
         ({"gpu_option": "gpu"}, "gres or gpus-per-node, got gpu"),
-        ({"account": "a\n#SBATCH --qos=b"}, r"launcher\.account: a line break"),
-        ({"sbatch": {"mail-user": "a\nrm -rf b"}}, r"launcher\.mail-user: a line break"),
+        ({"account": "a\n#SBATCH --qos=b"}, r"account: a line break is not allowed"),
+        ({"sbatch": {"mail-user": "a\nrm -rf b"}}, r"sbatch: a line break is not allowed"),
     ],
 )
 def test_settings_that_cannot_work_are_named_before_anything_is_submitted(settings, message):

@@ -1,0 +1,57 @@
+"""What the command of a sweep, its launcher and its workers expect of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from omegaconf import DictConfig
+
+from hpo.ranks import Group
+
+
+class Crew(Protocol):
+    """The workers of one command."""
+
+    @property
+    def status(self) -> Callable[[], str] | None:
+        """A function that returns where the jobs are, as text; None: they are processes here."""
+
+    def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
+        """Start workers that are missing; return when there is reason to look at the study again.
+
+        Args:
+            n_workers: how many there should be.
+            n_waiting: trials that wait for a worker.
+
+        Returns:
+            None while there are workers, or none is needed; what went wrong when they have ended.
+        """
+
+    def leave(self) -> None:
+        """Do what an interruption of the command means for the workers."""
+
+    def finish(self) -> None:
+        """End what is left of them when the study is finished."""
+
+
+@runtime_checkable
+class SiteLauncher(Protocol):
+    """A Hydra launcher for a site whose jobs outlive the command that submits them."""
+
+    def site(self) -> Any:
+        """Return the site, an `hpo.launch.slurm.site.Slurm`."""
+
+
+@runtime_checkable
+class SweepWorker(Protocol):
+    """A task function that works on many trials, maybe together with other ranks."""
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Work as the rank that leads."""
+
+    def join(self, group: Group) -> None:
+        """Train trials with the other ranks of this group."""
+
+    def follow(self) -> None:
+        """Work as a rank that does what the leading one says."""

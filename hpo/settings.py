@@ -1,0 +1,159 @@
+"""The settings of a sweep and of local jobs, and how a mistake in them is told to the user.
+
+Imported whenever Hydra starts, so it imports nothing heavy. No postponed annotations: OmegaConf
+reads the types.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any
+
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, OmegaConf
+
+
+class SweepError(CompactHydraException):
+    """Something the user can correct; Hydra prints its message without a traceback."""
+
+
+class SettingError(ValueError):
+    """A setting that cannot work.
+
+    Args:
+        text: the rule, with the names of settings in braces and `{}` for each value.
+        values: the values received.
+    """
+
+    def __str__(self) -> str:
+        return self.naming(str)
+
+    def naming(self, key: Callable[[str], str]) -> str:
+        """Return the message with the key of each setting in place of its name.
+
+        >>> SettingError("{n_trials} must be at least 1, got {}", 0).naming("hpo.{}".format)
+        'hpo.n_trials must be at least 1, got 0'
+        """
+        text, *values = self.args
+        names = {name for _, name, _, _ in Formatter().parse(text) if name}
+        return str(text.format(*values, **{name: key(name) for name in names}))
+
+
+def typed_key(config: DictConfig, section: str, name: str) -> str:
+    """Return the key with which a user sets `section.name`: the application's own, if it has one.
+
+    >>> app = OmegaConf.create({"hydra": {"sweeper": {"n_trials": "${hpo.n_trials}"}}})
+    >>> [typed_key(app, "hydra.sweeper", name) for name in ("n_trials", "pruner")]
+    ['hpo.n_trials', 'hydra.sweeper.pruner']
+    """
+    raw: Any = OmegaConf.to_container(OmegaConf.select(config, section), resolve=False)
+    plain = re.fullmatch(
+        r"\$\{(?:oc\.select:)?(?!hydra\.)(\w[\w.]*)(?:,.*)?\}", str(raw.get(name))
+    )
+    return plain[1] if plain else f"{section}.{name}"
+
+
+@contextmanager
+def told_by_typed_keys(config: DictConfig, section: str) -> Iterator[None]:
+    """Turn a ValueError into a SweepError that names settings as the user of `config` does."""
+    try:
+        yield
+    except SettingError as error:
+        raise SweepError(error.naming(lambda name: typed_key(config, section, name))) from error
+    except ValueError as error:
+        raise SweepError(str(error)) from error
+
+
+def is_among(key: str, groups: Iterable[str]) -> bool:
+    """Tell whether the key of an override is one of these keys or groups, or inside of one.
+
+    >>> is_among("+hpo/pruner", ["hpo"]), is_among("hpo_x.a", ["hpo"]), is_among("a.b.c", ["a.b"])
+    (True, False, True)
+    """
+    path = re.split(r"[./@]", key.lstrip("+~"))
+    inside = (re.split(r"[./]", group) for group in groups)
+    return any(path[: len(group)] == group for group in inside)
+
+
+def _default_screen() -> dict[str, Any]:
+    return {"_target_": "hpo.Screen", "regressor": None, "optimism": 2.0, "max_share": 0.75}
+
+
+@dataclass
+class SweepSettings:
+    """Settings of `hydra/sweeper: optuna_async`; hydra-optuna-sweeper has the same names.
+
+    Attributes:
+        study_name: name of the study in its storage.
+        storage: None: a journal file in the sweep folder; else what
+            `hpo.storage.opening.open_storage` takes: a path, a URL or a `_target_` node.
+        direction: "minimize" or "maximize"; a list of one and Optuna's enumeration are taken too.
+        n_trials: finished trials of the study, including those of earlier commands; at least 1.
+        n_workers: at least 1; None: one per core, with SLURM those of one job.
+        max_failure_rate: the sweep stops when more than this share of `n_trials` has failed; 0..1.
+        max_retries: how often a trial may be retried after its worker died.
+        lease_s: seconds without a heartbeat after which a worker is considered dead.
+        patience_s: how long to wait for an unreachable storage (s).
+        sampler: `_target_` node; None: Optuna's default.
+        pruner: `_target_` node; None: no pruning.
+        params: what is searched: key -> interval(), choice(), range(), tag(log, ...).
+        custom_search_space: dotted path of a function `f(cfg, trial)` that suggests more.
+        earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
+        screen: `_target_` node of an `hpo.Screen`, which skips new trials that look bad by the
+            earlier studies.
+        own_groups: keys or groups of the application that only set up the sweep. They may change
+            when a study is resumed, and best.yaml leaves them out.
+    """
+
+    study_name: str
+    storage: Any = None
+    direction: Any = "minimize"
+    n_trials: int = 20
+    n_workers: int | None = None
+    max_failure_rate: float = 0.0
+    max_retries: int = 3
+    lease_s: float = 60.0
+    patience_s: float = 300.0
+    sampler: Any = None
+    pruner: Any = None
+    params: Any = None
+    custom_search_space: str | None = None
+    earlier_studies: list[str] = field(default_factory=list)
+    screen: Any = field(default_factory=_default_screen)
+    own_groups: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a storage; bring `direction` into its plain form.
+
+        Raises:
+            SettingError: a setting is out of range; names it.
+        """
+        if isinstance(self.direction, list) and len(self.direction) == 1:
+            self.direction = self.direction[0]
+        self.direction = str(getattr(self.direction, "name", self.direction)).lower()
+        if self.direction not in ("minimize", "maximize"):
+            raise SettingError("{direction} must be minimize or maximize, got {}", self.direction)
+        if self.n_trials < 1:
+            raise SettingError("{n_trials} must be at least 1, got {}", self.n_trials)
+        if self.n_workers is not None and self.n_workers < 1:
+            raise SettingError("{n_workers} must be at least 1, got {}", self.n_workers)
+        if not 0 <= self.max_failure_rate <= 1:
+            raise SettingError("{max_failure_rate} must be in 0..1, got {}", self.max_failure_rate)
+
+
+@dataclass
+class LocalOptions:
+    """Settings of `hydra/launcher: hpo_local`.
+
+    Attributes:
+        threads_per_worker: threads of the numerical libraries of each process; None: theirs.
+        max_processes: how many run at once; None: all workers of a sweep, but of the jobs of a
+            plain multirun as many as this machine has cores.
+        grace_s: time that a process has to end after an interruption, before it is killed (s).
+    """
+
+    threads_per_worker: int | None = 1
+    max_processes: int | None = None
+    grace_s: float = 30.0

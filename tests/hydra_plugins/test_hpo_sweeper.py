@@ -1,0 +1,128 @@
+"""What the plug-in registers: settings, and one list of samplers and pruners for everybody."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import optuna
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+import hydra_plugins.hpo_sweeper as plugin
+from hpo.launch.slurm.options import SlurmOptions
+from hpo.settings import LocalOptions, SweepSettings
+
+CONF = Path(__file__).parents[2] / "conf"
+LISTS = [("sampler", plugin._SAMPLERS), ("pruner", plugin._PRUNERS)]
+OPTIONS = [(kind, name) for kind, nodes in LISTS for name in nodes]
+OF_HYDRA = {"_target_", "_recursive_", "_convert_"}
+
+
+def names(kind):
+    return {field.name for field in fields(kind)}
+
+
+def keys(file, node):
+    config = OmegaConf.load(CONF / file)
+    return set(OmegaConf.select(config, node))
+
+
+@pytest.mark.parametrize(
+    ("registered", "settings", "more"),
+    [
+        (plugin.OptunaAsyncConf, SweepSettings, {"n_jobs"}),
+        (plugin.LocalConf, LocalOptions, set()),
+        (plugin.SlurmConf, SlurmOptions, set()),
+    ],
+)
+def test_a_setting_is_written_down_once_and_registered_with_the_same_default(
+    registered, settings, more
+):
+    assert names(registered) - OF_HYDRA == names(settings) | more
+    ours, theirs = (
+        OmegaConf.to_container(OmegaConf.structured(c)) for c in (settings, registered)
+    )
+    assert {k for k in ours if ours[k] != theirs[k]} <= {"study_name"}
+
+
+def test_the_configuration_of_mlpf_knows_no_setting_that_does_not_exist():
+    assert keys("hpo/_sweep.yaml", "hydra.sweeper") <= names(SweepSettings)
+    assert keys("hpo/_sweep.yaml", "hpo") <= names(SweepSettings) | {"gpus_per_trial"}
+    assert keys("launcher/_slurm.yaml", "hydra.launcher") == names(SlurmOptions)
+    assert keys("launcher/_slurm.yaml", "launcher") == names(SlurmOptions) - {"gpus_per_trial"}
+    assert keys("launcher/local.yaml", "hydra.launcher") == names(LocalOptions)
+
+
+@pytest.mark.parametrize(("kind", "nodes"), LISTS)
+def test_mlpf_offers_the_samplers_and_pruners_of_every_application(kind, nodes):
+    files = {file.stem: file for file in (CONF / "hpo" / kind).glob("*.yaml")}
+    assert set(files) == set(nodes)
+    for name, file in files.items():
+        if file.is_symlink():
+            assert file.resolve() == CONF.parent / f"hpo/conf/{kind}/{name}.yaml"
+        else:
+            extended = OmegaConf.load(file)
+            assert extended.pop("defaults") == [{f"/hydra/sweeper/{kind}@_here_": name}, "_self_"]
+            assert set(extended) <= {"max_resource", "forecaster"}
+
+
+def composed(monkeypatch, *overrides):
+    config = {"defaults": ["_self_", {"override hydra/sweeper": "optuna_async"}], "x": 0}
+    monkeypatch.setattr(ConfigStore.instance(), "repo", dict(ConfigStore.instance().repo))
+    ConfigStore.instance().store(name="app", node=config)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("app", list(overrides), return_hydra_config=True).hydra
+
+
+@pytest.mark.parametrize(("kind", "name"), OPTIONS)
+def test_any_application_can_build_each_option(kind, name, monkeypatch):
+    node = composed(monkeypatch, f"hydra/sweeper/{kind}={name}").sweeper[kind]
+    for part in (node, node.get("forecaster")):
+        if part is not None and OmegaConf.is_missing(part, "max_resource"):
+            part.max_resource = 27
+    base = optuna.samplers.BaseSampler if kind == "sampler" else optuna.pruners.BasePruner
+    assert isinstance(instantiate(node), base)
+    assert kind == "pruner" or node.seed is None
+
+
+def test_tpe_means_the_same_everywhere():
+    for node in (plugin._SAMPLERS["tpe"], plugin._SAMPLERS["diverse_tpe"]["sampler"]):
+        assert node["_target_"] == "optuna.samplers.TPESampler"
+        assert node["multivariate"]
+        assert node["constant_liar"]
+
+
+def test_qsvr_is_svr_with_another_regression(monkeypatch):
+    svr, qsvr = (
+        OmegaConf.to_container(
+            composed(monkeypatch, f"hydra/sweeper/pruner={name}").sweeper.pruner
+        )
+        for name in ("svr", "qsvr")
+    )
+    assert {key for key in svr if svr[key] != qsvr[key]} == {"_target_", "regressor"}
+
+
+@pytest.mark.parametrize(
+    ("given", "n_workers"),
+    [({}, None), ({"n_jobs": 3}, 3), ({"n_jobs": 3, "n_workers": 2}, 2), ({"n_workers": 2}, 2)],
+)
+def test_n_jobs_is_another_name_of_n_workers(monkeypatch, given, n_workers):
+    seen = []
+    monkeypatch.setattr("hpo.sweep.sweep.sweep", lambda settings, *_: seen.append(settings))
+    sweeper = plugin.OptunaAsyncSweeper(study_name="s", **given)
+    sweeper.setup(hydra_context=None, task_function=None, config=OmegaConf.create())
+    sweeper.sweep([])
+    assert seen[0].n_workers == n_workers
+
+
+def test_a_start_of_hydra_imports_nothing_heavy():
+    code = (
+        "import sys, hydra_plugins.hpo_sweeper; "
+        "print({'optuna', 'numpy', 'submitit', 'torch', 'rich', 'cloudpickle'} & {*sys.modules})"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
