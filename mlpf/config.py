@@ -74,7 +74,7 @@ class SearchSpaceNeedsSearch(Callback):
         """Check a single job."""
         del kwargs
         _check_search(config)
-        if "basic_launcher" not in config.hydra.launcher._target_:
+        if config.hydra.runtime.choices["hydra/launcher"] != "basic":
             sys.exit("launcher: a single training is not launched; add for example -m hpo=asha_bo")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
