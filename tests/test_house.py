@@ -19,6 +19,8 @@ WITHOUT_A_FILE_OF_THEIR_OWN = {
     "hpo/launch/slurm/site.py",
     "hpo/launch/slurm/task.py",
     "hpo/launch/slurm/watch.py",
+    "hpo/protocols.py",
+    "hpo/settings.py",
     "hpo/simulate/report.py",
     "hpo/sweep/crew.py",
     "qsvr/forecasting/regressors.py",
