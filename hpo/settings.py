@@ -88,7 +88,7 @@ class SweepSettings:
     Attributes:
         study_name: name of the study in its storage.
         storage: None: a journal file in the sweep folder; else what
-            `hpo.storage.opening.open_storage` takes: a path, a URL or a `_target_` node.
+            `hpo.open_storage` takes: a path, a URL or a `_target_` node.
         direction: "minimize" or "maximize"; a list of one and Optuna's enumeration are taken too.
         n_trials: finished trials of the study, including those of earlier commands; at least 1.
         n_workers: at least 1; None: one per core, with SLURM those of one job.
