@@ -15,12 +15,10 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from commons.processes import end_with_parent, n_cores
+from commons.processes import THREAD_VARIABLES, end_with_parent, n_cores
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 # Where `advance` counts to: the progress bar itself or, in a worker, memory it shares.
 _count: Callable[[int], None] | None = None
@@ -103,11 +101,11 @@ def _in_processes(
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     before = dict(os.environ)
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:
-        for name in _THREADS:
+        for name in THREAD_VARIABLES:
             os.environ.pop(name)
         os.environ.update(before)
 

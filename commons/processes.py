@@ -9,6 +9,9 @@ import threading
 from functools import cache
 from pathlib import Path
 
+# What tells the numerical libraries how many threads they may start.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
 
 def n_cores() -> int:
     """Return the number of cores that this process may use, which SLURM may have limited."""

@@ -20,13 +20,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from commons.processes import n_cores
+from commons.processes import THREAD_VARIABLES, n_cores
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.payload import Payload, read_result, unpack, write_result
 from hpo.protocols import SweepWorker
 from hpo.settings import LocalOptions
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -71,7 +70,7 @@ def _start(job_config: DictConfig, payload: bytes, result: Path, options: LocalO
     output = folder / "output.txt"
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
     if options.threads_per_worker is not None:
-        environment |= dict.fromkeys(_THREAD_VARIABLES, str(options.threads_per_worker))
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
     with output.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "hpo.launch.local", str(result)],
