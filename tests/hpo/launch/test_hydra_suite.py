@@ -1,7 +1,11 @@
 """Hydra's tests of a launcher, on `hpo_local`."""
 
+import hydra.conf  # noqa: F401 - registers itself
 import pytest
+from hydra.core.plugins import Plugins
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+
+Plugins.instance()  # registers all: the suites restore what was registered before each test
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("hpo_local", [])])
