@@ -1,0 +1,109 @@
+"""Which command watches which array: adoption, leaving, counting."""
+
+import os
+import time
+from types import SimpleNamespace
+
+import optuna
+import pytest
+
+from hpo.attributes import LAUNCH
+from hpo.launch.slurm.options import SlurmOptions
+from hpo.launch.slurm.watch import Launches
+
+
+@pytest.fixture
+def slurm():
+    """A site with two arrays of two elements, one worker each."""
+    site = SimpleNamespace(
+        options=SlurmOptions(),
+        queue={"7": ["RUNNING", "PENDING"], "8": ["RUNNING", "RUNNING"]},
+        canceled=[],
+    )
+    site.states = lambda: site.queue
+    site.cancel = lambda job, pending_only: site.canceled.append((job, pending_only))
+    return site
+
+
+@pytest.fixture
+def storage():
+    storage = optuna.storages.InMemoryStorage()
+    storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "s")
+    return storage
+
+
+@pytest.fixture
+def launches(storage, slurm):
+    return lambda: Launches(storage, 0, slurm)
+
+
+def watcher(storage, launch="a"):
+    return storage.get_study_user_attrs(0)[LAUNCH + launch]["watcher"]
+
+
+def set_watcher(storage, watcher, job="7", launch="a"):
+    record = {"job": job, "workers": 1, "watcher": watcher}
+    storage.set_study_user_attr(0, LAUNCH + launch, record)
+
+
+def test_an_array_is_stored_with_the_command_that_watches_it(launches, storage):
+    launches().add("a", "7")
+    assert watcher(storage)["pid"] == os.getpid()
+    assert watcher(storage)["expires"] > time.time()
+
+
+def test_an_array_that_is_watched_is_not_adopted_and_one_that_was_left_is(launches, storage):
+    first = launches()
+    first.add("a", "7")
+    assert launches().adopt() == []
+    first.let_go()
+    assert watcher(storage) is None
+    assert launches().adopt() == ["7"]
+    assert watcher(storage)["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("gone", "adopted"),
+    [
+        ({"host": "elsewhere", "pid": 1, "expires": 1.0}, ["7"]),
+        ({"host": "elsewhere", "pid": 1, "expires": time.time() + 1e6}, []),
+    ],
+)
+def test_a_command_on_another_host_is_believed_until_its_record_expires(
+    launches, storage, gone, adopted
+):
+    set_watcher(storage, gone)
+    assert launches().adopt() == adopted
+
+
+def test_an_array_that_has_left_the_queue_is_not_adopted(launches, storage):
+    set_watcher(storage, None, job="99")
+    assert launches().adopt() == []
+
+
+def test_workers_are_counted_over_the_own_arrays_only(launches, slurm):
+    mine = launches()
+    mine.add("a", "7")
+    assert mine.n_alive() == 2
+    assert mine.describe() == "array 7: 1 pending, 1 running"
+    slurm.queue = None
+    assert mine.n_alive() is None
+
+
+def test_an_array_that_the_queue_does_not_list_yet_counts_for_a_moment(
+    launches, slurm, monkeypatch
+):
+    mine = launches()
+    mine.add("a", "9")
+    assert mine.n_alive() == 1
+    monkeypatch.setattr("hpo.launch.slurm.watch._LISTED_AFTER_S", 0.0)
+    assert mine.n_alive() == 0
+    assert mine.describe() == "array 9: ended"
+
+
+def test_canceling_reaches_the_own_arrays_only(launches, slurm):
+    mine = launches()
+    mine.add("a", "7")
+    mine.cancel(pending_only=True)
+    assert slurm.canceled == [("7", True)]
+    mine.wait_until_gone(0.0)

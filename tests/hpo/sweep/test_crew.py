@@ -1,0 +1,154 @@
+"""When a crew starts workers, and what an interruption means for them."""
+
+import signal
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from hpo.launch.payload import Payload
+from hpo.launch.slurm.options import SlurmOptions
+from hpo.protocols import Crew
+from hpo.search.space import Space
+from hpo.study.study import SweepSpec
+from hpo.sweep import crew as module
+from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
+
+
+@pytest.fixture
+def spec(tmp_path):
+    space = Space({}, fixed=("epochs=3",))
+    return SweepSpec(study_name="s", sweep_dir=tmp_path / "a, b", space=space)
+
+
+@pytest.fixture
+def app():
+    return Payload(None, OmegaConf.create({"hydra": {"launcher": {}}}), None, None)
+
+
+def test_a_launch_names_its_folder_and_gives_each_worker_one(spec):
+    launch_id, jobs, folder = plan(spec, 2)
+    assert folder == spec.sweep_dir / "workers" / launch_id
+    assert jobs[1] == [
+        "epochs=3",
+        f"hydra.sweep.dir='{spec.sweep_dir}'",
+        f"hydra.sweep.subdir=workers/{launch_id}/1",
+    ]
+    assert plan(spec, 1)[0] != launch_id
+
+
+@pytest.fixture
+def launched(spec, app, monkeypatch):
+    """A crew whose launcher notes how many workers it was given; the second one fails."""
+    calls = []
+
+    class Launcher:
+        def launch(self, jobs, initial_job_idx):
+            calls.append(len(jobs))
+            return [None, "out of memory"][: len(jobs)]
+
+    monkeypatch.setattr(module, "make_launcher", lambda *_: Launcher())
+    monkeypatch.setattr(module, "error_of", lambda result: result)
+    monkeypatch.setattr(module.time, "sleep", lambda s: None)
+    return LaunchedCrew(spec, app), calls
+
+
+def test_no_more_workers_are_launched_than_trials_wait(launched):
+    crew, calls = launched
+    assert crew.work(n_workers=4, n_waiting=1) == []
+    assert crew.work(n_workers=2, n_waiting=9) == ["out of memory"]
+    assert calls == [1, 2]
+
+
+def test_nothing_is_launched_while_the_workers_of_another_command_have_the_rest(launched):
+    crew, calls = launched
+    assert crew.work(n_workers=4, n_waiting=0) is None
+    assert calls == []
+
+
+def test_the_configuration_of_the_user_is_not_changed(launched, app):
+    launched[0].work(n_workers=4, n_waiting=4)
+    assert app.config == {"hydra": {"launcher": {}}}
+
+
+class Launches:
+    """The arrays of a command: `alive` workers, what was done to them in `done`."""
+
+    def __init__(self, *_):
+        self.alive, self.done = 0, []
+
+    def adopt(self):
+        return ["7"] if self.alive else []
+
+    def n_alive(self):
+        return self.alive
+
+    def describe(self):
+        return "array 7: 2 running"
+
+    def __getattr__(self, name):
+        return lambda *args, **named: self.done.append((name, *named.values()))
+
+
+@pytest.fixture
+def slurm(spec, app, monkeypatch):
+    """Makes a crew on a site of two GPUs a node; returns it, its arrays, and what it submits."""
+    monkeypatch.setattr(module, "Launches", Launches)
+    submitted = []
+
+    def make(**options):
+        site = SimpleNamespace(
+            options=SlurmOptions(poll_s=0, whole_nodes=True, gpus_per_node=2, **options),
+            submit=lambda payload, jobs, folder: submitted.append(len(jobs)) or "8",
+        )
+        crew: Crew = SlurmCrew(spec, app, None, 0, site)
+        return crew, crew._launches, submitted
+
+    return make
+
+
+def test_the_first_look_submits_what_is_missing_in_whole_nodes(slurm):
+    crew, launches, submitted = slurm()
+    launches.alive = 2
+    assert crew.work(n_workers=5, n_waiting=9) is None
+    assert submitted == [4]
+    assert crew.status() == "array 7: 2 running"
+
+
+def test_workers_are_replaced_when_all_are_gone_and_trials_wait(slurm):
+    crew, launches, submitted = slurm()
+    launches.alive = 4
+    assert crew.work(n_workers=4, n_waiting=9) is None
+    launches.alive = 1
+    assert crew.work(n_workers=4, n_waiting=9) is None
+    launches.alive = None  # SLURM does not answer
+    assert crew.work(n_workers=4, n_waiting=9) is None
+    launches.alive = 0
+    assert crew.work(n_workers=4, n_waiting=0) is None
+    assert submitted == []
+    (reason,) = crew.work(n_workers=4, n_waiting=9)
+    assert reason.endswith("/workers")
+    assert submitted == [4]
+
+
+@pytest.mark.parametrize(
+    ("number", "detach", "expected"),
+    [
+        (signal.SIGINT, False, ["cancel", "wait_until_gone"]),
+        (signal.SIGINT, True, ["let_go"]),
+        (signal.SIGHUP, False, ["let_go"]),
+    ],
+)
+def test_only_ctrl_c_cancels_the_jobs_unless_they_are_detached(
+    slurm, monkeypatch, number, detach, expected
+):
+    crew, launches, _ = slurm(detach=detach)
+    monkeypatch.setattr(module.signals, "received", lambda: number)
+    crew.leave()
+    assert [name for name, *_ in launches.done] == expected
+
+
+def test_at_the_end_pending_jobs_are_canceled_and_running_ones_may_end(slurm):
+    crew, launches, _ = slurm()
+    crew.finish()
+    assert launches.done == [("cancel", True), ("wait_until_gone",)]

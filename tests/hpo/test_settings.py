@@ -1,0 +1,110 @@
+"""Settings are checked when they are made, and mistakes name the keys that were typed."""
+
+import optuna
+import pytest
+from omegaconf import OmegaConf
+
+from hpo.settings import (
+    SettingError,
+    SweepError,
+    SweepSettings,
+    is_among,
+    told_by_typed_keys,
+    typed_key,
+)
+
+MLPF = OmegaConf.create(
+    {
+        "hydra": {
+            "launcher": {
+                "timeout_min": "${launcher.timeout_min}",
+                "gpus_per_trial": "${oc.select:hpo.gpus_per_trial,1}",
+                "account": "${oc.env:ACCOUNT,null}",
+                "name": "${hydra.job.name}",
+                "comment": "about ${launcher.name}",
+                "poll_s": 5.0,
+            }
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("timeout_min", "launcher.timeout_min"),
+        ("gpus_per_trial", "hpo.gpus_per_trial"),
+        ("account", "hydra.launcher.account"),
+        ("name", "hydra.launcher.name"),
+        ("comment", "hydra.launcher.comment"),
+        ("poll_s", "hydra.launcher.poll_s"),
+        ("partition", "hydra.launcher.partition"),
+    ],
+)
+def test_the_typed_key_is_that_of_the_application_where_it_is_interpolated(name, typed):
+    assert typed_key(MLPF, "hydra.launcher", name) == typed
+
+
+def test_a_mistake_is_told_with_the_typed_keys_and_values_are_left_alone():
+    with (
+        pytest.raises(
+            SweepError, match=r"^launcher\.timeout_min={a}: see hydra\.launcher\.poll_s$"
+        ),
+        told_by_typed_keys(MLPF, "hydra.launcher"),
+    ):
+        raise SettingError("{timeout_min}={}: see {poll_s}", "{a}")
+
+
+def test_without_an_application_a_mistake_names_the_setting():
+    assert str(SettingError("{n_trials} must be at least {}, got {!r}", 1, "x")) == (
+        "n_trials must be at least 1, got 'x'"
+    )
+
+
+def test_other_errors_of_the_user_are_told_as_they_are_and_faults_are_not_hidden():
+    with pytest.raises(SweepError, match=r"^x={y}$"), told_by_typed_keys(MLPF, "hydra.launcher"):
+        raise ValueError("x={y}")
+    with pytest.raises(KeyError), told_by_typed_keys(MLPF, "hydra.launcher"):
+        raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_trials": 0}, "n_trials must be at least 1, got 0"),
+        ({"n_workers": 0}, "n_workers must be at least 1, got 0"),
+        ({"max_failure_rate": 1.5}, "max_failure_rate must be in 0..1, got 1.5"),
+        ({"direction": "up"}, "direction must be minimize or maximize, got up"),
+        ({"direction": ["minimize", "maximize"]}, "direction must be minimize or maximize"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings, message):
+    with pytest.raises(SettingError, match=f"^{message}"):
+        SweepSettings("s", **settings)
+
+
+@pytest.mark.parametrize(
+    "direction",
+    ["maximize", "MAXIMIZE", ["maximize"], optuna.study.StudyDirection.MAXIMIZE],
+)
+def test_a_direction_has_one_form_however_it_is_given(direction):
+    assert SweepSettings("s", direction=direction).direction == "maximize"
+
+
+@pytest.mark.parametrize(
+    ("key", "groups", "expected"),
+    [
+        ("launcher", ["launcher"], True),
+        ("launcher.mass", ["launcher"], True),
+        ("launcher.mass", [], False),
+        ("+launcher/site@a.b", ["launcher"], True),
+        ("~launcher", ["launcher"], True),
+        ("launchers", ["launcher"], False),
+        ("a.launcher", ["launcher"], False),
+        ("a.launcher.mass", ["a.launcher"], True),
+        ("a/launcher", ["a/launcher"], True),
+        ("a", ["a.launcher"], False),
+    ],
+)
+def test_a_key_is_among_groups_if_it_is_one_of_them_or_inside_of_one(key, groups, expected):
+    assert is_among(key, groups) is expected
