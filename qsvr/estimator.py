@@ -6,7 +6,6 @@ Notation: N samples, F features, M members (solutions of all models together).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal, overload
 
 import numpy as np
@@ -18,24 +17,19 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from qsvr.annealing.qubo import Encoding, SignedEncoding, TwoSidedEncoding
+from qsvr.annealing.qubo import SignedEncoding
 from qsvr.annealing.samplers import lowest_states, make_sampler
 
 Floats = NDArray[np.float64]
-
-ENCODINGS: dict[str, Callable[[int, float], Encoding]] = {
-    "signed": SignedEncoding,
-    "two-sided": TwoSidedEncoding.with_box,
-}
 
 
 class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Support vector regression whose dual problem is solved as a QUBO by a sampler.
 
     One model takes few samples, since a quantum annealer takes few variables (`max_samples` times
-    `n_bits`, twice that with the two-sided encoding). It is the mean of its `n_solutions` lowest
-    distinct solutions. More samples are divided among several models, and the prediction is their
-    mean. The kernel is exp(-gamma |x - x'|^2); each solution's bias is its mean residual.
+    `n_bits`). It is the mean of its `n_solutions` lowest distinct solutions. More samples are
+    divided among several models, and the prediction is their mean. The kernel is
+    exp(-gamma |x - x'|^2); each solution's bias is its mean residual.
 
     With xi = 0 the problem contains no bias, so f alone must reach y: scale y to about [0, 1], and
     X so that neighbors are closer than 1 / sqrt(gamma). For figures on a table of yours see
@@ -44,7 +38,6 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         gamma: width of the kernel, greater than 0.
         epsilon: half width of the tube without loss, at least 0, in units of y.
-        encoding: "signed", or "two-sided" as published, of twice the variables.
         n_bits: bits per multiplier, at least 1.
         box: largest multiplier, greater than 0, the C of other support vector machines.
         xi: weight of (sum delta)^2, at least 0.
@@ -79,7 +72,6 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         *,
         gamma: float = 0.3,
         epsilon: float = 0.02,
-        encoding: str = "signed",
         n_bits: int = 3,
         box: float = 0.6,
         xi: float = 0.0,
@@ -93,7 +85,6 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.gamma = gamma
         self.epsilon = epsilon
-        self.encoding = encoding
         self.n_bits = n_bits
         self.box = box
         self.xi = xi
@@ -105,7 +96,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_models = n_models
         self.random_state = random_state
 
-    def make_encoding(self) -> Encoding:
+    def make_encoding(self) -> SignedEncoding:
         """Return the encoding, whose `n_variables` is the size of a model of N samples.
 
         Raises:
@@ -117,9 +108,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not self.gamma > 0:
             raise ValueError(f"gamma must be greater than 0, got {self.gamma}")
-        if self.encoding not in ENCODINGS:
-            raise ValueError(f"encoding must be signed or two-sided, got {self.encoding!r}")
-        return ENCODINGS[self.encoding](self.n_bits, self.box)
+        return SignedEncoding(self.n_bits, self.box)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> QSVR:
         """Solve the dual problem of each model.

@@ -12,32 +12,12 @@ from numpy.typing import NDArray
 
 from qsvr.annealing.qpu import QPUSampler
 
-MAX_EXACT_VARIABLES = 20
 BETA_SCHEDULE = (10.0, 2000.0)  # from hot to cold, in units of 1 / (energy of a typical flip)
-
-
-class ExactSampler(dimod.ExactSolver):
-    """Enumerates all states of a few variables; a reference for tests."""
-
-    def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters: object) -> dimod.SampleSet:
-        """Return all 2**V states.
-
-        Raises:
-            ValueError: the problem has more than `MAX_EXACT_VARIABLES` variables.
-        """
-        if bqm.num_variables > MAX_EXACT_VARIABLES:
-            raise ValueError(
-                f"exact enumeration takes at most {MAX_EXACT_VARIABLES} variables, "
-                f"got {bqm.num_variables}"
-            )
-        return super().sample(bqm, **parameters)
-
 
 SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "simulated_annealing": SimulatedAnnealingSampler,
     "steepest_descent": SteepestDescentSampler,
     "tabu": TabuSampler,
-    "exact": ExactSampler,
     "qpu": QPUSampler,
 }
 

@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVR
 
 from benchmarks.reproduce.qsvr import predictor
-from qsvr.annealing.qubo import TwoSidedEncoding
+from benchmarks.reproduce.qsvr.encoding import TwoSidedEncoding
 from qsvr.annealing.samplers import lowest_states, make_sampler
 from qsvr.benchmark.models import Model
 from qsvr.benchmark.protocols import Floats, Trainings
@@ -30,9 +30,9 @@ def _sim_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
     """
     encoding = TwoSidedEncoding(n_bits=3, base=0.5, k0=0.005)
     kernel = rbf_kernel(train.points, gamma=GAMMA)
-    q, offset = encoding.qubo(kernel, train.target, EPSILON, XI)
+    q = encoding.qubo(kernel, train.target, EPSILON, XI)
     sampler = make_sampler("simulated_annealing")
-    bits, _ = lowest_states(sampler, q, offset, n_reads=300, n_sweeps=300, seed=seed)
+    bits, _ = lowest_states(sampler, q, 0.0, n_reads=300, n_sweeps=300, seed=seed)
     solutions = np.stack(encoding.multipliers(bits[:N_COMBINED]), axis=1)
     errors = [predict(train, train, each) - train.target for each in solutions]
     combined = combinations(solutions, np.array(errors))

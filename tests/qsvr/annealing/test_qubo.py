@@ -6,15 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import rbf_kernel
 
-from qsvr.annealing.qubo import SignedEncoding, TwoSidedEncoding
+from qsvr.annealing.qubo import SignedEncoding
 
 SMALL = [
     (SignedEncoding(1, 0.5), 3),
     (SignedEncoding(2, 0.6), 3),
     (SignedEncoding(4, 1.3), 2),
-    (TwoSidedEncoding(1, 2.0, 0.3), 3),
-    (TwoSidedEncoding(2, 0.5, 0.005), 2),
-    (TwoSidedEncoding(2, 3.0, 0.0), 2),
 ]
 problems = st.tuples(
     st.sampled_from(SMALL),
@@ -35,8 +32,6 @@ def objective(kernel, y, alpha, alpha_hat, epsilon, xi):
 
 
 def sides(encoding, bits):
-    if isinstance(encoding, TwoSidedEncoding):
-        return encoding.multipliers(bits)
     delta = encoding.decode(bits)
     return np.maximum(delta, 0), np.maximum(-delta, 0)
 
@@ -83,12 +78,8 @@ def test_the_ground_state_is_the_best_point_of_the_grid(problem):
 
 def grid(encoding):
     """All (alpha, alphahat) of a sample, written without the encoding's own decoder."""
-    if isinstance(encoding, SignedEncoding):
-        deltas = np.linspace(-encoding.box, encoding.box, 2**encoding.n_bits)
-        return [(max(delta, 0), max(-delta, 0)) for delta in deltas]
-    worth = [encoding.base ** (i - encoding.k0) for i in range(encoding.n_bits)]
-    one = [sum(chosen) for chosen in itertools.product(*[(0, weight) for weight in worth])]
-    return list(itertools.product(one, one))
+    deltas = np.linspace(-encoding.box, encoding.box, 2**encoding.n_bits)
+    return [(max(delta, 0), max(-delta, 0)) for delta in deltas]
 
 
 def test_signed_levels_are_even_from_minus_box_to_box():
@@ -96,27 +87,10 @@ def test_signed_levels_are_even_from_minus_box_to_box():
     np.testing.assert_allclose(deltas, [[-0.6], [-0.2], [0.2], [0.6]])
 
 
-def test_two_sided_bits_are_alpha_then_alphahat_of_each_sample():
-    encoding = TwoSidedEncoding(2, 2.0, 0.0)
-    alpha, alpha_hat = encoding.multipliers([1, 1, 0, 1, 0, 0, 1, 0])
-    np.testing.assert_array_equal(alpha, [3, 0])
-    np.testing.assert_array_equal(alpha_hat, [2, 1])
-    np.testing.assert_array_equal(encoding.decode([1, 1, 0, 1, 0, 0, 1, 0]), [1, -1])
-
-
-def test_the_published_encoding_has_the_published_weights_and_variables():
-    encoding = TwoSidedEncoding()
-    np.testing.assert_allclose(encoding.weights, [1.0035, 0.5017, 0.2509], atol=5e-5)
-    assert encoding.n_variables(20) == 120
+def test_twenty_samples_of_three_bits_take_sixty_variables():
     assert SignedEncoding(3).n_variables(20) == 60
 
 
-@pytest.mark.parametrize("n_bits", [1, 3, 5])
-def test_with_box_sets_the_largest_multiplier(n_bits):
-    assert TwoSidedEncoding.with_box(n_bits, 0.7).weights.sum() == pytest.approx(0.7)
-
-
-@pytest.mark.parametrize("make", [SignedEncoding, TwoSidedEncoding.with_box])
 @pytest.mark.parametrize(
     ("n_bits", "box", "message"),
     [
@@ -126,20 +100,14 @@ def test_with_box_sets_the_largest_multiplier(n_bits):
         (3, np.nan, "box must be greater than 0, got nan"),
     ],
 )
-def test_an_encoding_without_bits_or_box_is_rejected(make, n_bits, box, message):
+def test_an_encoding_without_bits_or_box_is_rejected(n_bits, box, message):
     with pytest.raises(ValueError, match=message):
-        make(n_bits, box)
+        SignedEncoding(n_bits, box)
 
 
-def test_a_base_of_zero_is_rejected():
-    with pytest.raises(ValueError, match="base must be greater than 0, got 0"):
-        TwoSidedEncoding(base=0.0)
-
-
-@pytest.mark.parametrize("encoding", [SignedEncoding(3), TwoSidedEncoding(3)])
-def test_bits_that_are_no_whole_samples_are_rejected(encoding):
+def test_bits_that_are_no_whole_samples_are_rejected():
     with pytest.raises(ValueError, match=r"bits of shape \(7,\)"):
-        encoding.decode(np.zeros(7))
+        SignedEncoding(3).decode(np.zeros(7))
 
 
 @pytest.mark.parametrize(

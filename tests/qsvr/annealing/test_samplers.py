@@ -4,7 +4,7 @@ import dimod
 import numpy as np
 import pytest
 
-from qsvr.annealing.samplers import MAX_EXACT_VARIABLES, SAMPLERS, lowest_states, make_sampler
+from qsvr.annealing.samplers import SAMPLERS, lowest_states, make_sampler
 
 OFFLINE = sorted(set(SAMPLERS) - {"qpu"})
 
@@ -75,12 +75,6 @@ def test_a_sampler_gets_only_the_keywords_it_names_and_variables_come_back_in_or
     bits, energies = solve(Shuffled(), np.diag([1.0, 2.0, 4.0]))
     np.testing.assert_array_equal(bits, [[1, 0, 0], [1, 1, 0]])
     np.testing.assert_array_equal(energies, [1.0, 3.0])
-
-
-def test_exact_enumeration_refuses_what_would_not_fit_in_memory():
-    message = f"at most {MAX_EXACT_VARIABLES} variables, got {MAX_EXACT_VARIABLES + 1}"
-    with pytest.raises(ValueError, match=message):
-        solve(make_sampler("exact"), np.eye(MAX_EXACT_VARIABLES + 1))
 
 
 def test_an_unknown_name_is_rejected_with_the_known_ones():
