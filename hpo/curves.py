@@ -98,10 +98,7 @@ class CurveTable:
         }
 
     def trials(self, rows: NDArray[np.intp] | None = None) -> list[FrozenTrial]:
-        """Return trainings as trials with a value after each epoch, from 1; None: all of them.
-
-        Trainings that diverged or ended early are pruned trials.
-        """
+        """Return trainings, by default all, as trials; those that ended early are PRUNED."""
         return [self._trial(int(row)) for row in (range(len(self)) if rows is None else rows)]
 
     def _trial(self, row: int) -> FrozenTrial:
@@ -127,9 +124,8 @@ class CurveTable:
         """Return the table without these rows, on the same search space."""
         hyperparameters = np.delete(self.hyperparameters, rows, axis=0)
         curves = np.delete(self.curves, rows, axis=0)
-        return replace(
-            self, hyperparameters=hyperparameters, curves=curves, space=self.distributions
-        )
+        space = self.distributions
+        return replace(self, hyperparameters=hyperparameters, curves=curves, space=space)
 
 
 def infer_distribution(column: Floats) -> BaseDistribution:

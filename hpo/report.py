@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import optuna
@@ -53,7 +53,7 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
     study_id = storage.get_study_id_from_name(study_name)
     summary, trials = summarize(storage, study_id)
     with replacing(folder / "summary.json") as partial:
-        partial.write_text(json.dumps(summary.as_dict(), indent=2) + "\n")
+        partial.write_text(json.dumps(asdict(summary), indent=2) + "\n")
     best = summary.best
     app = storage.get_study_user_attrs(study_id).get(APP)
     if best is not None and app is not None:
@@ -78,7 +78,7 @@ def _report(settings: Settings) -> None:
     location = find_storage(settings.storage)
     storage = open_storage(str(location), Path.cwd())
     name = find_study(storage, settings.study)
-    home = location.parent if isinstance(location, Path) else Path("outputs/sweeps") / name
+    home = location.parent if isinstance(location, Path) else Path("outputs/sweeps", name)
     folder = settings.dir or home
     summary = write_report(storage, name, folder)
     console = Console()

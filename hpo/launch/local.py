@@ -1,8 +1,8 @@
 """Run Hydra jobs as processes of this machine, each with its own output file.
 
-A process that dies does not disturb the others, and none outlives its parent: an interruption of
-the parent is passed on, processes that do not end within the grace period are killed, and the
-kernel sends them a signal if the parent is killed.
+A process that dies does not disturb the others. None outlives its parent: an interruption is
+passed on, after a grace period the process is killed, and if the parent is killed, the kernel
+sends a signal.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from omegaconf import DictConfig
 
 from commons.processes import THREAD_VARIABLES, n_cores
 from hpo.hydra_internals import JobReturn, failed, start_launcher
@@ -44,18 +42,16 @@ def launch(
     The result of a process that died is FAILED and names its output file.
     """
     start_launcher(payload.config)
-    all_at_once = isinstance(payload.function, SweepWorker)
-    at_once = options.max_processes or (len(job_overrides) if all_at_once else n_cores())
+    all_jobs = isinstance(payload.function, SweepWorker)
+    at_once = options.max_processes or (len(job_overrides) if all_jobs else n_cores())
     jobs: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
         try:
             for number, overrides in enumerate(job_overrides, first):
                 while sum(job.process.poll() is None for job in jobs) >= at_once:
                     time.sleep(0.1)
-                job_config = payload.compose(overrides, number)
-                result = Path(scratch, f"{number}.pkl")
-                data = replace(payload, config=job_config).pack()
-                jobs.append(_start(job_config, data, result, options))
+                own = replace(payload, config=payload.compose(overrides, number))
+                jobs.append(_start(own, Path(scratch, f"{number}.pkl"), options))
             for job in jobs:
                 job.process.wait()
         except BaseException:
@@ -64,8 +60,9 @@ def launch(
         return [_result(job) for job in jobs]
 
 
-def _start(job_config: DictConfig, payload: bytes, result: Path, options: LocalOptions) -> _Job:
-    folder = Path(job_config.hydra.sweep.dir, job_config.hydra.sweep.subdir)
+def _start(payload: Payload, result: Path, options: LocalOptions) -> _Job:
+    data = payload.pack()
+    folder = Path(payload.config.hydra.sweep.dir, payload.config.hydra.sweep.subdir)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "output.txt"
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
@@ -82,7 +79,7 @@ def _start(job_config: DictConfig, payload: bytes, result: Path, options: LocalO
         )
     if process.stdin is not None:
         with process.stdin as pipe:
-            pipe.write(payload)
+            pipe.write(data)
     return _Job(process, output, result)
 
 

@@ -18,14 +18,7 @@ from hpo.hydra_internals import JobReturn, global_state, restore_global_state, r
 
 @dataclass(frozen=True)
 class Payload:
-    """What a process needs to run jobs.
-
-    Attributes:
-        context: Hydra's.
-        config: of the whole command.
-        function: the task.
-        singletons: Hydra's global state, that of this process if not given.
-    """
+    """What a process needs to run jobs: the parts of Hydra that every job gets."""
 
     context: HydraContext
     config: DictConfig
@@ -33,7 +26,7 @@ class Payload:
     singletons: Any = field(default_factory=global_state)
 
     def pack(self) -> bytes:
-        """Return it as bytes that `unpack` understands."""
+        """Return it as bytes for `unpack`."""
         return bytes(cloudpickle.dumps(self))
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
@@ -71,6 +64,5 @@ def read_result(path: Path) -> JobReturn | None:
     """Return what `write_result` wrote, None if nothing; only for files of our own jobs."""
     if not path.exists():
         return None
-    with path.open("rb") as stream:
-        result: JobReturn = cloudpickle.load(stream)
+    result: JobReturn = cloudpickle.loads(path.read_bytes())
     return result

@@ -20,15 +20,14 @@ def describe_app(
     searched: Sequence[str],
     own_groups: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what `best_config` has to know of an application, to be stored with the study.
+    """Return what `best_config` must know of an application, to be stored with the study.
 
     Args:
         config: of the sweep.
         loader: Hydra's.
         fixed: overrides of every trial.
         searched: keys that the trials vary.
-        own_groups: keys or groups that only set up the sweep: the best configuration is for a run
-            of its own.
+        own_groups: keys or groups that only set up the sweep; the best configuration lacks them.
     """
     kept = [o.input_line for o in _kept(fixed, own_groups) if o.input_line]
     own = loader.load_configuration(config.hydra.job.config_name, kept, run_mode=RunMode.RUN)
@@ -46,10 +45,7 @@ def describe_app(
 def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) -> str:
     """Return YAML that composes to the configuration of a trial, without the sweep around it.
 
-    Args:
-        app: from `describe_app`.
-        overrides: of the trial.
-        comment: first line.
+    `app` is from `describe_app`, `overrides` are those of the trial.
     """
     defaults: list[Any] = [app["config_name"]] if app["config_name"] else []
     values: dict[str, Any] = {}

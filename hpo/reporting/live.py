@@ -23,9 +23,8 @@ class Progress:
 
     Args:
         storage: of the study.
-        study_id: Optuna's id of the study.
-        live: redraw one table in place if the output is a terminal. Not for workers that write
-            to the same terminal.
+        study_id: Optuna's id of it.
+        live: redraw one table in place if the output is a terminal to which no worker writes.
         status: returns the state of the SLURM jobs; None: there are no jobs.
         every_s: time between two updates.
     """
@@ -38,8 +37,8 @@ class Progress:
         status: Callable[[], str] | None = None,
         every_s: float = 1.0,
     ) -> None:
-        self._storage, self._study_id, self._every_s = storage, study_id, every_s
-        self._status = status
+        self._storage, self._study_id = storage, study_id
+        self._status, self._every_s = status, every_s
         self._console = Console()
         terminal = live and self._console.is_terminal
         self._live = Live(console=self._console, auto_refresh=False) if terminal else None
@@ -59,8 +58,7 @@ class Progress:
         self._stop.set()
         self._thread.join()
         summary, trials = summarize(self._storage, self._study_id)
-        elapsed_s = time.monotonic() - self._begin
-        final = study_table(summary, trials, elapsed_s)
+        final = study_table(summary, trials, time.monotonic() - self._begin)
         if self._live is not None:
             self._live.update(final, refresh=True)
             self._live.stop()
@@ -87,7 +85,7 @@ class Progress:
         text, shown = self._line
         line = summary_line(summary)
         if self._status is not None:
-            line = f"{line}; {self._status()}"
+            line += f"; {self._status()}"
         if line != text and elapsed_s - shown > _LINE_EVERY_S:
             self._line = (line, elapsed_s)
             _log.info("%s; %s", line, time_line(elapsed_s, left_s))

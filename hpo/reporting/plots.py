@@ -23,14 +23,12 @@ def draw_history(trials: Sequence[FrozenTrial], direction: str, path: Path) -> N
     complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
     pruned = [t for t in trials if t.state == TrialState.PRUNED and t.value is not None]
     for some, color, label in ((pruned, _GRAY, "pruned"), (complete, _BLUE, "complete")):
-        axes.scatter(
-            [t.number for t in some], [float(t.value or 0) for t in some], c=color, label=label
-        )
+        axes.scatter([t.number for t in some], _values(some), c=color, label=label)
     if complete:
         better = max if direction == "maximize" else min
-        best = list(accumulate((float(t.value or 0) for t in complete), better))
+        best = list(accumulate(_values(complete), better))
         axes.step([t.number for t in complete], best, where="post", c=_RED, label="best so far")
-    _scale(axes, [float(t.value or 0) for t in [*complete, *pruned]])
+    _scale(axes, _values([*complete, *pruned]))
     axes.legend()
     _save(figure, path)
 
@@ -72,6 +70,10 @@ def draw_importances(study: optuna.Study, path: Path) -> None:
         names = list(importances)[::-1]
         axes.barh(names, [importances[name] for name in names], color=_BLUE)
     _save(figure, path)
+
+
+def _values(trials: Sequence[FrozenTrial]) -> list[float]:
+    return [float(trial.value or 0) for trial in trials]
 
 
 def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -24,12 +24,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Epochs:
-    """Epochs trained, and those that pruning has saved.
-
-    Attributes:
-        run: epochs of all trials.
-        saved: epochs that the pruned trials lack to the longest complete one.
-    """
+    """Epochs of all trials, and those that the pruned ones lack to the longest complete one."""
 
     run: int
     saved: int
@@ -44,7 +39,7 @@ class Summary:
         direction: "minimize" or "maximize".
         n_trials: trials by state (complete, pruned, fail, running, waiting) and in total.
         best: None while no trial is complete.
-        epochs: run and saved.
+        epochs: trained, and saved by pruning.
         worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
             of an epoch).
         wall_s: time with at least one worker, over all commands.
@@ -68,46 +63,35 @@ class Summary:
     @property
     def n_finished(self) -> int:
         """Trials that are complete, pruned or failed."""
-        return sum(
-            self.n_trials[state.name.lower()] for state in TrialState if state.is_finished()
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as a JSON-serializable dictionary."""
-        return asdict(self)
+        return sum(self.n_trials[state] for state in ("complete", "pruned", "fail"))
 
 
 def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
     """Return the figures of a study, and its trials without those beyond the budget."""
     attributes = storage.get_study_user_attrs(study_id)
     budget = attributes.get(N_TRIALS)
-    everything = storage.get_all_trials(study_id, deepcopy=False)
-    trials = [
-        t for t in everything if budget is None or t.number < budget or t.state.is_finished()
-    ]
+    trials = storage.get_all_trials(study_id, deepcopy=False)
+    if budget is not None:
+        trials = [t for t in trials if t.number < budget or t.state.is_finished()]
     workers = [value for key, value in attributes.items() if key.startswith(WORKER)]
     direction = storage.get_study_directions(study_id)[0]
     used_s = sum(trial.user_attrs.get(SECONDS, _duration_s(trial)) for trial in trials)
     epochs = _epochs(trials)
+    saved_s = epochs.saved * used_s / max(epochs.run, 1)
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
-    return (
-        Summary(
-            study_name=storage.get_study_name_from_id(study_id),
-            direction=direction.name.lower(),
-            n_trials={**counts, "total": len(trials)},
-            best=_best(trials, direction),
-            epochs=epochs,
-            worker_hours={
-                "used": used_s / 3600,
-                "saved": epochs.saved * used_s / max(epochs.run, 1) / 3600,
-            },
-            wall_s=_union_s(_intervals(workers, trials)),
-            worker_busy_fraction=_busy_fraction(workers),
-            n_workers=len(workers),
-            n_skipped=sum(SKIPPED in trial.user_attrs for trial in trials),
-        ),
-        trials,
+    summary = Summary(
+        study_name=storage.get_study_name_from_id(study_id),
+        direction=direction.name.lower(),
+        n_trials={**counts, "total": len(trials)},
+        best=_best(trials, direction),
+        epochs=epochs,
+        worker_hours={"used": used_s / 3600, "saved": saved_s / 3600},
+        wall_s=_union_s(_intervals(workers, trials)),
+        worker_busy_fraction=_busy_fraction(workers),
+        n_workers=len(workers),
+        n_skipped=sum(SKIPPED in trial.user_attrs for trial in trials),
     )
+    return summary, trials
 
 
 def n_epochs(trial: FrozenTrial) -> int:

@@ -18,13 +18,9 @@ def study_table(
     elapsed_s: float | None = None,
     left_s: float | None = None,
 ) -> Table:
-    """Return the table of a study.
+    """Return the table of a study, with a row for each of `trials` that is running.
 
-    Args:
-        summary: its figures.
-        trials: its trials; the running ones get a row each.
-        elapsed_s: since the command started; None: no such row.
-        left_s: estimated time until all trials are done; None: unknown.
+    `elapsed_s` is the time since the command started, `left_s` the estimate of what remains.
     """
     rows = Table(show_header=False, title=f"study {summary.study_name}", title_justify="left")
     rows.add_column(style="bold", no_wrap=True)
@@ -32,8 +28,7 @@ def study_table(
     rows.add_row("trials", _counts(summary))
     rows.add_row("best", _best(summary))
     rows.add_row("epochs", _epochs(summary))
-    busy = summary.worker_busy_fraction
-    if busy is not None:
+    if (busy := summary.worker_busy_fraction) is not None:
         rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")
     if elapsed_s is not None:
         rows.add_row("time", time_line(elapsed_s, left_s))
@@ -92,6 +87,5 @@ def _running(trial: FrozenTrial) -> str:
 def time_line(elapsed_s: float, left_s: float | None) -> str:
     """Return the time since the command started, and the estimate of the time left."""
     elapsed = str(timedelta(seconds=round(elapsed_s)))
-    return (
-        elapsed if left_s is None else f"{elapsed}, about {timedelta(seconds=round(left_s))} left"
-    )
+    left = "" if left_s is None else f", about {timedelta(seconds=round(left_s))} left"
+    return elapsed + left

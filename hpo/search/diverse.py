@@ -132,7 +132,7 @@ class DiverseSampler(BaseSampler):
     def _propose(
         self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Ask the wrapped sampler for all these parameters, in its own two ways."""
+        """Ask the wrapped sampler for all these parameters, jointly where it can."""
         joint = self._sampler.infer_relative_search_space(study, trial)
         proposal = self._sampler.sample_relative(study, trial, joint)
         alone = {
@@ -151,15 +151,12 @@ def _comparable(
     study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]
 ) -> list[dict[str, Any]]:
     """Return the parameters of the earlier trials that have none outside `space`."""
-    spaces = (
-        (earlier, _varied(earlier.distributions))
-        for earlier in study.get_trials(deepcopy=False)
-        if earlier.number != trial.number
-    )
+    others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+    varied = [(t.params, _varied(t.distributions)) for t in others]
     return [
-        {name: earlier.params[name] for name in varied}
-        for earlier, varied in spaces
-        if varied and varied.items() <= space.items()
+        {name: params[name] for name in own}
+        for params, own in varied
+        if own and own.items() <= space.items()
     ]
 
 

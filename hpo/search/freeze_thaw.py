@@ -76,10 +76,8 @@ class FreezeThawPruner(PausingPruner):
         if not 0 < new_share <= 1:
             raise ValueError(f"new_share must be in (0, 1], got {new_share}")
         if max_epochs is not None and max_epochs < forecaster.epochs[-1]:
-            raise ValueError(
-                f"max_epochs must be >= {forecaster.epochs[-1]}, one full training, "
-                f"got {max_epochs}"
-            )
+            least = f"{forecaster.epochs[-1]}, one full training"
+            raise ValueError(f"max_epochs must be >= {least}, got {max_epochs}")
         self._forecaster, self._new_share, self._max_epochs = forecaster, new_share, max_epochs
         self._fallback = PromotionPruner(max_resource=forecaster.epochs[-1])
         self._has_failed = False

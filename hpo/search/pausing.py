@@ -36,20 +36,13 @@ class PausingPruner(BasePruner):
 
     @abstractmethod
     def pause(self, study: Study, trial: FrozenTrial) -> bool:
-        """Tell whether a trial should pause at its last step.
-
-        Args:
-            study: of the trial.
-            trial: RUNNING, with the value just reported.
-        """
+        """Tell whether a RUNNING trial should pause at the step that it has just reported."""
 
     @abstractmethod
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the paused trial that a free worker should resume; None: begin a new one.
+        """Return the one of `paused` that a free worker should resume; None: begin a new one.
 
-        Args:
-            study: of the trials.
-            paused: not empty; each is WAITING.
+        `paused` is not empty; its trials are WAITING.
         """
 
     def may_begin(self, study: Study) -> bool:
@@ -100,12 +93,8 @@ def may_begin(study: Study) -> bool:
 def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Return the paused trial that is trained to its end when no other is left, or None.
 
-    A study should have a result: if no trial is complete, the trial with the most steps goes on,
-    among those the best one.
-
-    Args:
-        study: gives the direction.
-        trials: of the study; none is running, and the policy has chosen none to resume.
+    A study should have a result: if no trial is complete, the trial with the most steps continues,
+    among those the best one. No trial may be running.
     """
     waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
     paused = [trial for trial in waiting if trial.intermediate_values]

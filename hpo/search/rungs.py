@@ -1,7 +1,4 @@
-"""The rungs of successive halving and the values of trials at them.
-
-.. [Li2020] A System for Massively Parallel Hyperparameter Tuning, arXiv:1810.05934.
-"""
+"""The rungs of successive halving and the values of trials at them."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 @dataclass(frozen=True)
 class Rungs:
-    """The steps r, r eta, r eta^2 ... of [Li2020]_ at which trials are compared.
+    """The steps r, r eta, r eta^2 ... at which trials are compared.
 
     Attributes:
         min_resource: r, steps at the first rung, at least 1.

@@ -99,10 +99,7 @@ class Screen:
     """
 
     def __init__(
-        self,
-        regressor: Regressor | None = None,
-        optimism: float = 2.0,
-        max_share: float = 0.75,
+        self, regressor: Regressor | None = None, optimism: float = 2.0, max_share: float = 0.75
     ) -> None:
         if optimism < 0:
             raise ValueError(f"optimism must be >= 0, got {optimism}")
@@ -119,12 +116,7 @@ class Screen:
         self._is_fitted = False
 
     def skips(self, study: Study, trial: FrozenTrial) -> bool:
-        """Tell whether a new trial ends before its first epoch; if so, store why in the trial.
-
-        Args:
-            study: of the trial.
-            trial: RUNNING, with its parameters.
-        """
+        """Tell whether a RUNNING trial should end before its first epoch; if so, store why."""
         if len(self._trials) < _MIN_TRIALS or not self._has_room(study):
             return False
         if not self._is_fitted:
@@ -167,17 +159,10 @@ class Screen:
 
 
 def scores(trials: Sequence[FrozenTrial], sign: int) -> Floats:
-    """Return the ranks of trials as quantiles of the normal distribution, small is good.
+    """Return the ranks of T finished trials as normal quantiles, shape (T,); small is good.
 
     Two trials are compared at the last step that both have reached, complete ones by their final
-    values. The rank of a trial is the number of trials that are better.
-
-    Args:
-        trials: T complete or pruned ones.
-        sign: 1 to minimize, -1 to maximize.
-
-    Returns:
-        Shape (T,), dimensionless.
+    values. The rank of a trial is the number of trials that are better. `sign` is -1 to maximize.
     """
     lasts = [math.inf if trial.values else max(trial.intermediate_values) for trial in trials]
     steps, place = np.unique(lasts, return_inverse=True)

@@ -55,7 +55,7 @@ class Space:
             _suggest(trial, name, distribution)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """Return the overrides of a trial with these parameters: fixed ones first."""
+        """Return the overrides of a trial with these parameters, fixed ones first."""
         searched = [
             f"{name}={value if value in self.expressions.get(name, ()) else render(value)}"
             for name, value in params.items()
@@ -87,7 +87,7 @@ def parse_space(
         override = _parse(parser, line)
         if override.is_sweep_override() or _bare_key(override) in chosen:
             chosen[_bare_key(override)] = override
-        else:  # plain: kept verbatim, and twice where the command line has it twice
+        else:  # plain: kept verbatim, repetitions included
             chosen[line] = override
     sweeps = {o.get_key_element(): o for o in chosen.values() if o.is_sweep_override()}
     fixed = tuple(o.input_line or "" for o in chosen.values() if not o.is_sweep_override())
@@ -147,7 +147,7 @@ def _distribution(name: str, override: Override) -> BaseDistribution:
 
 
 def _interval(sweep: IntervalSweep) -> BaseDistribution:
-    # `int(interval(...))` leaves integers here, whatever the annotation in Hydra says.
+    # `int(interval(...))` leaves integers here, although Hydra annotates them as floats.
     low: Any = sweep.start
     high: Any = sweep.end
     log = _is_log(sweep.tags)

@@ -27,12 +27,7 @@ _GONE_S = 60.0
 
 
 class LaunchedCrew:
-    """Workers that a Hydra launcher starts and waits for.
-
-    Args:
-        spec: the sweep.
-        app: the application, as Hydra hands it over.
-    """
+    """Workers that a Hydra launcher starts and waits for."""
 
     status = None
 
@@ -62,15 +57,7 @@ class LaunchedCrew:
 
 
 class SlurmCrew:
-    """Workers in SLURM job arrays, which outlive this command.
-
-    Args:
-        spec: the sweep.
-        app: the application, as Hydra hands it over.
-        storage: where the study is.
-        study_id: Optuna's id of it.
-        slurm: the site.
-    """
+    """Workers in SLURM job arrays, which outlive this command."""
 
     def __init__(
         self, spec: SweepSpec, app: Payload, storage: BaseStorage, study_id: int, slurm: Slurm

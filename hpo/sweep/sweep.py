@@ -42,18 +42,7 @@ _FRUITLESS_LAUNCHES = 3
 
 @dataclass(frozen=True)
 class Sweep:
-    """One command's part in a study, ready to run.
-
-    Attributes:
-        spec: the sweep.
-        app: the application, as Hydra hands it over.
-        storage: where the study is.
-        study_id: Optuna's id of it.
-        tickets: its trials.
-        crew: the workers of this command.
-        n_workers: how many there should be.
-        is_apart: the workers do not write to this terminal.
-    """
+    """One command's part in a study, ready to run."""
 
     spec: SweepSpec
     app: Payload
@@ -61,17 +50,12 @@ class Sweep:
     study_id: int
     tickets: Tickets
     crew: Crew
-    n_workers: int
-    is_apart: bool
+    n_workers: int  # how many there should be
+    is_apart: bool  # the workers do not write to this terminal
 
 
 def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> None:
-    """Work towards `n_trials` finished trials; return when they are, or after a dry run.
-
-    Args:
-        settings: the sweeper's.
-        app: the application, as Hydra hands it over.
-        arguments: the overrides of the command line.
+    """Run until `n_trials` trials are finished; in a dry run, only check the settings.
 
     Raises:
         SweepError: the settings contradict each other or the existing study, too many trials
@@ -104,16 +88,8 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     crew: Crew = LaunchedCrew(spec, app)
     if slurm is not None:
         crew = SlurmCrew(spec, app, storage, study_id, slurm)
-    return Sweep(
-        spec=spec,
-        app=app,
-        storage=storage,
-        study_id=study_id,
-        tickets=spec.tickets(storage, None),
-        crew=crew,
-        n_workers=n_workers,
-        is_apart=not runs_in_turn(launcher),
-    )
+    tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
+    return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart)
 
 
 def run(sweep: Sweep) -> None:

@@ -29,9 +29,8 @@ def launch(
         SweepError: the jobs can't be submitted, or need several GPUs each.
     """
     start_launcher(payload.config)
-    folder = (
-        Path(payload.config.hydra.sweep.dir).absolute() / "slurm" / f"{first}-{time.time():.0f}"
-    )
+    sweep_dir = Path(payload.config.hydra.sweep.dir).absolute()
+    folder = sweep_dir / "slurm" / f"{first}-{time.time():.0f}"
     if slurm.options.dry_run:
         slurm.show_script(len(job_overrides), folder)
         return []

@@ -14,13 +14,7 @@ from hpo.settings import SettingError
 
 @dataclass(frozen=True)
 class Shape:
-    """The tasks of one element of an array.
-
-    Attributes:
-        nodes: of the element.
-        tasks_per_node: on each of them.
-        ranks: tasks that train one trial together.
-    """
+    """The tasks of one element of an array; groups of `ranks` tasks train one trial together."""
 
     nodes: int
     tasks_per_node: int
@@ -112,9 +106,8 @@ class SlurmOptions:
             if getattr(self, key) < least:
                 raise SettingError(f"{{{key}}} must be >= {least}, got {{}}", getattr(self, key))
         if self.gpu_option not in ("gres", "gpus-per-node"):
-            raise SettingError(
-                "{gpu_option} must be gres or gpus-per-node, got {}", self.gpu_option
-            )
+            rule = "{gpu_option} must be gres or gpus-per-node, got {}"
+            raise SettingError(rule, self.gpu_option)
         texts = {key: value for key, value in vars(self).items() if isinstance(value, str)}
         texts["sbatch"] = " ".join(f"{key}={value}" for key, value in self.sbatch.items())
         for key, text in texts.items():
@@ -132,11 +125,8 @@ class SlurmOptions:
         ranks, per_node = max(self.gpus_per_trial, 1), self.gpus_per_node
         if self.whole_nodes and not per_node:
             raise SettingError("{whole_nodes} needs {gpus_per_node}")
-        if (
-            per_node
-            and max(ranks, per_node) % min(ranks, per_node)
-            and (self.whole_nodes or ranks > per_node)
-        ):
+        uneven = per_node and max(ranks, per_node) % min(ranks, per_node)
+        if uneven and per_node and (self.whole_nodes or ranks > per_node):
             raise SettingError(
                 "{gpus_per_trial}={} does not fit nodes with {} GPUs: it must divide that number "
                 "or be a multiple of it",

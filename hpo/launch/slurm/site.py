@@ -1,8 +1,8 @@
 """Hydra jobs as ONE SLURM job array, submitted with submitit.
 
 An element of the array holds one or more workers: one task on a shared node, a task per GPU where
-nodes are allocated whole, a task per rank if a trial needs several GPUs. The jobs do not need the
-process that submitted them. What happens inside is in `hpo.launch.slurm.task`.
+nodes are allocated whole, a task per rank if a trial needs several GPUs. The jobs outlive the
+process that submitted them; `hpo.launch.slurm.task` is what they run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,11 @@ _log = logging.getLogger(__name__)
 _TIMEOUT_S = 60
 
 
+@dataclass(frozen=True)
 class Slurm:
-    """A SLURM site.
+    """A SLURM site."""
 
-    Args:
-        options: how to use it.
-    """
-
-    def __init__(self, options: SlurmOptions) -> None:
-        self.options = options
+    options: SlurmOptions
 
     def submit(
         self, payload: Payload, jobs: Sequence[Sequence[str]], folder: Path, first: int = 0
@@ -42,7 +39,7 @@ class Slurm:
         """Submit one array that runs these jobs; return its job number.
 
         Args:
-            payload: the task function and its configuration.
+            payload: what every job gets.
             jobs: overrides of each job.
             folder: for scripts, pickles and output; seen by all nodes.
             first: number of the first job.
@@ -126,10 +123,10 @@ def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
         "teardown": list(options.teardown) or None,
         "srun_args": _srun_args(options),
         "exclusive": options.exclusive or None,
+        "comment": options.comment,
     }
     for key in ("partition", "account", "qos", "constraint", "nodelist", "exclude", "dependency"):
         chosen[key] = getattr(options, key)
-    chosen["comment"] = options.comment
     if options.mem_gb is not None:
         chosen["mem"] = f"{options.mem_gb:g}G"
     further: dict[str, Any] = {"requeue" if options.requeue else "no-requeue": True}
@@ -147,9 +144,7 @@ def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
 def _gpus_per_node(options: SlurmOptions) -> int:
     if options.gpus_per_trial == 0:
         return 0
-    if options.whole_nodes and options.gpus_per_node:
-        return options.gpus_per_node
-    return options.shape.tasks_per_node
+    return (options.whole_nodes and options.gpus_per_node) or options.shape.tasks_per_node
 
 
 def _own_setup(options: SlurmOptions) -> list[str]:
@@ -159,12 +154,11 @@ def _own_setup(options: SlurmOptions) -> list[str]:
 
 
 def _srun_args(options: SlurmOptions) -> list[str]:
-    own = []
+    # If one of several ranks dies, the others would wait for it forever. Workers that train alone
+    # continue when a neighbor dies.
+    own = [f"--kill-on-bad-exit={int(options.shape.ranks > 1)}"]
     if options.cpus_per_task is not None:  # since SLURM 22.05 srun does not inherit it
         own.append(f"--cpus-per-task={options.cpus_per_task}")
-    # Ranks wait for each other: if one dies, the others would wait forever. Workers that train
-    # alone continue when their neighbor dies.
-    own.append(f"--kill-on-bad-exit={int(options.shape.ranks > 1)}")
     return [*own, *options.srun_args]
 
 

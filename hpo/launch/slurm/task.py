@@ -23,40 +23,32 @@ _DEVICES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task stands in its job step.
+    """Where a task stands in its job step."""
 
-    Attributes:
-        rank: among all tasks of the element.
-        local_rank: among those of its node.
-        restart: how often the job was requeued.
-        job_id: of the element, as SLURM's commands take it.
-    """
-
-    rank: int
-    local_rank: int
-    restart: int
-    job_id: str
+    rank: int  # among all tasks of the element
+    local_rank: int  # among those of its node
+    restart: int  # how often the job was requeued
+    job_id: str  # of the element, as SLURM's commands take it
 
     @classmethod
     def from_environment(cls) -> Place:
         """Return the place that SLURM's variables name."""
-        number = {name: int(os.environ.get(f"SLURM_{name}", "0")) for name in _NUMBERS}
+        names = ("PROCID", "LOCALID", "RESTART_COUNT")
+        rank, local, restart = (int(os.environ.get(f"SLURM_{name}", "0")) for name in names)
         job_id = os.environ.get("SLURM_JOB_ID", "0")
         # The last element of an array has the job number of the array, which scontrol takes for
         # all elements.
         array, element = (os.environ.get(f"SLURM_ARRAY_{x}_ID") for x in ("JOB", "TASK"))
         if array is not None and element is not None:
             job_id = f"{array}_{element}"
-        return cls(number["PROCID"], number["LOCALID"], number["RESTART_COUNT"], job_id)
+        return cls(rank, local, restart, job_id)
 
 
-_NUMBERS = ("PROCID", "LOCALID", "RESTART_COUNT")
-
-
+@dataclass(frozen=True)
 class ArrayTask:
     """The function that submitit runs in every task of every element.
 
-    Args:
+    Attributes:
         payload: packed, because unpacking imports the application, whose libraries must not see
             the variables of the job step.
         jobs: overrides of each job.
@@ -65,51 +57,44 @@ class ArrayTask:
         folder: of the array.
     """
 
-    def __init__(
-        self,
-        payload: bytes,
-        jobs: list[list[str]],
-        first: int,
-        options: SlurmOptions,
-        folder: Path,
-    ) -> None:
-        self._payload, self._jobs, self._first = payload, jobs, first
-        self._options, self._folder = options, folder
+    payload: bytes
+    jobs: list[list[str]]
+    first: int
+    options: SlurmOptions
+    folder: Path
 
     def __call__(self, element: int) -> None:
         """Run this task's part of element `element`."""
-        place, shape = Place.from_environment(), self._options.shape
+        place, shape = Place.from_environment(), self.options.shape
         number = element * shape.n_workers + place.rank // shape.ranks
-        if number >= len(self._jobs):
+        if number >= len(self.jobs):
             return
         local_size = min(shape.ranks, shape.tasks_per_node)
         group = Group(
-            folder=self._folder / f"ranks-{number}-{place.restart}",
+            folder=self.folder / f"ranks-{number}-{place.restart}",
             rank=place.rank % shape.ranks,
             size=shape.ranks,
             local_size=local_size,
         )
         with group.environment():
             choose_devices(place.local_rank, local_size, shape.tasks_per_node)
-            payload = unpack(self._payload)
+            payload = unpack(self.payload)
             try:
                 with signals.interrupt(once=True):
                     self._run(payload, number, group)
             except KeyboardInterrupt:
                 came = signals.received()
                 _log.warning("interrupted by %s", came.name if came else "itself")
-                if place.rank == 0 and self._options.requeue:
+                if place.rank == 0 and self.options.requeue:
                     requeue(place.job_id)
                 sys.exit(0)  # another code would end the other workers of the node
 
     def _run(self, payload: Payload, number: int, group: Group) -> None:
-        config, worker = (
-            payload.compose(self._jobs[number], self._first + number),
-            payload.function,
-        )
+        worker = payload.function
+        config = payload.compose(self.jobs[number], self.first + number)
         if not isinstance(worker, SweepWorker):
             result = payload.run(config)
-            write_result(result, self._folder / f"result-{self._first + number}.pkl")
+            write_result(result, self.folder / f"result-{self.first + number}.pkl")
             return
         worker.join(group)
         if group.rank > 0:
@@ -120,12 +105,9 @@ class ArrayTask:
 
 
 def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:
-    """Restrict a task to the GPUs of its trial, where SLURM shows it all of the node.
+    """Restrict a task to the `n_devices` GPUs of its trial, if SLURM shows it those of the node.
 
-    Args:
-        local_rank: of the task on its node.
-        n_devices: GPUs that the trial has on this node; all of its tasks see them.
-        n_tasks: tasks on this node.
+    All ranks of the trial on this node see the same GPUs. `n_tasks` tasks run on the node.
     """
     for name in _DEVICES:
         visible = [x for x in os.environ.get(name, "").split(",") if x]

@@ -22,13 +22,7 @@ _LISTED_AFTER_S = 20.0
 
 
 class Launches:
-    """The arrays that this command watches.
-
-    Args:
-        storage: where the study is.
-        study_id: Optuna's id of it.
-        slurm: the site.
-    """
+    """The arrays that this command watches, of one study on one site."""
 
     def __init__(self, storage: BaseStorage, study_id: int, slurm: Slurm) -> None:
         self._storage, self._study_id, self._slurm = storage, study_id, slurm
