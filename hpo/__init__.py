@@ -12,7 +12,6 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing takes most o
 if TYPE_CHECKING:
     from hpo.current import current_trial, report_value
     from hpo.lightning import ReportTrial
-    from hpo.loading import load
     from hpo.optimize import optimize
     from hpo.search.asha import AshaPruner
     from hpo.search.diverse import DiverseSampler
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from hpo.search.pausing import PausingPruner
     from hpo.search.promotion import PromotionPruner
     from hpo.search.screen import Screen
+    from hpo.storage.finding import load
     from hpo.storage.journal import JournalFile
     from hpo.storage.opening import open_storage
 
@@ -52,7 +52,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "ReportTrial": "hpo.lightning",
             "Screen": "hpo.search.screen",
             "current_trial": "hpo.current",
-            "load": "hpo.loading",
+            "load": "hpo.storage.finding",
             "open_storage": "hpo.storage.opening",
             "optimize": "hpo.optimize",
             "report_value": "hpo.current",

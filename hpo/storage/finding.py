@@ -1,12 +1,28 @@
-"""What the commands on a study are given: `study=NAME storage=WHERE`."""
+"""Finding a study, for the commands (`study=NAME storage=WHERE`) and for notebooks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
 from optuna.storages import BaseStorage
 
 from commons.cli import UsageError, did_you_mean
+from hpo.storage.opening import open_storage
+
+
+def load(where: Path | str, study: str | None = None) -> optuna.Study:
+    """Return a study of a sweep; no file is created.
+
+    Args:
+        where: a sweep folder, a journal file, or the URL of a database or proxy.
+        study: its name; None: the only one.
+
+    Raises:
+        ValueError: the storage or the study does not exist or cannot be opened.
+    """
+    storage = open_storage(str(find_storage(str(where))), Path.cwd())
+    return optuna.load_study(study_name=find_study(storage, study), storage=storage)
 
 
 def find_storage(text: str) -> Path | str:
