@@ -19,14 +19,12 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S
 from hpo.settings import SweepSettings
 from hpo.storage.opening import open_storage
-from hpo.study.lease import Lease
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
 
@@ -100,17 +98,9 @@ def _work_on_next(
     tickets: Tickets, study: optuna.Study, objective: Callable[[optuna.Trial], float]
 ) -> bool:
     with tickets.claimed() as claim:
-        if claim is not None:
-            ticket, lease = claim
-            _work_on(study, ticket, objective, lease)
-        return claim is not None
-
-
-def _work_on(
-    study: optuna.Study,
-    ticket: FrozenTrial,
-    objective: Callable[[optuna.Trial], float],
-    lease: Lease,
-) -> None:
-    trial = LeasedTrial(study, trial_id(ticket), lease)
-    trial.live(partial(trial.timed, objective, trial))
+        if claim is None:
+            return False
+        ticket, lease = claim
+        trial = LeasedTrial(study, trial_id(ticket), lease)
+        trial.live(partial(trial.timed, objective, trial))
+        return True

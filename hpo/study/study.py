@@ -1,4 +1,4 @@
-"""The shared study: what a sweep is made of, and whether a command may go on with it."""
+"""The shared study: the parts of a sweep, and whether a command may continue it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ from hpo.study.tickets import Tickets, issue_tickets
 
 @dataclass(kw_only=True)
 class SweepSpec(SweepSettings):
-    """All that a worker must know about its sweep: the settings, and what a command makes of them.
-
-    It travels to workers pickled.
+    """What a worker must know about its sweep; sent to workers as a pickle.
 
     Attributes:
         sweep_dir: absolute.
@@ -41,14 +39,7 @@ class SweepSpec(SweepSettings):
     space: Space
 
     def open_storage(self, *, exists: bool = False) -> BaseStorage:
-        """Return the storage of the sweep.
-
-        Args:
-            exists: wait for it if it is out of reach, as all operations do later.
-
-        Raises:
-            SettingError: it cannot be opened.
-        """
+        """Return the storage of the sweep, see `hpo.open_storage`."""
         return open_storage(self.storage, self.sweep_dir, self.patience_s, exists=exists)
 
     def tickets(self, storage: BaseStorage, pruner: BasePruner | None) -> Tickets:
@@ -100,7 +91,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
 
 
 def make_screen(spec: SweepSpec) -> Screen | None:
-    """Return the screen of a sweep, which has learnt from the earlier studies.
+    """Return the screen of a sweep after it has learned from the earlier studies; None: no screen.
 
     Raises:
         SettingError: there is none, or an earlier study cannot be read or does not fit.
@@ -114,14 +105,9 @@ def make_screen(spec: SweepSpec) -> Screen | None:
     return screen
 
 
-def too_many_failures(storage: BaseStorage, study_id: int, spec: SweepSpec) -> bool:
-    """Tell whether more than `max_failure_rate` of the whole budget has failed."""
-    return have_failed_too_often(storage.get_all_trials(study_id, deepcopy=False), spec)
-
-
-def have_failed_too_often(trials: Iterable[FrozenTrial], spec: SweepSpec) -> bool:
-    """Tell whether too many of these trials of the budget have failed."""
-    failed = sum(t.state == TrialState.FAIL and t.number < spec.n_trials for t in trials)
+def too_many_failures(trials: Iterable[FrozenTrial], spec: SweepSpec) -> bool:
+    """Tell whether more than `max_failure_rate` of the budget's trials have failed."""
+    failed = sum(trial.state == TrialState.FAIL for trial in trials)
     return failed > spec.max_failure_rate * spec.n_trials
 
 
@@ -131,8 +117,8 @@ def _check_same_settings(spec: SweepSpec, known: dict[str, str], wanted: dict[st
         if known.get(key) != wanted.get(key) and not is_among(key, ["hydra", *spec.own_groups]):
             before, now = (values.get(key, "the default") for values in (known, wanted))
             raise SettingError(
-                "{}: study '{}' was made with {}, this command has {}; take the same settings "
-                "or another {study_name}",
+                "{}: study '{}' was made with {}, this command has {}; use the same settings or "
+                "another {study_name}",
                 key,
                 spec.study_name,
                 before,
@@ -158,7 +144,7 @@ def _check_same_space(study_name: str, known: dict[str, Any], wanted: dict[str, 
         if known.get(name) != wanted.get(name):
             before, now = (_describe(space.get(name)) for space in (known, wanted))
             raise SettingError(
-                "{}: {} in study '{}', {} in this command; take the same search space or another "
+                "{}: {} in study '{}', {} in this command; use the same search space or another "
                 "{study_name}",
                 name,
                 before,

@@ -1,7 +1,7 @@
 """Tickets: which trial a worker of a study takes next.
 
 The study has `n_trials` WAITING trials from the start and a worker claims one by setting it to
-RUNNING, which every Optuna storage grants to one claimant only. So the total is exact for any
+RUNNING, which every Optuna storage permits to one process only. So the total is exact for any
 number of workers, and an interrupted trial keeps its number. Interrupted trials come first, then
 a paused one that the policy chooses, then new ones.
 """
@@ -51,16 +51,9 @@ def issue_tickets(study: optuna.Study, n_trials: int, *, lock: FileLock) -> None
 
 
 class Tickets:
-    """The tickets of a study.
+    """The tickets of a study; the arguments are those of `hpo.optimize`.
 
-    Args:
-        storage: where the study is.
-        study_name: its name.
-        folder: shared by all workers, for the lock.
-        n_trials: trials of the budget.
-        pruner: asked about paused trials if it is a `PausingPruner`.
-        lease_s: seconds without a heartbeat after which a worker is considered dead.
-        max_retries: how often a trial may be retried after its worker died.
+    The folder holds the lock of the study. A `PausingPruner` is asked about paused trials.
     """
 
     def __init__(
@@ -83,11 +76,7 @@ class Tickets:
     def claimed(
         self, trials: list[FrozenTrial] | None = None
     ) -> Iterator[tuple[FrozenTrial, Lease] | None]:
-        """Claim a trial and hold its lease; None if no trial is left for another worker.
-
-        Args:
-            trials: as `trials` returned them a moment ago; None: read them.
-        """
+        """Claim a trial as `take` does, and hold its lease."""
         with ExitStack() as stack:
             # An interruption waits until the claim has a lease, which then gives the trial back.
             with signals.shield():
@@ -98,7 +87,7 @@ class Tickets:
             yield claim
 
     def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
-        """Claim a trial; None if no trial is left for another worker."""
+        """Claim a trial of the budget's `trials`, read if None; None: no trial is left."""
         trials = self.trials() if trials is None else trials
         if any(is_abandoned(t, self._lease_s) for t in trials) and self.release_abandoned():
             trials = self.trials()
@@ -112,32 +101,24 @@ class Tickets:
             trials = self.trials()
         return None
 
-    def trials(self) -> list[FrozenTrial]:
-        """Return the trials of the budget."""
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        return [trial for trial in trials if trial.number < self._n_trials]
-
-    def in_state(self, *states: TrialState) -> list[FrozenTrial]:
-        """Return the trials of the budget in these states."""
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False, states=states)
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return the trials of the budget, in these states if any are given."""
+        read = self._storage.get_all_trials
+        trials = read(self._study_id, deepcopy=False, states=states or None)
         return [trial for trial in trials if trial.number < self._n_trials]
 
     def release_abandoned(self) -> int:
         """Give back the trials of workers that are gone; return how many."""
-        if self._may_be_behind() or not abandoned_trials(
-            self._storage, self._study_id, self._lease_s
-        ):
+        place = self._storage, self._study_id
+        if self._may_be_behind() or not abandoned_trials(*place, self._lease_s):
             return 0
         with study_lock(self._folder):
-            return release_abandoned(
-                self._storage, self._study_id, self._lease_s, self._max_retries
-            )
+            return release_abandoned(*place, self._lease_s, self._max_retries)
 
     def _may_be_behind(self) -> bool:
         # While the storage was unreachable, leases have expired that no worker could renew.
-        back_since = (
-            self._storage.back_since if isinstance(self._storage, PatientStorage) else None
-        )
+        storage = self._storage
+        back_since = storage.back_since if isinstance(storage, PatientStorage) else None
         return back_since is not None and time.monotonic() - back_since < self._lease_s
 
     def _in_order(self, waiting: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -147,14 +128,14 @@ class Tickets:
         if new and not self._may_begin():
             new = []
         if interrupted or not paused:
-            # A worker that loses the race for the first new one tries a random other: the losers
-            # would meet again at the second, and each lost race is a write.
+            # If another worker claims the first new one earlier, a random other one is tried:
+            # at the second these workers would collide again, and each attempt is a write.
             return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
         chosen = choose_paused(self._study(), paused)
         return new if chosen is None else [chosen]
 
     def _may_begin(self) -> bool:
-        # Other pruners have no say, and the study need not be loaded for them.
+        # Other pruners do not decide this, and the study need not be loaded for them.
         return not isinstance(self._pruner, PausingPruner) or may_begin(self._study())
 
     def _study(self) -> optuna.Study:
@@ -164,7 +145,7 @@ class Tickets:
 
     def _claim(self, trial: FrozenTrial) -> bool:
         # Optuna's compare-and-set grants a trial to each former owner, even if another worker was
-        # faster; so trials with a past are claimed one at a time.
+        # faster; so trials that were started before are claimed under the lock.
         if not was_started(trial):
             return self._set_running(trial)
         with study_lock(self._folder):
@@ -182,9 +163,9 @@ class Tickets:
     def _wind_up(self) -> bool:
         """End the waiting trials when none goes on; return whether the study has changed."""
         with study_lock(self._folder):
-            if self.in_state(TrialState.RUNNING):
+            if self.trials(TrialState.RUNNING):
                 return False  # it may make others promotable; then its worker asks again
-            waiting = self.in_state(TrialState.WAITING)
+            waiting = self.trials(TrialState.WAITING)
             last = choose_last(self._study(), self.trials())
             if last is not None:
                 self._storage.set_trial_system_attr(trial_id(last), PAUSED, None)

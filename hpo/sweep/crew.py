@@ -20,6 +20,7 @@ from hpo.launch.slurm.watch import Launches
 from hpo.search.space import render
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
+from hpo.worker.application import Application
 from hpo.worker.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -131,4 +132,5 @@ def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
 
 def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:
     """Return a worker of a launch; each process gets a copy."""
-    return Worker(spec, launch_id, app.context, app.config, app.function)
+    application = Application(app.context, app.config, app.function, spec.sweep_dir, launch_id)
+    return Worker(spec, application)

@@ -118,7 +118,7 @@ def run(sweep: Sweep) -> None:
         _log.warning("interrupted; the same command continues where it stopped")
         raise SystemExit(130) from None
     summary = write_report(sweep.storage, spec.study_name, spec.sweep_dir)
-    if too_many_failures(sweep.storage, sweep.study_id, spec):
+    if too_many_failures(sweep.tickets.trials(), spec):
         with told_by_typed_keys(sweep.app.config, _SECTION):
             raise _too_many_failures(sweep)
     if summary.best is not None:
@@ -203,7 +203,7 @@ def _work(sweep: Sweep) -> None:
     fruitless, marks = 0, _marks(_unfinished(sweep))
     while unfinished := _unfinished(sweep):
         sweep.tickets.release_abandoned()
-        if too_many_failures(sweep.storage, sweep.study_id, sweep.spec):
+        if too_many_failures(sweep.tickets.trials(), sweep.spec):
             break
         waiting = sum(trial.state == TrialState.WAITING for trial in unfinished)
         errors = sweep.crew.work(sweep.n_workers, waiting)
@@ -217,7 +217,7 @@ def _work(sweep: Sweep) -> None:
 
 
 def _unfinished(sweep: Sweep) -> list[FrozenTrial]:
-    return sweep.tickets.in_state(TrialState.WAITING, TrialState.RUNNING)
+    return sweep.tickets.trials(TrialState.WAITING, TrialState.RUNNING)
 
 
 def _marks(trials: list[FrozenTrial]) -> list[tuple[int, int, int]]:
@@ -226,7 +226,7 @@ def _marks(trials: list[FrozenTrial]) -> list[tuple[int, int, int]]:
 
 
 def _too_many_failures(sweep: Sweep) -> SettingError:
-    failed = sweep.tickets.in_state(TrialState.FAIL)
+    failed = sweep.tickets.trials(TrialState.FAIL)
     reasons = {t.user_attrs.get(FAIL_REASON): t.number for t in failed}  # the last of each
     last = [f"trial {number}: {reason}" for reason, number in reasons.items()][-3:]
     return SettingError(

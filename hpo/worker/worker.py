@@ -1,4 +1,4 @@
-"""A worker: claim a ticket, compose its configuration, run the application, tell, and again."""
+"""A worker: claim a trial, compose its configuration, run the application, tell; repeat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
 from optuna.trial import FrozenTrial
@@ -25,7 +24,7 @@ from hpo.search.seeded import make_sampler
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
 from hpo.study.life import Life
-from hpo.study.study import SweepSpec, have_failed_too_often, make_screen
+from hpo.study.study import SweepSpec, make_screen, too_many_failures
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application
@@ -35,30 +34,14 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """One worker of a sweep, in the form of a Hydra task function that any launcher can run.
+    """One worker of a sweep: a Hydra task function that any launcher can run; sent as a pickle."""
 
-    Args:
-        spec: the sweep.
-        launch_id: names the workers of one launch.
-        context: Hydra's, to compose the trials' configurations.
-        config: the sweep's own configuration.
-        function: the application.
-    """
-
-    def __init__(
-        self,
-        spec: SweepSpec,
-        launch_id: str,
-        context: HydraContext,
-        config: DictConfig,
-        function: TaskFunction,
-    ) -> None:
-        self._spec = spec
-        self._application = Application(context, config, function, spec.sweep_dir, launch_id)
+    def __init__(self, spec: SweepSpec, application: Application) -> None:
+        self._spec, self._application = spec, application
         self._group = alone()
 
     def __call__(self, _: DictConfig) -> None:
-        """Work until no trial is left, too many trials have failed, or a signal comes."""
+        """Work until no trial is left, too many trials have failed, or a signal arrives."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         own: Any = HydraConfig.get()
         name = f"{self._application.launch_id}/{own.job.num}"
@@ -97,14 +80,7 @@ class Worker:
 
 
 class _Leader:
-    """Rank 0 of a worker, which alone talks to the study.
-
-    Args:
-        spec: the sweep.
-        application: what it runs.
-        group: the tasks that train its trials.
-        name: of the worker, unique in the study.
-    """
+    """Rank 0 of a worker, the only one that uses the storage."""
 
     def __init__(self, spec: SweepSpec, application: Application, group: Group, name: str) -> None:
         self._spec, self._application, self._group = spec, application, group
@@ -119,7 +95,7 @@ class _Leader:
         """Claim a trial and work on it; return whether there was one."""
         with signals.shield():
             trials = self._tickets.trials()
-        if have_failed_too_often(trials, self._spec):
+        if too_many_failures(trials, self._spec):
             return False
         with self._tickets.claimed(trials) as claim:
             if claim is not None:
@@ -135,7 +111,7 @@ class _Leader:
             self.record.add(trial)
 
     def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
-        # A study object per trial: Optuna's cache of the other trials is only renewed by `ask`.
+        # A study object per trial: only `ask` renews Optuna's cache of the other trials.
         sampler, seed = make_sampler(self._spec.sampler, trial_number)
         study = optuna.load_study(
             study_name=self._spec.study_name,
@@ -176,8 +152,8 @@ class _Leader:
 
 
 def _tidy_up() -> None:
-    torch = sys.modules.get("torch")  # only if the application uses it
-    if torch is None:
+    torch = sys.modules.get("torch")
+    if torch is None:  # the application does not use it
         return
     gc.collect()
     if torch.distributed.is_available() and torch.distributed.is_initialized():

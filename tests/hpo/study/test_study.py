@@ -46,7 +46,8 @@ def test_failures_are_counted_against_the_whole_budget(pair, tmp_path):
     limit = spec(tmp_path, n_trials=4, max_failure_rate=0.25)
     for failed, expected in ((1, False), (2, True)):
         study.tell(study.ask().number, state=TrialState.FAIL)
-        assert too_many_failures(pair[1], study._study_id, limit) is expected, failed
+        trials = limit.tickets(pair[1], None).trials()
+        assert too_many_failures(trials, limit) is expected, failed
 
 
 def test_a_foreign_study_is_joined_if_its_trials_searched_the_same_space(storages, tmp_path):

@@ -74,7 +74,7 @@ def test_each_ticket_is_taken_once(tickets):
 
 
 def test_a_ticket_that_another_worker_has_taken_meanwhile_is_not_granted(pair, tickets):
-    seen = tickets(0).in_state(TrialState.WAITING)[0]
+    seen = tickets(0).trials(TrialState.WAITING)[0]
     assert tickets(1).take().number == seen.number
     assert not pair[0].set_trial_state_values(seen._trial_id, TrialState.RUNNING)
 
@@ -123,7 +123,7 @@ def test_a_trial_that_gets_nowhere_is_given_up(pair, tickets):
     assert tickets(1).take().number == 1
     failed = study(pair[0]).trials[0]
     assert failed.state == TrialState.FAIL
-    assert failed.user_attrs["fail_reason"] == "its worker died, or got nowhere, 4 times"
+    assert failed.user_attrs["fail_reason"] == "its worker died, or made no progress, 4 times"
 
 
 def test_the_policy_says_which_paused_trial_goes_on_before_new_ones(pair, tickets):
