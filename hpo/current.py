@@ -14,33 +14,24 @@ class CurrentTrial(Protocol):
     @property
     def number(self) -> int:
         """Number of the trial in its study, from 0."""
-        ...
 
     @property
     def params(self) -> dict[str, Any]:
         """The searched values of this trial, by configuration key."""
-        ...
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a JSON-serializable value with the trial."""
-        ...
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
         """Store the value reached after `step` steps; return whether the trial should end now."""
-        ...
 
 
 class FollowedTrial:
-    """A trial as the ranks other than 0 see it: rank 0 reports and decides.
-
-    Attributes:
-        number: of the trial in its study, from 0.
-        params: empty: only rank 0 has the searched values, here they are in the configuration.
-    """
+    """A trial as the ranks other than 0 see it: rank 0 reports and decides."""
 
     def __init__(self, number: int, group: Group) -> None:
-        self.number, self.params = number, dict[str, Any]()
-        self._group = group
+        self.number, self._group = number, group
+        self.params: dict[str, Any] = {}  # only rank 0 has them; the configuration has the values
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Do nothing: rank 0 stores it."""
@@ -59,7 +50,7 @@ def current_trial() -> CurrentTrial | None:
 
 
 def set_current_trial(trial: CurrentTrial | None) -> None:
-    """Make `trial` the one that `hpo.report_value` reports to (called by the worker)."""
+    """Make `trial` the one that `hpo.report_value` reports to."""
     global _current
     _current = trial
 

@@ -1,4 +1,4 @@
-"""What is wrong with a study's storage, and mending it: `python -m hpo.doctor`, see `--help`."""
+"""Examine and mend the storage of a study: `python -m hpo.doctor`, see `--help`."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 from hpo.storage.passwords import hide, passwords
 from hpo.storage.repair import Damage, mend_journal, scan
-from hpo.study.lease import abandoned_trials, release_abandoned
+from hpo.study.lease import abandoned_trials, is_abandoned, release_abandoned
 from hpo.study.tickets import study_lock
 
 USAGE = """\
-Find out what is wrong with a study's storage, mend what is safe to mend, tell what is lost.
+Examine the storage of a study, mend what is safe to mend, and report what is lost.
 
     python -m hpo.doctor storage=WHERE [study=NAME] [mend=false]
 
 storage  journal file, sweep folder, or database URL
-study    name of the study; all of the storage if left out
-mend     false: only look; true (the default): also mend
+study    name of the study; default: all studies of the storage
+mend     false: change nothing; true (the default): also mend
 
 Locks left behind by dead processes are removed. Running trials whose worker is gone are given
-back: the next worker goes on with them. Damaged places of a journal (a worker was killed while
-writing, the disk was full, a node crashed) harm no worker of ours, but stop other readers such as
-optuna-dashboard; once nobody works on the journal it is replaced by a clean copy, and the damaged
-file is kept beside it. It is safe to run this at any time, while a sweep is running too.
+back: the next worker continues them. Damaged places of a journal (a worker was killed while
+writing, the disk was full, a node crashed) do not stop the workers of hpo, but other readers such
+as optuna-dashboard. When no worker uses the journal, it is replaced by a clean copy, and the
+damaged file is kept beside it. It is safe to run this at any time, also during a sweep.
 
-Exit code: 0 healthy or all mended, 1 something is left that needs a person or the storage cannot
-be read, 2 wrong usage.
+Exit code: 0 healthy or mended, 1 something is left for you or the storage cannot be read, 2 wrong
+usage.
 """
 
-_FOREVER = sys.maxsize  # giving up a trial that kills its workers is for those who know the limit
+_NO_LIMIT = sys.maxsize  # of retries: the one of the sweep is not known here
 
 
 @dataclass
@@ -67,8 +67,8 @@ class Finding:
     """A line of the report.
 
     Attributes:
-        what: in words.
-        verdict: "fine" if it is no trouble, "mended", or "left" for a person.
+        what: the text.
+        verdict: "fine", "mended", or "left" for the user.
     """
 
     what: str
@@ -78,13 +78,9 @@ class Finding:
 def examine(
     storage: BaseStorage, journal: Path | None, studies: Sequence[str], mend: bool
 ) -> Iterator[Finding]:
-    """Look at a storage, mend it if asked to, and yield what was found.
+    """Examine studies of a storage, mend it if asked to, and yield the findings.
 
-    Args:
-        storage: open.
-        journal: its file, None for a database.
-        studies: names of those to be looked at.
-        mend: False: change nothing.
+    A journal is examined too; None: the storage is a database.
 
     Raises:
         OSError: the journal cannot be read.
@@ -131,14 +127,12 @@ def _examine_study(
     states = ", ".join(f"{counts[s.name]} {s.name}" for s in TrialState if counts[s.name])
     yield Finding(f"study {name}: {states or 'no trial'}")
     if not _is_leased(storage, study_id, trials):
-        for trial in trials:
-            if trial.state == TrialState.RUNNING:
-                yield Finding(
-                    f"  trial {trial.number} runs without a lease, so nobody knows whether its "
-                    f"process lives; if not: study.tell({trial.number}, "
-                    "state=optuna.trial.TrialState.FAIL)",
-                    "left",
-                )
+        for number in (trial.number for trial in trials if trial.state == TrialState.RUNNING):
+            yield Finding(
+                f"  trial {number} runs without a lease, so its process may be dead; if it is: "
+                f"study.tell({number}, state=optuna.trial.TrialState.FAIL)",
+                "left",
+            )
         return
     lease_s = _lease_s(storage, study_id)
     troubles = {
@@ -152,7 +146,7 @@ def _examine_study(
     try:
         if troubles:
             with study_lock(folder) if folder else nullcontext():
-                release_abandoned(storage, study_id, lease_s, _FOREVER)
+                release_abandoned(storage, study_id, lease_s, _NO_LIMIT)
     except OSError as error:
         yield Finding(f"  trials could not be given back: {error}", "left")
     for key, trouble in troubles.items():
@@ -170,7 +164,7 @@ def _is_leased(storage: BaseStorage, study_id: int, trials: list[FrozenTrial]) -
 
 
 def _lease_s(storage: BaseStorage, study_id: int) -> float:
-    """Return the duration of leases in a study; the default in one of plain Optuna or of old."""
+    """Return the duration of leases in a study; the default if it is not stored."""
     return float(storage.get_study_user_attrs(study_id).get(LEASE_S, SweepSettings.lease_s))
 
 
@@ -200,11 +194,10 @@ def _examine_journal(storage: BaseStorage, journal: Path, mend: bool) -> Iterato
     user = _user(storage)
     if user is not None:
         yield Finding(
-            f"  not mended, as {user}; workers skip the damage; mend it when they are done",
-            "left",
+            f"  not mended, as {user}; workers skip the damage; mend it when they are done", "left"
         )
     elif not mend:
-        yield Finding("  nobody uses it; mend=true replaces it by a clean copy", "left")
+        yield Finding("  not in use; mend=true replaces it by a clean copy", "left")
     else:
         try:
             kept_as = mend_journal(journal)
@@ -223,16 +216,14 @@ def _settled_damages(journal: Path) -> list[Damage]:
 
 
 def _user(storage: BaseStorage) -> str | None:
-    """Tell who may still write to the storage; None if nobody does."""
+    """Say which trial may still be written to the storage; None: it is not in use."""
     for study in storage.get_all_studies():
         study_id = id_of(study)
         trials = storage.get_all_trials(study_id, deepcopy=False)
-        gone: list[FrozenTrial] = []
-        if _is_leased(storage, study_id, trials):
-            gone = abandoned_trials(storage, study_id, _lease_s(storage, study_id))
-        ids = {trial_id(trial) for trial in gone}
+        is_leased, lease_s = _is_leased(storage, study_id, trials), _lease_s(storage, study_id)
         for trial in trials:
-            if trial.state == TrialState.RUNNING and trial_id(trial) not in ids:
+            is_gone = is_leased and is_abandoned(trial, lease_s)
+            if trial.state == TrialState.RUNNING and not is_gone:
                 return f"trial {trial.number} of study {study.study_name} is running"
     return None
 
@@ -247,7 +238,7 @@ def _age(since: float) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
-    logging.disable(logging.WARNING)  # all that would be warned of is in the report
+    logging.disable(logging.WARNING)  # the report says the same
     try:
         return run_command(_diagnose, Settings, arguments, USAGE)
     finally:

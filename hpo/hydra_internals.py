@@ -1,6 +1,6 @@
-"""Everything of Hydra outside of its documented interface that we use, in one place.
+"""The only module that uses Hydra beyond its documented interface.
 
-`tests/hpo/test_hydra_internals.py` says what of it is missing after an upgrade.
+`tests/hpo/test_hydra_internals.py` says what is missing after an upgrade.
 """
 
 from __future__ import annotations
@@ -26,27 +26,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-__all__ = [
-    "ConfigLoader",
-    "IntervalSweep",
-    "JobReturn",
-    "Override",
-    "OverridesParser",
-    "Quote",
-    "QuotedString",
-    "RangeSweep",
-    "Transformer",
-    "configure_log",
-    "error_of",
-    "failed",
-    "global_state",
-    "instantiate",
-    "make_launcher",
-    "restore_global_state",
-    "run",
-    "runs_in_turn",
-    "start_launcher",
-]
+# What other modules import from here although it is defined by Hydra.
+__all__ = ["ConfigLoader", "JobReturn", "OverridesParser", "configure_log"]
+__all__ += ["IntervalSweep", "Override", "Quote", "QuotedString", "RangeSweep", "Transformer"]
 
 # Hydra 1.4 warns of each `_target_` unless its checks are switched off: here any class is allowed.
 _UNSAFE = "UNSAFE_DISABLE_EXECUTION_CHECKS"
@@ -102,13 +84,9 @@ def start_launcher(config: DictConfig) -> None:
 def run(
     context: HydraContext, config: DictConfig, function: TaskFunction, *, log: bool = True
 ) -> JobReturn:
-    """Run a task function in the folder that its configuration names.
+    """Run a task function in the folder that the configuration of its job names.
 
-    Args:
-        context: Hydra's.
-        config: of the job, `hydra` included.
-        function: the task.
-        log: let the job configure logging.
+    With `log`, the job configures logging.
     """
     return run_job(
         hydra_context=context,

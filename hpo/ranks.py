@@ -1,8 +1,8 @@
 """Tasks that train one trial together: rank 0 leads, the others follow.
 
-Rank 0 alone talks to the study. It publishes each trial as a small file in a folder that all ranks
-see; the others compose the same configuration and run the same application. What it decides at a
-report is published too, so an application without a communication layer of its own stops in step.
+Only rank 0 uses the study. It publishes each trial as a small file in a folder that all ranks
+see; the others compose the same configuration and run the same application. Its decision at each
+report is published too, so the ranks of an application that does not communicate stop together.
 """
 
 from __future__ import annotations
@@ -21,24 +21,13 @@ from commons.files import replacing
 
 _POLL_S = 0.05
 _COMPLAINT_S = 5.0
-# What tells a library its place in a job step. Hidden from the application, which would take the
-# workers of a node for ranks of one training, and install signal handlers of its own.
+# They tell a library its place in a job step. The application must not see them: it would treat
+# the workers of a node as ranks of one training, and install signal handlers of its own.
 _STEP_VARIABLES = (
-    "SLURM_NTASKS",
-    "SLURM_NPROCS",
-    "SLURM_NTASKS_PER_NODE",
-    "SLURM_STEP_NUM_TASKS",
-    "SLURM_PROCID",
-    "SLURM_LOCALID",
-    "SLURM_NODEID",
-    "PMI_RANK",
-    "PMI_SIZE",
-    "PMIX_RANK",
-    "RANK",
-    "LOCAL_RANK",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "GROUP_RANK",
+    *("SLURM_NTASKS", "SLURM_NPROCS", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_NUM_TASKS"),
+    *("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"),
+    *("PMI_RANK", "PMI_SIZE", "PMIX_RANK"),
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK"),
 )
 
 
@@ -48,10 +37,10 @@ class Group:
 
     Attributes:
         folder: seen by all ranks; used by this group alone, new at each start.
-        rank: of this task in its group.
+        rank: of this task, from 0.
         size: number of ranks.
-        local_size: ranks of the group per node.
-        number: of the trial in the order of this group.
+        local_size: ranks per node.
+        number: how many trials the group has begun.
     """
 
     folder: Path
@@ -135,7 +124,7 @@ class Group:
             self._write(f"{self.number}.end", {"stop": True})
 
     def complain(self, reason: str) -> None:
-        """Write why the trial failed here: rank 0 only sees a lost connection (other ranks)."""
+        """Tell rank 0, which only sees a lost connection, why the trial failed (other ranks)."""
         self._write(f"{self.number}.failed", {"reason": f"rank {self.rank}: {reason}"})
 
     def complaint(self) -> str | None:

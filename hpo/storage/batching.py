@@ -1,4 +1,4 @@
-"""Writing several things to a study at once."""
+"""Writing several records to a study at once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from commons.optuna_internals import append
 
 
 def batched(storage: BaseStorage) -> AbstractContextManager[None]:
-    """Return a context in which a storage that can do so writes everything at once, at its end.
+    """Return a context at whose end a storage that can do so writes all records at once.
 
-    Only for writes of this thread that are read later: not for claiming a trial. For the same
-    reason the trials of a study are read only once.
+    It is for what this thread writes and other processes read later, not for claiming a trial. For
+    the same reason the trials of a study are read only once.
     """
     batch: Callable[[], AbstractContextManager[None]] | None = getattr(storage, "batch", None)
     return nullcontext() if batch is None else batch()
@@ -26,9 +26,9 @@ def batched(storage: BaseStorage) -> AbstractContextManager[None]:
 class BatchingJournal(JournalStorage):
     """Optuna's journal storage with `batch`.
 
-    A write takes the lock of the file and waits for the disk, and with a hundred workers mostly
-    for each other. The parameters and attributes of a trial are known together, so they take one
-    turn instead of eight.
+    A write takes the lock of the file and waits for the disk, and a hundred workers mostly wait
+    for each other. The parameters and attributes of a trial are known together, so they need one
+    write instead of eight.
     """
 
     def __init__(self, log_storage: BaseJournalBackend) -> None:
@@ -37,7 +37,7 @@ class BatchingJournal(JournalStorage):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Collect what this thread writes, and write it at the end, even after an exception."""
+        """Collect the records of this thread, and write them at the end, also after an error."""
         records: list[dict[str, Any]] = []
         try:
             with self.collected(records):
@@ -47,7 +47,7 @@ class BatchingJournal(JournalStorage):
 
     @contextmanager
     def collected(self, records: list[dict[str, Any]]) -> Iterator[None]:
-        """Append what this thread writes to `records` and nowhere else."""
+        """Append the records of this thread to `records` instead of writing them."""
         batch = self._collector.batch
         before, batch.records = batch.records, records
         try:
@@ -56,7 +56,7 @@ class BatchingJournal(JournalStorage):
             batch.records = before
 
     def write(self, records: list[dict[str, Any]]) -> None:
-        """Write what was collected; within another batch that is at its end."""
+        """Write collected records; within another batch they are written at its end."""
         append(self, records)
 
 

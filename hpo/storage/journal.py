@@ -1,4 +1,4 @@
-"""An Optuna journal file that survives what clusters do to files.
+"""An Optuna journal file that survives the faults of clusters.
 
     storage = optuna.storages.JournalStorage(JournalFile("study.log"))
 
@@ -78,7 +78,7 @@ class JournalFile(BaseJournalBackend):
             self._note(number, (at + len(line), 0))
 
     def append_logs(self, logs: list[Record]) -> None:
-        """Append records in one piece, and wait until they are on the disk.
+        """Append records in one piece, and return when they are on the disk.
 
         Raises:
             OSError: they cannot be written (disk full); no part of a record is left.
@@ -167,10 +167,7 @@ def _identity(descriptor: int) -> tuple[int, int]:
 
 
 def _cut_half_record(descriptor: int, old_size: int) -> None:
-    """Remove what follows the last newline of what was written beyond `old_size`.
-
-    No more: other processes may have read the whole lines.
-    """
+    """Cut a part of a record after `old_size`. Other processes may have read the whole lines."""
     written = os.pread(descriptor, os.fstat(descriptor).st_size - old_size, old_size)
     whole = written.rfind(b"\n") + 1
     if whole < len(written):

@@ -1,4 +1,4 @@
-"""A storage whose operations wait while it is unreachable, instead of failing."""
+"""Waiting for a storage that is unreachable."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from hpo.storage.passwords import hide, stored_passwords
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 2.0
+_AWAY = {"sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "grpc.RpcError"}
 
 
 class _Seen(threading.local):
@@ -33,18 +34,12 @@ class PatientStorage(BaseStorage):
     """A storage whose operations wait while it is unreachable, instead of failing.
 
     A file system that hangs or a database or proxy that restarts does not end hours of work. An
-    operation is repeated while it fails for such a reason; everything that workers do can be
-    repeated safely. Other errors are raised at once.
-
-    Every public method of `BaseStorage` is patient, those that later versions of Optuna add
-    included.
-
-    Args:
-        storage: the storage itself, already open.
-        patience_s: how long to repeat an operation before its error is raised.
+    operation is repeated while it fails for such a reason, for up to `patience_s` seconds; all
+    that workers do can be repeated safely. Other errors are raised at once. This holds for every
+    public method of `BaseStorage`, also for those that later versions of Optuna add.
 
     Attributes:
-        back_since: `time.monotonic()` when it was last found to be back; None: never away.
+        back_since: `time.monotonic()` when it was last reachable again; None: always reachable.
     """
 
     def __init__(self, storage: BaseStorage, patience_s: float) -> None:
@@ -57,7 +52,7 @@ class PatientStorage(BaseStorage):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """See `batched`."""
+        """See `hpo.storage.batching.batched`."""
         before, self._seen.trials = self._seen.trials, {}
         try:
             if not isinstance(self._storage, BatchingJournal):
@@ -73,12 +68,9 @@ class PatientStorage(BaseStorage):
             self._seen.trials = before
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the trials of a study; in a batch, as they were when first asked for."""
+        """Return the trials of a study; in a batch, as they were at the first call."""
         seen = self._seen.trials
         if seen is None or deepcopy:
             trials: list[FrozenTrial] = self._call(
@@ -113,9 +105,8 @@ abc.update_abstractmethods(PatientStorage)  # type: ignore[type-abstract] # unti
 def wait_for(operation: Callable[[], Any], patience_s: float) -> tuple[Any, bool]:
     """Return what an operation returns, and whether the storage was unreachable before.
 
-    Args:
-        operation: repeated while the storage is unreachable.
-        patience_s: for how long; then its error is raised.
+    The operation is repeated while the storage is unreachable, for up to `patience_s` seconds;
+    then its error is raised.
     """
     deadline, pause = time.monotonic() + patience_s, 0.05
     failed = False
@@ -145,9 +136,7 @@ def _is_unreachable(error: BaseException) -> bool:
     if isinstance(error, StorageInternalError):
         error = error.__cause__ or error
     names = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
-    return bool(
-        names & {"sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "grpc.RpcError"}
-    )
+    return not names.isdisjoint(_AWAY)
 
 
 def _line(error: BaseException) -> str:

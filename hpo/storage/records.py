@@ -1,8 +1,8 @@
 """The records of an Optuna journal: which lines are whole, and what is left of damaged ones.
 
-A line of a journal is one operation in JSON. A writer that dies, a full disk or a crashed node may
-leave a part of a record, with the next record after it in the same line, or NUL bytes. Every
-decision here depends on the bytes of the line only, so all processes decide alike.
+A line is one operation in JSON. A writer that dies, a full disk or a crashed node may leave a part
+of a record, with the next record after it in the same line, or NUL bytes. Every decision here
+depends on the bytes of the line only, so all processes decide alike.
 """
 
 from __future__ import annotations
@@ -40,11 +40,9 @@ def parse(line: bytes) -> tuple[list[Record], list[bytes]]:
 
 
 def describe(piece: bytes, numbers: Mapping[int, int]) -> str:
-    """Return what can be said about a lost record.
+    """Return what is known about a lost record, from a piece that `parse` returned.
 
-    Args:
-        piece: from `parse`.
-        numbers: number of a trial in its study, by Optuna's id. Ids without number are shown.
+    `numbers` has the numbers of trials in their studies by Optuna's id; an unknown id is shown.
 
     >>> describe(b'{"op_code":7,"worker_id":"w","trial_id":7,"step":3,"interm', {})
     'value of trial 7 at step 3'
@@ -150,7 +148,7 @@ def _is_number(value: Any, _: Record) -> bool:
     return type(value) in (int, float)
 
 
-def _is_one_attribute(value: Any, _: Record) -> bool:
+def _is_attribute(value: Any, _: Record) -> bool:
     return isinstance(value, dict) and len(value) == 1
 
 
@@ -159,9 +157,9 @@ def _are_directions(value: Any, _: Record) -> bool:
 
 
 def _are_values(value: Any, record: Record) -> bool:
-    return value is None or (
-        isinstance(value, list) and all(_is_number(each, record) for each in value)
-    )
+    if value is None:
+        return True
+    return isinstance(value, list) and all(_is_number(each, record) for each in value)
 
 
 def _is_date(value: Any) -> bool:
@@ -186,7 +184,7 @@ def _is_state(value: Any, record: Record) -> bool:
 
 
 def _is_start(value: Any, record: Record) -> bool:
-    """Check a new trial, which may have everything that a finished one has."""
+    """Check a new trial, which may have all fields of a finished one."""
     TrialState(record.get("state", TrialState.RUNNING.value))
     texts = record.get("distributions", {})
     for name, parameter in record.get("params", {}).items():
@@ -208,11 +206,8 @@ _KNOWN = {int(operation) for operation in JournalOperation}
 _CHECKS: dict[int, dict[str, Callable[[Any, Record], bool]]] = {
     JournalOperation.CREATE_STUDY: {"study_name": _is_text, "directions": _are_directions},
     JournalOperation.DELETE_STUDY: {"study_id": _is_int},
-    JournalOperation.SET_STUDY_USER_ATTR: {"study_id": _is_int, "user_attr": _is_one_attribute},
-    JournalOperation.SET_STUDY_SYSTEM_ATTR: {
-        "study_id": _is_int,
-        "system_attr": _is_one_attribute,
-    },
+    JournalOperation.SET_STUDY_USER_ATTR: {"study_id": _is_int, "user_attr": _is_attribute},
+    JournalOperation.SET_STUDY_SYSTEM_ATTR: {"study_id": _is_int, "system_attr": _is_attribute},
     JournalOperation.CREATE_TRIAL: {"study_id": _is_int, "datetime_start": _is_start},
     JournalOperation.SET_TRIAL_PARAM: {
         "trial_id": _is_int,
@@ -230,9 +225,6 @@ _CHECKS: dict[int, dict[str, Callable[[Any, Record], bool]]] = {
         "step": _is_int,
         "intermediate_value": _is_number,
     },
-    JournalOperation.SET_TRIAL_USER_ATTR: {"trial_id": _is_int, "user_attr": _is_one_attribute},
-    JournalOperation.SET_TRIAL_SYSTEM_ATTR: {
-        "trial_id": _is_int,
-        "system_attr": _is_one_attribute,
-    },
+    JournalOperation.SET_TRIAL_USER_ATTR: {"trial_id": _is_int, "user_attr": _is_attribute},
+    JournalOperation.SET_TRIAL_SYSTEM_ATTR: {"trial_id": _is_int, "system_attr": _is_attribute},
 }

@@ -22,10 +22,9 @@ class Damage:
 
     Attributes:
         offset: of the line, in bytes.
-        length: of the line, in bytes.
-        kind: "torn" (a part of a record), "merged" (several whole records), "garbage" (no
-            record, or one that is impossible), "unfinished" (the last line: its writer is dead
-            or still writing).
+        length: in bytes.
+        kind: "torn" (a part of a record), "merged" (several whole records), "garbage" (no record,
+            or an impossible one), "unfinished" (the last line; its writer may still be writing).
         n_salvaged: whole records in it.
         what: what was lost, as far as it is known; empty: nothing.
     """
@@ -88,14 +87,10 @@ def mend_journal(path: Path) -> Path:
 
 
 class _TrialNumbers:
-    """Numbers of the trials in their studies; the records have ids that count all studies' trials.
-
-    Attributes:
-        of: number by id.
-    """
+    """Numbers of trials in their studies; the records have ids that count over all studies."""
 
     def __init__(self) -> None:
-        self.of: dict[int, int] = {}
+        self.of: dict[int, int] = {}  # number by id
         self._names: list[str | None] = []  # by id of the study; None: deleted
         self._counts: list[int] = []
 

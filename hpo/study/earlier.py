@@ -1,4 +1,4 @@
-"""The trials of earlier studies, as if they had been trials of today's search."""
+"""The trials of earlier studies, as if they were trials of today's search."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Leases: which process works on a RUNNING trial, and until when.
 
 The owner of a trial keeps pushing the expiry of its lease forward. A trial whose lease has
-expired, or whose owner is a dead process of this host, goes back to WAITING with its number,
-parameters and history, and the next worker that claims it resumes from its checkpoint. The former
-owner finds out at its next heartbeat or report and writes nothing more about the trial (fencing).
+expired, or whose owner is a dead process of this host, becomes WAITING with its number, parameters
+and history, and the next worker that claims it resumes from its checkpoint. The former owner
+notices at its next heartbeat or report and writes nothing more about the trial (fencing).
 A trial that a policy releases at some step is PAUSED: it waits until the policy chooses it.
 
 Clocks of different hosts should agree to well within `duration_s`.
@@ -34,26 +34,25 @@ _log = logging.getLogger(__name__)
 
 
 class LeaseLostError(BaseException):
-    """Another worker was given this trial.
+    """Another worker has this trial.
 
-    No `Exception`: an application that catches its own errors should not train on for nothing.
+    Not an `Exception`: an application that catches its errors should not go on with the training.
     """
 
 
 class Lease:
     """The right to work on one RUNNING trial; a context manager with a heartbeat thread.
 
-    Leaving it by an exception (an interruption, an unreachable storage) gives the trial back.
+    An exception (an interruption, an unreachable storage) that leaves it gives the trial back.
 
     Args:
         storage: where the trial is.
         trial_id: Optuna's id of a trial that this process has just set to RUNNING.
-        duration_s: seconds after which a lease that was not renewed has expired; it is renewed
-            three times in this time.
+        duration_s: seconds after which a lease expires; each third of it the lease is renewed.
 
     Attributes:
         progress: whether the trial has reached a new step. A trial that is given back without
-            that, except by Ctrl-C, counts as retried: it may be what ends its workers.
+            that, except by Ctrl-C, counts as retried: it may be the cause that ends its workers.
     """
 
     def __init__(self, storage: BaseStorage, trial_id: int, duration_s: float) -> None:
@@ -76,13 +75,10 @@ class Lease:
             self.give_back()
 
     def check(self) -> None:
-        """Raise if another worker has the trial.
+        """Raise LeaseLostError if another worker has the trial.
 
-        The storage is only asked if the lease may have expired since the last heartbeat, after
+        The storage is only read if the lease may have expired since the last heartbeat, after
         this process was stopped.
-
-        Raises:
-            LeaseLostError: this process must not write about the trial any more.
         """
         if time.monotonic() - self._renewed > self._duration_s:
             self.renew()
@@ -90,7 +86,7 @@ class Lease:
             raise LeaseLostError("another worker has taken this trial over")
 
     def is_held(self) -> bool:
-        """Ask the storage whether the trial is still this process's; if so, for some time yet."""
+        """Read whether this process still has the trial; if so, it keeps it for a while."""
         if time.monotonic() - self._renewed > self._duration_s / 2:
             self.renew()
         elif not self._is_mine():
@@ -105,23 +101,19 @@ class Lease:
             self._lost.set()
 
     def fence(self, storage: BaseStorage) -> BaseStorage:
-        """Return a view of the storage that writes about trials only under this lease.
-
-        Its `set_trial_...` methods raise LeaseLostError where the lease is lost.
-        """
+        """Return the storage; its `set_trial_...` raise LeaseLostError where the lease is lost."""
         return cast(BaseStorage, _Fenced(storage, self))
 
     def give_back(self, paused_at: int | None = None) -> None:
-        """Do as `let_go`, unless another worker has the trial already."""
+        """Do as `let_go`, if this process still has the trial."""
         with signals.shield():
             if self._is_mine():
                 self.let_go(paused_at)
 
     def let_go(self, paused_at: int | None = None) -> None:
-        """Let another worker take over the trial, which is known to be this process's.
+        """Release the trial, which this process must still have.
 
-        Args:
-            paused_at: the step at which a policy has paused it, to resume it later.
+        A policy has paused it at the step `paused_at`; None: it was interrupted.
         """
         if paused_at is not None:
             self._storage.set_trial_system_attr(self._trial_id, PAUSED, paused_at)
@@ -176,7 +168,7 @@ def release(storage: BaseStorage, trial_id: int) -> None:
         storage.set_trial_system_attr(trial_id, LEASE, {"released": time.time()})
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
     except UpdateFinishedTrialError:
-        pass  # it was told a moment ago
+        pass  # it was finished a moment ago
 
 
 def was_started(trial: FrozenTrial) -> bool:
@@ -193,10 +185,7 @@ def abandoned_trials(storage: BaseStorage, study_id: int, duration_s: float) -> 
 def release_abandoned(
     storage: BaseStorage, study_id: int, duration_s: float, max_retries: int
 ) -> int:
-    """Release the trials whose owner is gone; return how many. Call it under the study's lock.
-
-    A trial abandoned more than `max_retries` times fails: it seems to kill its workers.
-    """
+    """Release or fail the trials whose owner is gone; return how many. Hold the study's lock."""
     abandoned = abandoned_trials(storage, study_id, duration_s)
     for trial in abandoned:
         _count_retry(storage, trial)
@@ -211,7 +200,7 @@ def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
     retries = trial.system_attrs.get(RETRIES, 0)
     if retries <= max_retries:
         return False
-    reason = f"its worker died, or got nowhere, {retries} times"
+    reason = f"its worker died, or made no progress, {retries} times"
     storage.set_trial_user_attr(trial_id(trial), FAIL_REASON, reason)
     storage.set_trial_state_values(trial_id(trial), TrialState.FAIL)
     return True

@@ -2,11 +2,11 @@
 
 - A finite number completes the trial. A truth value, a text and all that `float` refuses fail it.
 - NaN or infinity, reported or returned, and FloatingPointError prune it: it has diverged.
-- What the pruner has decided beats a returned value, and pruned beats paused.
-- An exception fails it, a paused one too; SystemExit is an exception. `optuna.TrialPruned` is the
-  way out of a training that was told to stop, and of one that prunes itself.
+- A decision of the pruner has priority over a returned value, and pruning over pausing.
+- An exception fails it, a paused one too; SystemExit is an exception. `optuna.TrialPruned` ends a
+  training that was told to stop, or that prunes itself.
 - KeyboardInterrupt, and SystemExit after a signal, interrupt it: another worker takes it over.
-- If the lease is lost, nothing of this is written (see `LeasedTrial`), whatever was raised.
+- If the lease is lost, nothing of this is written (see `LeasedTrial`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Life:
     """One trial while a process works on it; knows no storage.
 
     Attributes:
-        pruned: the pruner, or a value that is not finite, has ended the trial. It stays so.
+        pruned: the pruner, or a value that is not finite, has ended the trial for good.
         paused_at: the step at which a policy has paused it, None while it runs.
         diverged: the step at which its value was not finite.
     """
@@ -81,7 +81,7 @@ class Life:
         self.pruned = self.pruned or decision is Decision.PRUNE
 
     def run(self, training: Callable[[], Any]) -> Outcome:
-        """Call the training; return what becomes of the trial. Only an interruption gets out."""
+        """Call the training; return what becomes of the trial. Only an interruption is raised."""
         try:
             return self.returned(training())
         except optuna.TrialPruned:
@@ -113,9 +113,7 @@ class Life:
 
 
 def as_number(value: Any) -> float | None:
-    """Return a result as a float; None: it is a text, a truth value, complex, or no scalar.
-
-    Scalars of numpy and torch are numbers too.
+    """Return a number, of numpy or torch too, as a float; None: it is not a real scalar.
 
     >>> as_number(1), as_number("0.5"), as_number(True)
     (1.0, None, None)

@@ -1,4 +1,4 @@
-"""A trial in work under a lease, as the worker and the training code hold it."""
+"""A trial under a lease, as the worker and the training code use it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,10 @@ _log = logging.getLogger(__name__)
 class LeasedTrial(optuna.Trial):
     """Optuna's trial, fenced by a lease, which may also be paused.
 
-    Everything that is written about the trial (parameters, values, attributes, its end) goes
-    through this class and its lease: after a lost lease nothing is written. A trial taken over
-    from its checkpoint may repeat a step that is already stored: nothing is stored then and no
-    decision is taken.
-
-    Args:
-        study: with the sampler and the pruner.
-        trial_id: Optuna's id of a RUNNING trial.
-        lease: of this process on it.
-        group: the ranks that train it together, None for this process alone.
+    All writes about the trial (parameters, values, attributes, its end) go through this class and
+    the lease of this process: after a lost lease nothing is written. A trial that was resumed from
+    a checkpoint may repeat a step that is already stored: nothing is stored then and the pruner is
+    not asked.
 
     Attributes:
         life: what has become of the trial so far.
@@ -58,16 +52,10 @@ class LeasedTrial(optuna.Trial):
         self.seconds, self.reporting_s, self.n_reports = 0.0, 0.0, 0
 
     def report(self, value: float, step: int) -> None:
-        """Store the value reached after `step` steps, if it is finite.
+        """Store the value reached after `step` steps, at least 0, if it is finite.
 
-        Args:
-            value: the objective so far. NaN or infinite: the trial has diverged and should end.
-            step: steps done, at least 0.
-
-        Raises:
-            TypeError: `value` is not a number.
-            ValueError: `step` is not a whole number, or negative.
-            hpo.study.lease.LeaseLostError: another worker has taken this trial over.
+        If it is not, the trial has diverged and should end. Raises the errors of
+        `hpo.report_value`.
         """
         number, step = as_number(value), _as_step(step)
         if number is None:
@@ -81,21 +69,16 @@ class LeasedTrial(optuna.Trial):
             self._lease.progress = True
 
     def should_prune(self) -> bool:
-        """Return whether the trial should end now: it is pruned, or paused for the time being."""
+        """Return whether the trial should end now: it is pruned or paused."""
         if self._new:
             decision = decide(self.study, self.storage.get_trial(trial_id(self)))
             self.life.decide(decision, self._last_step)
         return self.life.stops
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
-        """Report the value reached after `step` steps; return whether the trial should end now.
+        """Do as `report`; return whether the trial should end now.
 
-        Args:
-            value: see `report`.
-            step: steps done, from 1 (Optuna's pruners count their resource like that).
-            final: the training ends here anyway, so the pruner is not asked.
-
-        Raises the errors of `report`.
+        Optuna's pruners expect steps from 1. The pruner is not asked after the `final` step.
         """
         begin = time.monotonic()
         with signals.shield():
@@ -114,9 +97,9 @@ class LeasedTrial(optuna.Trial):
             self.seconds = time.monotonic() - begin
 
     def live(self, training: Callable[[], Any]) -> None:
-        """Call the training and write what becomes of the trial; only an interruption gets out.
+        """Call the training and write what becomes of the trial.
 
-        An interrupted trial is given back.
+        Only an interruption is raised, after the trial is given back.
         """
         outcome = Outcome(TrialState.WAITING)
         try:
@@ -131,10 +114,10 @@ class LeasedTrial(optuna.Trial):
                 if self._lease.is_held():
                     self._write(outcome)
                 else:
-                    _log.info("trial %d was taken over; nothing of it is written", self.number)
+                    _log.info("trial %d was taken over; its end is not written", self.number)
         except (UpdateFinishedTrialError, LeaseLostError):
-            # Perhaps told by us, when the storage went out of reach before it could confirm it.
-            _log.info("trial %d is told already", self.number)
+            # Perhaps by this process, when the storage became unreachable before it confirmed.
+            _log.info("trial %d is already finished", self.number)
 
     def _write(self, outcome: Outcome) -> None:
         if outcome.error is not None:

@@ -17,7 +17,7 @@ from hpo.study.life import ENDS
 
 @dataclass(frozen=True)
 class Application:
-    """A task function and what Hydra needs to run it; travels to the workers pickled.
+    """A task function and what Hydra needs to run it.
 
     Attributes:
         context: Hydra's, to compose the configurations of trials.
@@ -45,23 +45,15 @@ class Application:
         return config
 
     def run(
-        self,
-        function: TaskFunction,
-        config: DictConfig,
-        trial: CurrentTrial,
-        *,
-        log: bool = True,
+        self, function: TaskFunction, config: DictConfig, trial: CurrentTrial, *, log: bool = True
     ) -> Any:
-        """Run `function` in the folder of a trial; return what it returns.
+        """Run `function` in the folder of a trial; return what it returns, raise what it raises.
 
         Args:
             function: the application, perhaps wrapped.
             config: as `compose` makes it.
             trial: what `hpo.current_trial` returns meanwhile.
             log: whether to log into the folder.
-
-        Raises:
-            BaseException: what the application raises.
         """
         errors: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""What a worker leaves in the study about itself: where its time went."""
+"""What a worker writes into the study about itself: how it has used its time."""
 
 from __future__ import annotations
 
@@ -23,12 +23,7 @@ class WorkerRecord:
     SLURM), `start` and `end` (Unix time, from when it is ready), `worked_until` (the end of its
     last trial), `start_up_s` (of the process until it is ready), `cpu_s`, `busy_s` (inside the
     application), `reporting_s` (the part of it for storing values and deciding), `n_trials`,
-    `n_reports`.
-
-    Args:
-        storage: where the study is.
-        study_id: Optuna's id of it.
-        name: of the worker, unique in the study.
+    `n_reports`. The name of the worker is unique in the study.
     """
 
     def __init__(self, storage: BaseStorage, study_id: int, name: str) -> None:
@@ -61,7 +56,7 @@ class WorkerRecord:
         self._values["n_reports"] += trial.n_reports
 
     def end_of_trial(self) -> None:
-        """Note that a trial has been told or given back."""
+        """Note that a trial is finished or given back."""
         self._values["worked_until"] = time.time()
         if time.monotonic() - self._written > _EVERY_S:
             self.write()
@@ -75,7 +70,7 @@ class WorkerRecord:
 
 
 def _process_age_s() -> float:
-    """Return the time since this process was started, 0 where that is unknown."""
+    """Return the seconds since this process was started, 0 where they are unknown."""
     try:
         started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         uptime_s = float(Path("/proc/uptime").read_text().split()[0])

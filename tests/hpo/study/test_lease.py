@@ -153,7 +153,8 @@ def test_a_trial_that_kills_its_workers_is_given_up(running):
     study.ask()
     reap(study, storage, duration_s=-1, max_retries=1)
     assert study.trials[0].state == TrialState.FAIL
-    assert study.trials[0].user_attrs["fail_reason"] == "its worker died, or got nowhere, 2 times"
+    reason = study.trials[0].user_attrs["fail_reason"]
+    assert reason == "its worker died, or made no progress, 2 times"
 
 
 def test_an_exception_gives_the_trial_back(running):

@@ -277,7 +277,7 @@ def test_a_trial_whose_process_vanishes_is_taken_over_until_it_has_been_tried_to
     study, code = way(toy, with_x(vanishes), tmp_path, 2)
     assert code == 0
     gone, done = study.trials
-    assert end_of(gone) == failed("its worker died, or got nowhere, 2 times")
+    assert end_of(gone) == failed("its worker died, or made no progress, 2 times")
     assert gone.system_attrs[RETRIES] == 2
     assert (done.state.name, done.value) == ("COMPLETE", 0.5)
 
