@@ -12,7 +12,7 @@ from hpo.worker.worker import Worker
 
 def worker():
     spec = SweepSpec(study_name="s", sweep_dir=Path("sweep"), space=Space({}))
-    return Worker(spec, "launch", None, None, None)
+    return Worker(spec, None)
 
 
 def test_a_worker_is_told_from_a_plain_task_function():
