@@ -42,11 +42,7 @@ def config_dir() -> str:
 
 
 def build(cfg: DictConfig, key: str) -> Any:
-    """Return the object that a part of the configuration describes.
-
-    Args:
-        cfg: the configuration.
-        key: where its node with a `_target_` is, for example `data.source`.
+    """Return the object that the node `key` of `cfg` describes, for example `data.source`.
 
     Raises:
         ConfigError: a constructor refused a value or does not know a key; the message begins with
@@ -72,14 +68,12 @@ class SearchSpaceNeedsSearch(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check a single job."""
-        del kwargs
         _check_search(config)
         if config.hydra.runtime.choices["hydra/launcher"] != "basic":
             sys.exit("launcher: a single training is not launched; add for example -m hpo=asha_bo")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check a multirun."""
-        del kwargs
         _check_search(config)
 
 

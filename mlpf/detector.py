@@ -143,8 +143,7 @@ def _symmetric_grid(positive_edges: list[float], n_phi: list[int]) -> CellGrid:
     """Mirror rings given for eta > 0; the first edge is 0 or the mirror of itself."""
     edges = np.asarray(positive_edges)
     return CellGrid(
-        np.concatenate([-edges[:0:-1], edges]),
-        np.asarray(n_phi[::-1] + n_phi, dtype=np.int64),
+        np.concatenate([-edges[:0:-1], edges]), np.asarray(n_phi[::-1] + n_phi, dtype=np.int64)
     )
 
 

@@ -25,7 +25,7 @@ from commons.cli import UsageError, run_command
 from commons.files import write_json
 from commons.pools import advance, run_tasks
 from mlpf import __version__
-from mlpf.data.events import Events, concatenate, from_arrays
+from mlpf.data.events import Events, concatenate
 from mlpf.delphes.published import read_published
 from mlpf.generation.generate import make_pools
 from mlpf.generation.particle_flow import simulate_event
@@ -84,9 +84,7 @@ def simulate(task: Task) -> tuple[Events, float]:
         particles = mix(task.hard.event(i), pool, task.pileup, rng)
         events.append(simulate_event(particles, rng, count_once=False))
         advance()
-    cpu_s = time.process_time() - start
-    columns = ([getattr(event, name) for event in events] for name in ("x", "ygen", "ycand"))
-    return from_arrays(*columns), cpu_s
+    return concatenate(events), time.process_time() - start
 
 
 def hard_collisions(request: tuple[int, int]) -> Pool:

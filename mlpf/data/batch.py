@@ -1,7 +1,4 @@
-"""A batch of events: a plain concatenation, never padded.
-
-Shapes: M elements of the batch, B events, F = 12 features.
-"""
+"""A batch of M elements in B events: a plain concatenation, never padded."""
 
 from __future__ import annotations
 
@@ -15,32 +12,19 @@ from mlpf.data.events import Events
 
 @dataclass(frozen=True)
 class Batch:
-    """Events one after another: the input of a network and the targets of a loss.
+    """Events one after another: the input of a network and the targets of a loss."""
 
-    A network that needs padding adds it internally, so neither the data nor the loss contain
-    padded rows.
-
-    Args:
-        x: shape (M, 12) float32, input features, columns `schema.X_COLUMNS`.
-        ygen: shape (M, 7) float32, truth, columns `schema.Y_COLUMNS`.
-        ycand: shape (M, 7) float32, rule-based candidates, same columns.
-        offsets: shape (B + 1,) int64; event b is rows offsets[b] to offsets[b + 1].
-    """
-
-    x: Tensor
-    ygen: Tensor
-    ycand: Tensor
-    offsets: Tensor
+    x: Tensor  # shape (M, 12) float32, input features, columns `schema.X_COLUMNS`
+    ygen: Tensor  # shape (M, 7) float32, truth, columns `schema.Y_COLUMNS`
+    ycand: Tensor  # shape (M, 7) float32, rule-based candidates, same columns
+    offsets: Tensor  # shape (B + 1,) int64; event b is rows offsets[b] to offsets[b + 1]
 
     @classmethod
     def from_events(cls, events: Events) -> Batch:
         """Return the events as one batch of CPU tensors; float32 arrays are not copied."""
-        return cls(
-            torch.as_tensor(events.x, dtype=torch.float32),
-            torch.as_tensor(events.ygen, dtype=torch.float32),
-            torch.as_tensor(events.ycand, dtype=torch.float32),
-            torch.as_tensor(events.offsets),
-        )
+        arrays = (events.x, events.ygen, events.ycand)
+        x, ygen, ycand = (torch.as_tensor(array, dtype=torch.float32) for array in arrays)
+        return cls(x, ygen, ycand, torch.as_tensor(events.offsets))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

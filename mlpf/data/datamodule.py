@@ -145,10 +145,7 @@ class EventDataModule(pl.LightningDataModule):
         return self._loader("test")
 
     def transfer_batch_to_device(
-        self,
-        batch: Batch,
-        device: torch.device,
-        dataloader_idx: int,  # noqa: ARG002
+        self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Return the batch on `device`; page-locked memory is copied asynchronously."""
         return batch.to(device, non_blocking=True)
@@ -179,8 +176,7 @@ class EventDataModule(pl.LightningDataModule):
         return events if limit is None else events.take(np.arange(min(limit, len(events))))
 
     def _loader(self, split: str, shuffle: bool = False) -> BatchLoader:
-        events = self.events(split)
-        trainer = self.trainer
+        events, trainer = self.events(split), self.trainer
         sampler = BatchSampler(
             events.sizes,
             self.max_elements_per_batch,

@@ -29,14 +29,7 @@ SUFFIX: Final = ".pkl.bz2"
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One source file and what becomes of it.
-
-    Args:
-        path: a `*.pkl.bz2` file.
-        destination: the folder for the result.
-        events_per_file: events per Parquet file; None for one file with all events.
-        overwrite: replace existing results, whatever their settings.
-    """
+    """One source file and the settings of its conversion, see `convert_folder`."""
 
     path: Path
     destination: Path
@@ -110,11 +103,7 @@ def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[s
     staging = files[0].staging
     try:
         problems = run_tasks(
-            _convert,
-            files,
-            n_steps=len(files),
-            description="files",
-            n_processes=n_processes,
+            _convert, files, n_steps=len(files), description="files", n_processes=n_processes
         )
     except ValueError:  # the user must act first; a killed conversion keeps the folder
         shutil.rmtree(staging, ignore_errors=True)

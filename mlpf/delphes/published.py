@@ -7,7 +7,6 @@ float32 or float64, of shapes (n, 12), (n, 7) and (n, 7); further keys are ignor
 from __future__ import annotations
 
 import bz2
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,11 +121,7 @@ def candidate_pt(events: Events) -> None:
     events.ycand[rows, _PT] = events.ycand[rows, _ENERGY] / np.cosh(events.ycand[rows, _ETA])
 
 
-CORRECTIONS: Final[tuple[Callable[[Events], None], ...]] = (
-    track_charge,
-    candidate_energy,
-    candidate_pt,
-)
+CORRECTIONS: Final = (track_charge, candidate_energy, candidate_pt)
 # Errors that the published files lack the information to correct; recorded in the metadata.
 NOT_CORRECTED: Final = ("k0s_and_lambda_counted_in_two_towers", "charge_of_charged_towers_is_plus")
 

@@ -149,9 +149,8 @@ def _from_buffer(data: object, dtype: object, shape: object, order: str = "C") -
     if any(not isinstance(n, int) or n < 0 for n in shape):
         raise ValueError(f"array of shape {shape}")
     array = _Array()
-    array.value = np.frombuffer(raw, dtype.value).reshape(
-        shape, order="F" if order == "F" else "C"
-    )
+    flat = np.frombuffer(raw, dtype.value)
+    array.value = flat.reshape(shape, order="F" if order == "F" else "C")
     return array
 
 

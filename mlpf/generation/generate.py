@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from commons.pools import advance, run_tasks
-from mlpf.data.events import from_arrays, write_events
+from mlpf.data.events import concatenate, write_events
 from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
 from mlpf.generation.production import (
@@ -44,13 +44,13 @@ def make_files(files: Sequence[EventFile], n_processes: int | None) -> tuple[flo
 def _prepare(files: Sequence[EventFile], n_processes: int | None) -> None:
     """Make Pythia's tables and the pile-up pools that the files need."""
     first = files[0]
-    make_tables(PROCESSES[first.process], first.cache)
-    if first.pileup == 0:
+    make_tables(PROCESSES[first.settings.process], first.cache)
+    if first.settings.pileup == 0:
         return
     missing = {file.pool_path: file for file in files if not file.pool_path.is_file()}
     if missing:
         seeds = [file.pool_seed for file in missing.values()]
-        pools = make_pools(first.n_minbias, seeds, first.cache, n_processes)
+        pools = make_pools(first.settings.n_minbias, seeds, first.cache, n_processes)
         for path, pool in zip(missing, pools, strict=True):
             pool.save(path)
 
@@ -58,34 +58,30 @@ def _prepare(files: Sequence[EventFile], n_processes: int | None) -> None:
 def _make_file(file: EventFile) -> tuple[float, float]:
     """Make one file, whose tables and pools exist; return its CPU seconds as `make_files` does."""
     pythia_seed, rng = file.seeds
-    pool = Pool.load(file.pool_path) if file.pileup else None
+    settings = file.settings
+    pool = Pool.load(file.pool_path) if settings.pileup else None
     pythia_s, simulation_s = 0.0, 0.0
     simulated = []
     clock = time.process_time()
-    for batch in make_events(PROCESSES[file.process], file.n_events, pythia_seed, file.cache):
+    for batch in make_events(PROCESSES[settings.process], file.n_events, pythia_seed, file.cache):
         pythia_s += time.process_time() - clock
         clock = time.process_time()
         for i in range(len(batch)):
-            particles = mix(batch.event(i), pool, file.pileup, rng)
-            simulated.append(simulate_event(particles, rng, count_once=file.count_once))
+            particles = mix(batch.event(i), pool, settings.pileup, rng)
+            simulated.append(simulate_event(particles, rng, count_once=settings.count_once))
             advance()
         simulation_s += time.process_time() - clock
         clock = time.process_time()
-    x, ygen, ycand = zip(*((e.x, e.ygen, e.ycand) for e in simulated), strict=True)
-    write_events(from_arrays(x, ygen, ycand), file.path, file.provenance())
+    write_events(concatenate(simulated), file.path, file.provenance())
     return pythia_s, simulation_s
 
 
 def make_pools(
     n_events: int, seeds: Sequence[tuple[int, int]], cache: Path, n_processes: int | None
 ) -> list[Pool]:
-    """Return one pool of minimum-bias events for each of `seeds`, made on several cores.
+    """Return one pool of `n_events` minimum-bias events for each of `seeds`, at least 0.
 
-    Args:
-        n_events: of each pool, at least 1.
-        seeds: two numbers per pool, at least 0; they determine its events.
-        cache: folder of Pythia's tables; missing tables are made.
-        n_processes: at least 1; None for one per available core.
+    Pythia's tables are made in the folder `cache` if they are missing.
     """
     make_tables(MINIMUM_BIAS, cache)
     sizes = portions(n_events, _POOL_TASK)
@@ -94,12 +90,9 @@ def make_pools(
         for seed, purpose in seeds
         for part, n in enumerate(sizes)
     ]
+    total = n_events * len(seeds)
     parts = run_tasks(
-        _make_pool_part,
-        tasks,
-        n_steps=n_events * len(seeds),
-        description="pile-up pool",
-        n_processes=n_processes,
+        _make_pool_part, tasks, n_steps=total, description="pile-up pool", n_processes=n_processes
     )
     starts = range(0, len(parts), len(sizes))
     return [join(parts[start : start + len(sizes)]) for start in starts]

@@ -11,13 +11,13 @@ Shapes: P particles, T tracks, C cells, E elements.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpf import detector
+from mlpf.data.events import Events
 from mlpf.detector import Calorimeter, Floats, Ints
 from mlpf.generation.simulation import (
     Cells,
@@ -28,7 +28,7 @@ from mlpf.generation.simulation import (
     propagate,
     sum_by,
 )
-from mlpf.schema import N_X, N_Y, ElementType, Particle
+from mlpf.schema import N_X, ElementType, Particle
 
 LABELS: Final = {
     "ygen_charge_of_tracks": "charge of the particle (published: sign of its PDG code)",
@@ -57,19 +57,10 @@ def labels(*, count_once: bool = True) -> dict[str, str]:
     return LABELS | {"ygen_of_two_towers": "a particle counts in both towers, as published"}
 
 
-@dataclass(frozen=True)
-class EventArrays:
-    """One event as float32 arrays of shapes (E, 12), (E, 7), (E, 7); columns in `mlpf.schema`."""
-
-    x: NDArray[np.float32]
-    ygen: NDArray[np.float32]
-    ycand: NDArray[np.float32]
-
-
 def simulate_event(
     particles: Particles, rng: np.random.Generator, *, count_once: bool = True
-) -> EventArrays:
-    """Return the detector elements, truth and rule-based candidates of an event.
+) -> Events:
+    """Return one event: detector elements, truth and rule-based candidates.
 
     Args:
         particles: all stable particles, pile-up included.
@@ -88,8 +79,10 @@ def simulate_event(
     ecal_excess, ecal_scale = energy_flow(detector.ECAL, ecal, tracks)
     hcal_excess, hcal_scale = energy_flow(detector.HCAL, hcal, tracks)
     truth = tower_truth(particles, tracked, ecal, hcal, count_once=count_once)
-    return EventArrays(
-        x=_float32(_track_x(particles, tracks), _tower_x(ecal, 6), _tower_x(hcal, 7)),
+    x = _float32(_track_x(particles, tracks), _tower_x(ecal, 6), _tower_x(hcal, 7))
+    return Events(
+        x=x,
+        offsets=np.array([0, len(x)]),
         ygen=_float32(_track_truth(particles, tracks), truth),
         ycand=_float32(
             _track_candidates(particles, tracks, ecal_scale * hcal_scale),
@@ -136,12 +129,7 @@ def energy_flow(calorimeter: Calorimeter, cells: Cells, tracks: Tracks) -> tuple
 
 
 def tower_truth(
-    particles: Particles,
-    tracked: NDArray[np.bool_],
-    ecal: Cells,
-    hcal: Cells,
-    *,
-    count_once: bool = True,
+    particles: Particles, tracked: NDArray[np.bool_], ecal: Cells, hcal: Cells, *, count_once: bool
 ) -> Floats:
     """Return the truth of the ECAL towers, then of the HCAL towers, shape (n, 7).
 
@@ -149,13 +137,9 @@ def tower_truth(
     class is the kind of particle with the largest summed energy. Charged hadrons beyond the
     tracker (|eta| > 2.5) count as neutral, and neutral hadrons below 9 GeV in all as nothing.
 
-    Args:
-        particles: all stable particles of the event.
-        tracked: shape (P,), true for particles with a track.
-        ecal: cells of the ECAL.
-        hcal: cells of the HCAL.
-        count_once: count a particle that hit an ECAL and a HCAL tower (K0S, Lambda) only in the
-            HCAL tower, which has the larger share. The published data count it twice.
+    `tracked`, shape (P,), is true for particles with a track. With `count_once` a particle that
+    hit an ECAL and a HCAL tower (K0S, Lambda) counts only in the HCAL tower, which has the larger
+    share; the published data count it twice.
     """
     n_ecal = int(np.count_nonzero(ecal.energy))
     n_towers = n_ecal + int(np.count_nonzero(hcal.energy))
@@ -227,10 +211,7 @@ def _labels(
     pid: Ints, charge: Floats, pt: Floats, eta: Floats, phi: Floats, energy: Floats
 ) -> Floats:
     """Stack the columns `schema.Y_COLUMNS`."""
-    labels = np.empty((len(pid), N_Y))
-    for i, column in enumerate((pid, charge, pt, eta, np.sin(phi), np.cos(phi), energy)):
-        labels[:, i] = column
-    return labels
+    return np.column_stack((pid, charge, pt, eta, np.sin(phi), np.cos(phi), energy))
 
 
 def _track_class(particles: Particles, tracks: Tracks) -> Ints:
@@ -243,17 +224,14 @@ def _track_class(particles: Particles, tracks: Tracks) -> Ints:
 def _track_truth(particles: Particles, tracks: Tracks) -> Floats:
     p = tracks.particle
     px, py, pz = particles.px[p], particles.py[p], particles.pz[p]
-    pt = np.hypot(px, py)
-    eta, phi = np.arcsinh(pz / pt), np.arctan2(py, px)
+    pt, phi = np.hypot(px, py), np.arctan2(py, px)
     pid = _track_class(particles, tracks)
-    return _labels(pid, tracks.charge, pt, eta, phi, particles.energy[p])
+    return _labels(pid, tracks.charge, pt, np.arcsinh(pz / pt), phi, particles.energy[p])
 
 
 def _track_candidates(particles: Particles, tracks: Tracks, scale: Floats) -> Floats:
-    pt = tracks.pt * scale
-    pid = _track_class(particles, tracks)
-    energy = pt * np.cosh(tracks.eta)
-    return _labels(pid, tracks.charge, pt, tracks.eta, tracks.phi, energy)
+    pid, pt = _track_class(particles, tracks), tracks.pt * scale
+    return _labels(pid, tracks.charge, pt, tracks.eta, tracks.phi, pt * np.cosh(tracks.eta))
 
 
 def _tower_candidates(cells: Cells, excess: Floats, pid: Particle) -> Floats:
@@ -267,7 +245,6 @@ def _tower_candidates(cells: Cells, excess: Floats, pid: Particle) -> Floats:
 
 def _track_x(particles: Particles, tracks: Tracks) -> Floats:
     code = np.abs(particles.pid[tracks.particle])
-    x = np.empty((len(code), N_X))
     columns = (
         np.full(len(code), ElementType.TRACK),
         tracks.pt,
@@ -282,9 +259,7 @@ def _track_x(particles: Particles, tracks: Tracks) -> Floats:
         code == 13,
         code == 11,
     )
-    for i, column in enumerate(columns):
-        x[:, i] = column
-    return x
+    return np.column_stack(columns)
 
 
 def _tower_x(cells: Cells, energy_column: int) -> Floats:
@@ -293,10 +268,6 @@ def _tower_x(cells: Cells, energy_column: int) -> Floats:
     energy, eta, phi = cells.energy[seen], cells.eta[seen], cells.phi[seen]
     x = np.zeros((len(energy), N_X))
     x[:, 0] = ElementType.TOWER
-    x[:, 1] = energy / np.cosh(eta)
-    x[:, 2] = eta
-    x[:, 3] = np.sin(phi)
-    x[:, 4] = np.cos(phi)
-    x[:, 5] = energy
+    x[:, 1:6] = np.column_stack([energy / np.cosh(eta), eta, np.sin(phi), np.cos(phi), energy])
     x[:, energy_column] = energy
     return x

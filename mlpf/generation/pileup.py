@@ -21,15 +21,10 @@ from mlpf.generation.simulation import RECORD, Particles
 
 @dataclass(frozen=True)
 class Pool:
-    """Events as flat records.
+    """Events as flat records; event b is records offsets[b] to offsets[b + 1]."""
 
-    Args:
-        records: shape (M,), dtype `simulation.RECORD`, all events one after another.
-        offsets: shape (B + 1,) int64; event b is records offsets[b] to offsets[b + 1].
-    """
-
-    records: NDArray[Any]
-    offsets: Ints
+    records: NDArray[Any]  # shape (M,), dtype `simulation.RECORD`
+    offsets: Ints  # shape (B + 1,)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -85,8 +80,7 @@ def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Gener
         ValueError: `mean` is not 0 and there is no pool.
     """
     n_pileup = int(rng.poisson(mean))
-    rows = np.zeros(0, dtype=np.int64)
-    sizes = np.zeros(0, dtype=np.int64)
+    rows = sizes = np.zeros(0, dtype=np.int64)
     if n_pileup:
         if pool is None or not len(pool):
             raise ValueError(f"mean pile-up {mean} needs a pool of minimum-bias events")

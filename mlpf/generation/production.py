@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,40 +54,33 @@ COMMON: Final = (
 )
 
 _MAX_PYTHIA_SEED = 900_000_000
-# What all files of a folder have in common.
-_SAME = ("process", "pileup", "seed", "n_minbias", "count_once")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventFile:
-    """One file to be made.
+class Settings:
+    """What all files of a folder have in common; `mlpf.PythiaSource` describes the fields."""
 
-    Args:
-        path: the Parquet file.
-        split: one of `SPLITS`.
-        number: of the file within its split, from 0.
-        n_events: events of the file.
-        process: a key of `PROCESSES`.
-        pileup: mean number of pile-up interactions.
-        seed: of the whole generation.
-        n_minbias: number of events of each pile-up pool.
-        count_once: see `particle_flow.tower_truth`.
-    """
-
-    path: Path
-    split: str
-    number: int
-    n_events: int
     process: str
     pileup: int
     seed: int
     n_minbias: int
     count_once: bool = True
 
+
+@dataclass(frozen=True)
+class EventFile:
+    """One file to be made: number `number` (from 0) of a split."""
+
+    path: Path
+    split: str
+    number: int
+    n_events: int
+    settings: Settings
+
     @property
     def seeds(self) -> tuple[int, np.random.Generator]:
         """Pythia's seed and the source of all other random numbers."""
-        return independent_seeds(self.seed, SPLITS.index(self.split), self.number)
+        return independent_seeds(self.settings.seed, SPLITS.index(self.split), self.number)
 
     @property
     def cache(self) -> Path:
@@ -96,14 +89,15 @@ class EventFile:
 
     @property
     def pool_seed(self) -> tuple[int, int]:
-        """Seeds of the pile-up pool: training events get another one than the rest."""
-        return (self.seed, 0 if self.split == "train" else 1)
+        """Seeds of the pile-up pool: training events share none with the others."""
+        return (self.settings.seed, 0 if self.split == "train" else 1)
 
     @property
     def pool_path(self) -> Path:
         """File of the pile-up pool."""
         seed, purpose = self.pool_seed
-        return self.cache / f"pool-{seed}-{purpose}-{self.n_minbias}-{digest(MINIMUM_BIAS)}.npz"
+        size, settings = self.settings.n_minbias, digest(MINIMUM_BIAS)
+        return self.cache / f"pool-{seed}-{purpose}-{size}-{settings}.npz"
 
     def is_done(self) -> bool:
         """Tell whether the file exists and is complete.
@@ -114,8 +108,7 @@ class EventFile:
         if not self.path.is_file():
             return False
         made = read_provenance(self.path)
-        for key in _SAME:
-            asked = getattr(self, key)
+        for key, asked in asdict(self.settings).items():
             if made.get(key) != asked:
                 raise ValueError(
                     f"{self.path} was made with {key}={made.get(key)}, not {key}={asked}: "
@@ -129,16 +122,16 @@ class EventFile:
         return {
             "generator": pythia_version(),
             "made_by": f"mlpf.generate {__version__}",
-            **{key: getattr(self, key) for key in _SAME},
+            **asdict(self.settings),
             "split": self.split,
             "file": self.number,
             "pythia_seed": pythia_seed,
             "pool_seed": list(self.pool_seed),
-            "settings": [*COMMON, *PROCESSES[self.process]],
+            "settings": [*COMMON, *PROCESSES[self.settings.process]],
             "settings_pileup": [*COMMON, *MINIMUM_BIAS],
             "detector_card": detector.CARD,
             "vertex_sigma_z_mm": detector.VERTEX_SIGMA_Z_MM,
-            "labels": labels(count_once=self.count_once),
+            "labels": labels(count_once=self.settings.count_once),
         }
 
 

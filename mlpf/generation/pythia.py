@@ -28,14 +28,10 @@ _NEUTRINOS: Final = (12, 14, 16)
 def make_events(
     process: Sequence[str], n_events: int, pythia_seed: int, cache: Path
 ) -> Iterator[Pool]:
-    """Yield `n_events` events of a process, in batches.
+    """Yield `n_events` events of a process (Pythia settings beyond `COMMON`), in batches.
 
-    Args:
-        process: Pythia settings beyond `COMMON`.
-        n_events: at least 1.
-        pythia_seed: 1 to 900 000 000.
-        cache: folder with the tables of `make_tables`. Missing tables are made, but then the
-            events are different, because making tables draws random numbers.
+    The folder `cache` should have the tables of `make_tables`: missing ones are made, but then
+    the events are different, because making tables draws random numbers.
     """
     pythia = _start_pythia(process, pythia_seed, _tables(process, cache))
     made = 0
@@ -103,15 +99,9 @@ def _tables(process: Sequence[str], cache: Path) -> Path:
 def _start_pythia(process: Sequence[str], seed: int, tables: Path) -> Any:
     """Return Pythia, ready to make events; it writes its `tables` if they are missing."""
     pythia = _import_pythia().Pythia("", False)
-    settings = (
-        "Print:quiet = on",
-        *COMMON,
-        *process,
-        "Random:setSeed = on",
-        f"Random:seed = {seed}",
-        "MultipartonInteractions:reuseInit = 3",
-    )
-    for setting in settings:
+    seeded = ("Random:setSeed = on", f"Random:seed = {seed}")
+    reused = "MultipartonInteractions:reuseInit = 3"
+    for setting in ("Print:quiet = on", *COMMON, *process, *seeded, reused):
         if not pythia.readString(setting):
             raise RuntimeError(f"Pythia does not accept {setting!r}")
     # not by readString, which cuts a path at its first space

@@ -29,16 +29,8 @@ RECORD: Final = np.dtype(
 class Particles:
     """Stable particles of one event at their production points; every array has shape (P,).
 
-    Args:
-        pid: PDG codes.
-        charge: in units of the proton's, -1, 0 or 1 (-2 to 2 is allowed).
-        px: momentum in GeV.
-        py: momentum in GeV.
-        pz: momentum in GeV.
-        energy: in GeV.
-        x: production point in mm.
-        y: production point in mm.
-        z: production point in mm.
+    PDG codes, charges in units of the proton's (-2 to 2), momenta and energies in GeV, production
+    points in mm.
     """
 
     pid: Ints
@@ -68,44 +60,26 @@ class Particles:
 
 @dataclass(frozen=True)
 class Impact:
-    """Where particles meet the calorimeter face, shapes (P,).
+    """Where particles meet the calorimeter face, shapes (P,)."""
 
-    Args:
-        eta: pseudorapidity of the point, seen from the center of the detector.
-        phi: azimuth of the point, in [-pi, pi].
-        reached: false for particles produced outside of the tracking volume or along the beam.
-    """
-
-    eta: Floats
-    phi: Floats
-    reached: NDArray[np.bool_]
+    eta: Floats  # pseudorapidity of the point, seen from the center of the detector
+    phi: Floats  # in [-pi, pi]
+    reached: NDArray[np.bool_]  # false if produced outside of the tracker or along the beam
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Reconstructed tracks; every array has shape (T,).
+    """Reconstructed tracks; every array has shape (T,)."""
 
-    Args:
-        particle: row of the particle that made the track.
-        charge: charge of that particle.
-        pt: measured transverse momentum in GeV.
-        eta: measured, at the origin of the track.
-        phi: measured, at the origin of the track.
-        eta_outer: at the calorimeter face.
-        phi_outer: at the calorimeter face.
-        resolution: sigma(pt) / pt used to smear the momentum.
-        mass: true mass in GeV, used only in the energy.
-    """
-
-    particle: Ints
-    charge: Floats
-    pt: Floats
-    eta: Floats
+    particle: Ints  # row of the particle that made the track
+    charge: Floats  # of that particle
+    pt: Floats  # measured, in GeV
+    eta: Floats  # measured, at the origin of the track
     phi: Floats
-    eta_outer: Floats
+    eta_outer: Floats  # at the calorimeter face
     phi_outer: Floats
-    resolution: Floats
-    mass: Floats
+    resolution: Floats  # sigma(pt) / pt used to smear the momentum
+    mass: Floats  # true mass in GeV, used only in the energy
 
     @property
     def energy(self) -> Floats:
@@ -115,21 +89,13 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of a calorimeter that received energy, by rising cell number.
+    """Cells of a calorimeter that received energy, by rising cell number; shapes (C,)."""
 
-    Args:
-        energy: shape (C,), measured energy in GeV; 0 where the cell is below threshold.
-        sigma: shape (C,), resolution in GeV at the energy before the threshold.
-        eta: shape (C,), drawn uniformly within the cell.
-        phi: shape (C,), drawn uniformly within the cell.
-        of_particle: shape (P,), row (0 to C - 1) of the cell that a particle hit, -1 for none.
-    """
-
-    energy: Floats
-    sigma: Floats
-    eta: Floats
-    phi: Floats
-    of_particle: Ints
+    energy: Floats  # measured, in GeV; 0 where the cell is below threshold
+    sigma: Floats  # resolution in GeV at the energy before the threshold
+    eta: Floats  # drawn uniformly within the cell
+    phi: Floats  # drawn uniformly within the cell
+    of_particle: Ints  # shape (P,): row (0 to C - 1) of the cell that a particle hit, -1 for none
 
 
 def sum_by(index: Ints, values: Floats, n: int) -> Floats:
@@ -250,10 +216,7 @@ def _models(kind: Ints) -> list[tuple[TrackModel, NDArray[np.bool_]]]:
 
 
 def make_cells(
-    calorimeter: Calorimeter,
-    impact: Impact,
-    deposit: Floats,
-    rng: np.random.Generator,
+    calorimeter: Calorimeter, impact: Impact, deposit: Floats, rng: np.random.Generator
 ) -> Cells:
     """Return the cells of one calorimeter that receive `deposit`, shape (P,) in GeV."""
     grid = calorimeter.grid

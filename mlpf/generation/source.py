@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,12 +12,12 @@ from rich.console import Console
 
 from commons.locks import FileLock
 from mlpf.generation.generate import make_files
-from mlpf.generation.production import PILEUPS, PROCESSES, EventFile, portions
+from mlpf.generation.production import PILEUPS, PROCESSES, EventFile, Settings, portions
 from mlpf.schema import SPLITS
 
 
 @dataclass(frozen=True, kw_only=True)
-class PythiaSource:
+class PythiaSource(Settings):
     """A folder of generated events: proton collisions at 14 TeV in the simulated detector.
 
     The folder receives `train-000.parquet`, ..., `val-000.parquet`, ..., `test-000.parquet`, ...
@@ -45,13 +45,8 @@ class PythiaSource:
     """
 
     folder: str | Path
-    process: str
-    pileup: int
     n_events: Mapping[str, int]
-    seed: int
-    n_minbias: int
     events_per_file: int
-    count_once: bool = True
 
     def __post_init__(self) -> None:
         if self.process not in PROCESSES:
@@ -70,18 +65,9 @@ class PythiaSource:
     def files(self) -> list[EventFile]:
         """Return the files of the folder, whether they exist or not."""
         folder = Path(self.folder).absolute()
+        settings = Settings(**{key.name: getattr(self, key.name) for key in fields(Settings)})
         return [
-            EventFile(
-                path=folder / f"{split}-{number:03d}.parquet",
-                split=split,
-                number=number,
-                n_events=n,
-                process=self.process,
-                pileup=self.pileup,
-                seed=self.seed,
-                n_minbias=self.n_minbias,
-                count_once=self.count_once,
-            )
+            EventFile(folder / f"{split}-{number:03d}.parquet", split, number, n, settings)
             for split in SPLITS
             for number, n in enumerate(portions(self.n_events.get(split, 0), self.events_per_file))
         ]
@@ -90,8 +76,7 @@ class PythiaSource:
         """Make the files that are missing; other processes that need them wait meanwhile.
 
         Args:
-            n_processes: at least 1; None for one per available core. The events do not depend on
-                it.
+            n_processes: at least 1, without effect on the events; None for one per core.
 
         Raises:
             ConfigError: Pythia is not installed.

@@ -8,8 +8,7 @@ the result are padded, and each event has only as many bins as it needs.
 Shapes: M elements of the batch, B events, S bin size, K bins of all events together, P = K * S
 slots of these bins, D embedding dimension, W columns of the hash codebook.
 
-.. [Pata2021] MLPF: efficient machine-learned particle-flow reconstruction using graph neural
-   networks, arXiv:2101.08578.
+.. [Pata2021] J. Pata et al., MLPF, arXiv:2101.08578.
 .. [Kitaev2020] Reformer: the efficient transformer, arXiv:2001.04451.
 """
 
@@ -24,25 +23,17 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class BinLayout:
-    """How many bins each event has and where they lie; the same for all layers of a network.
+    """How many bins each event has and where they lie; the same for all layers of a network."""
 
-    Args:
-        bin_size: S, at least 1.
-        offsets: shape (B + 1,) int64, the events' rows in the batch.
-        event: shape (M,) int64, the event of each row.
-        slots: shape (M,) int64, ascending; element r of an event in hashed order goes to the slot
-            of the event's r-th row.
-        n_columns: shape (M, 1) int64, codebook columns that the row's event uses: half its bins,
-            but at least one.
-        valid: shape (P, 1) bool, false where a slot stays empty.
-    """
-
-    bin_size: int
-    offsets: Tensor
-    event: Tensor
+    bin_size: int  # S, at least 1
+    offsets: Tensor  # shape (B + 1,) int64, the events' rows in the batch
+    event: Tensor  # shape (M,) int64, the event of each row
+    # shape (M,) int64, ascending: element r of an event in hashed order goes to the slot of row r
     slots: Tensor
-    n_columns: Tensor
-    valid: Tensor
+    n_columns: (
+        Tensor  # shape (M, 1) int64, codebook columns of the event: half its bins, at least 1
+    )
+    valid: Tensor  # shape (P, 1) bool, false where a slot stays empty
 
     @classmethod
     def from_offsets(cls, offsets: Tensor, bin_size: int, n_elements: int) -> BinLayout:
@@ -62,17 +53,11 @@ class BinLayout:
 
 @dataclass(frozen=True)
 class Binning:
-    """Which element sits in which slot of a layout.
-
-    Args:
-        layout: the bins.
-        slot: shape (M,) int64, the slot of each element.
-        source: shape (P,) int64, the element in each slot; 0 in an empty one.
-    """
+    """Which element sits in which slot of a layout."""
 
     layout: BinLayout
-    slot: Tensor
-    source: Tensor
+    slot: Tensor  # shape (M,) int64, the slot of each element
+    source: Tensor  # shape (P,) int64, the element in each slot; 0 in an empty one
 
     @classmethod
     def from_order(cls, layout: BinLayout, order: Tensor) -> Binning:

@@ -7,8 +7,7 @@ elements. Method: [Pata2021]_; gated convolution: [Xin2020]_ (GHConv).
 Shapes: M elements of the batch, S bin size, K bins of all events together, D embedding dimension,
 O output width.
 
-.. [Pata2021] MLPF: efficient machine-learned particle-flow reconstruction using graph neural
-   networks, arXiv:2101.08578.
+.. [Pata2021] J. Pata et al., MLPF, arXiv:2101.08578.
 .. [Xin2020] Graph highway networks, arXiv:2004.04635.
 """
 
@@ -90,10 +89,6 @@ class GHConv(nn.Module):
     A' is the adjacency, with normalized degrees n A n if a `norm` n is given. The three weights
     are one matrix, drawn Xavier-normal per product (standard deviation sqrt(2 / (in + out)),
     0.0625 for 256 to 256); the bias starts at 0.
-
-    Args:
-        n_in: width of the input.
-        n_out: O.
     """
 
     def __init__(self, n_in: int, n_out: int) -> None:
@@ -107,11 +102,7 @@ class GHConv(nn.Module):
     ) -> Tensor:
         """Return the new features, shape (M, O).
 
-        Args:
-            x: shape (M, n_in).
-            adjacency: shape (K, S, S).
-            norm: shape (M, 1) or None.
-            binning: where the elements lie in the bins.
+        Shapes: `x` (M, n_in), `adjacency` (K, S, S), `norm` (M, 1) or None.
         """
         message, own, gate = functional.linear(x, self.weight).chunk(3, dim=1)
         if norm is not None:
@@ -125,23 +116,7 @@ class GHConv(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
-    """The hyperparameters of a graph layer.
-
-    Args:
-        output_dim: O.
-        distance_dim: D, dimension of the space in which neighbors are searched.
-        ffn_dist_hidden_dim: width of the hidden layers of the network that embeds into it.
-        ffn_dist_num_layers: number of these layers, at least 1.
-        num_node_messages: convolutions over the same graph, at least 1.
-        dist_mult: inverse length scale of the edge weights, positive.
-        clip_value_low: smallest edge weight inside a bin, in [0, 1).
-        normalize_degrees: divide each message by the root of both ends' summed edge weights.
-        layernorm: normalize the input of the layer.
-        dropout: after each hidden embedding layer and each convolution, in [0, 1).
-        position_gain: contribution of a distance of 1 in space to the embedding distance before
-            training, at least 0. The larger, the more local the first graphs; with 0 the network
-            must learn which features are coordinates.
-        max_n_bins: see `Hashing`.
+    """The hyperparameters of a graph layer; `mlpf.MLPF` describes them.
 
     Raises:
         ValueError: a value is out of its range.
@@ -180,9 +155,8 @@ def _check_number(name: str, value: float, *, below: float = math.inf, zero: boo
     """Raise a ValueError unless `value` is a number from 0 (itself if `zero`) up to `below`."""
     valid = isinstance(value, int | float) and 0.0 <= value < below
     if not valid or (value == 0.0 and not zero):
-        raise ValueError(
-            f"{name} must be a number in {'[' if zero else '('}0, {below}), got {value}"
-        )
+        start = "[" if zero else "("
+        raise ValueError(f"{name} must be a number in {start}0, {below}), got {value}")
 
 
 def check_at_least(minimum: int, **values: int) -> None:
@@ -198,10 +172,6 @@ class GraphLayer(nn.Module):
     The embedding is a small network of the features plus a linear map of the position in space.
     The map starts as `position_gain` times an isometry: without it all edges of a new network
     would be about 1, and training would make the graph local only slowly or never.
-
-    Args:
-        n_in: width of the input features.
-        options: everything else.
     """
 
     def __init__(self, n_in: int, options: GraphOptions) -> None:
@@ -209,11 +179,9 @@ class GraphLayer(nn.Module):
         self.options = options
         self.input_norm = nn.LayerNorm(n_in) if options.layernorm else nn.Identity()
         widths = [n_in] + [options.ffn_dist_hidden_dim] * options.ffn_dist_num_layers
-        hidden = [
-            block
-            for a, b in pairwise(widths)
-            for block in (nn.Linear(a, b), nn.ELU(), nn.Dropout(options.dropout))
-        ]
+        hidden: list[nn.Module] = []
+        for a, b in pairwise(widths):
+            hidden += [nn.Linear(a, b), nn.ELU(), nn.Dropout(options.dropout)]
         self.embed = nn.Sequential(*hidden, nn.Linear(widths[-1], options.distance_dim))
         self.locate = nn.Linear(3, options.distance_dim, bias=False)
         nn.init.orthogonal_(self.locate.weight)
@@ -223,12 +191,9 @@ class GraphLayer(nn.Module):
         self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, x: Tensor, position: Tensor, layout: BinLayout) -> Tensor:
-        """Return the new features, shape (M, O).
+        """Return the new features, shape (M, O), from the features `x`, shape (M, n_in).
 
-        Args:
-            x: shape (M, n_in), the features.
-            position: shape (M, 3), where the elements are in space; coordinates of order 1.
-            layout: the bins of the batch.
+        `position`, shape (M, 3), is where the elements are in space; coordinates of order 1.
         """
         x = self.input_norm(x)
         features = self.embed(x)

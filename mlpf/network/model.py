@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,18 +26,11 @@ _N_CHARGES = 3  # -1, 0, +1
 
 @dataclass(frozen=True)
 class Prediction:
-    """The output of the network for each element of a batch, in the order of the batch.
+    """The output of the network for each element of a batch, in the order of the batch."""
 
-    Args:
-        logits: shape (M, 6), unnormalized log-probabilities of the classes `schema.Particle`.
-        charge: shape (M, 3), the same of the charges -1, 0, +1.
-        momentum: shape (M, 5), scaled differences to the element's own values as
-            `momentum_targets` defines them.
-    """
-
-    logits: Tensor
-    charge: Tensor
-    momentum: Tensor
+    logits: Tensor  # shape (M, 6), unnormalized log-probabilities of the classes `schema.Particle`
+    charge: Tensor  # shape (M, 3), the same of the charges -1, 0, +1
+    momentum: Tensor  # shape (M, 5), differences to the element's values: `momentum_targets`
 
     @property
     def pid(self) -> Tensor:
@@ -47,10 +41,7 @@ class Prediction:
         """Return the candidates in physical units, shape (M, 7), columns `schema.Y_COLUMNS`.
 
         A row of class 0 is all zero. Neutral classes have charge 0, charged classes the more
-        probable sign. Momenta and energies are in GeV.
-
-        Args:
-            x: shape (M, 12), the input features of the batch.
+        probable sign. Momenta and energies are in GeV. `x`, shape (M, 12), are the input features.
         """
         pid = self.pid
         values = self.momentum.to(x.dtype)
@@ -60,15 +51,8 @@ class Prediction:
         length = torch.hypot(sin_phi, cos_phi).clamp(min=FLOOR_GEV)
         neutral = (pid == Particle.NEUTRAL_HADRON) | (pid == Particle.PHOTON)
         sign = torch.where(self.charge[:, 2] >= self.charge[:, 0], 1.0, -1.0)
-        columns = (
-            pid.to(x.dtype),
-            sign.to(x.dtype).masked_fill(neutral, 0.0),
-            pt,
-            eta,
-            sin_phi / length,
-            cos_phi / length,
-            energy,
-        )
+        charge = sign.to(x.dtype).masked_fill(neutral, 0.0)
+        columns = (pid.to(x.dtype), charge, pt, eta, sin_phi / length, cos_phi / length, energy)
         return torch.stack(columns, 1) * (pid != Particle.NONE).unsqueeze(1)
 
 
@@ -91,24 +75,15 @@ class Heads(nn.Module):
     """Several small networks of one hidden layer each that read the same features, as one product.
 
     Each head: linear, ELU, layer normalization, dropout, linear. The normalization has no weights
-    of its own: the linear layer after it absorbs them. The features come in parts that are never
-    concatenated.
-
-    Args:
-        n_in: widths of the parts.
-        n_heads: number of heads.
-        width: hidden width of each.
-        n_out: outputs of each.
-        dropout: in [0, 1).
+    of its own: the linear layer after it absorbs them. The features come in parts of widths
+    `n_in` that are never concatenated; `width` is the hidden width of each head.
     """
 
     def __init__(
         self, n_in: Sequence[int], *, n_heads: int, width: int, n_out: int, dropout: float
     ) -> None:
         super().__init__()
-        self.n_in = list(n_in)
-        self.n_heads = n_heads
-        self.width = width
+        self.n_in, self.n_heads, self.width = list(n_in), n_heads, width
         self.hidden = nn.Linear(sum(n_in), n_heads * width)
         self.dropout = nn.Dropout(dropout)
         bound = width**-0.5
@@ -165,17 +140,19 @@ class MLPF(nn.Module):
         bin_size: S, elements per bin, at least 1. The cost of a layer grows with M * S.
         num_graph_layers_id: layers of the stack for class and charge, at least 0.
         num_graph_layers_reg: layers of the stack for the momentum, at least 0.
-        output_dim: width of each layer's output; this and the next ones: see `GraphOptions`.
-        distance_dim: dimension of the space in which neighbors are searched.
-        ffn_dist_hidden_dim: hidden width of the network that embeds into that space.
+        output_dim: width of each layer's output, at least 1.
+        distance_dim: dimension of the space in which neighbors are searched, at least 1.
+        ffn_dist_hidden_dim: hidden width of the network that embeds into that space, at least 1.
         ffn_dist_num_layers: its hidden layers, at least 1.
-        num_node_messages: message passings per layer, at least 1.
+        num_node_messages: convolutions over the same graph, at least 1.
         dist_mult: inverse length scale of the edge weights, positive.
         clip_value_low: smallest edge weight inside a bin, in [0, 1).
-        normalize_degrees: normalize messages by the degrees of both ends.
+        normalize_degrees: divide each message by the root of both ends' summed edge weights.
         layernorm: normalize the input of each layer.
-        dropout: in [0, 1), in graph layers and heads.
-        position_gain: distance in that space, before training, of positions at distance 1.
+        dropout: after each hidden layer and each convolution, in [0, 1).
+        position_gain: distance in that space, before training, of positions at distance 1; at
+            least 0. The larger, the more local are the first graphs; with 0 the network must
+            learn which features are coordinates.
         decoder_width: hidden width of each head, at least 1.
         max_n_bins: twice the number of hash codebook columns, at least 2.
 
@@ -211,9 +188,8 @@ class MLPF(nn.Module):
     ) -> None:
         super().__init__()
         check_at_least(1, bin_size=bin_size, decoder_width=decoder_width)
-        check_at_least(
-            0, num_graph_layers_id=num_graph_layers_id, num_graph_layers_reg=num_graph_layers_reg
-        )
+        check_at_least(0, num_graph_layers_id=num_graph_layers_id)
+        check_at_least(0, num_graph_layers_reg=num_graph_layers_reg)
         options = GraphOptions(
             output_dim=output_dim,
             distance_dim=distance_dim,
@@ -232,20 +208,10 @@ class MLPF(nn.Module):
         self.encoder = Encoder()
         self.id_stack = Stack(num_graph_layers_id, options)
         self.reg_stack = Stack(num_graph_layers_reg, options)
-        self.class_heads = Heads(
-            self.id_stack.n_out,
-            n_heads=1,
-            width=decoder_width,
-            n_out=N_CLASSES + _N_CHARGES,
-            dropout=dropout,
-        )
-        self.momentum_heads = Heads(
-            [*self.reg_stack.n_out, N_CLASSES],
-            n_heads=len(MOMENTUM_TARGETS),
-            width=decoder_width,
-            n_out=1,
-            dropout=dropout,
-        )
+        heads = partial(Heads, width=decoder_width, dropout=dropout)
+        self.class_heads = heads(self.id_stack.n_out, n_heads=1, n_out=N_CLASSES + _N_CHARGES)
+        momentum_in = [*self.reg_stack.n_out, N_CLASSES]
+        self.momentum_heads = heads(momentum_in, n_heads=len(MOMENTUM_TARGETS), n_out=1)
 
     def forward(self, batch: Batch) -> Prediction:
         """Return the prediction for the elements of `batch`, in their order."""

@@ -50,7 +50,6 @@ def load_network(path: str | Path) -> nn.Module:
     assert isinstance(cfg, DictConfig)
     network: nn.Module = build(cfg, "model")
     weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict(
-        {k.removeprefix(_PREFIX): v for k, v in weights.items() if k.startswith(_PREFIX)}
-    )
+    ours = [name for name in weights if name.startswith(_PREFIX)]
+    network.load_state_dict({name.removeprefix(_PREFIX): weights[name] for name in ours})
     return network.eval()

@@ -38,18 +38,15 @@ class MetricsFile(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows of the epochs that the checkpoint contains."""
-        del pl_module
         past = read_history(Path(trainer.default_root_dir) / METRICS_FILE)
         self._history = [row for row in past if row["epoch"] <= trainer.current_epoch]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        del trainer, pl_module
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Append the row of the epoch; only rank 0 writes the file."""
-        del pl_module
         if not trainer.is_global_zero:
             return
         row = {"epoch": trainer.current_epoch + 1, "seconds": time.perf_counter() - self._started}

@@ -39,7 +39,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Write `checkpoint` to `path`; `storage_options` is not used."""
-        del storage_options
         # In memory first: on a full disk the error of torch names neither the file nor the reason.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
@@ -74,13 +73,11 @@ class EpochCheckpoints(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget a best value whose checkpoint is lost."""
-        del pl_module
         if not (Path(trainer.default_root_dir) / CHECKPOINTS / "best.ckpt").is_file():
             self.best = float("inf")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make a `best.ckpt` if it was lost and no epoch followed."""
-        del pl_module
         folder = Path(trainer.default_root_dir) / CHECKPOINTS
         best, last = folder / "best.ckpt", folder / "last.ckpt"
         if trainer.is_global_zero and last.is_file() and not best.is_file():
@@ -88,7 +85,6 @@ class EpochCheckpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints; every rank takes part, rank 0 writes."""
-        del pl_module
         if self.monitor not in trainer.callback_metrics:
             logged = ", ".join(trainer.callback_metrics)
             raise ConfigError(f"callbacks.checkpoint.monitor: no {self.monitor} among {logged}")
@@ -113,9 +109,6 @@ def restore(folder: Path) -> Path | None:
 
     A damaged `last.ckpt` is replaced by `previous.ckpt`, a damaged `best.ckpt` is removed; both
     with a warning. Files that a killed process left incomplete are removed.
-
-    Args:
-        folder: the checkpoints of a run.
     """
     for partial in folder.glob(".*.partial"):
         partial.unlink(missing_ok=True)

@@ -32,16 +32,7 @@ _IDENTITY = ("data", "model", "loss", "optimizer", "scheduler", "seed")
 
 
 def fit(cfg: DictConfig) -> float:
-    """Train in the run folder of the Hydra job and return the best validation loss.
-
-    Args:
-        cfg: the composition of `conf/train.yaml`.
-
-    Raises:
-        ConfigError: the configuration or a file that it names is wrong.
-        DivergedError: the loss became NaN or infinite.
-        FileWriteError: the disk is full.
-    """
+    """Train in the run folder of the Hydra job and return the best validation loss, as `train`."""
     return train(cfg, Path(HydraConfig.get().runtime.output_dir))
 
 
@@ -65,11 +56,8 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
     """
     if not isinstance(cfg.seed, int) or cfg.seed < 0:
         raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
-    with (
-        warnings.catch_warnings(),
-        _plain_exceptions(),
-        joined(cfg.trainer.get("accelerator", "auto")),
-    ):
+    accelerator = cfg.trainer.get("accelerator", "auto")
+    with warnings.catch_warnings(), _plain_exceptions(), joined(accelerator):
         quiet_lightning()
         return _train(cfg, on_rank_0(lambda: run_dir))  # its name holds the time, which may differ
 
@@ -120,9 +108,8 @@ def _module(cfg: DictConfig) -> TrainingModule:
 
 def _trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
     callbacks = [build(cfg.callbacks, name) for name, node in cfg.callbacks.items() if node]
-    loggers = [
-        build(cfg.logger, name)(save_dir=run_dir) for name, node in cfg.logger.items() if node
-    ]
+    makers = [build(cfg.logger, name) for name, node in cfg.logger.items() if node]
+    loggers = [make(save_dir=run_dir) for make in makers]
     factory: Callable[..., pl.Trainer] = build(cfg, "trainer")
     try:
         return factory(callbacks=callbacks, loggers=loggers, run_dir=run_dir)

@@ -1,7 +1,4 @@
-"""The training loss, a mean per real element.
-
-Shapes: M elements of the batch.
-"""
+"""The training loss, a mean over the M elements of a batch."""
 
 from __future__ import annotations
 
@@ -108,16 +105,11 @@ class ParticleFlowLoss(nn.Module):
         pid = batch.ygen[:, 0].long()
         cls = self._classification(prediction.logits.to(dtype), pid)
         charge_index = batch.ygen[:, 1].round().long().clamp(-1, 1) + 1
-        charge = functional.cross_entropy(
-            prediction.charge.to(dtype), charge_index, reduction="none"
-        )
-        momentum = functional.huber_loss(
-            prediction.momentum.to(dtype),
-            momentum_targets(batch.x, batch.ygen),
-            reduction="none",
-            delta=self.huber_delta,
-        )
-        per_particle = torch.cat([charge.unsqueeze(1), momentum], 1)
+        predicted, momentum = prediction.charge.to(dtype), prediction.momentum.to(dtype)
+        charge = functional.cross_entropy(predicted, charge_index, reduction="none")
+        targets = momentum_targets(batch.x, batch.ygen)
+        losses = functional.huber_loss(momentum, targets, reduction="none", delta=self.huber_delta)
+        per_particle = torch.cat([charge.unsqueeze(1), losses], 1)
         is_particle = (pid != Particle.NONE).unsqueeze(1)
         # where, not a product: targets of class 0 are meaningless and may be infinite.
         return torch.cat([cls.sum().view(1), per_particle.where(is_particle, 0.0).sum(0)])

@@ -35,12 +35,7 @@ class ClassMetrics(Metric):
         self.add_state("confusion", zeros, dist_reduce_fx="sum")
 
     def update(self, pid: Tensor, batch: Batch) -> None:
-        """Count a batch.
-
-        Args:
-            pid: shape (M,) int64, the class that the network assigned to each element.
-            batch: the elements.
-        """
+        """Count a batch; `pid`, shape (M,) int64, are the classes that the network assigned."""
         true = batch.ygen[:, 0].long()
         tower = batch.x[:, 0] == ElementType.TOWER
         for algorithm, given in enumerate((pid, batch.ycand[:, 0].long())):

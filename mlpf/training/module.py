@@ -41,11 +41,7 @@ class ElementSums:
         self._names, self._sums = names, row if self._sums is None else self._sums + row
 
     def means(self, add_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Return the means per element of all batches added, and reset the sums.
-
-        Args:
-            add_ranks: the sum over all processes; called once.
-        """
+        """Return the means per element of all batches, summed by `add_ranks`; reset the sums."""
         if self._sums is None:
             return {}
         *sums, n_elements = add_ranks(self._sums).tolist()
@@ -105,7 +101,6 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        del batch_idx
         losses: dict[str, Tensor] = self.loss(self.network(batch), batch)
         self._sums["train"].add(losses, len(batch.x))
         self.log("train_loss_step", losses["loss"], prog_bar=True, batch_size=len(batch.x))
@@ -113,7 +108,6 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the values of the epoch."""
-        del batch_idx
         prediction: Prediction = self.network(batch)
         self._sums["val"].add(self.loss(prediction, batch), len(batch.x))
         self.class_metrics.update(prediction.pid, batch)
@@ -133,13 +127,10 @@ class TrainingModule(pl.LightningModule):
         if diverged:
             epoch = self.current_epoch + 1
             raise DivergedError(f"diverged in epoch {epoch}: {', '.join(diverged)}")
-        figures = {
-            name: torch.tensor(value, dtype=torch.float64) for name, value in losses.items()
-        }
+        figures = {k: torch.tensor(v, dtype=torch.float64) for k, v in losses.items()}
         figures |= {f"val_{k}": v for k, v in self.class_metrics.compute().items()}
-        figures["lr"] = torch.tensor(
-            self.trainer.optimizers[0].param_groups[0]["lr"], dtype=torch.float64
-        )
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        figures["lr"] = torch.tensor(lr, dtype=torch.float64)
         self.class_metrics.reset()
         for name, figure in figures.items():
             self.log(name, figure, prog_bar=name == "val_loss", batch_size=1)

@@ -12,12 +12,7 @@ from mlpf.training.checkpoint import writing
 
 
 def draw_loss_curves(history: History, path: Path) -> None:
-    """Draw total losses, parts of the validation loss, and tower accuracy against the epoch.
-
-    Args:
-        history: the rows of `metrics.csv`, at least one.
-        path: the PNG to write.
-    """
+    """Draw total losses, parts of the validation loss and tower accuracy by epoch, as a PNG."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     total, parts, accuracy = figure.subplots(1, 3)
     for name in ("train_loss", "val_loss"):

@@ -32,19 +32,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """The position of this process among the ranks.
+    """The position of this process among the ranks."""
 
-    Attributes:
-        rank: of this process, from 0.
-        world_size: number of processes, at least 2.
-        local_rank: of this process on its node, from 0.
-        local_world_size: number of processes of this node; the same on all nodes.
-    """
-
-    rank: int
-    world_size: int
-    local_rank: int
-    local_world_size: int
+    rank: int  # from 0
+    world_size: int  # number of processes, at least 2
+    local_rank: int  # on this node, from 0
+    local_world_size: int  # number of processes of this node; the same on all nodes
 
     @property
     def n_nodes(self) -> int:
@@ -114,7 +107,6 @@ class LetGo(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Take the process group from the distributed model; no step follows."""
-        del exception
         model = trainer.strategy.model
         if isinstance(model, DistributedDataParallel):
             trainer.strategy.model = pl_module  # as Lightning's teardown does
@@ -143,11 +135,7 @@ def on_rank_0(function: Callable[[], T]) -> T:
 
 
 def hydra_overrides(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides that keep Hydra from writing files on other ranks than 0.
-
-    Args:
-        arguments: of the command line.
-    """
+    """Return the overrides that keep Hydra from writing files on other ranks than 0."""
     ranks = started_outside()
     if ranks is None or ranks.rank == 0 or {"-m", "--multirun"} & set(arguments):
         return []

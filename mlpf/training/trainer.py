@@ -35,18 +35,13 @@ _EXPECTED_WARNINGS = (
 
 
 class ProcessSettings(Callback):
-    """Gives each training process its number of CPU threads and its log.
-
-    Args:
-        n_threads: at least 1; None for `default_threads` of each process.
-    """
+    """Gives each training process its log and `n_threads` CPU threads; None: `default_threads`."""
 
     def __init__(self, n_threads: int | None) -> None:
         self.n_threads = n_threads
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Set threads and log. Lightning has already set OMP_NUM_THREADS to the rank's share."""
-        del pl_module, stage
         torch.set_num_threads(self.n_threads or default_threads())
         if multiprocessing.parent_process() is not None:  # a new process: no log is configured
             quiet_lightning()

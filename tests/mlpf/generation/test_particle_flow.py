@@ -36,8 +36,8 @@ def tracks(energy, resolution=0.1):
     return Tracks(index, zeros + 1, pt, zeros, zeros, zeros, zeros, zeros + resolution, mass=zeros)
 
 
-def truth(made, tracked, ecal, hcal, **options):
-    return tower_truth(made, np.asarray(tracked, dtype=bool), ecal, hcal, **options)
+def truth(made, tracked, ecal, hcal, count_once=True):
+    return tower_truth(made, np.asarray(tracked, bool), ecal, hcal, count_once=count_once)
 
 
 def test_a_tower_is_the_sum_of_its_untracked_particles():

@@ -69,7 +69,8 @@ def test_a_complete_file_is_done_and_a_shorter_one_is_not(files):
 )
 def test_a_file_of_other_settings_is_refused_by_name(files, key, value):
     write(files[0], 2)
-    other = dataclasses.replace(files[0], **{key: value})
+    settings = dataclasses.replace(files[0].settings, **{key: value})
+    other = dataclasses.replace(files[0], settings=settings)
     with pytest.raises(ValueError, match=rf"train-000\.parquet was made with {key}="):
         other.is_done()
 
