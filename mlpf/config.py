@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 class ConfigError(CompactHydraException):
     """A mistake of the user: Hydra prints its message as one line and exits with code 1.
 
-    The whole traceback appears with HYDRA_FULL_ERROR=1.
+    The full traceback appears with HYDRA_FULL_ERROR=1.
     """
 
 
@@ -54,6 +54,13 @@ def build(cfg: DictConfig, key: str) -> Any:
         node = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)
         reason = error.__cause__ or error
         raise ConfigError(f"{node[1] if node else key}: {reason}") from error
+
+
+def check_at_least(minimum: int, **values: int) -> None:
+    """Raise a ValueError that names the first of `values` below `minimum`, or not an integer."""
+    for name, value in values.items():
+        if not isinstance(value, int) or value < minimum:
+            raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
 
 
 class SearchSpaceNeedsSearch(Callback):

@@ -39,17 +39,12 @@ TRACK_MAX_ETA: Final = 2.5
 
 @dataclass(frozen=True)
 class TrackModel:
-    """Efficiency and momentum resolution of one kind of charged particle.
+    """Efficiency and momentum resolution of one kind of charged particle."""
 
-    Args:
-        pt_steps: shape (P,), increasing; pt in GeV where the efficiency changes.
-        efficiency: shape (2, P + 1); rows: |eta| <= 1.5 and up to 2.5; columns: pt intervals.
-        constant: shape (3,), a of sigma(pt) / pt = hypot(a, b pt); |eta| <= 0.5, 1.5, 2.5.
-        linear: shape (3,), b in 1 / GeV.
-    """
-
-    pt_steps: tuple[float, ...]
+    pt_steps: tuple[float, ...]  # P of them, increasing; pt in GeV where the efficiency changes
+    # rows: |eta| <= 1.5 and up to 2.5; columns: the P + 1 intervals of pt
     efficiency: tuple[tuple[float, ...], tuple[float, ...]]
+    # a, and b in 1 / GeV, of sigma(pt) / pt = hypot(a, b pt) for |eta| <= 0.5, 1.5, 2.5
     constant: tuple[float, float, float]
     linear: tuple[float, float, float]
 
@@ -95,14 +90,10 @@ class CellGrid:
     """Calorimeter cells: rings in eta, each divided into equal slices of phi starting at -pi.
 
     Cells are numbered ring by ring: their number increases with eta, then with phi.
-
-    Args:
-        eta_edges: shape (R + 1,), increasing.
-        n_phi: shape (R,), number of cells of each ring.
     """
 
-    eta_edges: Floats
-    n_phi: Ints
+    eta_edges: Floats  # shape (R + 1,), increasing
+    n_phi: Ints  # shape (R,), number of cells of each ring
 
     def __post_init__(self) -> None:
         if len(self.eta_edges) != len(self.n_phi) + 1 or np.any(np.diff(self.eta_edges) <= 0):
@@ -180,19 +171,12 @@ def hcal_sigma(eta: Floats, energy: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Calorimeter:
-    """One calorimeter: cells, resolution, thresholds.
-
-    Args:
-        grid: its cells.
-        sigma: (eta of the cell, energy) -> resolution, in GeV.
-        min_energy: a cell below this energy in GeV is not read out.
-        min_significance: nor is a cell below this number of sigma.
-    """
+    """One calorimeter: cells, resolution, thresholds."""
 
     grid: CellGrid
-    sigma: Callable[[Floats, Floats], Floats]
-    min_energy: float
-    min_significance: float = 2.0
+    sigma: Callable[[Floats, Floats], Floats]  # (eta of the cell, energy) -> resolution, in GeV
+    min_energy: float  # in GeV; a cell below is not read out
+    min_significance: float = 2.0  # in sigma; a cell below is not read out
 
 
 ECAL: Final = Calorimeter(_ecal_grid(), ecal_sigma, min_energy=0.5)

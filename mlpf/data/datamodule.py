@@ -12,7 +12,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from mlpf.config import ConfigError
+from mlpf.config import ConfigError, check_at_least
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, concatenate, read_events
 from mlpf.data.loader import BatchLoader, BatchSampler
@@ -75,10 +75,7 @@ class EventDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not isinstance(max_elements_per_batch, int) or max_elements_per_batch < 1:
-            raise ValueError(
-                f"max_elements_per_batch must be an integer >= 1, got {max_elements_per_batch}"
-            )
+        check_at_least(1, max_elements_per_batch=max_elements_per_batch)
         self.folder, self.source, self.seed = Path(folder), source, seed
         self.patterns = {"train": list(train), "val": list(val), "test": list(test)}
         self.max_elements_per_batch = max_elements_per_batch

@@ -20,11 +20,10 @@ _N_DRAWS = 20  # epochs tried to choose the number of batches
 class BatchSampler:
     """The events of each batch, as arrays of event indices.
 
-    Each epoch all events are put in a new random order and batches are filled in this order. The
-    order depends on `seed` and the epoch only, so a resumed run gets the same batches. The
-    number of batches is the same in all epochs and for all ranks, because the training loop
-    requires it and ranks wait for each other: an epoch with fewer batches splits some. Over all
-    ranks each event occurs exactly once per epoch.
+    Each epoch puts all events in a new random order and fills batches in this order. The order
+    depends only on `seed` and the epoch, so a resumed run gets the same batches. The training loop
+    needs the same number of batches in all epochs and for all ranks, which wait for each other: an
+    epoch with fewer batches splits some. Over all ranks each event occurs once per epoch.
 
     Args:
         sizes: shape (B,), number of elements of each event.
@@ -100,10 +99,7 @@ class BatchSampler:
 class BatchLoader:
     """The batches of one split; replaces a `torch.utils.data.DataLoader`.
 
-    Args:
-        events: the events of the split.
-        sampler: the events of each batch.
-        pin_memory: page-lock each batch, for asynchronous copies to a GPU.
+    `pin_memory` page-locks each batch, for asynchronous copies to a GPU.
     """
 
     batch_sampler = None  # Lightning reads it from any loader that has a `sampler`

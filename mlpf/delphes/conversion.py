@@ -144,12 +144,10 @@ def _write(events: Events, file: SourceFile, provenance: dict[str, Any]) -> None
     step = file.events_per_file or len(events)
     starts = range(0, len(events), step)
     for part, start in enumerate(starts):
-        name = (
-            f"{file.stem}.{part:03d}.parquet" if file.events_per_file else f"{file.stem}.parquet"
-        )
+        number = f".{part:03d}" if file.events_per_file else ""
         chosen = events.take(np.arange(start, min(start + step, len(events))))
         parts = {"part": part, "n_parts": len(starts)}
-        write_events(chosen, file.staging / name, provenance | parts)
+        write_events(chosen, file.staging / f"{file.stem}{number}.parquet", provenance | parts)
 
 
 def _results(file: SourceFile, folder: Path) -> list[Path]:

@@ -37,8 +37,8 @@ _REFUSED_OPCODES: Final = (
 )
 _PUTS: Final = {"PUT", "BINPUT", "LONG_BINPUT"}
 _TUPLES: Final = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
-# Tuples in one another more than 100 000 deep overflow the stack of the interpreter if they are
-# hashed, as a key is. An event takes 12 tuples side by side, so this allows 4000 events per file.
+# Tuples nested more than 100 000 deep overflow the stack of the interpreter when they are hashed,
+# as keys are. An event takes 12 tuples side by side, so this allows 4000 events per file.
 MAX_TUPLES: Final = 50_000
 
 

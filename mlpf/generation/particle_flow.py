@@ -34,7 +34,7 @@ LABELS: Final = {
     "ygen_charge_of_tracks": "charge of the particle (published: sign of its PDG code)",
     "ygen_charge_of_towers": "0 for neutral classes, else the charge of the leading particle of "
     "the class (published: +1)",
-    "ygen_of_two_towers": "a particle that shone on an ECAL and a HCAL tower counts once, in the "
+    "ygen_of_two_towers": "a particle that hit an ECAL and a HCAL tower counts once, in the "
     "one with the larger share (published: in both)",
     "ycand_energy_of_tracks": "pt cosh(eta) (published: 0)",
     "ycand_pt_of_towers": "energy / cosh(eta) (published: 0)",

@@ -89,7 +89,7 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of a calorimeter that received energy, by rising cell number; shapes (C,)."""
+    """Cells of a calorimeter that received energy, in the order of their numbers; shapes (C,)."""
 
     energy: Floats  # measured, in GeV; 0 where the cell is below threshold
     sigma: Floats  # resolution in GeV at the energy before the threshold

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from commons.locks import FileLock
+from mlpf.config import check_at_least
 from mlpf.generation.generate import make_files
 from mlpf.generation.production import PILEUPS, PROCESSES, EventFile, Settings, portions
 from mlpf.schema import SPLITS
@@ -56,11 +57,9 @@ class PythiaSource(Settings):
         unknown = sorted(set(self.n_events) - set(SPLITS))
         if unknown:
             raise ValueError(f"n_events has unknown splits {unknown}, not {[*SPLITS]}")
-        for split, n in self.n_events.items():
-            _require_at_least(0, f"n_events.{split}", n)
-        _require_at_least(0, "seed", self.seed)
-        _require_at_least(1, "n_minbias", self.n_minbias)
-        _require_at_least(1, "events_per_file", self.events_per_file)
+        check_at_least(0, **{f"n_events.{split}": n for split, n in self.n_events.items()})
+        check_at_least(0, seed=self.seed)
+        check_at_least(1, n_minbias=self.n_minbias, events_per_file=self.events_per_file)
 
     def files(self) -> list[EventFile]:
         """Return the files of the folder, whether they exist or not."""
@@ -85,7 +84,7 @@ class PythiaSource(Settings):
             OSError: the folder cannot be written, or a process was killed.
         """
         if n_processes is not None:
-            _require_at_least(1, "n_processes", n_processes)
+            check_at_least(1, n_processes=n_processes)
         folder = Path(self.folder).absolute()
         start = time.perf_counter()
         # Pythia may keep the interpreter, and with it the thread of the lock, for a minute.
@@ -110,8 +109,3 @@ class PythiaSource(Settings):
                     f"{folder} holds {n_found} {split} events, n_events.{split} is {n_asked}: "
                     "choose another folder or delete the old files"
                 )
-
-
-def _require_at_least(least: int, name: str, value: object) -> None:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")

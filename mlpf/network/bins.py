@@ -30,9 +30,7 @@ class BinLayout:
     event: Tensor  # shape (M,) int64, the event of each row
     # shape (M,) int64, ascending: element r of an event in hashed order goes to the slot of row r
     slots: Tensor
-    n_columns: (
-        Tensor  # shape (M, 1) int64, codebook columns of the event: half its bins, at least 1
-    )
+    n_columns: Tensor  # shape (M, 1) int64, codebook columns in use: half the bins, at least 1
     valid: Tensor  # shape (P, 1) bool, false where a slot stays empty
 
     @classmethod

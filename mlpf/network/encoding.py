@@ -37,12 +37,9 @@ class Encoder(nn.Module):
     the tower's energy. 14: eta at the face minus eta. 15-16: sine and cosine of that in phi.
     17: charge of a track. 18-19: generator-level muon and electron flags of a track. 20-21:
     sqrt(E / GeV) / 4 and E / 20 GeV, at most 10: a message is a sum, and sums of energies must be
-    compared. 22-23: eta and phi at the face minus those of the cell's center, in units
-    of 0.1. The raw columns 6 to 8
-    differ between towers and tracks; a feature that only one type has is 0 for the other.
-
-    Args:
-        grid: the cells; by default those of the published card's HCAL.
+    compared. 22-23: eta and phi at the face minus those of the cell's center, in units of 0.1.
+    The raw columns 6 to 8 differ between towers and tracks; a feature that only one type has is 0
+    for the other.
     """
 
     eta_edges: Tensor

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlpf.config import check_at_least
 from mlpf.network.bins import BinLayout, Binning, Hashing, apply
 
 _SQUARED_DISTANCE_FLOOR = 1e-6  # keeps the gradient of the distance finite at equal embeddings
@@ -157,13 +158,6 @@ def _check_number(name: str, value: float, *, below: float = math.inf, zero: boo
     if not valid or (value == 0.0 and not zero):
         start = "[" if zero else "("
         raise ValueError(f"{name} must be a number in {start}0, {below}), got {value}")
-
-
-def check_at_least(minimum: int, **values: int) -> None:
-    """Raise a ValueError that names the first of `values` below `minimum`."""
-    for name, value in values.items():
-        if not isinstance(value, int) or value < minimum:
-            raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
 
 
 class GraphLayer(nn.Module):

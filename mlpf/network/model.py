@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlpf.config import check_at_least
 from mlpf.data.batch import Batch
 from mlpf.network.bins import BinLayout
 from mlpf.network.encoding import FLOOR_GEV, N_ENCODED, Encoder, log_gev
-from mlpf.network.gnn_lsh import GraphLayer, GraphOptions, check_at_least
+from mlpf.network.gnn_lsh import GraphLayer, GraphOptions
 from mlpf.schema import N_CLASSES, Particle
 
 ANGLE_SCALE = 0.1  # differences of eta, sin(phi), cos(phi) are predicted in units of this

@@ -73,10 +73,7 @@ def joined(accelerator: str) -> Iterator[None]:
     """Be one rank of a training; its process group is destroyed afterwards, also after a failure.
 
     A rank that failed leaves the group at once, so that the others do not wait for it. A group
-    that existed before stays.
-
-    Args:
-        accelerator: as in `pytorch_lightning.Trainer`.
+    that existed before stays. `accelerator` is that of `pytorch_lightning.Trainer`.
 
     Raises:
         ConfigError: as `started_outside`, or a GPU is missing.
@@ -101,7 +98,7 @@ def joined(accelerator: str) -> Iterator[None]:
 
 
 class LetGo(Callback):
-    """Ends the connections of a rank that failed at once, however long its error is handled."""
+    """Closes the connections of a failed rank at once, before its error is handled."""
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException

@@ -25,5 +25,5 @@ def disconnect(model: DistributedDataParallel) -> None:
 
 
 def abort() -> None:
-    """Leave a group of NCCL without waiting for the others, who wait for this rank."""
+    """Leave a group of NCCL without waiting for the other ranks, which wait for this one."""
     dist.distributed_c10d._abort_process_group()
