@@ -40,7 +40,7 @@ class EventDataModule(pl.LightningDataModule):
         test: the same for the test events; may be empty.
         max_elements_per_batch: a batch is filled with events up to this number of elements, at
             least 1; a larger event forms a batch by itself.
-        selection: cuts on elements and events; None for none.
+        selection: cuts on elements and events; None for no cut.
         max_events: use only the first events of a split, keys `train`, `val`, `test`; None for
             all. Counted after the selection.
         source: makes the missing events of `folder`; None if all files exist.

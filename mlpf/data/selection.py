@@ -1,4 +1,4 @@
-"""Which elements and events are used, applied when events are read."""
+"""Cuts that choose elements and events when files are read."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[s
 def _convert(file: SourceFile) -> str:
     """Convert one file; return the line about what is wrong with it, empty if nothing is."""
     provenance = file.provenance()
-    if not _is_there(file, provenance):
+    if not _is_converted(file, provenance):
         try:
             events = correct(read_published(file.path))
         except DamagedPickle as error:
@@ -128,7 +128,7 @@ def _convert(file: SourceFile) -> str:
     return ""
 
 
-def _is_there(file: SourceFile, provenance: dict[str, Any]) -> bool:
+def _is_converted(file: SourceFile, provenance: dict[str, Any]) -> bool:
     """Tell whether the results exist, in the destination or from a conversion that was killed."""
     if not file.overwrite and _is_complete(file, file.destination, provenance):
         return True

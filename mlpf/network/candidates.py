@@ -74,7 +74,7 @@ def particles(
     """Return the particles that a network finds in events, at most one per detector element.
 
     The network runs where its parameters are, on batches of whole events. Energy and transverse
-    momentum are independent outputs: their difference is no measurement of a mass.
+    momentum are independent outputs: together they do not determine a mass.
 
     Args:
         network: in evaluation mode, as `mlpf.load_network` returns it.

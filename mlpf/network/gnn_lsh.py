@@ -1,6 +1,6 @@
 """Graph layers whose neighborhoods are bins found by locality-sensitive hashing (GNN-LSH).
 
-Each layer embeds the elements of an event, finds bins of near ones (`bins`) and passes
+Each layer embeds the elements of an event, collects near ones in bins (`bins`) and passes
 messages inside each bin over a dense, learned adjacency. The cost is linear in the number of
 elements. Method: [Pata2021]_; gated convolution: [Xin2020]_ (GHConv).
 

@@ -21,7 +21,7 @@ History = list[dict[str, float]]
 class MetricsFile(Callback):
     """Writes `metrics.csv`, one row per finished epoch.
 
-    Its columns are `epoch` (from 1), `seconds` (wall time, validation included) and every figure
+    Its columns are `epoch` (from 1), `seconds` (wall time, validation included) and every metric
     that the training logs per epoch; the fake rate of a class that is never predicted is `nan`.
     A resumed run drops the rows of epochs that it repeats.
 
@@ -50,8 +50,8 @@ class MetricsFile(Callback):
         if not trainer.is_global_zero:
             return
         row = {"epoch": trainer.current_epoch + 1, "seconds": time.perf_counter() - self._started}
-        figures = trainer.callback_metrics.items()
-        row |= {name: float(value) for name, value in figures if not name.endswith("_step")}
+        metrics = trainer.callback_metrics.items()
+        row |= {name: float(value) for name, value in metrics if not name.endswith("_step")}
         self._history.append(row)
         write_history(self._history, Path(trainer.default_root_dir) / METRICS_FILE)
         # A log line would break a progress bar; printed text appears above it.
@@ -79,5 +79,5 @@ def read_history(path: Path) -> History:
 
 def _line(row: dict[str, float], max_epochs: int | None) -> str:
     shown = ("train_loss", "val_loss", "val_tower_accuracy")
-    figures = [f"{name} {row[name]:.4f}" for name in shown if name in row]
-    return f"epoch {row['epoch']:.0f}/{max_epochs}: {', '.join(figures)}, {row['seconds']:.1f} s"
+    metrics = [f"{name} {row[name]:.4f}" for name in shown if name in row]
+    return f"epoch {row['epoch']:.0f}/{max_epochs}: {', '.join(metrics)}, {row['seconds']:.1f} s"

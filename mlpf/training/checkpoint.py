@@ -113,23 +113,23 @@ def restore(folder: Path) -> Path | None:
     for partial in folder.glob(".*.partial"):
         partial.unlink(missing_ok=True)
     last, previous, best = (folder / f"{name}.ckpt" for name in ("last", "previous", "best"))
-    there = [file for file in (last, previous) if file.is_file()]
-    whole = next((file for file in there if _is_whole(file)), None)
-    if whole is None:
-        if there:
+    existing = [file for file in (last, previous) if file.is_file()]
+    intact = next((file for file in existing if _is_intact(file)), None)
+    if intact is None:
+        if existing:
             log.warning("%s holds no intact checkpoint: the training starts again", folder)
         return None
-    if whole == previous:
+    if intact == previous:
         log.warning("resuming from %s, one epoch earlier", previous)
         # Otherwise the next epoch would keep the damaged file in place of the intact one.
         _copy(previous, last)
-    if best.is_file() and not best.samefile(last) and not _is_whole(best):
+    if best.is_file() and not best.samefile(last) and not _is_intact(best):
         log.warning("%s is lost: the best of the following epochs will take its place", best)
         best.unlink(missing_ok=True)
     return last
 
 
-def _is_whole(file: Path) -> bool:
+def _is_intact(file: Path) -> bool:
     """Check the checksums in the file, which torch ignores, and read it."""
     content = file.read_bytes()
     try:

@@ -52,14 +52,14 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
         ConfigError: the configuration or a file that it names is wrong, or `run_dir` holds a
             training with other settings.
         DivergedError: the loss became NaN or infinite.
-        FileWriteError: the disk is full; the files of the last epoch are whole.
+        FileWriteError: the disk is full; the files of the last epoch are intact.
     """
     if not isinstance(cfg.seed, int) or cfg.seed < 0:
         raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
     accelerator = cfg.trainer.get("accelerator", "auto")
     with warnings.catch_warnings(), _plain_exceptions(), joined(accelerator):
         quiet_lightning()
-        return _train(cfg, on_rank_0(lambda: run_dir))  # its name holds the time, which may differ
+        return _train(cfg, on_rank_0(lambda: run_dir))  # ranks may name it by different times
 
 
 def _train(cfg: DictConfig, run_dir: Path) -> float:

@@ -50,7 +50,7 @@ class ElementSums:
 
 
 class TrainingModule(pl.LightningModule):
-    """Trains a network on batches of events and logs one set of figures per epoch.
+    """Trains a network on batches of events and logs its metrics once per epoch.
 
     Args:
         network: `Batch` -> prediction.
@@ -127,13 +127,13 @@ class TrainingModule(pl.LightningModule):
         if diverged:
             epoch = self.current_epoch + 1
             raise DivergedError(f"diverged in epoch {epoch}: {', '.join(diverged)}")
-        figures = {k: torch.tensor(v, dtype=torch.float64) for k, v in losses.items()}
-        figures |= {f"val_{k}": v for k, v in self.class_metrics.compute().items()}
+        metrics = {k: torch.tensor(v, dtype=torch.float64) for k, v in losses.items()}
+        metrics |= {f"val_{k}": v for k, v in self.class_metrics.compute().items()}
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        figures["lr"] = torch.tensor(lr, dtype=torch.float64)
+        metrics["lr"] = torch.tensor(lr, dtype=torch.float64)
         self.class_metrics.reset()
-        for name, figure in figures.items():
-            self.log(name, figure, prog_bar=name == "val_loss", batch_size=1)
+        for name, metric in metrics.items():
+            self.log(name, metric, prog_bar=name == "val_loss", batch_size=1)
 
     def _add_ranks(self, sums: Tensor) -> Tensor:
         added = self.trainer.strategy.reduce(sums, reduce_op="sum")

@@ -97,7 +97,7 @@ def joined(accelerator: str) -> Iterator[None]:
         log.setLevel(level)
 
 
-class LetGo(Callback):
+class DisconnectOnError(Callback):
     """Closes the connections of a failed rank at once, before its error is handled."""
 
     def on_exception(

@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from mlpf.training.checkpoint import AtomicCheckpointIO
 from mlpf.training.lightning_internals import SLURMEnvironment, TorchElasticEnvironment
-from mlpf.training.ranks import LetGo, Ranks, started_outside
+from mlpf.training.ranks import DisconnectOnError, Ranks, started_outside
 
 log = logging.getLogger("mlpf")
 
@@ -116,7 +116,7 @@ def build_trainer(
     show = sys.stdout.isatty() if progress == "auto" else bool(progress)
     bar = [RichProgressBar(leave=True)] if show else []
     return pl.Trainer(
-        callbacks=[ProcessSettings(n_threads), LetGo(), *bar, *callbacks],
+        callbacks=[ProcessSettings(n_threads), DisconnectOnError(), *bar, *callbacks],
         logger=list(loggers),
         default_root_dir=run_dir,
         strategy=strategy if ranks else _strategy(strategy),
