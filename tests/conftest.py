@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.version import VersionBase
 from omegaconf import DictConfig
 
 from mlpf.config import config_dir
@@ -21,6 +22,13 @@ from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
 
 Server = TypeVar("Server")
+
+
+@pytest.fixture(autouse=True)
+def version_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test composes with leaves no compatibility version of Hydra behind."""
+    base = VersionBase.instance()
+    monkeypatch.setattr(base, "version_base", base.version_base)
 
 
 @pytest.fixture(autouse=True, scope="session")
