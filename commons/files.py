@@ -39,9 +39,14 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file as `replacing` does."""
+    """Write a JSON file as `replacing` does.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(content, indent=1, allow_nan=False)
     with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n")
+        partial.write_text(f"{text}\n")
 
 
 def sync(path: Path) -> None:

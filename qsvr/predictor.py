@@ -45,11 +45,7 @@ class CurveScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def fit(self, curves: ArrayLike, hyperparameters: ArrayLike) -> CurveScaler:
-        """Learn the scales.
-
-        Args:
-            curves: shape (T, E), finite, smaller is better.
-            hyperparameters: shape (T, H), finite.
+        """Learn the scales of curves, shape (T, E), smaller is better, and hyperparameters.
 
         Raises:
             ValueError: the shapes do not fit, or a value is not finite.
@@ -115,15 +111,12 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.prior = prior
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> RelevanceRegressor:
-        """Weigh the columns and fit the regressor.
+        """Weigh the columns of X, shape (N, 3 + H), and fit the regressor to y, shape (N,).
 
-        Args:
-            X: shape (N, 3 + H), of `CurveScaler`.
-            y: shape (N,), on the scale of X's first column: quantiles of the final value.
+        Both are quantiles: X of `CurveScaler`, y of the final values.
 
         Raises:
-            ValueError: a parameter is negative, there are fewer than two rows, or a value is not
-                finite.
+            ValueError: a parameter is negative, N < 2, or a value is not finite.
         """
         if not (self.hp_weight >= 0 and self.prior >= 0):
             raise ValueError(
@@ -254,12 +247,8 @@ def relevance(columns: ArrayLike, target: ArrayLike) -> Floats:
     The square root of the adjusted R2 of a parabola through the ranks: a column counts whether
     the target rises, falls or has its optimum in the middle. Noise counts as 0 on average.
 
-    Args:
-        columns: shape (N, F), finite.
-        target: shape (N,), finite.
-
-    Returns:
-        Shape (F,); 0 for a constant column or target, and for N < 4.
+    Columns have shape (N, F), the target (N,), the result (F,). It is 0 for a constant column or
+    target, and for N < 4.
     """
     x = rankdata(np.asarray(columns, np.float64), axis=0)
     y = rankdata(np.asarray(target, np.float64))

@@ -162,8 +162,9 @@ def _methods(settings: Settings, plan: Plan, console: Console) -> list[Method]:
     for name in names or ():
         choose("methods", name, known)
     chosen = [known[name] for name in (known if names is None else names)]
-    if settings.sampler is not None:
-        chosen = [_with_sampler(m, settings.sampler) for m in chosen if not m.is_reference]
+    if (sampler := settings.sampler) is not None:
+        nodes = {m.name: {"sampler": sampler, **m.node} for m in chosen if not m.is_reference}
+        chosen = [make_method(name, node) for name, node in nodes.items()]
     methods = []
     for method in chosen:
         reason = _why_not(method, plan)
@@ -178,15 +179,11 @@ def _methods(settings: Settings, plan: Plan, console: Console) -> list[Method]:
     return methods
 
 
-def _with_sampler(method: Method, sampler: dict[str, Any]) -> Method:
-    return make_method(method.name, {"sampler": sampler, **method.node})
-
-
 def _why_not(method: Method, plan: Plan) -> str | None:
     numbers = plan.numbers(method)
     if not numbers:
         return "seeds=0" if method.mode == "sampler" else "orders=0"
-    if method.is_warm and not plan.variant.earlier_groups:
+    if "screen" in method.node and not plan.variant.earlier_groups:
         return "it learns from an earlier study: set earlier_groups"
     package = missing_package(method, plan.values(method, numbers[0]))
     return None if package is None else f"needs {package}, which is not installed"

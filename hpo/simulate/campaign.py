@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import optuna
 
 from commons.pools import advance, run_tasks
 from hpo.curves import CurveTable
 from hpo.simulate.draws import Variant, draw
-from hpo.simulate.engine import RowTrials, SampledTrials, Trials, replay
-from hpo.simulate.methods import Method, Policy, make_policy, make_reference
+from hpo.simulate.engine import RowTrials, SampledTrials, replay
+from hpo.simulate.methods import Method, make_policy, make_reference
 from hpo.simulate.run import Run
 from hpo.simulate.synchronous import hyperband
 
@@ -50,7 +50,7 @@ class Plan:
         return self.seeds if method.mode == "sampler" else self.orders
 
     def workers(self, method: Method) -> int:
-        """Return the number of workers; a reference has no notion of it."""
+        """Return the number of workers, which a reference does not use."""
         return self.n_workers or (8 if method.mode == "sampler" else 1)
 
     def values(self, method: Method, number: int) -> dict[str, int]:
@@ -85,23 +85,25 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
     policy = make_policy(method, values)
     if policy.screen is not None:
         policy.screen.learn(plan.table.trials(drawn.earlier))
+    sweep = partial(
+        replay,
+        pruner=policy.pruner,
+        n_workers=plan.workers(method),
+        seed=number,
+        screen=policy.screen,
+        start_epochs=plan.start_epochs,
+        resume_epochs=plan.resume_epochs,
+    )
     if policy.sampler is None:
-        trials: Trials = RowTrials(plan.table, drawn.pool)
-        return Outcome(_replay(plan, method, trials, policy, number), hyperband(losses).final)
+        return Outcome(sweep(RowTrials(plan.table, drawn.pool)), hyperband(losses).final)
     table = plan.table.without(drawn.removed)
     trials = SampledTrials(table, policy.sampler, number)
     best = float(table.losses[:, -1].min())
-    good = best + min(plan.within)
-    return Outcome(_replay(plan, method, trials, policy, number, plan.budget, good), best)
+    return Outcome(sweep(trials, budget=plan.budget, good_loss=best + min(plan.within)), best)
 
 
 def simulate_all(plan: Plan, methods: Sequence[Method], n_jobs: int) -> list[list[Outcome]]:
-    """Return the outcomes of each method in the order of its sweeps, whatever `n_jobs` is.
-
-    Args:
-        plan: what is simulated.
-        methods: of any mode.
-        n_jobs: processes.
+    """Return the outcomes of each method in the order of its sweeps, for any number of processes.
 
     Raises:
         ValueError: as `simulate`.
@@ -111,14 +113,9 @@ def simulate_all(plan: Plan, methods: Sequence[Method], n_jobs: int) -> list[lis
         for method in methods
         for begin in range(0, len(plan.numbers(method)), _BATCH)
     ]
-    n_sweeps = sum(len(numbers) for _, _, numbers in tasks)
+    n = sum(len(numbers) for _, _, numbers in tasks)
     batches = run_tasks(
-        _simulate_batch,
-        tasks,
-        n_steps=n_sweeps,
-        description="sweeps",
-        n_processes=n_jobs,
-        isolated=True,
+        _simulate_batch, tasks, n_steps=n, description="sweeps", n_processes=n_jobs, isolated=True
     )
     outcomes = (outcome for batch in batches for outcome in batch)
     return [[next(outcomes) for _ in plan.numbers(method)] for method in methods]
@@ -132,25 +129,3 @@ def _simulate_batch(task: tuple[Plan, Method, range]) -> list[Outcome]:
         outcomes.append(simulate(plan, method, number))
         advance()
     return outcomes
-
-
-def _replay(
-    plan: Plan,
-    method: Method,
-    trials: Trials,
-    policy: Policy,
-    number: int,
-    budget: float = math.inf,
-    good_loss: float = -math.inf,
-) -> Run:
-    return replay(
-        trials,
-        policy.pruner,
-        n_workers=plan.workers(method),
-        seed=number,
-        screen=policy.screen,
-        start_epochs=plan.start_epochs,
-        resume_epochs=plan.resume_epochs,
-        budget=budget,
-        good_loss=good_loss,
-    )

@@ -52,12 +52,7 @@ class Trials(Protocol):
 
 
 class RowTrials:
-    """The rows of a table in a given order.
-
-    Args:
-        table: of T trainings.
-        rows: each in [0, T).
-    """
+    """The rows of a table in a given order, each in [0, T) for T trainings."""
 
     def __init__(self, table: CurveTable, rows: NDArray[np.intp]) -> None:
         self.table, self._rows = table, rows

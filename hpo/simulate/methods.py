@@ -54,11 +54,6 @@ class Method:
         """Whether all other methods are compared with it."""
         return bool(self.node.get("baseline", False))
 
-    @property
-    def is_warm(self) -> bool:
-        """Whether it learns from an earlier study."""
-        return "screen" in self.node
-
     def resolved(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Return the node with the values of a run in place.
 
@@ -141,7 +136,7 @@ def make_reference(method: Method, values: Mapping[str, int]) -> Any:
 
 
 def missing_package(method: Method, values: Mapping[str, int]) -> str | None:
-    """Return the name of a package that the method needs and that is not installed."""
+    """Return the name of a package that a method needs and that is not installed."""
     try:
         (make_reference if method.is_reference else make_policy)(method, values)
     except ValueError as error:

@@ -63,14 +63,8 @@ def make_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of `simulate.json`: one per method, with a sampler one per distance.
 
-    Each method is paired with the first of its mode and with every baseline.
-
-    Args:
-        plan: what was simulated.
-        methods: in the order of the rows.
-        outcomes: the sweeps of each method.
-        tolerance: distance of a final loss in a pool to Hyperband's that counts as equal.
-        settings: all that the rows have in common and that is needed to repeat them.
+    Each method is paired with the first of its mode and with every baseline. `settings` are common
+    to all rows and needed to repeat them.
     """
     rows = []
     for mode, distances in (("pool", (tolerance,)), ("sampler", plan.within)):
@@ -83,13 +77,7 @@ def make_rows(
 
 
 def make_row(scores: Scores, others: Sequence[Scores], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of `simulate.json`.
-
-    Args:
-        scores: of the method.
-        others: those that it is paired with, on the same draws.
-        settings: all that is needed to repeat the row.
-    """
+    """Return a row of `simulate.json`, paired with `others` on the same draws."""
     n, epochs, share = len(scores.epochs), scores.epochs, float(scores.reached.mean())
     pool = scores.method.mode == "pool"
     no_worse = float(scores.no_worse.mean())

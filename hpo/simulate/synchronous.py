@@ -19,11 +19,7 @@ Configurations = NDArray[np.intp]
 
 
 class Trainings:
-    """Trains configurations of a pool further and counts what that costs.
-
-    Args:
-        losses: shape (N, E).
-    """
+    """Trains configurations of a pool further and counts what that costs."""
 
     def __init__(self, losses: Floats) -> None:
         self._losses = losses
@@ -109,13 +105,7 @@ def pool_sizes(n_rows: int, n_epochs: int, eta: int = 2) -> list[int]:
 
 
 def brackets(n: int, n_epochs: int, eta: int) -> list[tuple[Configurations, list[int]]]:
-    """Return the configurations and the rungs of each bracket of Hyperband.
-
-    Args:
-        n: configurations in the pool.
-        n_epochs: of a full training.
-        eta: one configuration in eta goes on.
-    """
+    """Return the configurations and the rungs of each bracket of Hyperband; 1 in `eta` goes on."""
     sizes = pool_sizes(n, n_epochs, eta)
     begins = np.cumsum([0, *sizes])
     result = []
@@ -135,9 +125,7 @@ def _s_max(n_epochs: int, eta: int) -> int:
 def climb(losses: Floats, rungs: dict[int, int]) -> Run:
     """Keep the best `rungs[epoch]` configurations at each epoch; train the last ones to the end.
 
-    Args:
-        losses: shape (N, E).
-        rungs: number of configurations kept, by epoch, epochs ascending.
+    The epochs of `rungs` ascend.
     """
     trainings, alive = Trainings(losses), np.arange(len(losses))
     for rung, number in rungs.items():

@@ -23,7 +23,7 @@ import dimod
 import numpy as np
 from dimod.core.sampler import Sampler
 
-from commons.files import replacing
+from commons.files import write_json
 
 TOKEN = "DWAVE_API_TOKEN"
 
@@ -60,7 +60,8 @@ class QPUSampler(Sampler):
         self.solver = solver
         self.chain_strength = chain_strength
         self.annealing_time_us = annealing_time_us
-        self.cache_folder = Path(cache_folder) if cache_folder else _user_cache()
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        self.cache_folder = Path(cache_folder or Path(cache, "qsvr"))
         self.chain_break_fraction: float | None = None
         self._qpu: Any = None
         self._chains: dict[int, Chains] = {}
@@ -125,7 +126,7 @@ class QPUSampler(Sampler):
             chains = _read_chains(file, size, graph)
             if chains is None:
                 chains = _find_chains(size, graph, name)
-                _write_chains(file, chains)
+                write_json(file, chains)
             self._chains[size] = chains
         return self._chains[size]
 
@@ -150,9 +151,7 @@ def _without_token() -> Iterator[None]:
     """Turn errors of the network and the service into ConnectionError, without the token."""
     try:
         yield
-    except (
-        OSError
-    ) as error:  # the base of all errors of dwave.cloud that name a request or a solver
+    except OSError as error:  # all errors of dwave.cloud that name a request or a solver
         token = os.environ.get(TOKEN, "")
         message = str(error).replace(token, "***") if token else str(error)
         raise ConnectionError(f"the quantum annealer cannot be used: {message}") from None
@@ -200,13 +199,3 @@ def _read_chains(file: Path, size: int, graph: Any) -> Chains | None:
         log.warning("%s is not an embedding of %d variables; it is computed again", file, size)
         return None
     return [[int(qubit) for qubit in chain] for chain in chains]
-
-
-def _write_chains(file: Path, chains: Chains) -> None:
-    with replacing(file) as partial:
-        partial.write_text(json.dumps(chains))
-
-
-def _user_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "qsvr"

@@ -28,9 +28,10 @@ from typing import Any
 from rich.console import Console
 
 from commons.cli import UsageError, run_command
+from commons.files import write_json
 from commons.processes import n_cores
 from qsvr.benchmark.curves import LearningCurves, read_curves
-from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables, write_json
+from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables
 from qsvr.benchmark.protocols import check_size
 from qsvr.benchmark.rows import make_row
 from qsvr.benchmark.run import DETAILED_FRACTION, LIVE_PART, PARTS, live_jobs, plan, run
@@ -66,12 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _benchmark(settings: Settings) -> None:
     check_settings(settings.n_splits, settings.seed, settings.n_jobs)
-    curves = read_curves(
-        settings.curves,
-        hps=settings.hps,
-        prefix=settings.prefix,
-        direction=settings.direction,
-    )
+    curves = read_curves(settings.curves, settings.hps, settings.prefix, settings.direction)
     check_size(curves)
     console = wide_console()
     console.print(_describe(curves), markup=False, highlight=False)
@@ -82,9 +78,13 @@ def _benchmark(settings: Settings) -> None:
         for model in part.models
     ]
     print_tables(console, rows, DETAILED_FRACTION, NOTES)
-    context = {"settings": _plain(settings), "n_dropped": curves.n_dropped}
-    context["notes"] = NOTES.splitlines()
-    write_json(settings.out / "benchmark.json", context, [figures(row) for row in rows])
+    content = {
+        "settings": _plain(settings),
+        "n_dropped": curves.n_dropped,
+        "notes": NOTES.splitlines(),
+        "rows": [figures(row) for row in rows],
+    }
+    write_json(settings.out / "benchmark.json", content)
     draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
     console.print(f"files in {settings.out}", markup=False, highlight=False)
 

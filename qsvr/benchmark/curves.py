@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,6 @@ class LearningCurves:
 
 def read_curves(
     path: Path,
-    *,
     hps: Sequence[str] | None = None,
     prefix: str = "loss_",
     direction: str = "minimize",
@@ -84,30 +84,16 @@ def read_curves(
     finite = np.isfinite(values).all(axis=1)
     if not finite.any():
         raise ValueError(f"{path}: no row without missing values")
-    kept = values[finite]
-    return LearningCurves(
-        hyperparameters=kept[:, : len(names)],
-        names=tuple(names),
-        curves=kept[:, len(names) :],
-        direction=direction,
-        n_dropped=int((~finite).sum()),
-    )
-
-
-def _series(header: Sequence[str], prefix: str) -> list[str]:
-    """The columns prefix0, prefix1, ... up to the first that is missing."""
-    names: list[str] = []
-    while f"{prefix}{len(names)}" in header:
-        names.append(f"{prefix}{len(names)}")
-    return names
+    hyperparameters, known = np.hsplit(values[finite], [len(names)])
+    n_dropped = int((~finite).sum())
+    return LearningCurves(hyperparameters, tuple(names), known, direction, n_dropped)
 
 
 def _hyperparameters(header: Sequence[str], series: Sequence[str]) -> list[str]:
-    prefixes = {re.sub(r"\d+$", "", name) for name in header if re.search(r"\d$", name)}
-    numbered = {name for prefix in prefixes for name in _long_series(header, prefix)}
-    return [name for name in header if name not in numbered and name not in series]
-
-
-def _long_series(header: Sequence[str], prefix: str) -> list[str]:
-    series = _series(header, prefix)
-    return series if len(series) > 2 else []
+    """All columns but the curve's and those of other series: prefix0, prefix1, prefix2, ..."""
+    prefixes = {re.sub(r"\d+$", "", name) for name in header}
+    left_out = set(series)
+    for prefix in prefixes:
+        numbered = list(takewhile(header.__contains__, (f"{prefix}{i}" for i in count())))
+        left_out.update(numbered if len(numbered) > 2 else ())
+    return [name for name in header if name not in left_out]

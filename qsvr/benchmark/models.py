@@ -78,10 +78,9 @@ def _sim_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
 
 
 def _live_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
-    from qsvr.annealing.qpu import QPUSampler
-
-    annealer = QSVR(box=BOX, sampler=QPUSampler(), n_reads=1000, random_state=seed)
-    return _by_relevance(annealer, train, test)
+    return _by_relevance(
+        QSVR(box=BOX, sampler="qpu", n_reads=1000, random_state=seed), train, test
+    )
 
 
 def _by_relevance(regressor: object, train: Trainings, test: Trainings) -> Floats:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -85,15 +84,8 @@ def _by_protocol(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def figures(row: Row) -> dict[str, Any]:
-    """Return what `write_json` writes of a row: all but its single fits."""
+    """Return a row for JSON: all but its single fits."""
     return {name: value for name, value in asdict(row).items() if name != "r2"}
-
-
-def write_json(path: Path, context: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the settings and the figures of all rows."""
-    text = json.dumps({**context, "rows": rows}, indent=1, allow_nan=False)
-    with replacing(path) as partial:
-        partial.write_text(f"{text}\n")
 
 
 def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:

@@ -67,7 +67,7 @@ class TrainingSpace:
         self._curves, self._n_known = curves, n_known
 
     def fold(self, split: Split) -> Fold:
-        """Return the training and the test rows on the scales of the training rows."""
+        """Return the training and the test rows."""
         train, test = split
         losses, hps = self._curves.losses, self._curves.hyperparameters
         both = scaled(losses[:, : self._n_known], hps, losses[:, -1:], train)
@@ -91,14 +91,7 @@ def check_size(curves: LearningCurves) -> None:
 
 
 def scaled(known: Floats, hps: Floats, target: Floats, fit_on: Rows) -> Trainings:
-    """Return all rows of a table on scales that are fitted on some of them.
-
-    Args:
-        known: known losses, shape (T, E).
-        hps: shape (T, H).
-        target: loss to predict, shape (T, 1).
-        fit_on: rows that the scales are fitted on.
-    """
+    """Return all rows on scales fitted on some: `known` (T, E), `hps` (T, H), `target` (T, 1)."""
     quantiles = quantile_scaler(len(fit_on))
     points = quantiles.fit(known[fit_on, ::2]).transform(known[:, ::2])
     scaler = CurveScaler().fit(known[fit_on], hps[fit_on])

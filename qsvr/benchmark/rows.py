@@ -64,15 +64,7 @@ class Row:
 def make_row(
     fits: Fits, model: str, protocol: str, classical: str | None = None, r2: R2 = r2_score
 ) -> Row:
-    """Summarize the fits of a model, at least two.
-
-    Args:
-        fits: of all models on the same splits, the untrained prediction included.
-        model: its name.
-        protocol: in tables.
-        classical: name of the model that it is paired with.
-        r2: how a prediction is scored.
-    """
+    """Summarize the fits of a model, at least two; it is paired with the model `classical`."""
     own, untrained = fits.by_model[model], fits.by_model[UNTRAINED]
     values = np.array([fit.r2(r2) for fit in own])
     per_fit, base = _per_fit(own, r2), _per_fit(untrained, r2)

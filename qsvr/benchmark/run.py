@@ -95,27 +95,24 @@ def run(curves: LearningCurves, jobs: Sequence[Job], n_jobs: int) -> list[tuple[
         description="fits",
         n_processes=n_jobs,
     )
-    done: dict[tuple[Part, float], list[Fits]] = {}
+    done: dict[tuple[Part, float], list[tuple[int, dict[str, Fit]]]] = {}
     for job, fits in zip(jobs, results, strict=True):
-        done.setdefault((job.part, job.fraction), []).append(fits)
-    return [(part, _together(chunks)) for (part, _), chunks in done.items()]
+        done.setdefault((job.part, job.fraction), []).extend(fits)
+    return [(part, _gathered(fraction, fits)) for (part, fraction), fits in done.items()]
 
 
-def _run_job(curves: LearningCurves, job: Job) -> Fits:
+def _run_job(curves: LearningCurves, job: Job) -> list[tuple[int, dict[str, Fit]]]:
+    """The number of training rows and the fits of all models, for each split."""
     part, space = job.part, job.part.space(curves, curves.n_known(job.fraction))
-    splits = [part.splitter(curves, seed) for seed in job.seeds]
     fits = []
-    for split, seed in zip(splits, job.seeds, strict=True):
-        fits.append(evaluate(space.fold(split), (*part.models, *part.paired), seed))
+    for seed in job.seeds:
+        train, test = part.splitter(curves, seed)
+        models = evaluate(space.fold((train, test)), (*part.models, *part.paired), seed)
+        fits.append((len(train), models))
         advance()
-    by_model = {name: [each[name] for each in fits] for name in fits[0]}
-    return Fits(job.fraction, min(len(train) for train, _ in splits), by_model)
+    return fits
 
 
-def _together(chunks: Sequence[Fits]) -> Fits:
-    names = chunks[0].by_model
-    return Fits(
-        fraction=chunks[0].fraction,
-        n_train=min(chunk.n_train for chunk in chunks),
-        by_model={name: [fit for c in chunks for fit in c.by_model[name]] for name in names},
-    )
+def _gathered(fraction: float, fits: Sequence[tuple[int, dict[str, Fit]]]) -> Fits:
+    by_model = {name: [models[name] for _, models in fits] for name in fits[0][1]}
+    return Fits(fraction, min(n_train for n_train, _ in fits), by_model)

@@ -52,15 +52,10 @@ def decision_epochs(max_resource: int, chosen: Sequence[int] | None = None) -> t
 
 
 def values_at(trials: Sequence[FrozenTrial], epochs: Sequence[int], sign: int) -> Floats:
-    """Return the values that trials have reached at the decision epochs, small is good.
+    """Return the values of trials at the decision epochs, times `sign`, so that small is good.
 
     A report that jumps over an epoch counts there. The last column holds the values of complete
     trials only.
-
-    Args:
-        trials: T trials in any state.
-        epochs: J epochs, ascending.
-        sign: 1 to minimize, -1 to maximize.
 
     Returns:
         Shape (T, J), NaN where a trial has not been, and for values that are not finite.
@@ -86,17 +81,11 @@ def _along(values: Mapping[int, float], epochs: Sequence[int]) -> list[float]:
 
 
 def unit_cube(trials: Sequence[FrozenTrial]) -> Floats:
-    """Return the hyperparameters of trials on scales from 0 to 1.
+    """Return the hyperparameters of trials on [0, 1], shape (T, H), in the order of their names.
 
     Numbers lie between the ends of their range, logarithmically if they are searched so; choices
     that are numbers by their rank; other choices have a column each. What a trial does not have
     is 0.5.
-
-    Args:
-        trials: T trials, of one search space, or of several with parameters in common.
-
-    Returns:
-        Shape (T, H), the parameters in order of their names.
     """
     spaces = sorted({name: d for t in trials for name, d in t.distributions.items()}.items())
     rows = [[x for name, d in spaces for x in _scaled(d, t.params, name)] for t in trials]

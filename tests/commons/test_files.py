@@ -68,3 +68,9 @@ def test_content_and_folder_are_synced_before_the_end(tmp_path, monkeypatch):
 def test_json_is_written_for_people_to_read(tmp_path):
     write_json(tmp_path / "new" / "a.json", {"a": [1]})
     assert (tmp_path / "new" / "a.json").read_text() == '{\n "a": [\n  1\n ]\n}\n'
+
+
+def test_json_with_a_number_that_is_not_finite_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"mean": float("nan")})
+    assert not (tmp_path / "a.json").exists()

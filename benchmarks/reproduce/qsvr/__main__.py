@@ -37,12 +37,12 @@ from benchmarks.reproduce.qsvr.recorded import (
     single_fits,
 )
 from commons.cli import Failure, run_command
-from commons.files import sha256
+from commons.files import sha256, write_json
 from commons.processes import n_cores
 from qsvr.benchmark.__main__ import check_settings, wide_console
 from qsvr.benchmark.curves import LearningCurves, read_curves
 from qsvr.benchmark.models import CLASSICAL, LIVE, SIMULATED
-from qsvr.benchmark.output import draw, figures, print_tables, write_json
+from qsvr.benchmark.output import draw, figures, print_tables
 from qsvr.benchmark.protocols import TrainingSpace, grouped_few, grouped_most
 from qsvr.benchmark.rows import Row, make_row
 from qsvr.benchmark.run import DETAILED_FRACTION, Fits, Part, live_jobs, plan, run
@@ -115,7 +115,8 @@ def _reproduce(settings: Settings) -> None:
     print_tables(console, rows, DETAILED_FRACTION, NOTES)
     for name, printed in PUBLISHED.items():
         console.print(f"printed in the paper: {name}: {' / '.join(map(str, printed))}")
-    write_json(settings.out / "benchmark.json", context, [_with_printed(row) for row in rows])
+    context["rows"] = [_with_printed(row) for row in rows]
+    write_json(settings.out / "benchmark.json", context)
     draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
     console.print(f"files in {settings.out}", markup=False, highlight=False)
 

@@ -18,7 +18,6 @@ from hpo.simulate.methods import (
 VALUES = {"epochs": 12, "seed": 3, "n_workers": 2}
 SHIPPED = read_methods(Path(hpo.simulate.__file__).with_name("methods.yaml"))
 ASHA = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1}
-SCREEN = {"_target_": "hpo.Screen"}
 RANDOM = {"_target_": "optuna.samplers.RandomSampler"}
 
 
@@ -49,13 +48,12 @@ def test_a_reference_is_a_function_of_the_losses():
     assert run.spent.epochs == 3
 
 
-def test_modes_baselines_and_warm_methods_are_recognized():
+def test_modes_and_baselines_are_recognized():
     assert make_method("b", {"pruner": ASHA, "baseline": True}).is_baseline
     assert not SHIPPED["sha"].is_baseline
     assert SHIPPED["sha"].is_reference
     assert SHIPPED["random_asha"].mode == "sampler"
     assert SHIPPED["asha"].mode == "pool"
-    assert make_method("w", {"pruner": ASHA, "screen": SCREEN}).is_warm
 
 
 @pytest.mark.parametrize(
