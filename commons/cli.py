@@ -70,10 +70,7 @@ def dispatch(
 ) -> int:
     """Run the command that the first argument names, with the others; return its exit code.
 
-    Args:
-        commands: by name; each returns its exit code.
-        arguments: of the command line.
-        text: what `--help` prints, and a call without arguments (code 2).
+    `text` is what `--help` prints, and a call without arguments (code 2).
     """
     if not arguments or arguments[0] in {"-h", "--help"}:
         print((text or "").strip())
@@ -92,10 +89,7 @@ def dispatch(
 def run_subcommand(package: str, commands: Mapping[str, str], arguments: Sequence[str]) -> int:
     """Run `PACKAGE COMMAND ...` as `python -m PACKAGE.COMMAND ...`; return its exit code.
 
-    Args:
-        package: holds the modules.
-        commands: names of modules and one line about each.
-        arguments: of the command line.
+    `commands` are the names of modules of the package and one line about each.
     """
 
     def run(name: str, rest: list[str]) -> int:

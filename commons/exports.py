@@ -23,12 +23,7 @@ class _Package(ModuleType):
 def lazy(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of a package (PEP 562).
-
-    Args:
-        package: its `__name__`.
-        modules: the module of each public name.
-    """
+    """Return `__getattr__` and `__dir__` of a package (PEP 562), from the module of each name."""
     this = sys.modules[package]
     this.__class__ = _Package
 

@@ -21,29 +21,17 @@ _BATCH = 5  # sweeps of one method that a process gets at once
 
 @dataclass(frozen=True)
 class Plan:
-    """What is simulated for each method.
-
-    Attributes:
-        table: the recorded curves.
-        orders: seeds of the pools, for methods without a sampler.
-        seeds: of the sweeps with a sampler.
-        variant: of the table.
-        n_workers: None: 1 for a pool, 8 with a sampler.
-        budget: epochs after which a sweep with a sampler ends.
-        within: distances to the table's best, at which a sweep with a sampler is scored.
-        start_epochs: charged for starting a trial.
-        resume_epochs: charged for resuming one.
-    """
+    """What is simulated for each method."""
 
     table: CurveTable
-    orders: range
-    seeds: range
+    orders: range  # seeds of the pools, for methods without a sampler
+    seeds: range  # of the sweeps with a sampler
     variant: Variant
-    n_workers: int | None
-    budget: float
-    within: tuple[float, ...]
-    start_epochs: float
-    resume_epochs: float
+    n_workers: int | None  # None: 1 for a pool, 8 with a sampler
+    budget: float  # epochs after which a sweep with a sampler ends
+    within: tuple[float, ...]  # distances to the table's best, at which such a sweep is scored
+    start_epochs: float  # charged for starting a trial
+    resume_epochs: float  # charged for resuming one
 
     def numbers(self, method: Method) -> range:
         """Return the seeds of a method's sweeps."""
@@ -61,15 +49,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A simulated sweep and the loss that it is measured by.
-
-    Attributes:
-        run: the sweep.
-        reference: Hyperband's loss on the same pool; with a sampler, the best of the table.
-    """
+    """A simulated sweep and the loss that it is measured by."""
 
     run: Run
-    reference: float
+    reference: float  # Hyperband's loss on the same pool; with a sampler, the best of the table
 
 
 def simulate(plan: Plan, method: Method, number: int) -> Outcome:

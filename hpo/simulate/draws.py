@@ -15,32 +15,20 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Variant:
-    """Rows that are removed from a table to see how far a result depends on a few rows.
+    """Rows that are removed from a table to see how far a result depends on a few rows."""
 
-    Attributes:
-        drop_best: number of best rows to remove.
-        drop_half_of_best: of this many best rows that are left, a random half is removed.
-        earlier_groups: number of configurations whose trainings form an earlier study.
-    """
-
-    drop_best: int = 0
-    drop_half_of_best: int = 0
-    earlier_groups: int = 0
+    drop_best: int = 0  # best rows to remove
+    drop_half_of_best: int = 0  # best rows, of those left, of which a random half is removed
+    earlier_groups: int = 0  # configurations whose trainings form an earlier study
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Rows of a table for one simulated sweep.
+    """Rows of a table for one simulated sweep."""
 
-    Attributes:
-        removed: rows that the sweep does not use, those of the earlier study included.
-        earlier: rows of the earlier study, without those removed from the table.
-        pool: as many as Hyperband takes, in random order.
-    """
-
-    removed: Rows
-    earlier: Rows
-    pool: Rows
+    removed: Rows  # that the sweep does not use, those of the earlier study included
+    earlier: Rows  # of the earlier study, without those removed from the table
+    pool: Rows  # as many as Hyperband takes, in random order
 
 
 def draw(table: CurveTable, seed: int, variant: Variant) -> Draw:

@@ -76,12 +76,8 @@ class RowTrials:
 class SampledTrials:
     """Any number of proposals of a sampler, each with the curve of the nearest row.
 
-    Of several trainings of the nearest configuration one is drawn.
-
-    Args:
-        table: of recorded curves.
-        sampler: its `_target_` node; a sampler is made for every trial, as in a live sweep.
-        seed: of the draws among repeats.
+    A sampler is made from its node for every trial, as in a live sweep. Of several trainings of
+    the nearest configuration one is drawn, by `seed`.
     """
 
     n_trials: int | None = None
@@ -239,9 +235,8 @@ class _Sweep:
             if self._trials.n_trials is None:
                 self._issue()
                 limit = min(self._n_issued, self._budget)
-            if self._screen is None or not self._screen.skips(
-                training.study, self._storage.get_trial(training.trial_id)
-            ):
+            trial = self._storage.get_trial(training.trial_id)
+            if self._screen is None or not self._screen.skips(training.study, trial):
                 return training
             training.study.tell(training.number, state=TrialState.PRUNED)
         return None

@@ -29,11 +29,8 @@ _PARTS = {"reference", "pruner", "sampler", "screen"}
 class Method:
     """A method, before its objects are made for a run.
 
-    Attributes:
-        name: in tables.
-        node: `reference`, or `pruner` with optional `sampler` and `screen`: `_target_` nodes, in
-            which ${epochs}, ${seed} and ${n_workers} stand for those of a run (a sampler is given
-            the seed in any case); optional `baseline`.
+    In its node, ${epochs}, ${seed} and ${n_workers} stand for those of a run (a sampler is given
+    the seed in any case).
     """
 
     name: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpo.curves import Floats
 from hpo.simulate.campaign import Outcome, Plan
@@ -16,23 +17,14 @@ from hpo.simulate.methods import Method
 
 @dataclass(frozen=True)
 class Scores:
-    """The sweeps of a method, scored at one distance from the reference.
-
-    Attributes:
-        method: the method.
-        within: the distance.
-        epochs: shape (n,), spent; with a sampler those until the distance was reached, else inf.
-        cost: shape (n,), the same with starts and resumptions charged.
-        reached: shape (n,), whether the sweep came within the distance.
-        no_worse: shape (n,), whether it was at least as good as the reference.
-    """
+    """The n sweeps of a method, scored at the distance `within` from the reference."""
 
     method: Method
     within: float
-    epochs: Floats
-    cost: Floats
-    reached: np.ndarray[Any, np.dtype[np.bool_]]
-    no_worse: np.ndarray[Any, np.dtype[np.bool_]]
+    epochs: Floats  # spent; with a sampler those until the distance was reached, else inf
+    cost: Floats  # the same with starts and resumptions charged
+    reached: NDArray[np.bool_]  # whether the sweep came within the distance
+    no_worse: NDArray[np.bool_]  # whether it was at least as good as the reference
 
 
 def score(plan: Plan, method: Method, outcomes: Sequence[Outcome], within: float) -> Scores:

@@ -8,17 +8,11 @@ from typing import NamedTuple
 
 
 class Spent(NamedTuple):
-    """What all workers have done up to a moment.
-
-    Attributes:
-        epochs: trained.
-        n_started: trials that were started, without those that were skipped by a screen.
-        n_resumed: number of times a trial was resumed after a pause.
-    """
+    """What all workers have done up to a moment."""
 
     epochs: int
-    n_started: int
-    n_resumed: int
+    n_started: int  # trials, without those that a screen skipped
+    n_resumed: int  # times a trial was resumed after a pause
 
     def cost(self, start_epochs: float, resume_epochs: float) -> float:
         """Return the epochs plus a charge in epochs for each start and each resumption."""
@@ -29,16 +23,13 @@ class Spent(NamedTuple):
 class Run:
     """One simulated sweep. For losses, smaller is better in either direction of the study.
 
-    Attributes:
-        spent: in all.
-        finished: for each trial that trained its last epoch, in order of time: what all workers
-            had spent by then, and its loss.
-        lengths: epochs of each trial, in the order of their numbers.
+    `finished` holds, for each trial that trained its last epoch, in order of time: what all
+    workers had spent by then, and its loss.
     """
 
     spent: Spent
     finished: tuple[tuple[Spent, float], ...]
-    lengths: tuple[int, ...]
+    lengths: tuple[int, ...]  # epochs of each trial, in the order of their numbers
 
     @property
     def final(self) -> float:

@@ -83,12 +83,7 @@ class QPUSampler(Sampler):
     def sample(self, bqm: dimod.BinaryQuadraticModel, *, num_reads: int = 100) -> dimod.SampleSet:
         """Return `num_reads` annealed states; a broken chain takes the value of its majority.
 
-        Args:
-            bqm: any number of couplings; it is embedded as a clique.
-            num_reads: at least 1; solvers have an upper limit.
-
-        Returns:
-            The states with their energies and the fraction of chains that broke.
+        The problem is embedded as a clique. Solvers have an upper limit of reads.
 
         Raises:
             ValueError: DWAVE_API_TOKEN is not set, or the problem is too large for the solver;

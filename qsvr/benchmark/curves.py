@@ -23,21 +23,13 @@ DIRECTIONS = ("minimize", "maximize")
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """Recorded trainings.
+    """Recorded trainings."""
 
-    Attributes:
-        hyperparameters: shape (T, H), finite, as in the table.
-        names: of the hyperparameters, H of them.
-        curves: shape (T, E), finite: the metric after each epoch.
-        direction: "minimize" for a loss, "maximize" for an accuracy.
-        n_dropped: rows of the table that were left out because a value was missing or not finite.
-    """
-
-    hyperparameters: Floats
-    names: tuple[str, ...]
-    curves: Floats
-    direction: str = "minimize"
-    n_dropped: int = 0
+    hyperparameters: Floats  # shape (T, H), finite, as in the table
+    names: tuple[str, ...]  # of the hyperparameters
+    curves: Floats  # shape (T, E), finite: the metric after each epoch
+    direction: str = "minimize"  # or "maximize" the metric
+    n_dropped: int = 0  # rows left out because a value was missing or not finite
 
     @property
     def losses(self) -> Floats:

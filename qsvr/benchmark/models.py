@@ -31,32 +31,20 @@ UNTRAINED = "untrained"
 
 @dataclass(frozen=True)
 class Model:
-    """A predictor.
-
-    Attributes:
-        name: in tables.
-        predict: fits it and predicts.
-        classical: of an annealed model, the name of the classical one that it is paired with.
-    """
+    """A predictor and its name in tables."""
 
     name: str
     predict: Predictor
-    classical: str | None = None
+    classical: str | None = None  # of an annealed model: the classical one it is paired with
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The predictions of one model on one split.
+    """The predictions of one model on one split."""
 
-    Attributes:
-        target: shape (T,).
-        predicted: shape (V, T).
-        cpu_s: CPU seconds of fit and prediction.
-    """
-
-    target: Floats
-    predicted: Floats
-    cpu_s: float = 0.0
+    target: Floats  # shape (T,)
+    predicted: Floats  # shape (V, T)
+    cpu_s: float = 0.0  # of fit and prediction
 
     def r2(self, score: R2 = r2_score) -> list[float]:
         """Return the R2 of each variant."""
@@ -78,9 +66,8 @@ def _sim_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
 
 
 def _live_qsvr(train: Trainings, test: Trainings, seed: int) -> Floats:
-    return _by_relevance(
-        QSVR(box=BOX, sampler="qpu", n_reads=1000, random_state=seed), train, test
-    )
+    annealer = QSVR(box=BOX, sampler="qpu", n_reads=1000, random_state=seed)
+    return _by_relevance(annealer, train, test)
 
 
 def _by_relevance(regressor: object, train: Trainings, test: Trainings) -> Floats:

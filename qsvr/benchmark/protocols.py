@@ -24,17 +24,11 @@ MIN_ROWS, MIN_EPOCHS, MIN_GROUPS = 20, 4, 10
 
 @dataclass(frozen=True)
 class Trainings:
-    """Some rows of a table on the scale of models.
+    """Some rows of a table on the scale of models."""
 
-    Attributes:
-        points: quantiles of the loss at every second known epoch, shape (T, P).
-        features: of `CurveScaler`, shape (T, 3 + H).
-        target: quantiles of the final loss, shape (T,).
-    """
-
-    points: Floats
-    features: Floats
-    target: Floats
+    points: Floats  # quantiles of the loss at every second known epoch, shape (T, P)
+    features: Floats  # of `CurveScaler`, shape (T, 3 + H)
+    target: Floats  # quantiles of the final loss, shape (T,)
 
     @property
     def untrained(self) -> Floats:

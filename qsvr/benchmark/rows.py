@@ -29,36 +29,25 @@ class Row:
 
     R2 is over all values (fits times pooled variants); `se` is the standard error of the mean over
     fits. Splits overlap, so that standard errors are somewhat too small.
-
-    Attributes:
-        n_train: training rows, the fewest of all fits.
-        n_fits: number of splits.
-        std: standard deviation (not of the mean), of the population.
-        rho: mean of Spearman's rho.
-        cpu_s_per_fit: CPU seconds of fit and prediction; None where nothing was computed.
-        untrained: mean R2 of the untrained prediction on the same splits, untrained_rho its rho.
-        minus_untrained: paired difference to it.
-        minus_classical: paired difference of an annealed model to SVR on the same training rows.
-        r2: mean R2 of each fit, for the picture.
     """
 
     model: str
     protocol: str
     fraction: float
-    n_train: int
-    n_fits: int
+    n_train: int  # rows, the fewest of all fits
+    n_fits: int  # one per split
     best: float
     worst: float
     mean: float
-    std: float
+    std: float  # of the values, not of the mean
     se: float
-    rho: float
-    cpu_s_per_fit: float | None
-    untrained: float
+    rho: float  # Spearman's, the mean of all fits
+    cpu_s_per_fit: float | None  # None where nothing was computed
+    untrained: float  # mean R2 of the untrained prediction on the same splits
     untrained_rho: float
     minus_untrained: Difference
-    minus_classical: Difference | None
-    r2: tuple[float, ...]
+    minus_classical: Difference | None  # of an annealed model to SVR on the same training rows
+    r2: tuple[float, ...]  # mean of each fit, for the picture
 
 
 def make_row(

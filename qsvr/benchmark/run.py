@@ -21,21 +21,13 @@ CHUNK, N_LIVE = 10, 10  # splits of one job, and on a real annealer
 
 @dataclass(frozen=True)
 class Part:
-    """Splits of one kind and the models that are fitted to them.
-
-    Attributes:
-        space: scales of features and target.
-        splitter: training and test rows of a random state.
-        models: those that get a row.
-        paired: those that are fitted only to be compared with.
-        n_splits: multiple of the benchmark's number of splits.
-    """
+    """Splits of one kind and the models that are fitted to them."""
 
     space: type[Space]
     splitter: Splitter
-    models: tuple[Model, ...]
-    paired: tuple[Model, ...] = ()
-    n_splits: int = 1
+    models: tuple[Model, ...]  # that get a row
+    paired: tuple[Model, ...] = ()  # that are fitted only to be compared with
+    n_splits: int = 1  # multiple of the benchmark's number of splits
 
 
 PARTS = (
@@ -56,17 +48,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Fits:
-    """Fits to splits of one kind at one fraction of the curve.
-
-    Attributes:
-        fraction: known part of the curve.
-        n_train: training rows of a split, the fewest of all.
-        by_model: the fits of each model, in order of the splits.
-    """
+    """Fits to splits of one kind at one fraction of the curve."""
 
     fraction: float
-    n_train: int
-    by_model: Mapping[str, Sequence[Fit]]
+    n_train: int  # rows of a split, the fewest of all
+    by_model: Mapping[str, Sequence[Fit]]  # in the order of the splits
 
 
 def plan(parts: Sequence[Part], n_splits: int, seed: int) -> list[Job]:

@@ -66,40 +66,28 @@ class LogScale:
 
 @dataclass(frozen=True)
 class _Step:
-    """The pairs of one step and what was learned from them.
+    """The P pairs of one step and what was learned from them."""
 
-    Attributes:
-        start: shape (P,), z before the step.
-        drift: shape (P,), outliers clipped.
-        residual: shape (P,), the drift minus local mean and models, each pair predicted by models
-            that were not fitted to it; None without models.
-        models: fitted regressors of the drift minus the local mean; may be empty.
-    """
-
-    start: Floats
-    drift: Floats
-    residual: Floats | None
-    models: list[Any]
+    start: Floats  # z before the step
+    drift: Floats  # outliers clipped
+    residual: Floats | None  # drift minus local mean and models that were not fitted to the pair
+    models: list[Any]  # fitted regressors of the drift minus the local mean; may be empty
 
 
 class DriftModel:
     """Forecasts the end of curves from the drifts of other curves.
 
-    Args:
-        regressor: scikit-learn regressor, on (z, drift of the step before, hyperparameters), of
-            the drift minus the mean drift of the trainings of similar z. None: only the mean is
-            used.
+    The regressor predicts, from (z, drift of the step before, hyperparameters), the drift minus
+    the mean drift of the trainings of similar z. None: only the mean is used.
     """
 
     def __init__(self, regressor: Any = None) -> None:
         self._regressor = regressor
 
     def fit(self, z: Floats, hyperparameters: Floats) -> DriftModel:
-        """Learn the drifts.
+        """Learn the drifts of z, shape (T, J), NaN where a training has not arrived.
 
-        Args:
-            z: shape (T, J), NaN where a training has not arrived.
-            hyperparameters: shape (T, H), in [0, 1].
+        The hyperparameters, shape (T, H), are in [0, 1].
 
         Raises:
             ValueError: the regressor cannot be fitted.
@@ -118,12 +106,8 @@ class DriftModel:
         """Return location, scale and degrees of freedom of z at the end, each of shape (T,).
 
         With a Student distribution for each step, as for the next one of a few normal numbers,
-        that of their sum follows by Welch and Satterthwaite.
-
-        Args:
-            z: shape (T, J), as in `fit`.
-            reached: shape (T,), index of the last decision epoch of each training.
-            hyperparameters: shape (T, H).
+        that of their sum follows by Welch and Satterthwaite. `reached`, shape (T,), is the index
+        of the last decision epoch of each training; z and hyperparameters are as in `fit`.
         """
         rows = np.arange(len(z))
         mean, variance, spread4 = z[rows, reached].copy(), np.zeros(len(z)), np.zeros(len(z))

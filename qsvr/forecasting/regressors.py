@@ -29,10 +29,7 @@ REGRESSORS: dict[str, Callable[[], Any]] = {
 
 
 def make_regressor(regressor: Any) -> Any:
-    """Return the regressor of a name, or the regressor itself.
-
-    Args:
-        regressor: "last" (none), "linear", "gp", "svr", "qsvr", or a scikit-learn regressor.
+    """Return the regressor of a name (None for "last"), or the regressor itself.
 
     Raises:
         ValueError: the name is unknown, or what is given cannot be fitted.
@@ -40,8 +37,6 @@ def make_regressor(regressor: Any) -> Any:
     if isinstance(regressor, str) and regressor in REGRESSORS:
         return REGRESSORS[regressor]()
     if not hasattr(regressor, "fit"):
-        names = ", ".join(REGRESSORS)
-        raise ValueError(
-            f"regressor must be {names} or a scikit-learn regressor, got {regressor!r}"
-        )
+        known = f"{', '.join(REGRESSORS)} or a scikit-learn regressor"
+        raise ValueError(f"regressor must be {known}, got {regressor!r}")
     return regressor
