@@ -131,7 +131,7 @@ def optunas(kind):
     ],
     ids=["another host", "living", "empty", "garbage", "Optuna open", "Optuna symlink"],
 )
-def test_a_lock_that_nobody_touches_is_broken_after_the_grace_period(path, make, caplog):
+def test_a_lock_that_no_process_touches_is_broken_after_the_grace_period(path, make, caplog):
     make(path)
     begin = time.monotonic()
     with FileLock(path, grace_s=0.6):
@@ -194,7 +194,7 @@ def test_only_the_lock_that_was_seen_is_broken(path):
     assert lock._break(read_owner(lock.file))
 
 
-def test_nobody_breaks_while_another_one_is_at_it(path):
+def test_no_process_breaks_a_lock_that_another_one_is_breaking(path):
     leave_behind(path)
     lock = FileLock(path)
     lock._breaker.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "b"}))
@@ -269,7 +269,7 @@ def test_interruptions_at_any_moment_leave_nothing_behind(path):
     assert n == 300
 
 
-def test_who_holds_the_lock_cannot_take_it_again_and_nobody_else_can_release_it(path):
+def test_the_holder_cannot_take_the_lock_again_and_no_other_thread_can_release_it(path):
     lock = FileLock(path)
     with pytest.raises(RuntimeError, match="does not hold"):
         lock.release()
@@ -312,7 +312,7 @@ def test_a_lock_that_is_kept_fresh_outlives_its_grace(path, start, monkeypatch, 
     assert record.getMessage().startswith("waiting for process ")
 
 
-def test_a_lock_that_was_kept_fresh_is_free_afterwards(path, tmp_path, wait_until):
+def test_a_lock_that_was_kept_fresh_is_free_at_the_end(path, tmp_path, wait_until):
     with FileLock(path, grace_s=0.04).kept_fresh():
         before = path.with_name("thing.lock").stat().st_mtime_ns
         wait_until(lambda: path.with_name("thing.lock").stat().st_mtime_ns > before)

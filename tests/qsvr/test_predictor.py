@@ -30,7 +30,7 @@ def test_scales_come_from_the_training_rows_only(trainings):
     np.testing.assert_array_equal(scaler.transform(changed[:20, :10], hps[:20]), before)
 
 
-def test_curve_features_are_quantiles_and_hyperparameters_are_standardised(trainings):
+def test_curve_features_are_quantiles_and_hyperparameters_are_standardized(trainings):
     curves, hps = trainings
     features = CurveScaler().fit(curves, hps).transform(curves, hps)
     assert features.shape == (80, 5)

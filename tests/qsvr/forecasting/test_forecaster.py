@@ -86,7 +86,7 @@ def test_costly_steps_need_more_hope_than_cheap_ones(study):
     assert gap[0] < 1
 
 
-def test_the_favourite_goes_on_however_many_epochs_its_next_step_takes(study):
+def test_the_favorite_goes_on_however_many_epochs_its_next_step_takes(study):
     made, running = study([1.0, 4.0], n_complete=0)
     forecast = Forecaster(EPOCHS, 0.5, [3]).forecast(made, running)
     assert forecast.promise[0] > 0 > forecast.promise[1]
