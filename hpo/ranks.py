@@ -33,7 +33,7 @@ _STEP_VARIABLES = (
 
 @dataclass
 class Group:
-    """One rank's view of its group.
+    """One rank's view of its group; `Group()` is that of a worker that trains alone.
 
     Attributes:
         folder: seen by all ranks; used by this group alone, new at each start.
@@ -43,10 +43,10 @@ class Group:
         number: how many trials the group has begun.
     """
 
-    folder: Path
-    rank: int
-    size: int
-    local_size: int
+    folder: Path = Path()
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1
     number: int = 0
 
     @contextmanager
@@ -148,11 +148,6 @@ class Group:
                     note: dict[str, Any] = json.loads(path.read_text())
                     return note
             time.sleep(_POLL_S)
-
-
-def alone() -> Group:
-    """Return the group of a worker that trains alone."""
-    return Group(Path(), rank=0, size=1, local_size=1)
 
 
 def _meet_at(note: dict[str, Any]) -> None:

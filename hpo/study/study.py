@@ -69,12 +69,8 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     )
     known = study.direction.name.lower()
     if known != spec.direction:
-        raise SettingError(
-            "{direction}: study '{}' exists with direction {}, got {}",
-            spec.study_name,
-            known,
-            spec.direction,
-        )
+        rule = "{direction}: study '{}' exists with direction {}, got {}"
+        raise SettingError(rule, spec.study_name, known, spec.direction)
     trials = study.get_trials(deepcopy=False)
     space = {name: _as_json(d) for name, d in spec.space.distributions.items()}
     if spec.custom_search_space is None:
@@ -116,14 +112,8 @@ def _check_same_settings(spec: SweepSpec, known: dict[str, str], wanted: dict[st
     for key in sorted(known.keys() | wanted.keys()):
         if known.get(key) != wanted.get(key) and not is_among(key, ["hydra", *spec.own_groups]):
             before, now = (values.get(key, "the default") for values in (known, wanted))
-            raise SettingError(
-                "{}: study '{}' was made with {}, this command has {}; use the same settings or "
-                "another {study_name}",
-                key,
-                spec.study_name,
-                before,
-                now,
-            )
+            rule = "{}: study '{}' was made with {}, this command has {}; use the same settings or"
+            raise SettingError(rule + " another {study_name}", key, spec.study_name, before, now)
 
 
 def _known_space(study: optuna.Study, trials: list[FrozenTrial]) -> dict[str, Any]:
@@ -143,14 +133,8 @@ def _check_same_space(study_name: str, known: dict[str, Any], wanted: dict[str, 
     for name in sorted(known.keys() | wanted.keys()):
         if known.get(name) != wanted.get(name):
             before, now = (_describe(space.get(name)) for space in (known, wanted))
-            raise SettingError(
-                "{}: {} in study '{}', {} in this command; use the same search space or another "
-                "{study_name}",
-                name,
-                before,
-                study_name,
-                now,
-            )
+            rule = "{}: {} in study '{}', {} in this command; use the same search space or another"
+            raise SettingError(rule + " {study_name}", name, before, study_name, now)
 
 
 def _describe(distribution: Any) -> str:

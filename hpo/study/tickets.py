@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import optuna
@@ -50,27 +51,24 @@ def issue_tickets(study: optuna.Study, n_trials: int, *, lock: FileLock) -> None
             lock.refresh()
 
 
+@dataclass
 class Tickets:
     """The tickets of a study; the arguments are those of `hpo.optimize`.
 
     The folder holds the lock of the study. A `PausingPruner` is asked about paused trials.
     """
 
-    def __init__(
-        self,
-        storage: BaseStorage,
-        study_name: str,
-        *,
-        folder: Path,
-        n_trials: int,
-        pruner: BasePruner | None,
-        lease_s: float,
-        max_retries: int,
-    ) -> None:
-        self._storage, self._folder, self._n_trials = storage, folder, n_trials
-        self._pruner, self._lease_s, self._max_retries = pruner, lease_s, max_retries
-        self._study_name = study_name
-        self._study_id = storage.get_study_id_from_name(study_name)
+    storage: BaseStorage
+    study_name: str
+    _: KW_ONLY
+    folder: Path
+    n_trials: int
+    pruner: BasePruner | None
+    lease_s: float
+    max_retries: int
+
+    def __post_init__(self) -> None:
+        self._study_id = self.storage.get_study_id_from_name(self.study_name)
 
     @contextmanager
     def claimed(
@@ -82,14 +80,14 @@ class Tickets:
             with signals.shield():
                 claim, trial = None, self.take(trials)
                 if trial is not None:
-                    lease = Lease(self._storage, trial_id(trial), self._lease_s)
+                    lease = Lease(self.storage, trial_id(trial), self.lease_s)
                     claim = trial, stack.enter_context(lease)
             yield claim
 
     def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
         """Claim a trial of the budget's `trials`, read if None; None: no trial is left."""
         trials = self.trials() if trials is None else trials
-        if any(is_abandoned(t, self._lease_s) for t in trials) and self.release_abandoned():
+        if any(is_abandoned(t, self.lease_s) for t in trials) and self.release_abandoned():
             trials = self.trials()
         while waiting := [trial for trial in trials if trial.state == TrialState.WAITING]:
             chosen = self._in_order(waiting)
@@ -97,29 +95,29 @@ class Tickets:
                 return None
             for trial in chosen:
                 if self._claim(trial):
-                    return self._storage.get_trial(trial_id(trial))
+                    return self.storage.get_trial(trial_id(trial))
             trials = self.trials()
         return None
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials of the budget, in these states if any are given."""
-        read = self._storage.get_all_trials
+        read = self.storage.get_all_trials
         trials = read(self._study_id, deepcopy=False, states=states or None)
-        return [trial for trial in trials if trial.number < self._n_trials]
+        return [trial for trial in trials if trial.number < self.n_trials]
 
     def release_abandoned(self) -> int:
         """Give back the trials of workers that are gone; return how many."""
-        place = self._storage, self._study_id
-        if self._may_be_behind() or not abandoned_trials(*place, self._lease_s):
+        place = self.storage, self._study_id
+        if self._may_be_behind() or not abandoned_trials(*place, self.lease_s):
             return 0
-        with study_lock(self._folder):
-            return release_abandoned(*place, self._lease_s, self._max_retries)
+        with study_lock(self.folder):
+            return release_abandoned(*place, self.lease_s, self.max_retries)
 
     def _may_be_behind(self) -> bool:
         # While the storage was unreachable, leases have expired that no worker could renew.
-        storage = self._storage
+        storage = self.storage
         back_since = storage.back_since if isinstance(storage, PatientStorage) else None
-        return back_since is not None and time.monotonic() - back_since < self._lease_s
+        return back_since is not None and time.monotonic() - back_since < self.lease_s
 
     def _in_order(self, waiting: list[FrozenTrial]) -> list[FrozenTrial]:
         paused = [trial for trial in waiting if is_paused(trial)]
@@ -136,11 +134,11 @@ class Tickets:
 
     def _may_begin(self) -> bool:
         # Other pruners do not decide this, and the study need not be loaded for them.
-        return not isinstance(self._pruner, PausingPruner) or may_begin(self._study())
+        return not isinstance(self.pruner, PausingPruner) or may_begin(self._study())
 
     def _study(self) -> optuna.Study:
         return optuna.load_study(
-            study_name=self._study_name, storage=self._storage, pruner=self._pruner
+            study_name=self.study_name, storage=self.storage, pruner=self.pruner
         )
 
     def _claim(self, trial: FrozenTrial) -> bool:
@@ -148,30 +146,30 @@ class Tickets:
         # faster; so trials that were started before are claimed under the lock.
         if not was_started(trial):
             return self._set_running(trial)
-        with study_lock(self._folder):
-            now = self._storage.get_trial(trial_id(trial))
-            if now.state != TrialState.WAITING or give_up(self._storage, now, self._max_retries):
+        with study_lock(self.folder):
+            now = self.storage.get_trial(trial_id(trial))
+            if now.state != TrialState.WAITING or give_up(self.storage, now, self.max_retries):
                 return False
             return self._set_running(trial)
 
     def _set_running(self, trial: FrozenTrial) -> bool:
         try:
-            return self._storage.set_trial_state_values(trial_id(trial), TrialState.RUNNING)
+            return self.storage.set_trial_state_values(trial_id(trial), TrialState.RUNNING)
         except UpdateFinishedTrialError:
             return False
 
     def _wind_up(self) -> bool:
         """End the waiting trials when none goes on; return whether the study has changed."""
-        with study_lock(self._folder):
+        with study_lock(self.folder):
             if self.trials(TrialState.RUNNING):
                 return False  # it may make others promotable; then its worker asks again
             waiting = self.trials(TrialState.WAITING)
             last = choose_last(self._study(), self.trials())
             if last is not None:
-                self._storage.set_trial_system_attr(trial_id(last), PAUSED, None)
+                self.storage.set_trial_system_attr(trial_id(last), PAUSED, None)
                 return True
             for trial in waiting:
                 reached = trial.intermediate_values
                 values = [reached[max(reached)]] if reached else None
-                self._storage.set_trial_state_values(trial_id(trial), TrialState.PRUNED, values)
+                self.storage.set_trial_state_values(trial_id(trial), TrialState.PRUNED, values)
             return bool(waiting)

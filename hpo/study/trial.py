@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import DIVERGED, FAIL_REASON, SECONDS
-from hpo.ranks import Group, alone
+from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease, LeaseLostError
@@ -44,7 +44,7 @@ class LeasedTrial(optuna.Trial):
     ) -> None:
         super().__init__(study, trial_id)
         self.storage = lease.fence(self.storage)
-        self._lease, self._group = lease, group or alone()
+        self._lease, self._group = lease, group or Group()
         stored = self.storage.get_trial(trial_id).intermediate_values
         self._last_step = max(stored, default=-1)
         self._new = False

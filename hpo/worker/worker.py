@@ -19,7 +19,7 @@ from hpo import signals
 from hpo.attributes import RUN
 from hpo.current import FollowedTrial
 from hpo.hydra_internals import configure_log, instantiate
-from hpo.ranks import Group, alone
+from hpo.ranks import Group
 from hpo.search.seeded import make_sampler
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self, spec: SweepSpec, application: Application) -> None:
         self._spec, self._application = spec, application
-        self._group = alone()
+        self._group = Group()
 
     def __call__(self, _: DictConfig) -> None:
         """Work until no trial is left, too many trials have failed, or a signal arrives."""

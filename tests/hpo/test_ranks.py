@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from hpo.ranks import Group, alone
+from hpo.ranks import Group
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def ranks(tmp_path):
 def test_a_worker_alone_has_no_rank_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLURM_PROCID", "3")
-    group = alone()
+    group = Group()
     with group.environment():
         assert "RANK" not in os.environ
         assert "SLURM_PROCID" not in os.environ
@@ -82,6 +82,6 @@ def test_rank_0_does_not_go_on_without_a_rank_that_has_failed(ranks):
 
 
 def test_rank_0_learns_why_another_rank_failed(ranks):
-    assert alone().complaint() is None
+    assert Group().complaint() is None
     ranks[3].complain("OutOfMemoryError: 80 GB")
     assert ranks[0].complaint() == "rank 3: OutOfMemoryError: 80 GB"
