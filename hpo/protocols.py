@@ -18,11 +18,9 @@ class Crew(Protocol):
         """A function that returns where the jobs are, as text; None: they are processes here."""
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
-        """Start workers that are missing; return when there is reason to look at the study again.
+        """Start missing workers; return when there is reason to look at the study again.
 
-        Args:
-            n_workers: how many there should be.
-            n_waiting: trials that wait for a worker.
+        There should be up to `n_workers`; `n_waiting` trials wait for one.
 
         Returns:
             None while there are workers, or none is needed; what went wrong when they have ended.

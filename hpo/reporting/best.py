@@ -22,12 +22,8 @@ def describe_app(
 ) -> dict[str, Any]:
     """Return what `best_config` must know of an application, to be stored with the study.
 
-    Args:
-        config: of the sweep.
-        loader: Hydra's.
-        fixed: overrides of every trial.
-        searched: keys that the trials vary.
-        own_groups: keys or groups that only set up the sweep; the best configuration lacks them.
+    `fixed` are the overrides of every trial, `searched` the keys that differ between trials. The
+    best configuration lacks the `own_groups`, which only set up the sweep.
     """
     kept = [o.input_line for o in _kept(fixed, own_groups) if o.input_line]
     own = loader.load_configuration(config.hydra.job.config_name, kept, run_mode=RunMode.RUN)

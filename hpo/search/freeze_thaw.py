@@ -108,7 +108,9 @@ class FreezeThawPruner(PausingPruner):
         try:
             forecast = self._forecaster.forecast(study, affordable)
         except Exception as error:  # noqa: BLE001 - of any regressor or annealer
-            self._log_failure(error)
+            if not self._has_failed:
+                _log.warning("freeze-thaw: the forecast failed, promotion ASHA decides: %s", error)
+            self._has_failed = True
             return self._fallback.choose(study, affordable)
         if forecast is None:
             return None
@@ -116,11 +118,12 @@ class FreezeThawPruner(PausingPruner):
         return affordable[best] if forecast.promise[best] > 0 else None
 
     def _wants_new(self, trials: Sequence[FrozenTrial]) -> bool:
-        if not any(_is_new(trial) for trial in trials):
+        waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
+        if all(trial.intermediate_values for trial in waiting):  # no new one
             return False
         first = self._forecaster.epochs[0]
         n_begun = sum(first * (_length(trial) > 0) for trial in trials)
-        return self._new_share == 1 or n_begun <= self._new_share * _n_epochs(trials)
+        return self._new_share == 1 or n_begun <= self._new_share * sum(map(_length, trials))
 
     def _affordable(
         self, paused: Sequence[FrozenTrial], trials: Sequence[FrozenTrial]
@@ -140,23 +143,14 @@ class FreezeThawPruner(PausingPruner):
         if self._max_epochs is None:
             return math.inf
         in_flight = sum(trial.state == TrialState.RUNNING for trial in trials)
-        left = self._max_epochs - _n_epochs(trials) - in_flight
+        left = self._max_epochs - sum(map(_length, trials)) - in_flight
         if any(trial.state == TrialState.COMPLETE for trial in trials):
             return left
         return left - self._forecaster.epochs[-1] + max(map(_length, trials))
 
-    def _log_failure(self, error: Exception) -> None:
-        if not self._has_failed:
-            _log.warning("freeze-thaw: the forecast failed, promotion ASHA decides: %s", error)
-        self._has_failed = True
-
 
 def _length(trial: FrozenTrial) -> int:
     return max(trial.intermediate_values, default=0)
-
-
-def _n_epochs(trials: Sequence[FrozenTrial]) -> int:
-    return sum(map(_length, trials))
 
 
 def _furthest(trials: Sequence[FrozenTrial]) -> int | None:
@@ -165,7 +159,3 @@ def _furthest(trials: Sequence[FrozenTrial]) -> int | None:
         return None
     unfinished = [t for t in trials if not t.state.is_finished()]
     return max(unfinished, key=_length).number if unfinished else None
-
-
-def _is_new(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.WAITING and not trial.intermediate_values

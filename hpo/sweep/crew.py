@@ -36,7 +36,7 @@ class LaunchedCrew:
         self._spec, self._app = spec, app
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
-        """Run workers until they end; return what went wrong, None if none was needed."""
+        """Run workers until they end."""
         if not n_waiting:  # the workers of another command have the rest
             time.sleep(1)
             return None
@@ -69,11 +69,7 @@ class SlurmCrew:
         self.status: Callable[[], str] = self._launches.describe
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
-        """Submit the workers that are missing and wait a little.
-
-        Returns:
-            None while there are workers; what is known of the reason when they have ended.
-        """
+        """Submit the workers that are missing and wait a little."""
         alive = self._adopt() if not self._adopted else self._launches.n_alive()
         first, self._adopted = not self._adopted, True
         self._launches.say_present()

@@ -101,14 +101,11 @@ def run(sweep: Sweep) -> None:
     """
     spec = sweep.spec
     if not _unfinished(sweep):
-        _log.info(
-            "study '%s' is finished, its %d trials are done; nothing to do. To add trials, raise "
-            "%s. Results: %s",
-            spec.study_name,
-            spec.n_trials,
-            typed_key(sweep.app.config, _SECTION, "n_trials"),
-            spec.sweep_dir,
+        key = typed_key(sweep.app.config, _SECTION, "n_trials")
+        text = (
+            "study '%s' is finished (%d trials); nothing to do. To add some, raise %s. Results: %s"
         )
+        _log.info(text, spec.study_name, spec.n_trials, key, spec.sweep_dir)
         return
     OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
     try:

@@ -36,13 +36,9 @@ class Slurm:
     def submit(
         self, payload: Payload, jobs: Sequence[Sequence[str]], folder: Path, first: int = 0
     ) -> str:
-        """Submit one array that runs these jobs; return its job number.
+        """Submit one array that runs jobs with these overrides; return its job number.
 
-        Args:
-            payload: what every job gets.
-            jobs: overrides of each job.
-            folder: for scripts, pickles and output; seen by all nodes.
-            first: number of the first job.
+        All nodes must see `folder`, which holds the scripts, pickles and output.
 
         Raises:
             ValueError: sbatch refused, or there is no SLURM.
@@ -109,17 +105,18 @@ def _executor(options: SlurmOptions, folder: Path, count: int) -> Executor:
 
 
 def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
-    shape = options.shape
+    shape, cores = options.shape, options.cpus_per_task
+    threads = [] if cores is None else [f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{cores}}}"]
     chosen: dict[str, Any] = {
         "job_name": options.name,
         "time": options.timeout_min,
         "nodes": shape.nodes,
         "ntasks_per_node": shape.tasks_per_node,
-        "cpus_per_task": options.cpus_per_task,
+        "cpus_per_task": cores,
         "signal_delay_s": options.signal_delay_s,
         "array_parallelism": options.array_parallelism or count,
         "stderr_to_stdout": True,
-        "setup": [*_own_setup(options), *options.setup],
+        "setup": [*threads, *options.setup],
         "teardown": list(options.teardown) or None,
         "srun_args": _srun_args(options),
         "exclusive": options.exclusive or None,
@@ -145,12 +142,6 @@ def _gpus_per_node(options: SlurmOptions) -> int:
     if options.gpus_per_trial == 0:
         return 0
     return (options.whole_nodes and options.gpus_per_node) or options.shape.tasks_per_node
-
-
-def _own_setup(options: SlurmOptions) -> list[str]:
-    if options.cpus_per_task is None:
-        return []
-    return [f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{options.cpus_per_task}}}"]
 
 
 def _srun_args(options: SlurmOptions) -> list[str]:

@@ -48,20 +48,15 @@ class Place:
 class ArrayTask:
     """The function that submitit runs in every task of every element.
 
-    Attributes:
-        payload: packed, because unpacking imports the application, whose libraries must not see
-            the variables of the job step.
-        jobs: overrides of each job.
-        first: number of the first job.
-        options: of the launcher.
-        folder: of the array.
+    The payload is packed, because unpacking imports the application, whose libraries must not see
+    the variables of the job step.
     """
 
     payload: bytes
-    jobs: list[list[str]]
-    first: int
+    jobs: list[list[str]]  # overrides of each
+    first: int  # number of the first job
     options: SlurmOptions
-    folder: Path
+    folder: Path  # of the array
 
     def __call__(self, element: int) -> None:
         """Run this task's part of element `element`."""
@@ -70,12 +65,9 @@ class ArrayTask:
         if number >= len(self.jobs):
             return
         local_size = min(shape.ranks, shape.tasks_per_node)
-        group = Group(
-            folder=self.folder / f"ranks-{number}-{place.restart}",
-            rank=place.rank % shape.ranks,
-            size=shape.ranks,
-            local_size=local_size,
-        )
+        folder = self.folder / f"ranks-{number}-{place.restart}"
+        rank = place.rank % shape.ranks
+        group = Group(folder, rank=rank, size=shape.ranks, local_size=local_size)
         with group.environment():
             choose_devices(place.local_rank, local_size, shape.tasks_per_node)
             payload = unpack(self.payload)
