@@ -1,4 +1,4 @@
-"""One way out for Ctrl-C, a closed terminal, and a job told to end: KeyboardInterrupt.
+"""Ctrl-C, a closed terminal and the end of a job all become KeyboardInterrupt.
 
 SLURM sends SIGUSR2 before a time limit or a preemption, as submitit requests it. No other module
 handles signals, so handlers cannot conflict. Signals belong to the process, and so does the state

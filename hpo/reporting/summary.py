@@ -35,11 +35,9 @@ class Summary:
     """A study at one moment.
 
     Attributes:
-        study_name: its name.
         direction: "minimize" or "maximize".
         n_trials: trials by state (complete, pruned, fail, running, waiting) and in total.
         best: None while no trial is complete.
-        epochs: trained, and saved by pruning.
         worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
             of an epoch).
         wall_s: time with at least one worker, over all commands.

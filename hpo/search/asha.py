@@ -17,12 +17,12 @@ from hpo.search.rungs import Rungs, sign, value_at
 class AshaPruner(BasePruner):
     """The stopping form of asynchronous successive halving [Li2020]_.
 
-    At each rung a trial goes on if it is among the best n // eta of the n trials that have
-    reached the rung, itself included; among fewer than eta only the best goes on. That is the
+    At each rung a trial continues if it is among the best n // eta of the n trials that have
+    reached the rung, itself included; among fewer than eta only the best continues. That is the
     rule of `optuna.pruners.SuccessiveHalvingPruner` except for ties: the trial with the smaller
     number ranks first. So a repetition of the best configuration is stopped at a rung like any
     other trial, not trained in full again. Where all values are equal, such as an accuracy that
-    has not moved yet, only the first few trials go on: increase `min_resource`.
+    has not moved yet, only the first few trials continue: increase `min_resource`.
 
     Nothing is stored: ranks come from the reported values. Ask `prune` after each report; a
     report that jumps over a rung counts there. NaN at a rung is pruned.

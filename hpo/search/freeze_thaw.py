@@ -31,13 +31,9 @@ class Forecast(Protocol):
 
 
 class Forecaster(Protocol):
-    """Forecasts the ends of learning curves, as `qsvr.Forecaster` does.
+    """Forecasts the ends of learning curves, as `qsvr.Forecaster` does."""
 
-    Attributes:
-        epochs: the decision epochs, ascending; the last one ends a training.
-    """
-
-    epochs: Sequence[int]
+    epochs: Sequence[int]  # the decision epochs, ascending; the last one ends a training
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
         """Return what is expected of unfinished trials; None: nothing is known about them."""

@@ -1,9 +1,8 @@
 """Policies that pause trials and resume them, on any free worker.
 
-Optuna's pruners can only stop a trial for good. A `PausingPruner` takes the same place in the
-configuration. A trial that it pauses gives back its lease, keeps its checkpoint and history, and
-resumes at that step when the policy chooses it. The functions below make all decisions about
-trials, for live and simulated sweeps.
+Optuna's pruners can only stop a trial for good. A trial that a `PausingPruner` pauses gives back
+its lease, keeps its checkpoint and history, and resumes at that step when the policy chooses it.
+The functions below make all decisions about trials, for live and simulated sweeps.
 """
 
 from __future__ import annotations

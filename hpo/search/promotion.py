@@ -18,7 +18,7 @@ class PromotionPruner(PausingPruner):
     """Asynchronous successive halving by promotion, algorithm 2 of [Li2020]_.
 
     Every trial pauses at the rungs r, r eta, r eta^2 ... A trial in the best 1/eta of all that
-    have reached its rung is promoted: it goes on to the next rung. A free worker resumes such a
+    have reached its rung is promoted: it continues to the next rung. A free worker resumes such a
     trial first and begins a new one if there is none.
 
     Args:

@@ -16,10 +16,7 @@ class Rungs:
 
     Attributes:
         min_resource: r, steps at the first rung, at least 1.
-        reduction_factor: eta, at least 2; the best 1/eta of a rung goes on.
-
-    Raises:
-        ValueError: a value is out of range.
+        reduction_factor: eta, at least 2; the best 1/eta of a rung continues.
     """
 
     min_resource: int

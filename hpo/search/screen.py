@@ -44,8 +44,7 @@ class Regressor(Protocol):
 class KernelRidge:
     """Kernel ridge regression with the Gaussian kernel exp(-2 d^2 / H) on the unit cube.
 
-    Args:
-        ridge: noise variance of a score, relative to the prior variance; positive.
+    `ridge` is the noise variance of a score, relative to the prior variance; positive.
     """
 
     def __init__(self, ridge: float = 0.1) -> None:

@@ -14,14 +14,10 @@ from optuna.samplers import BaseSampler
 def make_sampler(
     config: Mapping[str, Any] | None, trial_number: int
 ) -> tuple[BaseSampler, int | None]:
-    """Return a sampler for one trial and its seed.
+    """Return the sampler of one trial, by default Optuna's, and its seed.
 
     A configured seed is combined with the number of the trial: workers then draw different points,
     and random search draws the same ones for any number of workers.
-
-    Args:
-        config: `_target_` node; None: Optuna's default.
-        trial_number: of the trial in its study, from 0.
     """
     if config is None:
         return optuna.samplers.TPESampler(), None

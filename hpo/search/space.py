@@ -69,8 +69,8 @@ def parse_space(
     """Return the space of the configured `params` and the command line; the latter wins.
 
     Args:
-        params: key -> value in override grammar, e.g. `{"lr": "tag(log, interval(1e-4, 1e-1))"}`.
-            A plain value is fixed for all trials.
+        params: key -> value in override grammar, e.g. `{"lr": "tag(log, interval(1e-4, 1e-1))"}`;
+            a plain value is fixed for all trials.
         arguments: overrides of the command line. A sweep joins the space or replaces a key of it;
             a plain value removes its key from the space.
         loader: needed for `glob(...)` only.

@@ -71,11 +71,7 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
 
 
 def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> Sweep | None:
-    """Check all settings, then create or resume the study; None after a dry run.
-
-    Raises:
-        ValueError: the settings contradict each other or the existing study.
-    """
+    """Check all settings, then create or resume the study; None after a dry run."""
     launcher = make_launcher(app.context, app.config, app.function)
     slurm: Slurm | None = launcher.site() if isinstance(launcher, SiteLauncher) else None
     spec = _make_spec(settings, app, arguments)
@@ -93,12 +89,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
 
 
 def run(sweep: Sweep) -> None:
-    """Run workers until all trials are finished, then report.
-
-    Raises:
-        SweepError: too many trials failed, or the workers end without doing anything.
-        SystemExit: interrupted (code 130).
-    """
+    """Run workers until all trials are finished, then report; raises as `sweep` does."""
     spec = sweep.spec
     if not _unfinished(sweep):
         key = typed_key(sweep.app.config, _SECTION, "n_trials")

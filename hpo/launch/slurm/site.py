@@ -59,10 +59,7 @@ class Slurm:
         sys.stdout.write(job_script(self.options, n_jobs, folder))
 
     def states(self) -> dict[str, list[str]] | None:
-        """Return the states of the user's array elements that have not ended, by job number.
-
-        None: SLURM does not answer.
-        """
+        """Return the states of the user's unfinished elements by job number; None: no answer."""
         command = ["squeue", "-h", "-r", "-u", str(os.getuid()), "-o", "%i|%T"]
         try:
             answer = subprocess.run(

@@ -32,10 +32,7 @@ class Launches:
         self._unseen: dict[str, float] = {}
 
     def adopt(self) -> list[str]:
-        """Take over the arrays whose command is gone; return their job numbers.
-
-        The caller holds the study's lock.
-        """
+        """Take over arrays whose command is gone, holding the study's lock; return their jobs."""
         queue = self._slurm.states() or {}
         for key, launch in self._storage.get_study_user_attrs(self._study_id).items():
             if key.startswith(LAUNCH) and launch["job"] in queue and not _is_watched(launch):
@@ -89,8 +86,8 @@ class Launches:
         """Return where the jobs are, as text."""
         parts = []
         for job, states in self._queue.items():
-            counts = Counter(states)
-            shown = ", ".join(f"{n} {state.lower()}" for state, n in sorted(counts.items()))
+            counts = sorted(Counter(states).items())
+            shown = ", ".join(f"{n} {state.lower()}" for state, n in counts)
             parts.append(f"array {job}: {shown or 'ended'}")
         return "; ".join(parts)
 
