@@ -20,10 +20,8 @@ class Crew(Protocol):
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
         """Start missing workers; return when there is reason to look at the study again.
 
-        There should be up to `n_workers`; `n_waiting` trials wait for one.
-
-        Returns:
-            None while there are workers, or none is needed; what went wrong when they have ended.
+        There should be up to `n_workers`; `n_waiting` trials wait for one. None: there are
+        workers, or none is needed; else they have ended, and the texts say what went wrong.
         """
 
     def leave(self) -> None:

@@ -87,8 +87,7 @@ class SweepSettings:
 
     Attributes:
         study_name: name of the study in its storage.
-        storage: None: a journal file in the sweep folder; else what
-            `hpo.open_storage` takes: a path, a URL or a `_target_` node.
+        storage: None: a journal file in the sweep folder; else what `hpo.open_storage` takes.
         direction: "minimize" or "maximize"; a list of one and Optuna's enumeration are taken too.
         n_trials: finished trials of the study, including those of earlier commands; at least 1.
         n_workers: at least 1; None: one per core, with SLURM those of one job.
@@ -101,8 +100,7 @@ class SweepSettings:
         params: what is searched: key -> interval(), choice(), range(), tag(log, ...).
         custom_search_space: dotted path of a function `f(cfg, trial)` that suggests more.
         earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
-        screen: `_target_` node of an `hpo.Screen`, which skips new trials that look bad by the
-            earlier studies.
+        screen: `_target_` node of the `hpo.Screen` that learns from `earlier_studies`.
         own_groups: keys or groups of the application that only set up the sweep. They may change
             when a study is resumed, and best.yaml leaves them out.
     """
@@ -151,7 +149,7 @@ class LocalOptions:
         threads_per_worker: threads of the numerical libraries of each process; None: theirs.
         max_processes: how many run at once; None: all workers of a sweep, but of the jobs of a
             plain multirun as many as this machine has cores.
-        grace_s: time that a process has to end after an interruption, before it is killed (s).
+        grace_s: time that a process has to end after an interruption before it is killed (s).
     """
 
     threads_per_worker: int | None = 1

@@ -37,10 +37,7 @@ class _Job:
 def launch(
     options: LocalOptions, payload: Payload, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
-    """Run one process per list of overrides; return their results in order.
-
-    The result of a process that died is FAILED and names its output file.
-    """
+    """Run one process per list of overrides; the result of one that dies is FAILED."""
     start_launcher(payload.config)
     all_jobs = isinstance(payload.function, SweepWorker)
     at_once = options.max_processes or (len(job_overrides) if all_jobs else n_cores())

@@ -24,7 +24,7 @@ class Progress:
     Args:
         storage: of the study.
         study_id: Optuna's id of it.
-        live: redraw one table in place if the output is a terminal; no worker may write to it.
+        live: redraw one table in place on a terminal, unless workers write to it too.
         status: returns the state of the SLURM jobs; None: there are no jobs.
         every_s: time between two updates.
     """

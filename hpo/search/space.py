@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import optuna
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
@@ -29,9 +30,6 @@ from hpo.hydra_internals import (
     RangeSweep,
     Transformer,
 )
-
-if TYPE_CHECKING:
-    import optuna
 
 
 @dataclass(frozen=True)

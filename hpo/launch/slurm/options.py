@@ -43,8 +43,7 @@ class SlurmOptions:
         cpus_per_task: cores of a rank.
         mem_gb: memory of a node (GB).
         array_parallelism: elements of the array that may run at once (`%`).
-        signal_delay_s: how long before the time limit a job is warned (s); it drops the epoch in
-            work then.
+        signal_delay_s: how long before the time limit a job is warned; it drops its epoch (s).
         requeue: a warned job goes back to the queue; False: it ends, and the command that watches
             the sweep submits new workers.
         name: of the array in the queue.

@@ -51,7 +51,8 @@ class Slurm:
             with environment_variables(PYTHONPATH=paths):
                 submitted = executor.map_array(task, range(count))
         except (FailedJobError, RuntimeError, OSError) as error:
-            raise ValueError(f"SLURM: {_last_line(error)}") from error
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(f"SLURM: {lines[-1]}") from error
         return str(submitted[0].job_id).split("_")[0]
 
     def show_script(self, n_jobs: int, folder: Path) -> None:
@@ -148,8 +149,3 @@ def _srun_args(options: SlurmOptions) -> list[str]:
     if options.cpus_per_task is not None:  # since SLURM 22.05 srun does not inherit it
         own.append(f"--cpus-per-task={options.cpus_per_task}")
     return [*own, *options.srun_args]
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
