@@ -57,7 +57,7 @@ def follow(toy, tmp_path, monkeypatch):
                 leader.publish(["x=0.25"], 7)
                 leader.decide(1, True)
                 leader.dismiss()
-                self.group = Group(folder, rank=1, size=2, local_size=1)
+                self.join(Group(folder, rank=1, size=2, local_size=1))
                 self.follow()
             raise KeyboardInterrupt
 
