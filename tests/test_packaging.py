@@ -25,6 +25,8 @@ def test_the_wheel_holds_the_packages_and_the_configuration_only(wheel):
     top_level = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top_level == {"mlpf", "hpo", "qsvr", "commons", "hydra_plugins"}
     assert "mlpf/conf/train.yaml" in names
+    for part in ("hpo/conf/sampler/tpe.yaml", "mlpf/conf/hpo/sampler/tpe.yaml"):  # a link there
+        assert "multivariate" in wheel.read(part).decode()
     assert "hydra_plugins/__init__.py" not in names
     assert all(f"{package}/py.typed" in names for package in ("mlpf", "hpo", "qsvr", "commons"))
 
