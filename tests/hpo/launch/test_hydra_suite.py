@@ -3,9 +3,17 @@
 import hydra.conf  # noqa: F401 - registers itself
 import pytest
 from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase
 
 Plugins.instance()  # registers all: the suites restore what was registered before each test
+
+
+@pytest.fixture(autouse=True)
+def no_version_base(monkeypatch):
+    """The suite expects a process in which nothing was composed before."""
+    monkeypatch.delitem(Singleton._instances, VersionBase, raising=False)
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("hpo_local", [])])
