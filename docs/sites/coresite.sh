@@ -22,5 +22,5 @@ module load modules/2.4-20250724 slurm gcc cmake cuda/12.8.0 cudnn/9.2.0.82-12 n
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --cpus-per-task=8 --kill-on-bad-exit=0 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
+srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --kill-on-bad-exit=0 --cpus-per-task=8 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
 

@@ -23,5 +23,5 @@ export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --cpus-per-task=32 --kill-on-bad-exit=0 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
+srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --kill-on-bad-exit=0 --cpus-per-task=32 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
 

@@ -23,5 +23,5 @@ export MIOPEN_USER_DB_PATH=/tmp/$USER-miopen-$SLURM_JOB_ID MIOPEN_CUSTOM_CACHE_D
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --cpus-per-task=4 --kill-on-bad-exit=0 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
+srun --unbuffered --output FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH/%A_%a_%t_log.out --kill-on-bad-exit=0 --cpus-per-task=4 python -u -m submitit.core._submit FOLDER/outputs/sweeps/asha_bo/workers/LAUNCH
 
