@@ -125,7 +125,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL server; whoever stops it starts it again."""
+    """A PostgreSQL server; a test that stops it starts it again."""
     folder = tmp_path_factory.mktemp("postgres") / "server"
     with available(lambda: PostgresServer(folder)) as server:
         yield server

@@ -113,12 +113,12 @@ class SlurmConf(SlurmOptions):
     _convert_: str = "all"
 
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is faster; optional
+_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is faster; optional
 
 
 def _options_of(group: str) -> dict[str, dict[str, Any]]:
     files = sorted(Path(hpo.__file__).parent.glob(f"conf/{group}/*.yaml"))
-    return {file.stem: yaml.load(file.read_text(), _Loader) for file in files}
+    return {file.stem: yaml.load(file.read_text(), _SafeLoader) for file in files}
 
 
 _SAMPLERS, _PRUNERS = _options_of("sampler"), _options_of("pruner")

@@ -48,7 +48,7 @@ def test_two_shells_share_a_study_and_its_total_is_exact(shell, study, tmp_path)
     assert [code for code, _ in ends] == [0, 0], ends
     assert states(study()) == {"COMPLETE": 40}
     assert len(list((tmp_path / "sweep/trials").iterdir())) == 40
-    # Every trial ran each of its epochs once, whoever had it.
+    # Every trial ran each of its epochs once, on any worker.
     assert all(epochs_of(tmp_path, n) == ["0", "1", "2"] for n in range(40))
     tables = ["40 of 40 finished: 40 complete" in output for _, output in ends]
     assert tables == [True, True]

@@ -12,23 +12,7 @@ from hpo.search.pausing import (
     may_begin,
 )
 from hpo.search.promotion import PromotionPruner
-
-
-def trial(*values, first_step=1, state=TrialState.WAITING):
-    reported = dict(enumerate(values, first_step))
-    return create_trial(state=state, value=None, intermediate_values=reported)
-
-
-@pytest.fixture
-def study():
-    """Makes a study of trials with these curves; all wait."""
-
-    def make(*curves, direction="minimize"):
-        made = optuna.create_study(direction=direction)
-        made.add_trials([trial(*curve) for curve in curves])
-        return made
-
-    return make
+from tests.hpo.search.waiting import trial
 
 
 def test_the_pruner_of_the_study_decides_to_pause_to_prune_or_to_go_on(study):

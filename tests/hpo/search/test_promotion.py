@@ -1,25 +1,8 @@
-import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
 from hpo.search.promotion import PromotionPruner
-
-
-def trial(*values, first_step=1, state=TrialState.WAITING):
-    reported = dict(enumerate(values, first_step))
-    return create_trial(state=state, value=None, intermediate_values=reported)
-
-
-@pytest.fixture
-def study():
-    """Makes a study of trials with these curves; all wait."""
-
-    def make(*curves, direction="minimize"):
-        made = optuna.create_study(direction=direction)
-        made.add_trials([trial(*curve) for curve in curves])
-        return made
-
-    return make
+from tests.hpo.search.waiting import trial
 
 
 def test_a_trial_pauses_at_the_rungs_and_only_there(study):
