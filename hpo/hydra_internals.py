@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hydra import utils
+from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -73,6 +74,11 @@ def runs_in_turn(launcher: Launcher) -> bool:
     from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
     return isinstance(launcher, BasicLauncher)
+
+
+def without_callbacks(context: HydraContext) -> HydraContext:
+    """Return the context for jobs of which the application's callbacks should not hear."""
+    return HydraContext(config_loader=context.config_loader, callbacks=Callbacks())
 
 
 def start_launcher(config: DictConfig) -> None:

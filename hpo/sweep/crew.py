@@ -13,7 +13,7 @@ from pathlib import Path
 from optuna.storages import BaseStorage
 
 from hpo import signals
-from hpo.hydra_internals import error_of, make_launcher
+from hpo.hydra_internals import error_of, make_launcher, without_callbacks
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
 from hpo.launch.slurm.watch import Launches
@@ -42,7 +42,7 @@ class LaunchedCrew:
             return None
         launch_id, jobs, folder = plan(self._spec, min(n_workers, n_waiting))
         function = worker(self._spec, self._app, launch_id)
-        launcher = make_launcher(self._app.context, self._app.config, function)
+        launcher = make_launcher(without_callbacks(self._app.context), self._app.config, function)
         _log.info("%d workers; their output: %s", len(jobs), folder)
         returns = launcher.launch(jobs, initial_job_idx=0)
         errors = [str(error) for error in map(error_of, returns) if error is not None]
@@ -111,7 +111,9 @@ class SlurmCrew:
         if whole > n_workers:
             _log.info("whole nodes: %d workers instead of %d", whole, n_workers)
         launch_id, jobs, folder = plan(self._spec, whole)
-        payload = replace(self._app, function=worker(self._spec, self._app, launch_id))
+        function = worker(self._spec, self._app, launch_id)
+        context = without_callbacks(self._app.context)
+        payload = replace(self._app, context=context, function=function)
         job_id = self._slurm.submit(payload, jobs, folder)
         self._launches.add(launch_id, job_id)
         _log.info("array %s: %d workers; their output: %s", job_id, whole, folder)
@@ -122,11 +124,13 @@ def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
     launch_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder = f"workers/{launch_id}"
     common = [*spec.space.fixed, f"hydra.sweep.dir={render(str(spec.sweep_dir))}"]
+    common.append("hydra.job.chdir=false")  # each trial goes where the application wants it
     jobs = [[*common, f"hydra.sweep.subdir={folder}/{i}"] for i in range(n_workers)]
     return launch_id, jobs, spec.sweep_dir / folder
 
 
 def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:
     """Return a worker of a launch; each process gets a copy."""
-    application = Application(app.context, app.config, app.function, spec.sweep_dir, launch_id)
-    return Worker(spec, application)
+    seed = f"{spec.study_name}/{(spec.sampler or {}).get('seed')}"
+    place = app.config, app.function, spec.sweep_dir, launch_id
+    return Worker(spec, Application(app.context, *place, seed))

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
 from hpo.current import CurrentTrial, set_current_trial
-from hpo.hydra_internals import run
+from hpo.hydra_internals import run, without_callbacks
 from hpo.storage.passwords import hide_in, stored_passwords
+from hpo.study.lease import LeaseLostError
 from hpo.study.life import ENDS
+from hpo.worker.surroundings import surroundings
+
+# They end a trial that has not failed.
+_NO_FAILURE = (optuna.TrialPruned, LeaseLostError)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Application:
         function: the application.
         sweep_dir: absolute; holds the folders of the trials.
         launch_id: names the workers of one launch.
+        seed: that of the study; with the number of a trial it seeds the trial.
     """
 
     context: HydraContext
@@ -32,6 +39,7 @@ class Application:
     function: TaskFunction
     sweep_dir: Path
     launch_id: str
+    seed: str = ""
 
     def compose(self, overrides: list[str], trial_number: int) -> DictConfig:
         """Return the configuration of a trial."""
@@ -42,31 +50,55 @@ class Application:
             config.hydra.job.id = f"{self.launch_id}/{trial_number}"
             config.hydra.sweep.dir = str(self.sweep_dir)
             config.hydra.sweep.subdir = f"trials/{trial_number:04d}"
+        with read_write(config.hydra.runtime):
+            config.hydra.runtime.cwd = self._cwd  # not that of the worker
         return config
 
     def run(
-        self, function: TaskFunction, config: DictConfig, trial: CurrentTrial, *, log: bool = True
+        self,
+        function: TaskFunction,
+        config: DictConfig,
+        trial: CurrentTrial,
+        *,
+        leads: bool = True,
     ) -> Any:
         """Run `function` in the folder of a trial; return what it returns, raise what it raises.
+
+        It finds what a plain run finds: the working directory and the environment of the command,
+        whatever another trial of this process has changed, and the callbacks of Hydra.
 
         Args:
             function: the application, perhaps wrapped.
             config: as `compose` makes it.
             trial: what `hpo.current_trial` returns meanwhile.
-            log: whether to log into the folder.
+            leads: whether to log into the folder and to call the callbacks; False: another rank
+                of the trial does.
         """
-        errors: list[BaseException] = []
+        ends: list[BaseException] = []
 
         def task(config: DictConfig) -> Any:
             set_current_trial(trial)
             try:
                 return function(config)
-            except ENDS as error:  # Hydra would report a pruned trial as a failed job
-                errors.append(error)
+            except ENDS as error:
+                ends.append(error)
+                if not isinstance(error, _NO_FAILURE):
+                    raise _as_exception(error) from error  # a failed job, for the callbacks
             finally:
                 set_current_trial(None)
 
-        result = run(self.context, config, task, log=log)
-        if errors:
-            raise errors.pop()
+        context = self.context if leads else without_callbacks(self.context)
+        with surroundings(self._cwd, f"{self.seed}/{trial.number}"):
+            result = run(context, config, task, log=leads)
+        if ends:
+            raise ends.pop()
         return result.return_value
+
+    @property
+    def _cwd(self) -> str:
+        return str(self.config.hydra.runtime.cwd)
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """Return the error itself, or what stands for SystemExit, which Hydra would let through."""
+    return error if isinstance(error, Exception) else RuntimeError(f"SystemExit: {error}")

@@ -73,7 +73,7 @@ class Worker:
         config = application.compose(overrides, trial_number)
         with open_dict(config.hydra):
             config.hydra.output_subdir = None  # rank 0 has written it
-        train = partial(application.run, application.function, config, trial, log=False)
+        train = partial(application.run, application.function, config, trial, leads=False)
         outcome = Life().run(train)
         if outcome.error is not None or outcome.diverged is not None:
             self._group.complain(outcome.reason or f"diverged: {outcome.diverged}")

@@ -23,7 +23,8 @@ def spec(tmp_path):
 
 @pytest.fixture
 def app():
-    return Payload(None, OmegaConf.create({"hydra": {"launcher": {}}}), None, None)
+    context = SimpleNamespace(config_loader=None, callbacks=None)
+    return Payload(context, OmegaConf.create({"hydra": {"launcher": {}}}), None, None)
 
 
 def test_a_launch_names_its_folder_and_gives_each_worker_one(spec):
@@ -32,6 +33,7 @@ def test_a_launch_names_its_folder_and_gives_each_worker_one(spec):
     assert jobs[1] == [
         "epochs=3",
         f"hydra.sweep.dir='{spec.sweep_dir}'",
+        "hydra.job.chdir=false",
         f"hydra.sweep.subdir=workers/{launch_id}/1",
     ]
     assert plan(spec, 1)[0] != launch_id

@@ -1,33 +1,47 @@
 """How an application sees its trials, and what Hydra sees of them."""
 
+import importlib
+import os
+import random
+import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_original_cwd, to_absolute_path
 
 import hpo
 
+NOTE = """
+from hydra.experimental.callback import Callback
+
+heard = []
+
+class Note(Callback):
+    def on_multirun_start(self, config, **_):
+        heard.append("multirun starts")
+
+    def on_multirun_end(self, config, **_):
+        heard.append("multirun ends")
+
+    def on_job_start(self, config, **_):
+        heard.append(f"{config.hydra.sweep.subdir} x={config.x:g}")
+
+    def on_job_end(self, config, job_return, **_):
+        heard.append(f"{config.hydra.sweep.subdir} {job_return.status.name}")
+"""
+WITH_NOTE = "+hydra.callbacks.note._target_=note_job.Note"
+
 
 @pytest.fixture
-def statuses(tmp_path, monkeypatch):
-    """Reads what a callback of Hydra's has heard about each trial."""
-    (tmp_path / "note_job.py").write_text(
-        "from hydra.experimental.callback import Callback\n"
-        "heard = []\n"
-        "class Note(Callback):\n"
-        "    def on_job_end(self, config, job_return, **kwargs):\n"
-        "        if 'trials/' in config.hydra.sweep.subdir:\n"
-        "            heard.append(job_return.status.name)\n"
-    )
+def heard(tmp_path, monkeypatch):
+    """Returns what a callback of the application has heard."""
+    (tmp_path / "note_job.py").write_text(NOTE)
     monkeypatch.syspath_prepend(tmp_path)
-
-    def read():
-        import note_job
-
-        return note_job.heard
-
-    return read
+    monkeypatch.delitem(sys.modules, "note_job", raising=False)
+    return lambda: importlib.import_module("note_job").heard
 
 
 def test_each_trial_is_a_job_of_hydra_with_a_folder_and_a_current_trial(toy, tmp_path):
@@ -46,14 +60,71 @@ def test_each_trial_is_a_job_of_hydra_with_a_folder_and_a_current_trial(toy, tmp
     assert hpo.current_trial() is None
 
 
-def test_hydra_hears_of_no_failed_job_when_a_trial_is_pruned(toy, statuses):
+def test_callbacks_hear_of_the_command_once_and_of_each_trial_but_not_of_workers(toy, heard):
+    def train(cfg):
+        match hpo.current_trial().number:
+            case 0:
+                raise optuna.TrialPruned
+            case 1:
+                raise RuntimeError("no luck")
+            case 2:
+                sys.exit(3)
+            case _:
+                return 0.5
+
+    toy.module.train = train
+    fixed = ("hydra.sweeper.params={}", "x=choice(0.25)", "hydra.sweeper.max_failure_rate=1")
+    assert toy("-m", *fixed, WITH_NOTE)[0] == 0
+    states = ("COMPLETED", "FAILED", "FAILED", "COMPLETED")
+    folders = [f"trials/{number:04d}" for number in range(4)]
+    pairs = [(f"{f} x=0.25", f"{f} {state}") for f, state in zip(folders, states, strict=True)]
+    assert heard() == ["multirun starts", *sum(pairs, ()), "multirun ends"]
+
+
+def test_hydra_prints_no_traceback_when_a_trial_is_pruned(toy):
     def train(cfg):
         raise optuna.TrialPruned
 
     toy.module.train = train
-    code, printed = toy(
-        "-m", "hydra.sweeper.n_trials=1", "+hydra.callbacks.note._target_=note_job.Note"
-    )
+    code, printed = toy("-m", "hydra.sweeper.n_trials=1")
     assert code == 0
-    assert statuses() == ["COMPLETED"]
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("chdir", [True, False])
+def test_a_trial_finds_the_directories_of_a_plain_run(toy, tmp_path, chdir):
+    (tmp_path / "data").write_text("events")
+    seen = []
+
+    def train(cfg):
+        data = to_absolute_path("data") if chdir else "data"
+        folder = Path.cwd()
+        seen.append((get_original_cwd(), Path(data).read_text(), str(folder)))
+        os.environ["LEAKS"] = str(len(seen))
+        os.chdir("/")
+        return 0.5
+
+    toy.module.train = train
+    assert toy("-m", f"hydra.job.chdir={chdir}", "hydra.sweeper.n_trials=1")[0] == 0
+    assert toy("-m", f"hydra.job.chdir={chdir}", "hydra.sweeper.n_trials=3")[0] == 0
+    folders = [tmp_path / f"sweep/trials/{n:04d}" if chdir else tmp_path for n in range(3)]
+    assert seen == [(str(tmp_path), "events", str(folder)) for folder in folders]
+    assert Path.cwd() == tmp_path
+    assert "LEAKS" not in os.environ
+
+
+def test_a_trial_draws_the_same_numbers_alone_and_after_others(toy):
+    drawn = {}
+
+    def train(cfg):
+        number = hpo.current_trial().number
+        if number < 2 and "alone" in HydraConfig.get().sweep.dir:
+            raise optuna.TrialPruned
+        drawn.setdefault(number, []).append((random.random(), *np.random.rand(1)))  # noqa: NPY002
+        return 0.5
+
+    toy.module.train = train
+    assert toy("-m", "hydra.sweeper.n_trials=3")[0] == 0
+    assert toy("-m", "hydra.sweeper.n_trials=3", "hydra.sweep.dir=alone")[0] == 0
+    assert len({*drawn[0], *drawn[1], *drawn[2]}) == 3
+    assert len(drawn[2]) == 2
