@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import utils
@@ -25,7 +27,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.errors import InstantiationException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 # What other modules import from here although it is defined by Hydra.
 __all__ = ["ConfigLoader", "JobReturn", "OverridesParser", "configure_log"]
@@ -59,6 +61,16 @@ def restore_global_state(state: Any) -> None:
     """Make this process one of Hydra's."""
     Singleton.set_state(state)
     setup_globals()
+
+
+@contextmanager
+def marked_dates(mark: str) -> Iterator[None]:
+    """Let `${now:...}` in a configuration be a mark instead of a date or a time of day."""
+    OmegaConf.register_new_resolver("now", lambda _: mark, replace=True)
+    try:
+        yield
+    finally:
+        setup_globals()
 
 
 def make_launcher(context: HydraContext, config: DictConfig, function: TaskFunction) -> Launcher:

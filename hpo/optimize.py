@@ -24,6 +24,7 @@ from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S
 from hpo.settings import SweepSettings
+from hpo.settings import study_name as checked
 from hpo.storage.opening import open_storage
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
@@ -62,10 +63,11 @@ def optimize(
         patience_s: how long to wait for an unreachable storage (s).
 
     Raises:
-        ValueError: the storage cannot be opened, or `direction` is another one.
+        ValueError: the storage cannot be opened, or `study_name` or `direction` is no such thing.
     """
     if direction not in ("minimize", "maximize"):
         raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
+    study_name = checked(study_name)
     shared = open_storage(storage, Path(folder), patience_s)
     pruner = pruner or optuna.pruners.NopPruner()
     with study_lock(Path(folder)) as lock:

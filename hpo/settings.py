@@ -8,11 +8,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from string import Formatter
 from typing import Any
 
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
+
+_NAME_BYTES = 100  # a folder of this name may get a suffix
 
 
 class SweepError(CompactHydraException):
@@ -77,6 +80,34 @@ def is_among(key: str, groups: Iterable[str]) -> bool:
     return any(path[: len(group)] == group for group in inside)
 
 
+def study_name(value: Any) -> str:
+    """Return the name of a study, which is also a folder: a text, or a number or date as text.
+
+    >>> study_name(20261126), study_name("asha_bo")
+    ('20261126', 'asha_bo')
+
+    Raises:
+        SettingError: the value cannot be such a name.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | date):
+        rule = "{study_name} must be a text, a number or a date, got {!r}"
+        raise SettingError(rule + (": put it in quotes" if isinstance(value, bool) else ""), value)
+    name = str(value)
+    shown = name if len(name) < _NAME_BYTES else f"{name[:20]}..."
+    if not name.isprintable() or any(part in name for part in ("/", "\\", "${")):
+        rule = "{study_name} must be without / and \\, ${{ and control characters, got {!a}"
+        raise SettingError(rule, shown)
+    if name in ("", ".", "..") or name != name.strip() or name.startswith("-"):
+        rule = (
+            "{study_name} must not be empty, . or .., begin with - or have blanks around, got {!r}"
+        )
+        raise SettingError(rule, shown)
+    if len(name.encode()) > _NAME_BYTES:
+        rule = "{study_name} must not be longer than {} bytes, got {} ({})"
+        raise SettingError(rule, _NAME_BYTES, len(name.encode()), shown)
+    return name
+
+
 def _default_screen() -> dict[str, Any]:
     return {"_target_": "hpo.Screen", "regressor": None, "optimism": 2.0, "max_share": 0.75}
 
@@ -86,7 +117,8 @@ class SweepSettings:
     """Settings of `hydra/sweeper: optuna_async`; hydra-optuna-sweeper has the same names.
 
     Attributes:
-        study_name: name of the study in its storage.
+        study_name: name of the study in its storage, see `study_name`; the sweeper makes one of
+            None.
         storage: None: a journal file in the sweep folder; else what `hpo.open_storage` takes.
         direction: "minimize" or "maximize"; a list of one and Optuna's enumeration are taken too.
         n_trials: finished trials of the study, including those of earlier commands; at least 1.
@@ -105,7 +137,7 @@ class SweepSettings:
             when a study is resumed, and best.yaml leaves them out.
     """
 
-    study_name: str
+    study_name: Any
     storage: Any = None
     direction: Any = "minimize"
     n_trials: int = 20
@@ -128,6 +160,7 @@ class SweepSettings:
         Raises:
             SettingError: a setting is out of range; names it.
         """
+        self.study_name = study_name(self.study_name)
         if isinstance(self.direction, list) and len(self.direction) == 1:
             self.direction = self.direction[0]
         self.direction = str(getattr(self.direction, "name", self.direction)).lower()

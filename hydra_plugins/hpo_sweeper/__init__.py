@@ -44,9 +44,11 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
+        from hpo.sweep.place import settle
         from hpo.sweep.sweep import sweep
 
         options = dict(self._options)
+        options |= settle(self._whole_config)
         n_jobs = options.pop("n_jobs", None)
         if options.get("n_workers") is None:
             options["n_workers"] = n_jobs
@@ -94,7 +96,7 @@ class OptunaAsyncConf(SweepSettings):
     _target_: str = "hydra_plugins.hpo_sweeper.OptunaAsyncSweeper"
     _recursive_: bool = False  # samplers and pruners are built by each worker
     _convert_: str = "all"
-    study_name: str = "${hydra.job.name}"
+    study_name: Any = "${hydra.job.name}"
     n_jobs: int | None = None  # hydra-optuna-sweeper's name of n_workers
 
 

@@ -1,5 +1,7 @@
 """Settings are checked when they are made, and mistakes name the keys that were typed."""
 
+from datetime import date
+
 import optuna
 import pytest
 from omegaconf import OmegaConf
@@ -9,6 +11,7 @@ from hpo.settings import (
     SweepError,
     SweepSettings,
     is_among,
+    study_name,
     told_by_typed_keys,
     typed_key,
 )
@@ -108,3 +111,37 @@ def test_a_direction_has_one_form_however_it_is_given(direction):
 )
 def test_a_key_is_among_groups_if_it_is_one_of_them_or_inside_of_one(key, groups, expected):
     assert is_among(key, groups) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("asha_bo", "asha_bo"),
+        ("größe 2 [a]", "größe 2 [a]"),
+        (20261126, "20261126"),
+        (1.5, "1.5"),
+        (date(2026, 11, 26), "2026-11-26"),
+        ("x" * 100, "x" * 100),
+    ],
+)
+def test_a_study_is_named_by_a_text_a_number_or_a_date(value, name):
+    assert SweepSettings(study_name=value).study_name == name
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        *((value, "must be a text") for value in (None, True, ["a"], {"a": 1})),
+        *(
+            (value, "must be without")
+            for value in ("a/b", "..\\x", "a\nb", "\x1b[2J", "${x}", "a\0")
+        ),
+        *((value, "must not be") for value in ("", ".", "..", "-5", -5, " a", "a ")),
+        *((value, "longer than 100 bytes") for value in ("x" * 101, "ü" * 51, "y" * 5000)),
+    ],
+)
+def test_what_cannot_be_a_folder_on_any_system_names_no_study(value, rule):
+    with pytest.raises(SettingError, match=f"^study_name {rule}|{rule}") as error:
+        study_name(value)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 200

@@ -112,6 +112,7 @@ def test_qsvr_is_svr_with_another_regression(monkeypatch):
 )
 def test_n_jobs_is_another_name_of_n_workers(monkeypatch, given, n_workers):
     seen = []
+    monkeypatch.setattr("hpo.sweep.place.settle", lambda _: {})
     monkeypatch.setattr("hpo.sweep.sweep.sweep", lambda settings, *_: seen.append(settings))
     sweeper = plugin.OptunaAsyncSweeper(study_name="s", **given)
     sweeper.setup(hydra_context=None, task_function=None, config=OmegaConf.create())
