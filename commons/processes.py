@@ -20,13 +20,40 @@ def n_cores() -> int:
 
 @cache
 def this_host() -> str:
-    """Name this host and its process namespace: where a process number means something."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()} {namespace.readlink() if namespace.exists() else ''}".strip()
+    """Name this host and its process namespace: where a process number means something.
+
+    The first namespace of each kernel has the same number, and containers and cloned machines may
+    have the same host name, so the boot of the kernel belongs to it.
+    """
+    namespace, boot = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
+    words = [socket.gethostname()]
+    if namespace.exists():
+        words.append(str(namespace.readlink()))
+    if boot.exists():
+        words.append(boot.read_text().strip())
+    return " ".join(words)
 
 
-def is_alive(pid: int) -> bool:
+def born(pid: int) -> int | None:
+    """Return when a process was started, in ticks since the boot; None: unknown.
+
+    With the number it names a process for ever: numbers are used again.
+    """
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process is stopped (SIGSTOP, Ctrl-Z), as far as this host knows."""
+    return _stat(pid)[:1] in (["T"], ["t"])
+
+
+def is_alive(pid: int, since: int | None = None) -> bool:
     """Tell whether a process of this host runs; a zombie does not.
+
+    Args:
+        pid: its number.
+        since: as `born` returns it; another process with this number is not meant.
 
     >>> is_alive(os.getpid())
     True
@@ -37,11 +64,17 @@ def is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         pass  # alive, and of another user
+    if since is not None and born(pid) not in (since, None):
+        return False
+    return _stat(pid)[:1] not in (["Z"], ["X"])
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of `/proc/PID/stat` from the state on; empty: no /proc, or it ended."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):  # no /proc here, or it ended just now
-        return True
-    return state not in ("Z", "X")
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def end_with_parent() -> None:

@@ -17,6 +17,7 @@ LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watche
 
 # Of a trial, for workers.
 LEASE = "hpo:lease"  # its worker, see `hpo.study.lease`
+BEAT = "hpo:beat"  # id of a lease, and how often its owner has shown life
 RETRIES = "hpo:retries"  # how often it was given back without progress
 PAUSED = "hpo:paused"  # the step at which a policy paused it
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.storages import BaseStorage
@@ -21,14 +21,14 @@ from commons.cli import run_command
 from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
-from commons.processes import this_host
 from hpo.attributes import LEASE, LEASE_S
 from hpo.settings import SweepSettings
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
 from hpo.storage.passwords import hide, passwords
 from hpo.storage.repair import Damage, mend_journal, scan
-from hpo.study.lease import abandoned_trials, is_abandoned, release_abandoned
+from hpo.study.lease import release_abandoned
+from hpo.study.observation import Observer, owner_is_dead, owner_of
 from hpo.study.tickets import study_lock
 
 USAGE = """\
@@ -41,7 +41,8 @@ study    name of the study; default: all studies of the storage
 mend     false: change nothing; true (the default): also mend
 
 Locks left behind by dead processes are removed. Running trials whose worker is gone are given
-back: the next worker continues them. Damaged places of a journal (a worker was killed while
+back: the next worker continues them. If they run on other hosts, this watches for the duration of
+a lease whether their workers live. Damaged places of a journal (a worker was killed while
 writing, the disk was full, a node crashed) do not stop the workers of hpo, but other readers such
 as optuna-dashboard. When no worker uses the journal, it is replaced by a clean copy, and the
 damaged file is kept beside it. It is safe to run this at any time, also during a sweep.
@@ -90,10 +91,11 @@ def examine(
             yield from _examine_lock(FileLock(protected), mend)
     if not studies:
         yield Finding("no study in this storage")
+    observers: dict[int, Observer] = {}
     for name in studies:
-        yield from _examine_study(storage, name, journal and journal.parent, mend)
+        yield from _examine_study(storage, name, journal and journal.parent, mend, observers)
     if journal is not None:
-        yield from _examine_journal(storage, journal, mend)
+        yield from _examine_journal(storage, journal, mend, observers)
 
 
 def _examine_lock(lock: FileLock, mend: bool) -> Iterator[Finding]:
@@ -119,7 +121,11 @@ def _examine_lock(lock: FileLock, mend: bool) -> Iterator[Finding]:
 
 
 def _examine_study(
-    storage: BaseStorage, name: str, folder: Path | None, mend: bool
+    storage: BaseStorage,
+    name: str,
+    folder: Path | None,
+    mend: bool,
+    observers: dict[int, Observer],
 ) -> Iterator[Finding]:
     study_id = storage.get_study_id_from_name(name)
     trials = storage.get_all_trials(study_id, deepcopy=False)
@@ -134,10 +140,12 @@ def _examine_study(
                 "left",
             )
         return
-    lease_s = _lease_s(storage, study_id)
+    observer = observers[study_id] = Observer(_lease_s(storage, study_id))
+    yield from _watch(storage, study_id, observer)
     troubles = {
-        trial_id(trial): f"  trial {trial.number}: {_trouble(trial)}"
-        for trial in abandoned_trials(storage, study_id, lease_s)
+        trial_id(trial): f"  trial {trial.number}: {_trouble(trial, observer)}"
+        for trial in storage.get_all_trials(study_id, deepcopy=False)
+        if observer.is_abandoned(trial)
     }
     if not mend:
         for trouble in troubles.values():
@@ -146,7 +154,7 @@ def _examine_study(
     try:
         if troubles:
             with study_lock(folder) if folder else nullcontext():
-                release_abandoned(storage, study_id, lease_s, _NO_LIMIT)
+                release_abandoned(storage, study_id, observer, _NO_LIMIT)
     except OSError as error:
         yield Finding(f"  trials could not be given back: {error}", "left")
     for key, trouble in troubles.items():
@@ -168,18 +176,33 @@ def _lease_s(storage: BaseStorage, study_id: int) -> float:
     return float(storage.get_study_user_attrs(study_id).get(LEASE_S, SweepSettings.lease_s))
 
 
-def _trouble(trial: FrozenTrial) -> str:
-    lease: dict[str, Any] | None = trial.system_attrs.get(LEASE)
-    if not lease or "id" not in lease:
+def _watch(storage: BaseStorage, study_id: int, observer: Observer) -> Iterator[Finding]:
+    """Look at the leases of running trials until each has changed or is abandoned."""
+    doubtful = observer.doubtful(storage.get_all_trials(study_id, deepcopy=False))
+    if doubtful:
+        yield Finding(
+            f"  running: {len(doubtful)}; looking for up to {observer.duration_s:g} s whether "
+            "their workers live"
+        )
+    while doubtful:
+        time.sleep(min(1.0, observer.duration_s / 10))
+        doubtful = observer.doubtful(storage.get_all_trials(study_id, deepcopy=False), doubtful)
+
+
+def _trouble(trial: FrozenTrial, observer: Observer) -> str:
+    lease = owner_of(trial)
+    if not lease:
         return "its worker died before it took the lease, or while it gave the trial back"
-    host = str(lease["host"])
-    owner = f"process {lease['pid']} of {host.split()[0]}"
-    if time.time() > float(lease["expires"]):
-        return f"the lease of {owner} expired {_age(float(lease['expires']))} ago"
-    return f"{owner} is dead" if host == this_host() else f"{owner} is gone"
+    host = next(iter(str(lease.get("host")).split()), "")
+    owner = f"process {lease.get('pid')} of {host}"
+    if owner_is_dead(trial):
+        return f"{owner} is dead"
+    return f"{owner} has not renewed its lease for {observer.duration_s:g} s"
 
 
-def _examine_journal(storage: BaseStorage, journal: Path, mend: bool) -> Iterator[Finding]:
+def _examine_journal(
+    storage: BaseStorage, journal: Path, mend: bool, observers: dict[int, Observer]
+) -> Iterator[Finding]:
     damages = _settled_damages(journal)
     if not damages:
         yield Finding(f"journal {journal}: no damage")
@@ -191,7 +214,7 @@ def _examine_journal(storage: BaseStorage, journal: Path, mend: bool) -> Iterato
         yield Finding(
             f"  {damage.kind} line at byte {damage.offset}, {damage.length} bytes; {lost}{kept}"
         )
-    user = _user(storage)
+    user = _user(storage, observers)
     if user is not None:
         yield Finding(
             f"  not mended, as {user}; workers skip the damage; mend it when they are done", "left"
@@ -215,14 +238,15 @@ def _settled_damages(journal: Path) -> list[Damage]:
     return damages
 
 
-def _user(storage: BaseStorage) -> str | None:
+def _user(storage: BaseStorage, observers: dict[int, Observer]) -> str | None:
     """Say which trial may still be written to the storage; None: it is not in use."""
     for study in storage.get_all_studies():
         study_id = id_of(study)
         trials = storage.get_all_trials(study_id, deepcopy=False)
-        is_leased, lease_s = _is_leased(storage, study_id, trials), _lease_s(storage, study_id)
+        is_leased = _is_leased(storage, study_id, trials)
+        observer = observers.get(study_id) or Observer(_lease_s(storage, study_id))
         for trial in trials:
-            is_gone = is_leased and is_abandoned(trial, lease_s)
+            is_gone = is_leased and observer.is_abandoned(trial)
             if trial.state == TrialState.RUNNING and not is_gone:
                 return f"trial {trial.number} of study {study.study_name} is running"
     return None

@@ -1,12 +1,11 @@
-"""Leases: which process works on a RUNNING trial, and until when.
+"""Leases: which process works on a RUNNING trial.
 
-The owner of a trial keeps pushing the expiry of its lease forward. A trial whose lease has
-expired, or whose owner is a dead process of this host, becomes WAITING with its number, parameters
-and history, and the next worker that claims it resumes from its checkpoint. The former owner
-notices at its next heartbeat or report and writes nothing more about the trial (fencing).
+The owner of a trial keeps pushing a counter forward. A trial whose counter stands still, or whose
+owner is a dead process of this host (see `hpo.study.observation`), becomes WAITING with its
+number, parameters and history, and the next worker that claims it resumes from its checkpoint. The
+former owner notices at its next heartbeat or report and writes nothing more about the trial
+(fencing).
 A trial that a policy releases at some step is PAUSED: it waits until the policy chooses it.
-
-Clocks of different hosts should agree to well within `duration_s`.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import trial_id
-from commons.processes import is_alive, this_host
+from commons.processes import born, this_host
 from hpo import signals
-from hpo.attributes import FAIL_REASON, LEASE, PAUSED, RETRIES
+from hpo.attributes import BEAT, FAIL_REASON, LEASE, PAUSED, RETRIES
+from hpo.study.observation import Observer, owner_of
 
 _log = logging.getLogger(__name__)
 
@@ -48,23 +48,39 @@ class Lease:
     Args:
         storage: where the trial is.
         trial_id: Optuna's id of a trial that this process has just set to RUNNING.
-        duration_s: seconds after which a lease expires; each third of it the lease is renewed.
+        duration_s: how long others see it stand still before they take the trial over; each third
+            of it the lease is renewed.
+        observer: what this process knows of other leases; it ticks with the heartbeat.
 
     Attributes:
         progress: whether the trial has reached a new step. A trial that is given back without
             that, except by Ctrl-C, counts as retried: it may be the cause that ends its workers.
     """
 
-    def __init__(self, storage: BaseStorage, trial_id: int, duration_s: float) -> None:
+    def __init__(
+        self,
+        storage: BaseStorage,
+        trial_id: int,
+        duration_s: float,
+        observer: Observer | None = None,
+    ) -> None:
         self._storage, self._trial_id, self._duration_s = storage, trial_id, duration_s
-        self._id = uuid.uuid4().hex
+        self._observer = observer or Observer(duration_s)
+        self._id, self._beats = uuid.uuid4().hex, 0
         self.progress = False
-        self._renewed = time.monotonic()
+        self._renewed = _now()
         self._lost, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="lease")
 
     def __enter__(self) -> Lease:
-        self._write()
+        owner: dict[str, Any] = {
+            "id": self._id,
+            "host": this_host(),
+            "pid": os.getpid(),
+            "born": born(os.getpid()),
+        }
+        self._renewed = _now()
+        self._storage.set_trial_system_attr(self._trial_id, LEASE, owner)
         self._thread.start()
         return self
 
@@ -77,28 +93,32 @@ class Lease:
     def check(self) -> None:
         """Raise LeaseLostError if another worker has the trial.
 
-        The storage is only read if the lease may have expired since the last heartbeat, after
-        this process was stopped.
+        The storage is only read if others may have seen the lease stand still since the last
+        heartbeat, after this process was stopped.
         """
-        if time.monotonic() - self._renewed > self._duration_s:
+        if self._is_old():
             self.renew()
         if self._lost.is_set():
             raise LeaseLostError("another worker has taken this trial over")
 
     def is_held(self) -> bool:
         """Read whether this process still has the trial; if so, it keeps it for a while."""
-        if time.monotonic() - self._renewed > self._duration_s / 2:
+        if self._is_old():
             self.renew()
         elif not self._is_mine():
             self._lost.set()
         return not self._lost.is_set()
 
     def renew(self) -> None:
-        """Push the expiry forward, or note that the lease is lost."""
-        if self._is_mine():
-            self._write()
-        else:
+        """Push the counter forward, or note that the lease is lost."""
+        if not self._is_mine():
             self._lost.set()
+            return
+        self._renewed = _now()
+        self._beats += 1
+        # An attribute of its own: a heartbeat that comes late, when the trial was given to another
+        # process, does not replace the lease of that one.
+        self._storage.set_trial_system_attr(self._trial_id, BEAT, [self._id, self._beats])
 
     def fence(self, storage: BaseStorage) -> BaseStorage:
         """Return the storage; its `set_trial_...` raise LeaseLostError where the lease is lost."""
@@ -123,25 +143,24 @@ class Lease:
 
     def _is_mine(self) -> bool:
         trial = self._storage.get_trial(self._trial_id)
-        owner = (trial.system_attrs.get(LEASE) or {}).get("id")
-        return trial.state == TrialState.RUNNING and owner == self._id
+        return trial.state == TrialState.RUNNING and owner_of(trial).get("id") == self._id
 
-    def _write(self) -> None:
-        lease: dict[str, Any] = {
-            "id": self._id,
-            "host": this_host(),
-            "pid": os.getpid(),
-            "expires": time.time() + self._duration_s,
-        }
-        self._storage.set_trial_system_attr(self._trial_id, LEASE, lease)
-        self._renewed = time.monotonic()
+    def _is_old(self) -> bool:
+        return _now() - self._renewed > self._duration_s / 2
 
     def _beat(self) -> None:
         while not self._stop.wait(self._duration_s / 3) and not self._lost.is_set():
+            self._observer.tick()
             try:
                 self.renew()
             except Exception as error:  # noqa: BLE001 - a storage out of reach may come back
                 _log.warning("could not renew the lease: %s", error)
+
+
+def _now() -> float:
+    """Return the seconds since the boot, those included in which the machine was suspended."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
 
 
 class _Fenced:
@@ -165,7 +184,7 @@ def release(storage: BaseStorage, trial_id: int) -> None:
     try:
         # For a moment it is RUNNING without an owner. A worker that took it for abandoned would
         # release it too, perhaps when its next owner has it already.
-        storage.set_trial_system_attr(trial_id, LEASE, {"released": time.time()})
+        storage.set_trial_system_attr(trial_id, LEASE, {"released": uuid.uuid4().hex})
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
     except UpdateFinishedTrialError:
         pass  # it was finished a moment ago
@@ -176,17 +195,17 @@ def was_started(trial: FrozenTrial) -> bool:
     return LEASE in trial.system_attrs or bool(trial.params)
 
 
-def abandoned_trials(storage: BaseStorage, study_id: int, duration_s: float) -> list[FrozenTrial]:
-    """Return the RUNNING trials whose owner is gone."""
+def abandoned_trials(storage: BaseStorage, study_id: int, observer: Observer) -> list[FrozenTrial]:
+    """Look at the RUNNING trials; return those whose owner is gone."""
     running = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if is_abandoned(trial, duration_s)]
+    return [trial for trial in running if observer.is_abandoned(trial)]
 
 
 def release_abandoned(
-    storage: BaseStorage, study_id: int, duration_s: float, max_retries: int
+    storage: BaseStorage, study_id: int, observer: Observer, max_retries: int
 ) -> int:
     """Release or fail the trials whose owner is gone; return how many. Hold the study's lock."""
-    abandoned = abandoned_trials(storage, study_id, duration_s)
+    abandoned = abandoned_trials(storage, study_id, observer)
     for trial in abandoned:
         _count_retry(storage, trial)
         if not give_up(storage, storage.get_trial(trial_id(trial)), max_retries):
@@ -209,16 +228,3 @@ def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
 def _count_retry(storage: BaseStorage, trial: FrozenTrial) -> None:
     retries = trial.system_attrs.get(RETRIES, 0) + 1
     storage.set_trial_system_attr(trial_id(trial), RETRIES, retries)
-
-
-def is_abandoned(trial: FrozenTrial, duration_s: float) -> bool:
-    """Tell whether a trial is RUNNING and its owner is gone."""
-    if trial.state != TrialState.RUNNING:
-        return False
-    lease: dict[str, Any] = trial.system_attrs.get(LEASE) or {}
-    if "id" not in lease:  # just claimed or given back, perhaps by a process that then died
-        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        return time.time() > max(started, float(lease.get("released", 0))) + duration_s
-    if time.time() > float(lease["expires"]):
-        return True
-    return lease["host"] == this_host() and not is_alive(int(lease["pid"]))

@@ -31,10 +31,10 @@ from hpo.study.lease import (
     Lease,
     abandoned_trials,
     give_up,
-    is_abandoned,
     release_abandoned,
     was_started,
 )
+from hpo.study.observation import Observer
 
 
 def study_lock(folder: Path) -> FileLock:
@@ -69,25 +69,38 @@ class Tickets:
 
     def __post_init__(self) -> None:
         self._study_id = self.storage.get_study_id_from_name(self.study_name)
+        self.observer = Observer(self.lease_s)
 
     @contextmanager
     def claimed(
         self, trials: list[FrozenTrial] | None = None
     ) -> Iterator[tuple[FrozenTrial, Lease] | None]:
-        """Claim a trial as `take` does, and hold its lease."""
+        """Claim a trial as `take` does, and hold its lease.
+
+        If only running trials are left, it waits until their owners have shown life, for the
+        duration of a lease at most: one that has not is taken over.
+        """
+        doubtful: frozenset[str] | None = None
         with ExitStack() as stack:
-            # An interruption waits until the claim has a lease, which then gives the trial back.
-            with signals.shield():
-                claim, trial = None, self.take(trials)
-                if trial is not None:
-                    lease = Lease(self.storage, trial_id(trial), self.lease_s)
-                    claim = trial, stack.enter_context(lease)
+            while True:
+                # An interruption waits until the claim has a lease, which gives the trial back.
+                with signals.shield():
+                    claim, trial = None, self.take(trials)
+                    if trial is not None:
+                        lease = Lease(self.storage, trial_id(trial), self.lease_s, self.observer)
+                        claim = trial, stack.enter_context(lease)
+                        break
+                    trials = self.trials()
+                    doubtful = self.observer.doubtful(trials, doubtful)
+                if not doubtful:
+                    break
+                time.sleep(min(1.0, self.lease_s / 10))
             yield claim
 
     def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
         """Claim a trial of the budget's `trials`, read if None; None: no trial is left."""
         trials = self.trials() if trials is None else trials
-        if any(is_abandoned(t, self.lease_s) for t in trials) and self.release_abandoned():
+        if any([*map(self.observer.is_abandoned, trials)]) and self.release_abandoned():
             trials = self.trials()
         while waiting := [trial for trial in trials if trial.state == TrialState.WAITING]:
             chosen = self._in_order(waiting)
@@ -108,13 +121,13 @@ class Tickets:
     def release_abandoned(self) -> int:
         """Give back the trials of workers that are gone; return how many."""
         place = self.storage, self._study_id
-        if self._may_be_behind() or not abandoned_trials(*place, self.lease_s):
+        if self._may_be_behind() or not abandoned_trials(*place, self.observer):
             return 0
         with study_lock(self.folder):
-            return release_abandoned(*place, self.lease_s, self.max_retries)
+            return release_abandoned(*place, self.observer, self.max_retries)
 
     def _may_be_behind(self) -> bool:
-        # While the storage was unreachable, leases have expired that no worker could renew.
+        # While the storage was unreachable, no worker could renew its lease.
         storage = self.storage
         back_since = storage.back_since if isinstance(storage, PatientStorage) else None
         return back_since is not None and time.monotonic() - back_since < self.lease_s

@@ -1,9 +1,11 @@
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
-from commons.processes import is_alive, n_cores, this_host
+from commons.processes import born, is_alive, is_stopped, n_cores, this_host
 
 
 def test_cores_are_those_that_this_process_may_use():
@@ -32,3 +34,24 @@ def test_numbers_that_no_process_has_are_dead():
 def test_a_host_has_the_same_name_in_all_its_processes():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(this_host) == this_host()
+
+
+def test_a_process_number_that_is_used_again_is_another_process():
+    assert is_alive(os.getpid(), born(os.getpid()))
+    assert not is_alive(os.getpid(), born(os.getpid()) - 1)
+    assert born(2**40) is None
+
+
+def test_a_stopped_process_is_known(wait_until):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert not is_stopped(process.pid)
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_stopped(process.pid))
+        assert is_alive(process.pid)
+        process.kill()
+    assert not is_stopped(process.pid)
+
+
+def test_machines_with_equal_names_and_namespaces_are_told_apart_by_their_boot():
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    assert not boot.exists() or boot.read_text().strip() in this_host()

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from commons.processes import this_host
-from hpo.attributes import LEASE, LEASE_S, N_TRIALS, RETRIES
+from hpo.attributes import BEAT, LEASE, LEASE_S, N_TRIALS, RETRIES
 from hpo.doctor import main
 from hpo.storage.opening import open_storage
 from hpo.storage.records import dump
@@ -29,6 +29,7 @@ def sweep(tmp_path):
     storage = open_storage(None, tmp_path)
     study = optuna.create_study(storage=storage, study_name="s")
     study.set_user_attr(N_TRIALS, 5)
+    study.set_user_attr(LEASE_S, 0.1)
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     return storage
 
@@ -54,7 +55,7 @@ def begin(storage, **lease):
     """Begin a trial and leave it with a lease."""
     study = optuna.load_study(study_name="s", storage=storage)
     trial = study.ask()
-    content = {"id": "i", "host": "elsewhere", "pid": 1, "expires": time.time() + 60, **lease}
+    content = {"id": "i", "host": "elsewhere", "pid": 1, **lease}
     storage.set_trial_system_attr(trial._trial_id, LEASE, content)
     return trial
 
@@ -145,7 +146,8 @@ def test_a_storage_that_was_open_before_goes_on_after_the_mending(tmp_path, swee
 
 
 def test_a_journal_in_use_is_not_replaced(tmp_path, sweep, doctor):
-    begin(sweep)
+    begin(sweep, host=this_host(), pid=os.getpid())
+    optuna.load_study(study_name="s", storage=sweep).set_user_attr(LEASE_S, 60)
     damage(tmp_path, CUT + b"\n")
     code, printed = doctor()
     assert code == 1
@@ -155,7 +157,7 @@ def test_a_journal_in_use_is_not_replaced(tmp_path, sweep, doctor):
 
 
 def test_looking_changes_nothing(tmp_path, sweep, doctor):
-    begin(sweep, expires=time.time() - 200)
+    begin(sweep)
     damage(tmp_path, CUT + b"\n")
     lock = {"host": this_host(), "pid": a_dead_process(), "token": "t"}
     (tmp_path / "tickets.lock").write_text(json.dumps(lock))
@@ -175,7 +177,8 @@ def test_looking_changes_nothing(tmp_path, sweep, doctor):
 @pytest.mark.parametrize(
     ("lease", "reason"),
     [
-        ({"expires": 1.0}, "the lease of process 1 of elsewhere expired"),
+        ({}, "process 1 of elsewhere has not renewed its lease for 0.1 s"),
+        ({"expires": 9e9}, "process 1 of elsewhere has not renewed its lease"),  # of old studies
         ({"host": this_host(), "pid": 2**22 + 1}, "is dead"),
     ],
 )
@@ -190,7 +193,7 @@ def test_a_trial_whose_worker_is_gone_is_given_back(tmp_path, sweep, doctor, lea
 
 
 def test_a_trial_is_never_given_up(tmp_path, sweep, doctor):
-    trial = begin(sweep, expires=1.0)
+    trial = begin(sweep)
     sweep.set_trial_system_attr(trial._trial_id, RETRIES, 100)
     assert doctor()[0] == 0
     assert state(tmp_path, 3) == TrialState.WAITING
@@ -199,13 +202,29 @@ def test_a_trial_is_never_given_up(tmp_path, sweep, doctor):
 def test_a_trial_without_a_lease_is_given_back_when_old(tmp_path, sweep, doctor):
     study = optuna.load_study(study_name="s", storage=sweep)
     study.ask()
-    assert doctor()[0] == 0
-    assert state(tmp_path, 3) == TrialState.RUNNING
-    study.set_user_attr(LEASE_S, -1.0)  # of the study, not a default
-    code, printed = doctor()
+    code, printed = doctor()  # the duration is that of the study, not a default
     assert code == 0
     assert "its worker died before it took the lease" in printed
     assert state(tmp_path, 3) == TrialState.WAITING
+
+
+def test_a_worker_of_another_host_that_shows_life_keeps_its_trial(
+    tmp_path, sweep, doctor, monkeypatch
+):
+    trial = begin(sweep)
+    optuna.load_study(study_name="s", storage=sweep).set_user_attr(LEASE_S, 60)
+    beat = [*range(9)]
+
+    def sleep(_):
+        other = open_storage(None, tmp_path)
+        other.set_trial_system_attr(trial._trial_id, BEAT, ["i", beat.pop()])
+
+    monkeypatch.setattr("hpo.doctor.time.sleep", sleep)
+    code, printed = doctor()
+    assert code == 0
+    assert "running: 1; looking for up to 60 s whether their workers live" in printed
+    assert len(beat) == 8
+    assert state(tmp_path, 3) == TrialState.RUNNING
 
 
 def test_trials_of_plain_optuna_are_left_to_a_person(tmp_path, doctor):
@@ -263,7 +282,7 @@ def test_a_lock_in_use_is_left_alone(tmp_path, sweep, doctor):
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, sweep, doctor, monkeypatch):
-    begin(sweep, expires=1.0)
+    begin(sweep)
     damage(tmp_path, CUT + b"\n")
     before = (tmp_path / "journal.log").read_bytes()
 
@@ -296,8 +315,8 @@ def test_a_copy_that_did_not_fit_is_removed(tmp_path, sweep, doctor, monkeypatch
 def test_the_trials_of_a_database_are_looked_after_too(tmp_path, capsys):
     url = f"sqlite:///{tmp_path}/study.db"
     storage = open_storage(url, tmp_path)
-    optuna.create_study(storage=storage, study_name="s")
-    begin(storage, expires=1.0)
+    optuna.create_study(storage=storage, study_name="s").set_user_attr(LEASE_S, 0.1)
+    begin(storage)
     assert main([f"storage={url}"]) == 0
     printed = capsys.readouterr().out
     assert "given back" in printed

@@ -1,12 +1,13 @@
+import itertools
 import math
 import subprocess
-import time
+from functools import partial
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo.attributes import LEASE, RETRIES
+from hpo.attributes import BEAT, LEASE, RETRIES
 from hpo.search.pausing import is_paused
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import (
@@ -16,6 +17,7 @@ from hpo.study.lease import (
     release_abandoned,
     was_started,
 )
+from hpo.study.observation import Observer
 from hpo.study.trial import LeasedTrial
 
 
@@ -34,7 +36,7 @@ def running(request, storages):
 
 
 def reap(study, storage, duration_s=60.0, max_retries=3):
-    return release_abandoned(storage, study._study_id, duration_s, max_retries)
+    return release_abandoned(storage, study._study_id, Observer(duration_s), max_retries)
 
 
 def test_a_released_trial_keeps_its_number_parameters_and_history(running):
@@ -56,12 +58,13 @@ def test_releasing_a_trial_that_was_told_meanwhile_changes_nothing(running):
 
 def test_a_trial_that_is_being_given_back_is_not_abandoned(running, monkeypatch):
     study, storage, trial = running
-    time.sleep(0.6)  # it was claimed long ago
     reaped = []
     set_state = storage.set_trial_state_values
+    observer = Observer(60, partial(next, itertools.count(step=20.0)))
+    assert not any(observer.is_abandoned(study.trials[0]) for _ in range(4))  # claimed long ago
 
     def reap_before(*arguments):
-        reaped.append(reap(study, storage, duration_s=0.5))
+        reaped.append(release_abandoned(storage, study._study_id, observer, 3))
         return set_state(*arguments)
 
     monkeypatch.setattr(storage, "set_trial_state_values", reap_before)
@@ -76,8 +79,7 @@ def test_a_trial_whose_owner_died_while_giving_it_back_waits_again(running, monk
     monkeypatch.setattr(storage, "set_trial_state_values", lambda *_: True)
     release(storage, trial._trial_id)
     monkeypatch.undo()
-    time.sleep(0.3)
-    assert reap(study, storage, duration_s=0.2) == 1
+    assert reap(study, storage, duration_s=-1) == 1
     assert study.trials[0].state == TrialState.WAITING
 
 
@@ -108,17 +110,44 @@ def test_a_trial_whose_owner_lives_is_left_alone(running):
     assert study.trials[0].state == TrialState.RUNNING
 
 
-def test_a_trial_whose_lease_has_expired_waits_again(running):
+@pytest.mark.parametrize("old", [{}, {"expires": 9e9}, {"expires": 1.0}])
+def test_a_trial_whose_lease_stands_still_waits_again(running, old):
     study, storage, trial = running
+    observer = Observer(60, partial(next, itertools.count(step=20.0)))
     with Lease(storage, trial._trial_id, 60) as lease:
-        expired = {**study.trials[0].system_attrs[LEASE], "expires": time.time() - 1}
-        storage.set_trial_system_attr(trial._trial_id, LEASE, expired)
-        assert reap(study, storage) == 1
+        owner = {**study.trials[0].system_attrs[LEASE], **old, "host": "elsewhere"}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+        for look in range(6):
+            assert release_abandoned(storage, study._study_id, observer, 3) == 0
+            if look < 2:
+                lease.renew()
+        assert release_abandoned(storage, study._study_id, observer, 3) == 1
         assert study.trials[0].state == TrialState.WAITING
         assert study.trials[0].system_attrs[RETRIES] == 1
         lease.renew()
         with pytest.raises(LeaseLostError):
             lease.check()
+
+
+def test_a_heartbeat_that_comes_after_the_release_does_not_take_the_trial_back(
+    running, monkeypatch
+):
+    study, storage, trial = running
+    with Lease(storage, trial._trial_id, 60) as stopped:
+        set_attribute = storage.set_trial_system_attr
+
+        def stopped_here(*arguments):  # between the look and the write of the heartbeat
+            monkeypatch.undo()
+            release(storage, trial._trial_id)
+            study.ask()
+            owner.append(Lease(storage, trial._trial_id, 60).__enter__())
+            return set_attribute(*arguments)
+
+        owner = []
+        monkeypatch.setattr(storage, "set_trial_system_attr", stopped_here)
+        stopped.renew()
+        assert owner[0].is_held()
+        assert not stopped.is_held()
 
 
 def test_a_trial_whose_owner_is_a_dead_process_of_this_host_waits_again(running):
@@ -185,11 +214,12 @@ def test_an_exception_leaves_a_trial_alone_that_is_in_other_hands(running):
     assert study.trials[0].state == TrialState.RUNNING
 
 
-def test_the_heartbeat_pushes_the_expiry_forward_and_finds_a_loss(running, wait_until):
+def test_the_heartbeat_pushes_the_counter_forward_and_finds_a_loss(running, wait_until):
     study, storage, trial = running
     with Lease(storage, trial._trial_id, 0.3) as lease:
-        first = study.trials[0].system_attrs[LEASE]["expires"]
-        wait_until(lambda: study.trials[0].system_attrs[LEASE]["expires"] > first)
+        lease_id = study.trials[0].system_attrs[LEASE]["id"]
+        wait_until(lambda: study.trials[0].system_attrs.get(BEAT, [lease_id, 0])[1] > 1)
+        assert study.trials[0].system_attrs[BEAT][0] == lease_id
         active = LeasedTrial(study, trial._trial_id, lease)
         assert not active.should_stop(0.4, 3)
         release(storage, trial._trial_id)
