@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos slurm-up slurm-down lint format api \
+.PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
 	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -64,6 +64,9 @@ check-simulation: $(STAMP)  ## our detector simulation against real Delphes even
 
 chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY=NAME,...)
 	$(BIN)/python -m benchmarks.chaos $(if $(ONLY),only=$(ONLY))
+
+soak: $(STAMP)  ## 100 short sweeps under random faults, over five policies (ROUNDS=100 SEED=0)
+	$(BIN)/python -m benchmarks.soak rounds=$(or $(ROUNDS),100) seed=$(or $(SEED),0)
 
 bench: $(STAMP)  ## CPU time of a train step (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.speed.train_step

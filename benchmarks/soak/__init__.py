@@ -1,0 +1,1 @@
+"""Many short sweeps under random faults."""
