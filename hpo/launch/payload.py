@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from commons.files import replacing
 from hpo.hydra_internals import JobReturn, global_state, restore_global_state, run
+from hpo.launch.script import Script
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Payload:
     config: DictConfig
     function: TaskFunction
     singletons: Any = field(default_factory=global_state)
+    script: Script = field(default_factory=Script.of_this_process)
 
     def pack(self) -> bytes:
         """Return it as bytes for `unpack`."""
@@ -45,12 +47,13 @@ class Payload:
 
 
 def unpack(data: bytes) -> Payload:
-    """Return what `Payload.pack` made, and give this process Hydra's global state.
+    """Return what `Payload.pack` made; give this process Hydra's global state and its `__main__`.
 
     Unpickling runs code: the data must come from a process of ours.
     """
     payload: Payload = cloudpickle.loads(data)
     restore_global_state(payload.singletons)
+    payload.script.adopt()
     return payload
 
 

@@ -133,4 +133,4 @@ def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:
     """Return a worker of a launch; each process gets a copy."""
     seed = f"{spec.study_name}/{(spec.sampler or {}).get('seed')}"
     place = app.config, app.function, spec.sweep_dir, launch_id
-    return Worker(spec, Application(app.context, *place, seed))
+    return Worker(spec, Application(app.context, *place, seed, app.script))

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from hpo.current import CurrentTrial, set_current_trial
 from hpo.hydra_internals import run, without_callbacks
+from hpo.launch.script import Script
 from hpo.storage.passwords import hide_in, stored_passwords
 from hpo.study.lease import LeaseLostError
 from hpo.study.life import ENDS
@@ -32,6 +33,7 @@ class Application:
         sweep_dir: absolute; holds the folders of the trials.
         launch_id: names the workers of one launch.
         seed: that of the study; with the number of a trial it seeds the trial.
+        script: the `__main__` of the command.
     """
 
     context: HydraContext
@@ -39,7 +41,8 @@ class Application:
     function: TaskFunction
     sweep_dir: Path
     launch_id: str
-    seed: str = ""
+    seed: str
+    script: Script
 
     def compose(self, overrides: list[str], trial_number: int) -> DictConfig:
         """Return the configuration of a trial."""
@@ -82,8 +85,10 @@ class Application:
                 return function(config)
             except ENDS as error:
                 ends.append(error)
+                if isinstance(error, SystemExit):  # Hydra would let it through
+                    raise RuntimeError(f"SystemExit: {error}") from error
                 if not isinstance(error, _NO_FAILURE):
-                    raise _as_exception(error) from error  # a failed job, for the callbacks
+                    raise  # a failed job, for the callbacks
             finally:
                 set_current_trial(None)
 
@@ -97,8 +102,3 @@ class Application:
     @property
     def _cwd(self) -> str:
         return str(self.config.hydra.runtime.cwd)
-
-
-def _as_exception(error: BaseException) -> Exception:
-    """Return the error itself, or what stands for SystemExit, which Hydra would let through."""
-    return error if isinstance(error, Exception) else RuntimeError(f"SystemExit: {error}")

@@ -43,6 +43,7 @@ class Worker:
     def __call__(self, _: DictConfig) -> None:
         """Work until no trial is left, too many trials have failed, or a signal arrives."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._application.script.adopt()  # for launchers other than ours
         own: Any = HydraConfig.get()
         name = f"{self._application.launch_id}/{own.job.num}"
         leader = _Leader(self._spec, self._application, self._group, name)
