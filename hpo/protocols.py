@@ -40,6 +40,14 @@ class SiteLauncher(Protocol):
 
 
 @runtime_checkable
+class MachineLauncher(Protocol):
+    """A Hydra launcher that divides this machine among its jobs."""
+
+    def n_workers(self, wanted: int | None) -> int:
+        """Return how many workers a sweep has; None: what fits. Raises SweepError: too many."""
+
+
+@runtime_checkable
 class SweepWorker(Protocol):
     """A task function that works on many trials, maybe together with other ranks."""
 

@@ -183,8 +183,25 @@ class LocalOptions:
         max_processes: how many run at once; None: all workers of a sweep, but of the jobs of a
             plain multirun as many as this machine has cores.
         grace_s: time that a process has to end after an interruption before it is killed (s).
+        gpus_per_trial: GPUs of each process, which sees no others; where there is no GPU, 1 means
+            none. 0: it sees none. With GPUs the number of processes defaults to what fits.
+        workers_per_gpu: processes that share a GPU; None: one, or as many as `n_workers` asks for.
     """
 
     threads_per_worker: int | None = 1
     max_processes: int | None = None
     grace_s: float = 30.0
+    gpus_per_trial: int = 1
+    workers_per_gpu: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            SettingError: one is out of range; names it.
+        """
+        if self.gpus_per_trial < 0:
+            raise SettingError("{gpus_per_trial} must be at least 0, got {}", self.gpus_per_trial)
+        if self.workers_per_gpu is not None and self.workers_per_gpu < 1:
+            rule = "{workers_per_gpu} must be at least 1, got {}"
+            raise SettingError(rule, self.workers_per_gpu)

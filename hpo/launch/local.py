@@ -8,6 +8,7 @@ sends a signal.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -16,20 +17,24 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from commons.processes import THREAD_VARIABLES, n_cores
 from hpo.hydra_internals import JobReturn, failed, start_launcher
+from hpo.launch.devices import Slots, visible_devices
 from hpo.launch.payload import Payload, read_result, unpack, write_result
 from hpo.protocols import SweepWorker
 from hpo.settings import LocalOptions
 
+_log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass
 class _Job:
     process: subprocess.Popen[bytes]
+    slot: int
     output: Path
     result: Path
 
@@ -39,16 +44,20 @@ def launch(
 ) -> list[JobReturn]:
     """Run one process per list of overrides; the result of one that dies is FAILED."""
     start_launcher(payload.config)
-    all_jobs = isinstance(payload.function, SweepWorker)
-    at_once = options.max_processes or (len(job_overrides) if all_jobs else n_cores())
+    slots = _slots(options)
+    at_once = options.max_processes or slots.default() or n_cores()
+    if isinstance(payload.function, SweepWorker):
+        at_once = options.max_processes or len(job_overrides)
+    elif options.max_processes:
+        slots.check(min(at_once, len(job_overrides)), "max_processes")
     jobs: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
         try:
             for number, overrides in enumerate(job_overrides, first):
-                while sum(job.process.poll() is None for job in jobs) >= at_once:
-                    time.sleep(0.1)
+                slot = _wait_for_slot(jobs, at_once)
                 own = replace(payload, config=payload.compose(overrides, number))
-                jobs.append(_start(own, Path(scratch, f"{number}.pkl"), options))
+                devices = slots.environment(slot)
+                jobs.append(_start(own, Path(scratch, f"{number}.pkl"), options, slot, devices))
             for job in jobs:
                 job.process.wait()
         except BaseException:
@@ -57,12 +66,44 @@ def launch(
         return [_result(job) for job in jobs]
 
 
-def _start(payload: Payload, result: Path, options: LocalOptions) -> _Job:
+def n_workers(options: LocalOptions, wanted: int | None) -> int:
+    """Return how many workers of a sweep this machine has; None: what fits.
+
+    Raises:
+        SettingError: more are wanted than the GPUs have room for.
+    """
+    slots = _slots(options)
+    if wanted is not None:
+        slots.check(wanted, "n_workers")
+        return wanted
+    fitting = slots.default()
+    if fitting is not None:
+        _log.info("workers: %d, for %d GPUs", fitting, len(slots.devices.names))
+    return fitting or n_cores()
+
+
+def _slots(options: LocalOptions) -> Slots:
+    return Slots.of_machine(options, visible_devices(os.environ))
+
+
+def _wait_for_slot(jobs: Sequence[_Job], at_once: int) -> int:
+    """Wait until fewer jobs run; return the first place, from 0, that none of them has."""
+    while True:
+        used = {job.slot for job in jobs if job.process.poll() is None}
+        if len(used) < at_once:
+            return next(slot for slot in count() if slot not in used)
+        time.sleep(0.1)
+
+
+def _start(
+    payload: Payload, result: Path, options: LocalOptions, slot: int, devices: dict[str, str]
+) -> _Job:
     data = payload.pack()
     folder = Path(payload.config.hydra.sweep.dir, payload.config.hydra.sweep.subdir)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "output.txt"
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
+    environment |= devices
     if options.threads_per_worker is not None:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
     with output.open("wb") as stream:
@@ -77,7 +118,7 @@ def _start(payload: Payload, result: Path, options: LocalOptions) -> _Job:
     if process.stdin is not None:
         with process.stdin as pipe:
             pipe.write(data)
-    return _Job(process, output, result)
+    return _Job(process, slot, output, result)
 
 
 def _stop(jobs: list[_Job], grace_s: float) -> None:

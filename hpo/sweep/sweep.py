@@ -23,7 +23,7 @@ from hpo.attributes import APP, FAIL_REASON, RETRIES
 from hpo.hydra_internals import instantiate, make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
-from hpo.protocols import Crew, SiteLauncher
+from hpo.protocols import Crew, MachineLauncher, SiteLauncher
 from hpo.report import write_report
 from hpo.reporting.best import describe_app
 from hpo.reporting.live import Progress
@@ -160,6 +160,8 @@ def _build_parts(spec: SweepSpec) -> None:
 def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
     if slurm is not None:
         return spec.n_workers or slurm.options.shape.n_workers
+    if isinstance(launcher, MachineLauncher):
+        return launcher.n_workers(spec.n_workers)
     wanted = spec.n_workers or n_cores()
     if runs_in_turn(launcher) and wanted > 1:
         _log.info("this launcher runs jobs one after another: one worker. hpo_local runs more")

@@ -3,8 +3,9 @@
 Hydra imports this module whenever any application starts, so the rest is imported when needed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from omegaconf import DictConfig
 import hpo
 from hpo.hydra_internals import JobReturn
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.settings import LocalOptions, SweepSettings, told_by_typed_keys
+from hpo.settings import (
+    LocalOptions,
+    SettingError,
+    SweepError,
+    SweepSettings,
+    told_by_typed_keys,
+    typed_key,
+)
 
 
 class _Deferred:
@@ -66,8 +74,28 @@ class LocalLauncher(_Deferred, Launcher):
         """Run the jobs; return when all have ended."""
         from hpo.launch.local import launch
 
-        options = LocalOptions(**self._options)
-        return launch(options, self._payload(), job_overrides, initial_job_idx)
+        with self._told():
+            options = LocalOptions(**self._options)
+            return launch(options, self._payload(), job_overrides, initial_job_idx)
+
+    def n_workers(self, wanted: int | None) -> int:
+        """Return how many workers a sweep has; `wanted`, if given, must fit the GPUs."""
+        from hpo.launch.local import n_workers
+
+        with self._told():
+            return n_workers(LocalOptions(**self._options), wanted)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Name the launcher's settings, and the one of the sweeper, as the user does."""
+        try:
+            yield
+        except SettingError as error:
+            own = {each.name for each in fields(LocalOptions)}
+            section = {True: "hydra.launcher", False: "hydra.sweeper"}
+            config = self._whole_config
+            text = error.naming(lambda name: typed_key(config, section[name in own], name))
+            raise SweepError(text) from error
 
 
 class SlurmLauncher(_Deferred, Launcher):

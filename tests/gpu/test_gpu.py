@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from hpo.launch.devices import Slots, visible_devices
+from hpo.settings import LocalOptions
 from mlpf.data.batch import Batch
 from mlpf.data.events import from_arrays
 from mlpf.network.model import MLPF
@@ -126,3 +128,13 @@ def test_the_time_of_a_train_step_is_printed(precision, capsys):
             f"of 5000 elements, {precision}, {memory:.1f} GiB"
         )
     assert torch.cuda.max_memory_allocated() > 0
+
+
+def test_a_local_worker_sees_one_of_the_gpus_and_no_other():
+    devices = visible_devices(os.environ)
+    assert len(devices.names) == torch.cuda.device_count()
+    worker = os.environ | Slots.of_machine(LocalOptions(), devices).environment(0)
+    code = "import torch; print(torch.cuda.device_count(), torch.zeros(1, device='cuda').device)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=worker, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 cuda:0\n"

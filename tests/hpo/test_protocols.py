@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import hydra_plugins.hpo_sweeper as plugin
-from hpo.protocols import SiteLauncher, SweepWorker
+from hpo.protocols import MachineLauncher, SiteLauncher, SweepWorker
 from hpo.ranks import Group
 from hpo.search.space import Space
 from hpo.study.study import SweepSpec
@@ -23,6 +23,11 @@ def test_a_worker_is_told_from_a_plain_task_function():
 def test_only_the_launcher_of_a_site_has_one():
     assert isinstance(plugin.SlurmLauncher(), SiteLauncher)
     assert not isinstance(plugin.LocalLauncher(), SiteLauncher)
+
+
+def test_only_the_local_launcher_divides_this_machine():
+    assert isinstance(plugin.LocalLauncher(), MachineLauncher)
+    assert not isinstance(plugin.SlurmLauncher(), MachineLauncher)
 
 
 def test_a_worker_follows_the_group_that_it_joins(tmp_path):

@@ -127,3 +127,18 @@ def test_a_start_of_hydra_imports_nothing_heavy():
     )
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_settings_of_both_sides_are_named_as_they_were_typed(monkeypatch):
+    keys = {"n_workers": "${hpo.n_workers}", "gpus_per_trial": "${hpo.gpus}"}
+    sections = {"sweeper": {"n_workers": keys["n_workers"]}, "launcher": dict(keys)}
+    launcher = plugin.LocalLauncher(workers_per_gpu=2)
+    config = OmegaConf.create({"hydra": sections})
+    launcher.setup(hydra_context=None, task_function=None, config=config)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(plugin.SweepError) as error:
+        launcher.n_workers(5)
+    assert str(error.value) == (
+        "hpo.n_workers=5 is too many: 2 GPUs at hpo.gpus=1 have room for 4; raise "
+        "hydra.launcher.workers_per_gpu, or train without GPUs: hpo.gpus=0"
+    )

@@ -4,8 +4,13 @@ import json
 import os
 import signal
 from collections import Counter
+from types import SimpleNamespace
 
 import optuna
+import pytest
+
+from hpo.launch import local
+from hpo.settings import LocalOptions
 
 TOY = "toy/toy.py"
 LOCAL = "hydra/launcher=hpo_local"
@@ -113,9 +118,38 @@ def test_a_plain_multirun_runs_in_processes_with_their_number_of_threads(shell, 
         "hydra.launcher.max_processes=1",
         "hydra.sweep.dir=plain",
         "raises=[],[-1]",
+        environment=os.environ | {"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"},
     ).end()
     assert code == 1
     assert "RuntimeError: no luck" in output
     assert (tmp_path / "plain/0/threads").read_text() == "3"
     assert (tmp_path / "plain/0/epochs").read_text() == "0\n1\n2\n"
     assert not (tmp_path / "plain/1/epochs").exists()
+    for job in "01":  # one after the other, so both on the first
+        environment = json.loads((tmp_path / f"plain/{job}/environment").read_text())
+        assert environment["CUDA_VISIBLE_DEVICES"] == "GPU-a"
+
+
+def test_the_number_of_workers_is_what_fits_the_gpus_or_the_cores(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(local, "n_cores", lambda: 16)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    assert local.n_workers(LocalOptions(gpus_per_trial=2), None) == 2
+    assert "workers: 2, for 4 GPUs" in caplog.text
+    assert local.n_workers(LocalOptions(gpus_per_trial=0), None) == 16
+    assert local.n_workers(LocalOptions(), 3) == 3
+    with pytest.raises(ValueError, match="n_workers=9 is too many"):
+        local.n_workers(LocalOptions(workers_per_gpu=2), 9)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert local.n_workers(LocalOptions(), None) == 16
+
+
+def test_a_job_that_begins_gets_the_place_of_one_that_has_ended():
+    codes = [None, 0, None]
+    jobs = [
+        SimpleNamespace(slot=slot, process=SimpleNamespace(poll=lambda code=code: code))
+        for slot, code in enumerate(codes)
+    ]
+    assert local._wait_for_slot(jobs, at_once=3) == 1
+    assert local._wait_for_slot(jobs, at_once=4) == 1
+    assert local._wait_for_slot(jobs[:1] + jobs[2:], at_once=4) == 1
