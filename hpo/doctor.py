@@ -276,7 +276,7 @@ def _diagnose(settings: Settings) -> int:
     marks = {"fine": " ", "mended": "+", "left": "!"}
     secrets = passwords(settings.storage)
     location = find_storage(settings.storage)
-    storage = open_storage(str(location), Path.cwd())
+    storage = open_storage(str(location), Path.cwd(), exists=True)
     journal = location.absolute() if isinstance(location, Path) else None
     if settings.study is not None:
         names = [find_study(storage, settings.study)]

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 def _report(settings: Settings) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     location = find_storage(settings.storage)
-    storage = open_storage(str(location), Path.cwd())
+    storage = open_storage(str(location), Path.cwd(), exists=True)
     name = find_study(storage, settings.study)
     home = location.parent if isinstance(location, Path) else Path("outputs/sweeps", name)
     folder = settings.dir or home

@@ -155,7 +155,7 @@ class Sweep:
     def study(self) -> optuna.Study:
         """Return the study."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = open_storage(self.storage, self.dir)
+        storage = open_storage(self.storage, self.dir, exists=True)
         return optuna.load_study(study_name="chaos", storage=storage)
 
     def owners(self) -> dict[int, int]:

@@ -57,13 +57,16 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        summary, trials = summarize(self._storage, self._study_id)
-        final = study_table(summary, trials, time.monotonic() - self._begin)
-        if self._live is not None:
-            self._live.update(final, refresh=True)
-            self._live.stop()
-        else:
-            self._console.print(final)
+        try:
+            summary, trials = summarize(self._storage, self._study_id)
+            final = study_table(summary, trials, time.monotonic() - self._begin)
+            if self._live is not None:
+                self._live.update(final, refresh=True)
+            else:
+                self._console.print(final)
+        finally:  # the study may be gone
+            if self._live is not None:
+                self._live.stop()
 
     def _watch(self) -> None:
         while not self._stop.wait(self._every_s):

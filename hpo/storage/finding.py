@@ -21,7 +21,7 @@ def load(where: Path | str, study: str | None = None) -> optuna.Study:
     Raises:
         ValueError: the storage or the study does not exist or cannot be opened.
     """
-    storage = open_storage(str(find_storage(str(where))), Path.cwd())
+    storage = open_storage(str(find_storage(str(where))), Path.cwd(), exists=True)
     return optuna.load_study(study_name=find_study(storage, study), storage=storage)
 
 

@@ -7,6 +7,9 @@ line; Optuna's backend then stops every process that joins later. This one skips
 uses the whole records in them. Every process sees the same records in the same order, whenever it
 joins: a line that ends with a newline never changes, and its records depend on its bytes only.
 `python -m hpo.doctor` reports what was lost and cleans the file.
+
+A process that has read a record goes on only with a file that has it, see `hpo.storage.identity`.
+The file is created with the study; if it is gone later, operations fail until it is back.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from typing import BinaryIO
 from optuna.storages.journal import BaseJournalBackend
 
 from commons.locks import FileLock
+from hpo.storage.identity import Mark
 from hpo.storage.records import Record, describe, dump, parse
 
 _STRIDE = 1000  # the place of each _STRIDE-th record is kept
+_LOOK_AGAIN_S = 0.1  # a network file system may show something else for a moment
 _log = logging.getLogger(__name__)
 _warned: set[tuple[str, int]] = set()
 
@@ -36,11 +41,12 @@ class JournalFile(BaseJournalBackend):
     """A journal file for `optuna.storages.JournalStorage`; reading never waits for a lock.
 
     Args:
-        path: the file; made absolute at once, created if it does not exist.
+        path: the file; made absolute at once.
         grace_s: of the lock, see `commons.locks.FileLock`.
+        exists: another process has created it; False: it is created if it does not exist.
 
     Raises:
-        OSError: the file cannot be created.
+        OSError: the file cannot be created, or does not exist.
 
     Example:
         >>> import tempfile, optuna
@@ -52,18 +58,29 @@ class JournalFile(BaseJournalBackend):
         3
     """
 
-    def __init__(self, path: str | os.PathLike[str], grace_s: float = 10.0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], grace_s: float = 10.0, *, exists: bool = False
+    ) -> None:
         self._path = Path(path).absolute()
         self._lock = FileLock(self._path, grace_s)
+        self._mark = Mark()
         self._forget()
-        with self._path.open("ab") as file:
+        # The only place that creates it: a process that lost it must not begin a second one.
+        with self._path.open("rb" if exists else "ab") as file:
             self._file = _identity(file.fileno())
 
     def read_logs(self, log_number_from: int) -> Iterator[Record]:
-        """Yield the records from number `log_number_from` on, counted from 0."""
+        """Yield the records from number `log_number_from` on, counted from 0.
+
+        Raises:
+            OSError: the file is not there, or cannot be read.
+            StorageLostError: it is not the file that was read before.
+        """
         # Opened each time: that is when a network file system looks for changes.
-        file = self._path.open("rb")
-        number, (offset, skipped) = self._start(file, log_number_from)
+        while not self._is_same((file := self._path.open("rb")).fileno()):
+            file.close()
+            self._find_again()
+        number, (offset, skipped) = self._start(log_number_from)
         for at, line in self._lines(file, offset):
             records, pieces = parse(line)
             if pieces or len(records) != 1:
@@ -76,19 +93,27 @@ class JournalFile(BaseJournalBackend):
                     yield records[index]
             skipped = 0
             self._note(number, (at + len(line), 0))
+            if at >= self._mark.end:
+                self._mark = self._mark.after(number, at, line)
 
     def append_logs(self, logs: list[Record]) -> None:
         """Append records in one piece, and return when they are on the disk.
 
         Raises:
-            OSError: they cannot be written (disk full); no part of a record is left.
+            OSError: they cannot be written (no such file, disk full); no part of a record is left.
+            StorageLostError: it is not the file that was read before.
         """
-        if not logs:
-            return
         content = b"".join(map(dump, logs))
+        while content and not self._append(content):
+            self._find_again()
+
+    def _append(self, content: bytes) -> bool:
+        """Append whole lines; False, and nothing is written, if the file has changed."""
         with self._lock:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND)
             try:
+                if not self._is_same(descriptor):
+                    return False
                 size = os.fstat(descriptor).st_size
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
                     content = b"\n" + content  # end what a dead writer left
@@ -102,6 +127,7 @@ class JournalFile(BaseJournalBackend):
                     raise
             finally:
                 os.close(descriptor)
+        return True
 
     def _lines(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
         """Yield the finished lines from `offset` on, each with its own offset; close the file."""
@@ -122,14 +148,21 @@ class JournalFile(BaseJournalBackend):
         finally:
             file.close()
 
-    def _start(self, file: BinaryIO, wanted: int) -> tuple[int, _Place]:
-        """Return a record number up to `wanted` whose place is known, and the place."""
-        identity = _identity(file.fileno())
-        size = os.fstat(file.fileno()).st_size
-        if identity != self._file or size < self._last[1][0]:
-            # Repaired or restored. The records have the same numbers as before.
-            self._file = identity
+    def _is_same(self, descriptor: int) -> bool:
+        return _identity(descriptor) == self._file and self._mark.is_in(descriptor)
+
+    def _find_again(self) -> None:
+        """Accept another file if it has the last record: mended, or copied and put back."""
+        time.sleep(_LOOK_AGAIN_S)
+        with self._path.open("rb") as file:
+            mark = self._mark.found_in(file)
+            if mark is None:
+                raise self._mark.lost(self._path, file.fileno())
+            self._file, self._mark = _identity(file.fileno()), mark
             self._forget()
+
+    def _start(self, wanted: int) -> tuple[int, _Place]:
+        """Return a record number up to `wanted` whose place is known, and the place."""
         if self._last[0] <= wanted:
             return self._last
         number = wanted // _STRIDE * _STRIDE

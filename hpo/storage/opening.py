@@ -19,6 +19,7 @@ from hpo.storage.batching import BatchingJournal
 from hpo.storage.journal import JournalFile
 from hpo.storage.passwords import hide, passwords, with_passwords
 from hpo.storage.patient import PatientStorage, wait_for
+from hpo.storage.sqlite import BUSY_S, SqliteFile
 
 
 def open_storage(
@@ -62,13 +63,11 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
     if str(spec).startswith("grpc://"):
         return _open_proxy(str(spec))
     if spec is not None and "://" in str(spec):
-        return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec)))
+        return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec), exists))
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
-    if exists:
-        path.stat()
-    else:
+    if not exists:
         path.parent.mkdir(parents=True, exist_ok=True)
-    return BatchingJournal(JournalFile(path))
+    return BatchingJournal(JournalFile(path, exists=exists))
 
 
 def _open_proxy(url: str) -> BaseStorage:
@@ -82,10 +81,12 @@ def _open_proxy(url: str) -> BaseStorage:
     return proxy
 
 
-def _engine_options(url: str) -> dict[str, Any]:
+def _engine_options(url: str, exists: bool) -> dict[str, Any]:
+    path = url.removeprefix("sqlite:///")
+    if path != url and path and path != ":memory:" and "?" not in path:
+        return SqliteFile(Path(path), exists=exists).options()
     if url.startswith("sqlite"):
-        # sqlite gives up after 5 s by default, too soon when workers queue for it.
-        return {"connect_args": {"timeout": 100}}
+        return {"connect_args": {"timeout": BUSY_S}}
     # A worker has two threads; a connection cut by a restart of the server is replaced.
     return {"pool_size": 1, "max_overflow": 2, "pool_pre_ping": True}
 

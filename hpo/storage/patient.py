@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo import signals
 from hpo.storage.batching import BatchingJournal
+from hpo.storage.identity import StorageLostError
 from hpo.storage.passwords import hide, stored_passwords
 
 _log = logging.getLogger(__name__)
@@ -35,8 +36,10 @@ class PatientStorage(BaseStorage):
 
     A file system that hangs or a database or proxy that restarts does not end hours of work. An
     operation is repeated while it fails for such a reason, for up to `patience_s` seconds; all
-    that workers do can be repeated safely. Other errors are raised at once. This holds for every
-    public method of `BaseStorage`, also for those that later versions of Optuna add.
+    that workers do can be repeated safely. Then StorageLostError is raised, also by each later
+    operation, without another wait, until one succeeds. Other errors are raised at once. This
+    holds for every public method of `BaseStorage`, also for those that later versions of Optuna
+    add.
 
     Attributes:
         back_since: `time.monotonic()` when it was last reachable again; None: always reachable.
@@ -46,6 +49,7 @@ class PatientStorage(BaseStorage):
         self._storage, self._patience_s = storage, patience_s
         self._seen = _Seen()
         self.back_since: float | None = None
+        self._is_lost = False
 
     def __reduce__(self) -> tuple[type[PatientStorage], tuple[BaseStorage, float]]:
         return PatientStorage, (self._storage, self._patience_s)
@@ -82,9 +86,14 @@ class PatientStorage(BaseStorage):
         return [t for t in seen[study_id] if states is None or t.state in states]
 
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        result, was_away = wait_for(partial(operation, *args, **kwargs), self._patience_s)
-        if was_away:
-            self.back_since = time.monotonic()
+        call = partial(operation, *args, **kwargs)
+        try:
+            result, was_away = wait_for(call, self._patience_s, once=self._is_lost)
+        except StorageLostError:
+            self._is_lost = True
+            raise
+        if was_away or self._is_lost:
+            self.back_since, self._is_lost = time.monotonic(), False
         return result
 
 
@@ -102,20 +111,27 @@ for _name, _member in vars(BaseStorage).items():
 abc.update_abstractmethods(PatientStorage)  # type: ignore[type-abstract] # until here
 
 
-def wait_for(operation: Callable[[], Any], patience_s: float) -> tuple[Any, bool]:
+def wait_for(
+    operation: Callable[[], Any], patience_s: float, *, once: bool = False
+) -> tuple[Any, bool]:
     """Return what an operation returns, and whether the storage was unreachable before.
 
-    The operation is repeated while the storage is unreachable, for up to `patience_s` seconds;
-    then its error is raised.
+    The operation is repeated while the storage is unreachable, for up to `patience_s` seconds, or
+    not at all if the time was over before (`once`).
+
+    Raises:
+        StorageLostError: it is unreachable for longer.
     """
-    deadline, pause = time.monotonic() + patience_s, 0.05
+    deadline, pause = time.monotonic() + (0.0 if once else patience_s), 0.05
     failed = False
     while True:
         try:
             result = operation()
         except Exception as error:
-            if not _is_unreachable(error) or time.monotonic() > deadline:
+            if not _is_unreachable(error):
                 raise
+            if time.monotonic() >= deadline:
+                raise _lost(error, patience_s) from error
             if not failed:
                 _log.warning("the storage is unreachable, waiting for it: %s", _line(error))
             failed = True
@@ -137,6 +153,14 @@ def _is_unreachable(error: BaseException) -> bool:
         error = error.__cause__ or error
     names = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
     return not names.isdisjoint(_AWAY)
+
+
+def _lost(error: BaseException, patience_s: float) -> StorageLostError:
+    return StorageLostError(
+        f"the storage was unreachable for {patience_s:.0f} s (patience_s): {_line(error)}. "
+        "Nothing was written elsewhere. Make it reachable, or move its file back, and repeat the "
+        "command"
+    )
 
 
 def _line(error: BaseException) -> str:

@@ -79,7 +79,7 @@ def _column(key: str, header: Sequence[str]) -> str:
 def _read_storage(
     place: str, wanted: str | None, distributions: Distributions, direction: str
 ) -> list[FrozenTrial]:
-    storage = open_storage(find_storage(place), Path.cwd())
+    storage = open_storage(find_storage(place), Path.cwd(), exists=True)
     if wanted is None:
         names = sorted(study.study_name for study in storage.get_all_studies())
     else:

@@ -55,8 +55,10 @@ class Worker:
                     _tidy_up()
             finally:
                 with signals.shield():
-                    leader.record.write()
-                    self._group.dismiss()
+                    try:
+                        leader.record.write()
+                    finally:  # the storage may be gone
+                        self._group.dismiss()
 
     def join(self, group: Group) -> None:
         """Train trials with the other ranks of this group."""

@@ -12,6 +12,8 @@ from optuna.storages import BaseStorage
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hpo import signals
+from hpo.storage import patient
+from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage
 from hpo.storage.patient import PatientStorage
 
@@ -70,12 +72,26 @@ def test_an_error_of_another_kind_is_raised_at_once(error):
         storage.get_all_studies()
 
 
-def test_patience_has_an_end():
-    storage = PatientStorage(Flaky(gone(), 10**9), patience_s=0.2)
-    begin = time.monotonic()
-    with pytest.raises(OperationalError):
+def test_patience_has_an_end_and_is_not_begun_again_until_the_storage_is_back(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(patient.time, "monotonic", lambda: sum(pauses))
+    monkeypatch.setattr(patient.time, "sleep", pauses.append)
+    flaky = Flaky(gone(), 10**9)
+    storage = PatientStorage(flaky, patience_s=20)
+    text = r"unreachable for 20 s \(patience_s\): .*server closed the connection"
+    with pytest.raises(StorageLostError, match=text):
         storage.get_all_studies()
-    assert 0.2 < time.monotonic() - begin < 5
+    assert 20 <= sum(pauses) < 23
+    waited = len(pauses)
+    with pytest.raises(StorageLostError, match="for 20 s"):
+        storage.get_all_studies()
+    assert len(pauses) == waited
+    flaky.left = 0
+    assert storage.get_all_studies() == []
+    assert storage.back_since is not None  # leases may have expired meanwhile
+    flaky.left = 2
+    assert storage.get_all_studies() == []
+    assert len(pauses) == waited + 2
 
 
 def test_ctrl_c_gets_through_while_waiting(monkeypatch):
