@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import socket
 import threading
 from functools import cache
@@ -11,6 +13,8 @@ from pathlib import Path
 
 # What tells the numerical libraries how many threads they may start.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_PR_SET_PDEATHSIG = 1
 
 
 def n_cores() -> int:
@@ -90,3 +94,8 @@ def _leave_after_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def signal_when_parent_dies(number: signal.Signals = signal.SIGTERM) -> None:
+    """Let the kernel send this process a signal when its parent has ended, however."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)

@@ -127,6 +127,7 @@ class SweepSettings:
         max_retries: how often a trial may be retried after its worker died.
         lease_s: seconds without a heartbeat after which a worker is considered dead.
         patience_s: how long to wait for an unreachable storage (s).
+        fresh_process: whether each trial runs in a process of its own.
         sampler: `_target_` node; None: Optuna's default.
         pruner: `_target_` node; None: no pruning.
         params: what is searched: key -> interval(), choice(), range(), tag(log, ...).
@@ -146,6 +147,7 @@ class SweepSettings:
     max_retries: int = 3
     lease_s: float = 60.0
     patience_s: float = 300.0
+    fresh_process: bool = False
     sampler: Any = None
     pruner: Any = None
     params: Any = None

@@ -7,7 +7,6 @@ sends a signal.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -20,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from commons.processes import THREAD_VARIABLES, n_cores
+from commons.processes import THREAD_VARIABLES, n_cores, signal_when_parent_dies
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
 from hpo.launch.payload import Payload, read_result, unpack, write_result
@@ -28,7 +27,6 @@ from hpo.protocols import SweepWorker
 from hpo.settings import LocalOptions
 
 _log = logging.getLogger(__name__)
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -145,7 +143,7 @@ def _result(job: _Job) -> JobReturn:
 
 
 def _run_job(result: str) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal_when_parent_dies()
     payload = unpack(sys.stdin.buffer.read())
     write_result(payload.run(payload.config), Path(result))
 

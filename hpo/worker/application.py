@@ -85,10 +85,11 @@ class Application:
                 return function(config)
             except ENDS as error:
                 ends.append(error)
-                if isinstance(error, SystemExit):  # Hydra would let it through
-                    raise RuntimeError(f"SystemExit: {error}") from error
-                if not isinstance(error, _NO_FAILURE):
+                if isinstance(error, _NO_FAILURE):
+                    return None
+                if isinstance(error, Exception):
                     raise  # a failed job, for the callbacks
+                raise RuntimeError(f"{type(error).__name__}: {error}") from error
             finally:
                 set_current_trial(None)
 

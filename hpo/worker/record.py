@@ -46,7 +46,16 @@ class WorkerRecord:
             "n_trials": 0,
             "n_reports": 0,
         }
+        earlier = storage.get_study_user_attrs(study_id).get(WORKER + self.name)
+        if isinstance(earlier, dict):
+            self._go_on_from(earlier)
         self.write()
+
+    def _go_on_from(self, earlier: dict[str, Any]) -> None:
+        """Add to the figures of an earlier process of this worker (`fresh_process`)."""
+        kept = {key: earlier.get(key) for key in self._values if key not in ("pid", "end")}
+        self._values |= {key: value for key, value in kept.items() if type(value) in (int, float)}
+        self._cpu_before_s -= self._values["cpu_s"]
 
     def add(self, trial: LeasedTrial) -> None:
         """Count the time that this worker has spent on a trial."""

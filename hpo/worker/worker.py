@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import sys
 from functools import partial
 from typing import Any
@@ -28,6 +29,7 @@ from hpo.study.study import SweepSpec, make_screen, too_many_failures
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application
+from hpo.worker.fresh import run_in_fresh_process, work_in_fresh_processes
 from hpo.worker.record import WorkerRecord
 
 _log = logging.getLogger(__name__)
@@ -42,23 +44,38 @@ class Worker:
 
     def __call__(self, _: DictConfig) -> None:
         """Work until no trial is left, too many trials have failed, or a signal arrives."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._application.script.adopt()  # for launchers other than ours
-        own: Any = HydraConfig.get()
-        name = f"{self._application.launch_id}/{own.job.num}"
-        leader = _Leader(self._spec, self._application, self._group, name)
         with signals.interrupt(once=True):
             try:
-                while leader.work_on_next():
-                    leader.record.end_of_trial()
-                    configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
-                    _tidy_up()
+                if self._spec.fresh_process:
+                    work_in_fresh_processes(self.work_once, self._application.script, self._group)
+                else:
+                    self._work()
             finally:
                 with signals.shield():
-                    try:
-                        leader.record.write()
-                    finally:  # the storage may be gone
-                        self._group.dismiss()
+                    self._group.dismiss()
+
+    def work_once(self) -> bool:
+        """Work on one trial; return whether there was one."""
+        with signals.interrupt(once=True):
+            return self._work(max_trials=1) == 1
+
+    def _work(self, max_trials: float = math.inf) -> int:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        own: Any = HydraConfig.get()
+        n_trials = 0
+        name = f"{self._application.launch_id}/{own.job.num}"
+        leader = _Leader(self._spec, self._application, self._group, name)
+        try:
+            while n_trials < max_trials and leader.work_on_next():
+                n_trials += 1
+                leader.record.end_of_trial()
+                configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
+                _tidy_up()
+        finally:
+            with signals.shield():
+                leader.record.write()
+        return n_trials
 
     def join(self, group: Group) -> None:
         """Train trials with the other ranks of this group."""
@@ -68,8 +85,12 @@ class Worker:
         """Run the trials that rank 0 of this group publishes, until it ends."""
         with signals.interrupt(once=True):
             for note in self._group.trials():
-                self._follow(note["overrides"], note["trial"])
-                _tidy_up()
+                follow = partial(self._follow, note["overrides"], note["trial"])
+                if self._spec.fresh_process:
+                    run_in_fresh_process(follow, self._application.script)
+                else:
+                    follow()
+                    _tidy_up()
 
     def _follow(self, overrides: list[str], trial_number: int) -> None:
         application, trial = self._application, FollowedTrial(trial_number, self._group)

@@ -85,3 +85,13 @@ def test_rank_0_learns_why_another_rank_failed(ranks):
     assert Group().complaint() is None
     ranks[3].complain("OutOfMemoryError: 80 GB")
     assert ranks[0].complaint() == "rank 3: OutOfMemoryError: 80 GB"
+
+
+def test_a_group_goes_on_after_the_trials_that_another_process_has_published(tmp_path):
+    leader, other = (Group(tmp_path, rank=0, size=2, local_size=2) for _ in range(2))
+    for trial in (4, 5):
+        other.publish(["x=1"], trial)
+    leader.catch_up()
+    leader.dismiss()
+    follower = Group(tmp_path, rank=1, size=2, local_size=2)
+    assert [note["trial"] for note in follower.trials()] == [4, 5]

@@ -55,3 +55,16 @@ def test_a_requeued_worker_leaves_a_record_per_start(study, monkeypatch, restart
     monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
     assert record_of(study, "launch/0").name == name
     assert f"hpo:worker:{name}" in study.user_attrs
+
+
+def test_the_next_process_of_a_worker_goes_on_with_its_figures(study):
+    first = record_of(study, "launch/0")
+    first.add(spent(2.0, 0.5, 3))
+    first._values |= {"start": 1.0, "cpu_s": 7.0}
+    study._storage.set_study_user_attr(study._study_id, "hpo:worker:launch/0", first._values)
+    second = record_of(study, "launch/0")
+    second.add(spent(1.0, 0.25, 2))
+    second.write()
+    figures = study.user_attrs["hpo:worker:launch/0"]
+    assert (figures["n_trials"], figures["busy_s"], figures["start"]) == (2, 3.0, 1.0)
+    assert 7.0 <= figures["cpu_s"] < 17.0

@@ -1,6 +1,7 @@
 """What a worker does around the application; `study/test_life.py` has what becomes of trials."""
 
 import json
+import os
 import sys
 
 import optuna
@@ -49,7 +50,7 @@ def follow(toy, tmp_path, monkeypatch):
     """Lets a worker follow as rank 1 in trial 7; returns what it complains of."""
     folder = tmp_path / "ranks"
 
-    def run(train):
+    def run(train, *overrides):
         leader = Group(folder, rank=0, size=2, local_size=1)
 
         def call(self, _):
@@ -63,7 +64,7 @@ def follow(toy, tmp_path, monkeypatch):
 
         monkeypatch.setattr(Worker, "__call__", call)
         toy.module.train = train
-        assert toy("-m", "hydra.sweeper.n_trials=1")[0] == 130
+        assert toy("-m", "hydra.sweeper.n_trials=1", *overrides)[0] == 130
         complaint = folder / "1.failed"
         return json.loads(complaint.read_text())["reason"] if complaint.exists() else None
 
@@ -96,3 +97,12 @@ def test_a_rank_that_fails_says_why(follow, error, complaint):
         raise error
 
     assert follow(train) == (complaint and f"rank 1: {complaint}")
+
+
+def test_a_rank_follows_in_processes_of_their_own_too(follow, tmp_path):
+    def train(cfg):
+        raise RuntimeError(f"x is {cfg.x}, process {os.getpid()}")
+
+    complaint = follow(train, "hydra.sweeper.fresh_process=true")
+    assert complaint.startswith("rank 1: RuntimeError: x is 0.25, process ")
+    assert not complaint.endswith(f" {os.getpid()}")
