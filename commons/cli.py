@@ -23,10 +23,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from commons.extras import remedy
+from commons.terminal import one_line
+
 Settings = TypeVar("Settings")
 
 _EXPECTED: dict[Any, str] = {
     bool: "true or false",
+    str: "a text",
     int: "a whole number",
     float: "a number",
     list: "a list such as [a,b]",
@@ -109,11 +113,13 @@ def guard(work: Callable[[], int | None]) -> int:
     try:
         return work() or 0
     except KeyboardInterrupt as error:
-        return _end("; ".join(["interrupted", *map(str, error.args)]), 130)
+        return end("; ".join(["interrupted", *map(str, error.args)]), 130)
     except UsageError as error:
-        return _end(f"error: {error}", 2)
-    except (Failure, ValueError, OSError, ModuleNotFoundError) as error:
-        return _end(f"error: {error}", 1)
+        return end(f"error: {error}", 2)
+    except ModuleNotFoundError as error:
+        return end(f"error: {error}; {remedy(error.name or '')}", 1)
+    except (Failure, ValueError, OSError) as error:
+        return end(f"error: {error}", 1)
 
 
 def parse(kind: type[Settings], arguments: Sequence[str]) -> Settings:
@@ -139,8 +145,9 @@ def parse(kind: type[Settings], arguments: Sequence[str]) -> Settings:
             given = {key: text} if is_text else OmegaConf.from_dotlist([argument])
             settings = OmegaConf.merge(settings, given)
         except (OmegaConfBaseException, YAMLError) as error:
-            wanted = _EXPECTED.get(classes[name], "another value")
-            raise UsageError(f"{argument}: expected {wanted} (see --help)") from error
+            raise UsageError(
+                f"{argument}: expected {expected(classes[name])} (see --help)"
+            ) from error
     values = typing.cast("dict[str, Any]", OmegaConf.to_container(settings, resolve=False))
     for name in _required(kind):
         if values[name] in ("???", ""):
@@ -159,6 +166,16 @@ def choose(key: str, value: str, known: Iterable[str]) -> None:
         raise UsageError(
             f"{key}={value}: expected one of {', '.join(names)}{did_you_mean(value, names)}"
         )
+
+
+def expected(hint: Any) -> str:
+    """Return what a value of this type is for a user.
+
+    >>> expected(int | None)
+    'a whole number or null'
+    """
+    is_optional = types.NoneType in typing.get_args(hint)
+    return _EXPECTED.get(_plain(hint), "another value") + (" or null" if is_optional else "")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -183,8 +200,12 @@ def _plain(hint: Any) -> Any:
     return typing.get_origin(hint) or hint
 
 
-def _end(message: str, code: int) -> int:
+def end(message: str, code: int) -> int:
+    """Print the message that ends a command, and the traceback if asked for; return `code`.
+
+    To be called where an exception is handled.
+    """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exc()
-    print(message, file=sys.stderr)
+    print(one_line(message), file=sys.stderr)
     return code

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any
 
 import optuna
+from optuna._imports import _LazyImport
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
-__all__ = ["JournalOperation", "append", "cached", "storage_of", "study_id", "trial_id"]
+__all__ = ["JournalOperation", "append", "cached", "import_lazy", "storage_of", "study_id"]
+__all__ += ["trial_id"]
 
 
 def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
@@ -33,6 +37,20 @@ def storage_of(study: optuna.Study) -> BaseStorage:
 def cached(storage: BaseStorage) -> BaseStorage:
     """Return a storage as Optuna's studies use it: a database behind a cache."""
     return optuna.storages.get_storage(storage)
+
+
+def import_lazy(part: object) -> None:
+    """Import the packages that Optuna's samplers and pruners import when they first need them.
+
+    Raises:
+        ImportError: one of them is missing.
+    """
+    left, seen = [sys.modules.get(type(part).__module__)], set[str]()
+    while left:
+        for module in [x for x in vars(left.pop()).values() if isinstance(x, _LazyImport)]:
+            if module._name not in seen:
+                seen.add(module._name)
+                left.append(importlib.import_module(module._name))
 
 
 def append(journal: JournalStorage, records: list[dict[str, Any]]) -> None:

@@ -32,11 +32,14 @@ class Crew(Protocol):
 
 
 @runtime_checkable
-class SiteLauncher(Protocol):
-    """A Hydra launcher for a site whose jobs outlive the command that submits them."""
+class CheckedLauncher(Protocol):
+    """A Hydra launcher that can find a mistake in its settings before it has jobs."""
 
-    def site(self) -> Any:
-        """Return the site, an `hpo.launch.slurm.site.Slurm`."""
+    def check(self) -> Any:
+        """Return what its settings describe, an `hpo.launch.slurm.site.Slurm` if that is a site.
+
+        The jobs of a site outlive the command that submits them.
+        """
 
 
 @runtime_checkable

@@ -4,22 +4,41 @@ Imported whenever Hydra starts, so it imports nothing heavy. No postponed annota
 reads the types.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from string import Formatter
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from commons.cli import did_you_mean, expected
+
+Settings = TypeVar("Settings")
+_GROUP = "_group"
 
 _NAME_BYTES = 100  # a folder of this name may get a suffix
 
 
 class SweepError(CompactHydraException):
-    """Something the user can correct; Hydra prints its message without a traceback."""
+    """Something the user can correct: one line, and the exit code of a wrong usage."""
+
+    code = 2
+
+
+class SubmissionError(SweepError):
+    """SLURM has refused the jobs of a sweep."""
+
+
+class SweepFailure(SweepError):
+    """A sweep could not reach its end, although it was started rightly."""
+
+    code = 1
 
 
 class SettingError(ValueError):
@@ -27,6 +46,7 @@ class SettingError(ValueError):
 
     Args:
         text: the rule, with the names of settings in braces and `{}` for each value.
+            `{NAME_group}` is the key of NAME as a config group.
         values: the values received.
     """
 
@@ -41,7 +61,9 @@ class SettingError(ValueError):
         """
         text, *values = self.args
         names = {name for _, name, _, _ in Formatter().parse(text) if name}
-        return str(text.format(*values, **{name: key(name) for name in names}))
+        keys = {name: key(name.removesuffix(_GROUP)) for name in names}
+        groups = {name: keys[name].replace(".", "/") for name in names if name.endswith(_GROUP)}
+        return str(text.format(*values, **keys | groups))
 
 
 def typed_key(config: DictConfig, section: str, name: str) -> str:
@@ -58,15 +80,60 @@ def typed_key(config: DictConfig, section: str, name: str) -> str:
     return plain[1] if plain else f"{section}.{name}"
 
 
+def settings_of(kind: type[Settings], options: Mapping[str, Any]) -> Settings:
+    """Return settings, a dataclass, made of options whose names and types are not yet checked.
+
+    Raises:
+        SettingError: there is no such setting, or its value has another type.
+    """
+    hints = get_type_hints(kind)
+    checked = {}
+    for name, value in options.items():
+        if name not in hints:
+            key = f"{{{name}}}" if name.isidentifier() else "{}"
+            rule = f"{key}: no such setting{did_you_mean(name, hints)}"
+            raise SettingError(rule, *([] if name.isidentifier() else [name]))
+        checked[name] = value if hints[name] is Any else _typed(kind, name, value)
+    return kind(**checked)
+
+
+def _typed(kind: type[Any], name: str, value: Any) -> Any:
+    node, hint = OmegaConf.structured(kind), get_type_hints(kind)[name]
+    try:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(value)
+        OmegaConf.update(node, name, value, force_add=True)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise SettingError(f"{{{name}}} must be {expected(hint)}, got {{!r}}", value) from error
+    return OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]
+
+
+def check_range(settings: object, name: str, least: float, most: float = math.inf) -> None:
+    """Check that a setting is None or a number in this range.
+
+    Raises:
+        SettingError: it is not.
+    """
+    value = getattr(settings, name)
+    if value is None or least <= value <= most:
+        return
+    rule = f"at least {least}" if most == math.inf else f"in {least}..{most}"
+    raise SettingError(f"{{{name}}} must be {rule}, got {{}}", value)
+
+
 @contextmanager
-def told_by_typed_keys(config: DictConfig, section: str) -> Iterator[None]:
+def told_by_typed_keys(
+    config: DictConfig, section: str, kind: type[SweepError] = SweepError
+) -> Iterator[None]:
     """Turn a ValueError into a SweepError that names settings as the user of `config` does."""
     try:
         yield
     except SettingError as error:
-        raise SweepError(error.naming(lambda name: typed_key(config, section, name))) from error
+        raise kind(error.naming(lambda name: typed_key(config, section, name))) from error
+    except OmegaConfBaseException as error:
+        raise kind(f"{error.full_key}: {error.msg}") from error
     except ValueError as error:
-        raise SweepError(str(error)) from error
+        raise kind(str(error)) from error
 
 
 def is_among(key: str, groups: Iterable[str]) -> bool:
@@ -132,6 +199,9 @@ class SweepSettings:
         pruner: `_target_` node; None: no pruning.
         params: what is searched: key -> interval(), choice(), range(), tag(log, ...).
         custom_search_space: dotted path of a function `f(cfg, trial)` that suggests more.
+        preflight: dotted path of a function `f(cfg)` of the application. The command calls it with
+            configurations of trials before it creates the study; it raises a ValueError where such
+            a trial could not begin.
         earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
         screen: `_target_` node of the `hpo.Screen` that learns from `earlier_studies`.
         own_groups: keys or groups of the application that only set up the sweep. They may change
@@ -152,6 +222,7 @@ class SweepSettings:
     pruner: Any = None
     params: Any = None
     custom_search_space: str | None = None
+    preflight: str | None = None
     earlier_studies: list[str] = field(default_factory=list)
     screen: Any = field(default_factory=_default_screen)
     own_groups: list[str] = field(default_factory=list)
@@ -168,12 +239,29 @@ class SweepSettings:
         self.direction = str(getattr(self.direction, "name", self.direction)).lower()
         if self.direction not in ("minimize", "maximize"):
             raise SettingError("{direction} must be minimize or maximize, got {}", self.direction)
-        if self.n_trials < 1:
-            raise SettingError("{n_trials} must be at least 1, got {}", self.n_trials)
-        if self.n_workers is not None and self.n_workers < 1:
-            raise SettingError("{n_workers} must be at least 1, got {}", self.n_workers)
-        if not 0 <= self.max_failure_rate <= 1:
-            raise SettingError("{max_failure_rate} must be in 0..1, got {}", self.max_failure_rate)
+        check_range(self, "n_trials", 1)
+        check_range(self, "n_workers", 1)
+        check_range(self, "max_failure_rate", 0, 1)
+        check_range(self, "max_retries", 0)
+        check_range(self, "patience_s", 0)
+        if not self.lease_s > 0:
+            raise SettingError("{lease_s} must be more than 0, got {}", self.lease_s)
+        for name in ("sampler", "pruner", "screen"):
+            _check_node(name, getattr(self, name))
+        if self.params is not None and not isinstance(self.params, Mapping):
+            rule = "{params} must be a mapping such as {{x: interval(0, 1)}}, got {!r}"
+            raise SettingError(rule, self.params)
+
+
+def _check_node(name: str, node: Any) -> None:
+    if node is None or (isinstance(node, Mapping) and "_target_" in node):
+        return
+    # A name is chosen as an option of a group; SettingError.naming knows the key.
+    rule = f"{{{name}}} must be null or a mapping with _target_, got {{!r}}"
+    if isinstance(node, str):
+        rule += f"; a name is chosen with a slash: {{{name}_group}}={{}}"
+        raise SettingError(rule, node, node)
+    raise SettingError(rule, node)
 
 
 @dataclass
@@ -202,8 +290,8 @@ class LocalOptions:
         Raises:
             SettingError: one is out of range; names it.
         """
-        if self.gpus_per_trial < 0:
-            raise SettingError("{gpus_per_trial} must be at least 0, got {}", self.gpus_per_trial)
-        if self.workers_per_gpu is not None and self.workers_per_gpu < 1:
-            rule = "{workers_per_gpu} must be at least 1, got {}"
-            raise SettingError(rule, self.workers_per_gpu)
+        check_range(self, "threads_per_worker", 1)
+        check_range(self, "max_processes", 1)
+        check_range(self, "grace_s", 0)
+        check_range(self, "gpus_per_trial", 0)
+        check_range(self, "workers_per_gpu", 1)

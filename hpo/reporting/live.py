@@ -11,8 +11,10 @@ from optuna.storages import BaseStorage
 from rich.console import Console
 from rich.live import Live
 
+from commons.terminal import cell
 from hpo.reporting.summary import Summary, summarize
 from hpo.reporting.table import study_table, summary_line, time_line
+from hpo.settings import SweepError
 
 _log = logging.getLogger(__name__)
 _LINE_EVERY_S = 30.0
@@ -54,9 +56,13 @@ class Progress:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        if kind is not None and issubclass(kind, SweepError):
+            if self._live is not None:
+                self._live.stop()
+            return  # the error says it all
         try:
             summary, trials = summarize(self._storage, self._study_id)
             final = study_table(summary, trials, time.monotonic() - self._begin)
@@ -82,7 +88,7 @@ class Progress:
         if self._live is not None:
             rows = study_table(summary, trials, elapsed_s, left_s)
             if self._status is not None:
-                rows.add_row("jobs", self._status())
+                rows.add_row("jobs", cell(self._status()))
             self._live.update(rows, refresh=True)
             return
         text, shown = self._line

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
 from hpo.launch.slurm.watch import Launches
 from hpo.search.space import render
+from hpo.settings import SubmissionError, told_by_typed_keys
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
 from hpo.worker.application import Application
@@ -114,9 +117,19 @@ class SlurmCrew:
         function = worker(self._spec, self._app, launch_id)
         context = without_callbacks(self._app.context)
         payload = replace(self._app, context=context, function=function)
-        job_id = self._slurm.submit(payload, jobs, folder)
+        job_id = self._accepted(payload, jobs, folder)
         self._launches.add(launch_id, job_id)
         _log.info("array %s: %d workers; their output: %s", job_id, whole, folder)
+
+    def _accepted(self, payload: Payload, jobs: list[list[str]], folder: Path) -> str:
+        try:
+            with told_by_typed_keys(self._app.config, "hydra.launcher", SubmissionError):
+                return self._slurm.submit(payload, jobs, folder)
+        except SubmissionError:
+            shutil.rmtree(folder, ignore_errors=True)  # the scripts of a launch that is none
+            with suppress(OSError):
+                folder.parent.rmdir()
+            raise
 
 
 def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
@@ -131,6 +144,11 @@ def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
 
 def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:
     """Return a worker of a launch; each process gets a copy."""
+    return Worker(spec, application(spec, app, launch_id))
+
+
+def application(spec: SweepSpec, app: Payload, launch_id: str) -> Application:
+    """Return the application as the workers of a launch run it."""
     seed = f"{spec.study_name}/{(spec.sampler or {}).get('seed')}"
     place = app.config, app.function, spec.sweep_dir, launch_id
-    return Worker(spec, Application(app.context, *place, seed, app.script))
+    return Application(app.context, *place, seed, app.script)

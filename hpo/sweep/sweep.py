@@ -10,30 +10,42 @@ from pathlib import Path
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
-from hydra.utils import get_method
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.processes import n_cores
 from hpo import signals
 from hpo.attributes import APP, FAIL_REASON, RETRIES
-from hpo.hydra_internals import instantiate, make_launcher, runs_in_turn
+from hpo.hydra_internals import make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
-from hpo.protocols import Crew, MachineLauncher, SiteLauncher
+from hpo.protocols import CheckedLauncher, Crew, MachineLauncher
 from hpo.report import write_report
 from hpo.reporting.best import describe_app
+from hpo.reporting.causes import why_none_is_complete
 from hpo.reporting.live import Progress
 from hpo.search.space import parse_space
-from hpo.settings import SettingError, SweepError, SweepSettings, told_by_typed_keys, typed_key
+from hpo.settings import (
+    LocalOptions,
+    SettingError,
+    SubmissionError,
+    SweepFailure,
+    SweepSettings,
+    told_by_typed_keys,
+    typed_key,
+)
 from hpo.storage.opening import absolute
 from hpo.storage.passwords import hide, hide_in, stored_passwords, without_passwords
-from hpo.study.study import SweepSpec, make_screen, open_study, too_many_failures
+from hpo.study.study import SweepSpec, open_study, too_many_failures
 from hpo.study.tickets import Tickets, study_lock
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
+from hpo.sweep.explain import reason
+from hpo.sweep.preflight import check
+from hpo.sweep.traces import Traces, withdraw
 
 _log = logging.getLogger(__name__)
 _SECTION = "hydra.sweeper"
@@ -52,14 +64,17 @@ class Sweep:
     crew: Crew
     n_workers: int  # how many there should be
     is_apart: bool  # the workers do not write to this terminal
+    traces: Traces
+    is_new: bool  # this command has created the study
 
 
 def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> None:
     """Run until `n_trials` trials are finished; in a dry run, only check the settings.
 
     Raises:
-        SweepError: the settings contradict each other or the existing study, too many trials
-            failed, or the workers end without doing anything.
+        SweepError: a trial could not begin, or the settings contradict the existing study.
+        SweepFailure: no trial is complete, too many failed, or the workers end without doing
+            anything.
         SystemExit: interrupted (code 130); the same command continues.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -72,20 +87,26 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
 
 def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> Sweep | None:
     """Check all settings, then create or resume the study; None after a dry run."""
-    launcher = make_launcher(app.context, app.config, app.function)
-    slurm: Slurm | None = launcher.site() if isinstance(launcher, SiteLauncher) else None
+    launcher = _launcher(app)
+    site = launcher.check() if isinstance(launcher, CheckedLauncher) else None
+    slurm = site if isinstance(site, Slurm) else None
     spec = _make_spec(settings, app, arguments)
-    _build_parts(spec)
+    check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
     n_workers = _n_workers(spec, launcher, slurm)
     if slurm is not None and slurm.options.dry_run:
         slurm.show_script(n_workers, plan(spec, n_workers)[2])
         return None
-    storage, study_id = _open_study(spec, app)
+    traces = Traces(spec.sweep_dir)
+    try:
+        storage, study_id, is_new = _open_study(spec, app)
+    except BaseException:
+        traces.take_back()
+        raise
     crew: Crew = LaunchedCrew(spec, app)
     if slurm is not None:
         crew = SlurmCrew(spec, app, storage, study_id, slurm)
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
-    return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart)
+    return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, traces, is_new)
 
 
 def run(sweep: Sweep) -> None:
@@ -97,6 +118,7 @@ def run(sweep: Sweep) -> None:
             "study '%s' is finished (%d trials); nothing to do. To add some, raise %s. Results: %s"
         )
         _log.info(text, spec.study_name, spec.n_trials, key, spec.sweep_dir)
+        _check_result(sweep)
         return
     OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
     try:
@@ -105,12 +127,16 @@ def run(sweep: Sweep) -> None:
         sweep.tickets.release_abandoned()
         _log.warning("interrupted; the same command continues where it stopped")
         raise SystemExit(130) from None
-    summary = write_report(sweep.storage, spec.study_name, spec.sweep_dir)
+    except SubmissionError:
+        if sweep.is_new and withdraw(spec, sweep.storage, sweep.study_id):
+            sweep.traces.take_back()
+        raise
+    write_report(sweep.storage, spec.study_name, spec.sweep_dir)
     if too_many_failures(sweep.tickets.trials(), spec):
-        with told_by_typed_keys(sweep.app.config, _SECTION):
+        with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
             raise _too_many_failures(sweep)
-    if summary.best is not None:
-        _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
+    _check_result(sweep)
+    _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
 
 
 def _without_passwords(
@@ -128,6 +154,13 @@ def _without_passwords(
     )
 
 
+def _launcher(app: Payload) -> Launcher:
+    try:
+        return make_launcher(app.context, app.config, app.function)
+    except (HydraException, ImportError, RuntimeError) as error:
+        raise SettingError("hydra.launcher: {}", reason(error)) from error
+
+
 def _make_spec(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> SweepSpec:
     space = parse_space(settings.params or {}, arguments, app.context.config_loader)
     if not space.distributions and settings.custom_search_space is None:
@@ -136,25 +169,14 @@ def _make_spec(settings: SweepSettings, app: Payload, arguments: Sequence[str]) 
         "storage": absolute(settings.storage),
         "earlier_studies": [absolute(source) for source in settings.earlier_studies],
     }
-    return SweepSpec(**chosen, sweep_dir=Path(app.config.hydra.sweep.dir).absolute(), space=space)
+    return SweepSpec(**chosen, sweep_dir=_sweep_dir(app.config), space=space)
 
 
-def _build_parts(spec: SweepSpec) -> None:
-    """Build once what each worker will build, so that a mistake is found before any starts."""
-    for name in ("sampler", "pruner", "screen"):
-        node = getattr(spec, name)
-        try:
-            if node is not None:
-                instantiate(dict(node))
-        except InstantiationException as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise SettingError(f"{{{name}}}: {{}}", reason) from error
-    if spec.custom_search_space is not None:
-        try:
-            get_method(spec.custom_search_space)
-        except Exception as error:
-            raise SettingError("{custom_search_space}: {}", error) from error
-    make_screen(spec)
+def _sweep_dir(config: DictConfig) -> Path:
+    try:
+        return Path(config.hydra.sweep.dir).absolute()
+    except OmegaConfBaseException as error:
+        raise SettingError("hydra.sweep.dir: {}", reason(error)) from error
 
 
 def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
@@ -169,14 +191,24 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
     return wanted
 
 
-def _open_study(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int]:
+def _open_study(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
+    """Create or load the study; return its storage, its id, and whether it is new."""
     with study_lock(spec.sweep_dir) as lock:
         storage = spec.open_storage()
+        is_new = not _has_study(storage, spec.study_name)
         study = open_study(spec, storage, lock)
         loader, keys = app.context.config_loader, [*spec.space.distributions]
         described = describe_app(app.config, loader, spec.space.fixed, keys, spec.own_groups)
         study.set_user_attr(APP, described)
-    return storage, storage.get_study_id_from_name(spec.study_name)
+    return storage, storage.get_study_id_from_name(spec.study_name), is_new
+
+
+def _has_study(storage: BaseStorage, name: str) -> bool:
+    try:
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _work_shown(sweep: Sweep) -> None:
@@ -202,7 +234,7 @@ def _work(sweep: Sweep) -> None:
         before, marks = marks, _marks(_unfinished(sweep))
         fruitless = fruitless + 1 if before == marks else 0
         if fruitless == _FRUITLESS_LAUNCHES:
-            raise SweepError(f"the workers end without finishing a trial: {errors}")
+            raise SweepFailure(f"the workers end without finishing a trial: {errors}")
     sweep.crew.finish()
 
 
@@ -213,6 +245,12 @@ def _unfinished(sweep: Sweep) -> list[FrozenTrial]:
 def _marks(trials: list[FrozenTrial]) -> list[tuple[int, int, int]]:
     """What changes when workers make progress with these trials."""
     return [(t.number, len(t.intermediate_values), t.system_attrs.get(RETRIES, 0)) for t in trials]
+
+
+def _check_result(sweep: Sweep) -> None:
+    why = why_none_is_complete(sweep.tickets.trials())
+    if why is not None:
+        raise SweepFailure(f"{why}; their folders: {sweep.spec.sweep_dir}/trials")
 
 
 def _too_many_failures(sweep: Sweep) -> SettingError:

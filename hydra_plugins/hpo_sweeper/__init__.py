@@ -3,20 +3,23 @@
 Hydra imports this module whenever any application starts, so the rest is imported when needed.
 """
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import hpo
+from commons.cli import end
 from hpo.hydra_internals import JobReturn
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.settings import (
@@ -24,9 +27,26 @@ from hpo.settings import (
     SettingError,
     SweepError,
     SweepSettings,
+    settings_of,
     told_by_typed_keys,
     typed_key,
 )
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _ended_in_one_line(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a mistake of the user end the command: Hydra itself knows the exit code 1 alone."""
+
+    @wraps(method)
+    def ended(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return method(*arguments, **options)
+        except SweepError as error:
+            sys.exit(end(str(error), error.code))
+
+    return ended
 
 
 class _Deferred:
@@ -50,24 +70,27 @@ class _Deferred:
 class OptunaAsyncSweeper(_Deferred, Sweeper):
     """Asynchronous, pruned, resumable Optuna sweeps; see `hpo.sweep.sweep`."""
 
+    @_ended_in_one_line
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
         from hpo.sweep.place import settle
         from hpo.sweep.sweep import sweep
 
         options = dict(self._options)
-        options |= settle(self._whole_config)
+        with told_by_typed_keys(self._whole_config, "hydra.sweeper"):
+            options |= settle(self._whole_config)
         n_jobs = options.pop("n_jobs", None)
         if options.get("n_workers") is None:
             options["n_workers"] = n_jobs
         with told_by_typed_keys(self._whole_config, "hydra.sweeper"):
-            settings = SweepSettings(**options)
+            settings = settings_of(SweepSettings, options)
         sweep(settings, self._payload(), arguments)
 
 
 class LocalLauncher(_Deferred, Launcher):
     """Jobs as processes of this machine; see `hpo.launch.local`."""
 
+    @_ended_in_one_line
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
@@ -75,15 +98,23 @@ class LocalLauncher(_Deferred, Launcher):
         from hpo.launch.local import launch
 
         with self._told():
-            options = LocalOptions(**self._options)
-            return launch(options, self._payload(), job_overrides, initial_job_idx)
+            return launch(self.check(), self._payload(), job_overrides, initial_job_idx)
+
+    def check(self) -> LocalOptions:
+        """Return the checked settings.
+
+        Raises:
+            SweepError: one of them cannot work.
+        """
+        with told_by_typed_keys(self._whole_config, "hydra.launcher"):
+            return settings_of(LocalOptions, self._options)
 
     def n_workers(self, wanted: int | None) -> int:
         """Return how many workers a sweep has; `wanted`, if given, must fit the GPUs."""
         from hpo.launch.local import n_workers
 
         with self._told():
-            return n_workers(LocalOptions(**self._options), wanted)
+            return n_workers(self.check(), wanted)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -101,47 +132,47 @@ class LocalLauncher(_Deferred, Launcher):
 class SlurmLauncher(_Deferred, Launcher):
     """Jobs as one SLURM job array; see `hpo.launch.slurm`."""
 
+    @_ended_in_one_line
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Submit the jobs of a plain multirun; return when all have ended."""
         from hpo.launch.slurm.launcher import launch
 
-        return launch(self.site(), self._payload(), job_overrides, initial_job_idx)
+        return launch(self.check(), self._payload(), job_overrides, initial_job_idx)
 
-    def site(self) -> Any:
-        """Return the site, for a sweeper that does not wait for its jobs."""
+    def check(self) -> Any:
+        """Return the site, for a sweeper that does not wait for its jobs.
+
+        Raises:
+            SweepError: a setting cannot work, or there is no SLURM here.
+        """
         from hpo.launch.slurm.site import Slurm
 
         with told_by_typed_keys(self._whole_config, "hydra.launcher"):
-            return Slurm(SlurmOptions(**self._options))
+            return Slurm(settings_of(SlurmOptions, self._options)).checked()
 
 
-@dataclass
-class OptunaAsyncConf(SweepSettings):
-    """`hydra/sweeper: optuna_async`."""
+def _node(kind: type[Any], plugin: type[Any], **more: Any) -> DictConfig:
+    """Return the node of a plug-in, with the defaults of its settings.
 
-    _target_: str = "hydra_plugins.hpo_sweeper.OptunaAsyncSweeper"
-    _recursive_: bool = False  # samplers and pruners are built by each worker
-    _convert_: str = "all"
-    study_name: Any = "${hydra.job.name}"
-    n_jobs: int | None = None  # hydra-optuna-sweeper's name of n_workers
-
-
-@dataclass
-class LocalConf(LocalOptions):
-    """`hydra/launcher: hpo_local`."""
-
-    _target_: str = "hydra_plugins.hpo_sweeper.LocalLauncher"
+    It has no types and takes any key: a mistake is then told by the plug-in, which knows the keys
+    that its user types, and not by Hydra while it composes.
+    """
+    defaults: Any = OmegaConf.to_container(OmegaConf.structured(kind), resolve=False)
+    target = {"_target_": f"{__name__}.{plugin.__name__}", "_convert_": "all"}
+    return OmegaConf.create({**target, **defaults, **more}, flags={"struct": False})
 
 
-@dataclass
-class SlurmConf(SlurmOptions):
-    """`hydra/launcher: hpo_slurm`."""
-
-    _target_: str = "hydra_plugins.hpo_sweeper.SlurmLauncher"
-    _convert_: str = "all"
-
+SWEEPER = _node(
+    SweepSettings,
+    OptunaAsyncSweeper,
+    _recursive_=False,  # samplers and pruners are built by each worker
+    study_name="${hydra.job.name}",
+    n_jobs=None,  # hydra-optuna-sweeper's name of n_workers
+)
+LOCAL = _node(LocalOptions, LocalLauncher)
+SLURM = _node(SlurmOptions, SlurmLauncher)
 
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is faster; optional
 
@@ -164,14 +195,14 @@ def _register() -> None:
             {"sampler@sweeper.sampler": "diverse_tpe"},
             {"pruner@sweeper.pruner": "asha"},
         ],
-        "sweeper": OptunaAsyncConf,
+        "sweeper": SWEEPER,
         "sweep": {"dir": "outputs/sweeps/${hydra.sweeper.study_name}"},
     }
     store.store(
         group="hydra/sweeper", name="optuna_async", node=sweeper, package="hydra", provider="hpo"
     )
-    store.store(group="hydra/launcher", name="hpo_local", node=LocalConf, provider="hpo")
-    store.store(group="hydra/launcher", name="hpo_slurm", node=SlurmConf, provider="hpo")
+    store.store(group="hydra/launcher", name="hpo_local", node=LOCAL, provider="hpo")
+    store.store(group="hydra/launcher", name="hpo_slurm", node=SLURM, provider="hpo")
     for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
         for name, node in nodes.items():
             store.store(group=f"hydra/sweeper/{kind}", name=name, node=node, provider="hpo")

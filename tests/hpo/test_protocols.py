@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import hydra_plugins.hpo_sweeper as plugin
-from hpo.protocols import MachineLauncher, SiteLauncher, SweepWorker
+from hpo.protocols import CheckedLauncher, MachineLauncher, SweepWorker
 from hpo.ranks import Group
 from hpo.search.space import Space
 from hpo.study.study import SweepSpec
@@ -20,9 +20,9 @@ def test_a_worker_is_told_from_a_plain_task_function():
     assert not isinstance(lambda config: None, SweepWorker)
 
 
-def test_only_the_launcher_of_a_site_has_one():
-    assert isinstance(plugin.SlurmLauncher(), SiteLauncher)
-    assert not isinstance(plugin.LocalLauncher(), SiteLauncher)
+def test_our_launchers_can_be_checked_and_others_need_not():
+    assert isinstance(plugin.SlurmLauncher(), CheckedLauncher)
+    assert isinstance(plugin.LocalLauncher(), CheckedLauncher)
 
 
 def test_only_the_local_launcher_divides_this_machine():

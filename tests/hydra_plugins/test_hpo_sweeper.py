@@ -34,18 +34,17 @@ def keys(file, node):
 @pytest.mark.parametrize(
     ("registered", "settings", "more"),
     [
-        (plugin.OptunaAsyncConf, SweepSettings, {"n_jobs"}),
-        (plugin.LocalConf, LocalOptions, set()),
-        (plugin.SlurmConf, SlurmOptions, set()),
+        (plugin.SWEEPER, SweepSettings, {"n_jobs"}),
+        (plugin.LOCAL, LocalOptions, set()),
+        (plugin.SLURM, SlurmOptions, set()),
     ],
 )
 def test_a_setting_is_written_down_once_and_registered_with_the_same_default(
     registered, settings, more
 ):
-    assert names(registered) - OF_HYDRA == names(settings) | more
-    ours, theirs = (
-        OmegaConf.to_container(OmegaConf.structured(c)) for c in (settings, registered)
-    )
+    assert set(registered) - OF_HYDRA == names(settings) | more
+    ours = OmegaConf.to_container(OmegaConf.structured(settings))
+    theirs = OmegaConf.to_container(registered)
     assert {k for k in ours if ours[k] != theirs[k]} <= {"study_name"}
 
 

@@ -20,8 +20,10 @@ from typing import Any
 
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.options import SlurmOptions
+from hpo.launch.slurm.refusal import refusal
 from hpo.launch.slurm.submitit_internals import Executor, FailedJobError, environment_variables
 from hpo.launch.slurm.task import ArrayTask
+from hpo.settings import SettingError
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 60
@@ -33,6 +35,21 @@ class Slurm:
 
     options: SlurmOptions
 
+    def checked(self) -> Slurm:
+        """Return this site if its commands are here, or none is needed.
+
+        Raises:
+            SettingError: a command is missing.
+        """
+        missing = [name for name in ("sbatch", "srun") if shutil.which(name) is None]
+        if missing and not self.options.dry_run:
+            raise SettingError(
+                "SLURM: no {} on PATH: submit on a login node, perhaps after `module load slurm`; "
+                "{dry_run}=true shows the job script",
+                " and no ".join(missing),
+            )
+        return self
+
     def submit(
         self, payload: Payload, jobs: Sequence[Sequence[str]], folder: Path, first: int = 0
     ) -> str:
@@ -41,7 +58,7 @@ class Slurm:
         All nodes must see `folder`, which holds the scripts, pickles and output.
 
         Raises:
-            ValueError: sbatch refused, or there is no SLURM.
+            SettingError: sbatch refused.
         """
         count = n_elements(self.options, len(jobs))
         task = ArrayTask(payload.pack(), [list(job) for job in jobs], first, self.options, folder)
@@ -51,8 +68,7 @@ class Slurm:
             with environment_variables(PYTHONPATH=paths):
                 submitted = executor.map_array(task, range(count))
         except (FailedJobError, RuntimeError, OSError) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise ValueError(f"SLURM: {lines[-1]}") from error
+            raise refusal(str(error)) from error
         return str(submitted[0].job_id).split("_")[0]
 
     def show_script(self, n_jobs: int, folder: Path) -> None:
@@ -95,8 +111,6 @@ def job_script(options: SlurmOptions, n_jobs: int, folder: Path) -> str:
 
 def _executor(options: SlurmOptions, folder: Path, count: int) -> Executor:
     python = None if options.python is None else shlex.join(options.python)
-    if shutil.which("srun") is None and not options.dry_run:
-        raise ValueError("SLURM: no srun on PATH; are you on a login node of a cluster?")
     executor = Executor(folder, python=python)
     executor.update_parameters(**_parameters(options, count))
     return executor

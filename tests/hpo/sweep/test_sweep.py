@@ -148,7 +148,7 @@ def test_best_yaml_composes_to_the_configuration_of_the_best_trial(toy, study, t
 def test_a_study_is_not_resumed_as_another_problem(toy, arguments, named):
     toy("-m", "hydra.sweeper.n_trials=1")
     code, printed = toy("-m", "hydra.sweeper.n_trials=2", *arguments)
-    assert code == 1
+    assert code == 2
     assert printed.startswith(f"{named}: ")
     assert "study 'toy'" in printed
     assert "Traceback" not in printed
@@ -180,7 +180,7 @@ def test_a_study_is_not_resumed_as_another_problem(toy, arguments, named):
 )
 def test_bad_settings_are_one_clear_line(toy, arguments, message):
     code, printed = toy("-m", *arguments)
-    assert code == 1
+    assert code == 2
     assert message in printed
     assert "Traceback" not in printed
     assert "workers; their output" not in printed
@@ -235,7 +235,7 @@ def test_a_storage_given_as_object_is_built_by_each_worker(toy, tmp_path):
 
 def test_memory_of_one_process_is_refused_as_storage(toy):
     code, printed = toy("-m", "hydra.sweeper.storage={_target_: optuna.storages.InMemoryStorage}")
-    assert code == 1
+    assert code == 2
     assert "hydra.sweeper.storage: workers cannot share InMem" in printed
 
 
@@ -276,7 +276,7 @@ def test_a_storage_that_cannot_be_opened_is_one_clear_line(toy, storage, message
         if "://" in storage
         else f"hydra.sweeper.storage={storage}",
     )
-    assert code == 1
+    assert code == 2
     assert printed.startswith(message)
     assert "hunter2" not in printed
     assert "Traceback" not in printed

@@ -7,6 +7,7 @@ import pytest
 
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.launch.slurm.site import Slurm, job_script, n_elements
+from hpo.settings import SettingError
 
 JURECA = {"whole_nodes": True, "gpus_per_node": 4, "gpu_option": "gres", "cpus_per_task": 32}
 
@@ -86,11 +87,10 @@ def test_canceling_can_spare_what_runs(monkeypatch):
     assert calls == [["scancel", "--state=PENDING", "7"], ["scancel", "7"]]
 
 
-def test_without_slurm_a_submission_is_refused_in_one_line(monkeypatch, tmp_path):
-    class Nothing:
-        def pack(self):
-            return b""
-
+@pytest.mark.parametrize(("there", "missing"), [("srun", "sbatch"), ("sbatch", "srun")])
+def test_a_command_of_slurm_that_is_missing_is_told(monkeypatch, tmp_path, there, missing):
+    (tmp_path / there).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match=r"^SLURM: no srun on PATH"):
-        Slurm(SlurmOptions()).submit(Nothing(), [[]], tmp_path)
+    with pytest.raises(SettingError, match=rf"^SLURM: no {missing} on PATH.*dry_run=true"):
+        Slurm(SlurmOptions()).checked()
+    assert Slurm(SlurmOptions(dry_run=True)).checked().options.dry_run

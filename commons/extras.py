@@ -1,0 +1,54 @@
+"""Which extra of the distribution installs a package that is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+DISTRIBUTION = "mlpf-hpo"
+# Modules by extra, as pyproject.toml has them.
+EXTRAS = {
+    "postgresql": ("psycopg",),
+    "grpc": ("grpc", "google"),
+    "gp": ("torch", "scipy"),
+    "qsvr": ("sklearn", "scipy", "dimod", "dwave"),
+    "qpu": ("dwave.system", "dwave.cloud"),
+    "mlpf": ("torch", "pytorch_lightning", "torchmetrics", "pyarrow", "tensorboard"),
+    "simulation": ("pythia8mc", "awkward"),
+}
+
+
+def missing_module(error: BaseException) -> str | None:
+    """Return the module that could not be found, if that has caused an error."""
+    for cause in _causes(error):
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            return cause.name
+    return None
+
+
+def remedy(module: str, needed_by: str = "") -> str:
+    """Say how to install a missing module.
+
+    `needed_by` is what asked for it, for example `qsvr.QSVRPruner`: several extras have scipy.
+
+    >>> remedy("sklearn.svm"), remedy("cmaes")
+    ("pip install 'mlpf-hpo[qsvr]'", 'pip install cmaes')
+    """
+    package = needed_by.partition(".")[0]
+    names = [name for name, modules in EXTRAS.items() if _is_in(module, modules)]
+    if package in names:
+        names.insert(0, package)
+    if "qpu" in names:  # the other extras lack these modules
+        names.insert(0, "qpu")
+    if not names:
+        return f"pip install {module.partition('.')[0]}"
+    return f"pip install '{DISTRIBUTION}[{names[0]}]'"
+
+
+def _is_in(module: str, modules: tuple[str, ...]) -> bool:
+    return any(module == known or module.startswith(f"{known}.") for known in modules)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,44 @@
+"""Why a study has no result: how its trials ended, by cause and number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from optuna.trial import FrozenTrial, TrialState
+
+from commons.terminal import one_line
+from hpo.attributes import DIVERGED, FAIL_REASON, SKIPPED
+
+_MAX_CAUSES = 5
+
+
+def why_none_is_complete(trials: Iterable[FrozenTrial]) -> str | None:
+    """Return why no trial is complete, None if one is.
+
+    >>> from optuna.trial import create_trial
+    >>> lost = {"diverged": 3}
+    >>> why_none_is_complete([create_trial(state=TrialState.PRUNED, user_attrs=lost)])
+    'no trial is complete: 1 diverged'
+    """
+    trials = list(trials)
+    if any(trial.state == TrialState.COMPLETE for trial in trials):
+        return None
+    counts = Counter(map(_cause, trials)).most_common()
+    shown = [f"{n} {cause}" for cause, n in counts[:_MAX_CAUSES]]
+    rest = sum(n for _, n in counts[_MAX_CAUSES:])
+    shown += [f"{rest} for other reasons"] if rest else []
+    return f"no trial is complete: {', '.join(shown) or 'there is none'}"
+
+
+def _cause(trial: FrozenTrial) -> str:
+    if trial.state == TrialState.FAIL:
+        return f"failed: {one_line(trial.user_attrs.get(FAIL_REASON, 'no reason is known'))}"
+    if trial.state != TrialState.PRUNED:
+        return trial.state.name.lower()
+    if DIVERGED in trial.user_attrs:
+        return "diverged"
+    if SKIPPED in trial.user_attrs:
+        return "skipped by the screen"
+    step = trial.last_step
+    return "pruned before a step" if step is None else f"pruned at step {step}"

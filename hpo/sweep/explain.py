@@ -1,0 +1,173 @@
+"""Errors of composing and building, in one line each: the key, the reason, the remedy."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+
+from commons.cli import did_you_mean
+from commons.extras import missing_module, remedy
+from commons.terminal import one_line
+from hpo.hydra_internals import Override, OverridesParser
+from hpo.settings import SettingError
+from hpo.worker.application import Application
+
+_MAX_CHARACTERS = 300
+
+
+def reason(error: BaseException, target: str = "") -> str:
+    """Return what has caused an error, in one line; `target` is what was to be built."""
+    module = missing_module(error)
+    if module is not None and not _is_installed(module):
+        return f"the package {module.partition('.')[0]} is not installed: {remedy(module, target)}"
+    cause = error
+    while isinstance(cause, HydraException | ImportError) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, AttributeError | ImportError) and target:
+        place, _, name = target.rpartition(".")
+        return f"{target}: {place} has no {name}{_near(place, name)}"
+    if isinstance(cause, OmegaConfBaseException):
+        return first_line(cause)
+    text = first_line(cause)
+    return (
+        text if isinstance(cause, ValueError | OSError | HydraException) else _named(cause, text)
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return one_line(lines[0])[:_MAX_CHARACTERS]
+
+
+def _named(error: BaseException, text: str) -> str:
+    name = type(error).__name__
+    return text if text == name else f"{name}: {text}"
+
+
+def _is_installed(module: str) -> bool:
+    root = module.partition(".")[0]
+    with suppress(ValueError):  # a module without a specification is loaded
+        return importlib.util.find_spec(root) is not None
+    return True
+
+
+def _near(place: str, name: str) -> str:
+    return did_you_mean(name, dir(sys.modules[place])) if place in sys.modules else ""
+
+
+def option_error(key: str, option: str, known: Sequence[str]) -> SettingError:
+    """Return the error of a group option that does not exist."""
+    offered = ", ".join(known)
+    return SettingError(
+        "{}={}: no such option{} (there are: {})",
+        key,
+        option,
+        did_you_mean(option, known),
+        offered,
+    )
+
+
+def key_error(
+    application: Application, overrides: Sequence[str], error: BaseException
+) -> SettingError:
+    """Return the error of overrides that do not compose; it names the first one that is wrong."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    loader = application.context.config_loader
+    options = {id(o): loader.get_group_options(o.key_or_group) for o in parsed}
+    parsed.sort(key=lambda o: not options[id(o)])  # groups first: they bring the other keys
+    for count, override in enumerate(parsed, 1):
+        lines = [o.input_line or "" for o in parsed[:count]]
+        try:
+            application.compose(lines, 0)
+        except (HydraException, OmegaConfBaseException) as own:
+            before = application.compose(lines[:-1], 0)
+            return _override_error(override, options[id(override)], before, own)
+    return SettingError("{}", reason(error))
+
+
+def _override_error(
+    override: Override, options: Sequence[str], config: DictConfig, error: BaseException
+) -> SettingError:
+    key, value = override.key_or_group, override.value()
+    if options and value not in options:
+        return option_error(key, str(value), options)
+    plain = key.replace("/", ".").partition("@")[0]
+    if not override.is_add() and not _is_there(config, plain):
+        near = did_you_mean(plain, keys_of(config))
+        rule = "{}: no such key in the configuration{} (+{} adds a new one)"
+        return SettingError(rule, key, near, key)
+    return SettingError("{}={}: {}", key, override.get_value_string(), reason(error))
+
+
+def _is_there(config: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    try:
+        node = OmegaConf.select(config, parent) if parent else config
+    except OmegaConfBaseException:
+        return True  # something else is wrong with it
+    if isinstance(node, ListConfig):
+        return name.isdigit() and int(name) < len(node)
+    return isinstance(node, DictConfig) and name in [str(key) for key in node]
+
+
+def keys_of(config: DictConfig) -> list[str]:
+    """Return the keys of an application's configuration, dotted, without Hydra's own."""
+    return [key for key in _walk(config, "") if not key.startswith("hydra")]
+
+
+def _walk(config: Any, prefix: str) -> Iterator[str]:
+    for key in config:
+        yield f"{prefix}{key}"
+        node = None if OmegaConf.is_interpolation(config, key) else config._get_node(key)
+        if isinstance(node, DictConfig) and not (node._is_none() or node._is_missing()):
+            yield from _walk(node, f"{prefix}{key}.")
+
+
+def values_at_fault(config: DictConfig) -> Iterator[tuple[str, str, bool]]:
+    """Yield key, reason, and whether a variable of the environment is the cause.
+
+    All values of the application are looked at, and those that Hydra itself needs for a job.
+    """
+    for key in config:
+        if key != "hydra":
+            yield from _faults(config, key, str(key))
+    for section in ("job", "sweep"):
+        yield from _faults(config.hydra, section, f"hydra.{section}")
+
+
+def _faults(parent: Any, key: Any, path: str) -> Iterator[tuple[str, str, bool]]:
+    if OmegaConf.is_missing(parent, key):
+        yield path, f"a value is needed (it is ???): give {path}=VALUE", False
+        return
+    try:
+        node = parent[key]
+    except OmegaConfBaseException as error:
+        yield path, _interpolation(parent, key, error), "Environment variable" in str(error)
+        return
+    if OmegaConf.is_interpolation(parent, key):
+        return  # what it points to is looked at in its own place
+    names: list[Any] = []
+    if isinstance(node, DictConfig):
+        names = [*node]
+    elif isinstance(node, ListConfig):
+        names = [*range(len(node))]
+    for name in names:
+        yield from _faults(node, name, f"{path}.{name}")
+
+
+def _interpolation(parent: Any, key: Any, error: OmegaConfBaseException) -> str:
+    raw = parent._get_node(key)._value()
+    text = first_line(error)
+    if not isinstance(error, InterpolationKeyError):
+        return text
+    root = parent._get_root()
+    wanted = repr(raw).strip("'${}")
+    return text + did_you_mean(wanted, keys_of(root)) if isinstance(root, DictConfig) else text

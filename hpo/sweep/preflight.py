@@ -1,0 +1,211 @@
+"""What a command finds out before it creates its study: whether a trial could begin.
+
+It composes configurations of trials as a worker does, builds sampler, pruner and screen and asks
+them once, and tries whether the sweep folder can be written. Nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
+
+from commons.optuna_internals import import_lazy
+from hpo.hydra_internals import instantiate
+from hpo.launch.payload import Payload
+from hpo.search.pausing import decide
+from hpo.search.seeded import make_sampler
+from hpo.settings import SettingError
+from hpo.study.study import SweepSpec, make_screen
+from hpo.sweep.crew import application
+from hpo.sweep.explain import key_error, option_error, reason, values_at_fault
+from hpo.worker.application import Application
+
+_log = logging.getLogger(__name__)
+_MAX_COMPOSED = 32
+# What the application's own check may raise for a mistake of the user; other errors are faults.
+_MISTAKES = (ValueError, TypeError, OSError, ImportError, HydraException, OmegaConfBaseException)
+
+
+def check(spec: SweepSpec, app: Payload, here: bool) -> None:
+    """Check everything that a worker will need.
+
+    `here`: workers run on this machine, with the variables of this process.
+
+    Raises:
+        SettingError: something cannot work; names the key.
+    """
+    check_folder(spec.sweep_dir)
+    check_parts(spec)
+    check_trials(spec, app, here)
+
+
+def check_folder(folder: Path) -> None:
+    """Check that files can be written into a folder, which need not exist; leave nothing there."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(f"{there} is not writable")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        rule = "hydra.sweep.dir={}: {}; choose another folder"
+        raise SettingError(rule, folder, error.strerror or error) from error
+
+
+def check_parts(spec: SweepSpec) -> None:
+    """Build once what each worker will build, and ask it what a first trial asks."""
+    pruner: BasePruner = _built("pruner", spec.pruner) or optuna.pruners.NopPruner()
+    _built("sampler", spec.sampler)
+    _built("screen", spec.screen)
+    make_screen(spec)
+    sampler, _ = _asked("sampler", spec, lambda: make_sampler(spec.sampler, 0))
+    direction = StudyDirection[spec.direction.upper()]
+    study = optuna.create_study(sampler=sampler, pruner=pruner, direction=direction)
+    trial = _asked("sampler", spec, study.ask)
+    _asked("sampler", spec, lambda: spec.space.suggest(trial))
+    trial.report(1.0, 1)
+    _asked("pruner", spec, lambda: decide(study, study.get_trials(deepcopy=False)[0]))
+
+
+def _built(name: str, node: Any) -> Any:
+    if node is None:
+        return None
+    try:
+        part = instantiate(dict(node))
+        import_lazy(part)
+    except (InstantiationException, ImportError) as error:
+        told = reason(error, str(node.get("_target_", "")))
+        raise SettingError(f"{{{name}}}: {{}}", told) from error
+    return part
+
+
+def _asked(name: str, spec: SweepSpec, question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except Exception as error:  # whatever a class of the user raises
+        target = str((getattr(spec, name) or {}).get("_target_", ""))
+        raise SettingError(f"{{{name}}}: {{}}", reason(error, target)) from error
+
+
+def check_trials(spec: SweepSpec, app: Payload, here: bool) -> None:
+    """Compose trials: each key at its first value, then further options of searched groups."""
+    function = _function("preflight", spec.preflight)
+    composing = application(spec, app, "preflight")
+    try:
+        for params in first_params(spec, app):
+            overrides = spec.space.overrides(params)
+            config = compose(composing, overrides)
+            _check_values(config, here)
+            if function is not None:
+                _ask_application(function, config)
+    finally:
+        HydraConfig.instance().set_config(app.config)
+
+
+def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
+    """Yield parameters of trials: all keys at their first value, then other options of groups."""
+    space, loader = spec.space, app.context.config_loader
+    first = {name: first_value(d) for name, d in space.distributions.items()}
+    further = _custom(spec, app, first)
+    yield first | further
+    others = []
+    for name, distribution in space.distributions.items():
+        group = name.lstrip("+~").partition("@")[0]
+        known = loader.get_group_options(group)
+        if isinstance(distribution, CategoricalDistribution) and known:
+            for option in distribution.choices:
+                _check_options(name, option, known)
+            others += [{name: option} for option in distribution.choices[1:]]
+    for other in others[: _MAX_COMPOSED - 1]:
+        yield first | further | other
+
+
+def _check_options(key: str, option: Any, known: list[str]) -> None:
+    for name in option if isinstance(option, list) else [option]:
+        if isinstance(name, str) and not name.startswith("[") and name not in known:
+            raise option_error(key, name, known)
+
+
+def first_value(distribution: BaseDistribution) -> Any:
+    """Return the low end of a range, or the first choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    return distribution.low  # type: ignore[attr-defined]
+
+
+def _custom(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the custom search space adds to a trial."""
+    function = _function("custom_search_space", spec.custom_search_space)
+    if function is None:
+        return {}
+    study = optuna.create_study()
+    study.enqueue_trial(dict(first))
+    trial = study.ask()
+    spec.space.suggest(trial)
+    try:
+        function(app.config, trial)
+    except Exception as error:
+        raise SettingError("{custom_search_space}: {}", reason(error)) from error
+    return {name: value for name, value in trial.params.items() if name not in first}
+
+
+def _function(name: str, path: str | None) -> Callable[..., Any] | None:
+    if path is None:
+        return None
+    try:
+        function: Callable[..., Any] = get_method(path)
+    except Exception as error:
+        raise SettingError(f"{{{name}}}: {{}}", reason(error, path)) from error
+    return function
+
+
+def compose(composing: Application, overrides: list[str]) -> DictConfig:
+    """Return the configuration of a trial with these overrides, as its worker would.
+
+    Raises:
+        SettingError: an override does not fit the configuration; names its key.
+    """
+    try:
+        config = composing.compose(overrides, 0)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise key_error(composing, overrides, error) from error
+    with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+        folder = Path(config.hydra.sweep.dir, config.hydra.sweep.subdir)
+        config.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(config)
+    return config
+
+
+def _check_values(config: DictConfig, here: bool) -> None:
+    for key, text, is_variable in values_at_fault(config):
+        if not is_variable or here:
+            raise SettingError("{}: {}", key, text)
+        _log.warning("%s: %s here; it must be set where the workers run", key, text)
+
+
+def _ask_application(function: Callable[[DictConfig], Any], config: DictConfig) -> None:
+    own = copy.deepcopy(config)
+    with read_write(own), open_dict(own):
+        del own["hydra"]
+    OmegaConf.set_struct(own, True)
+    try:
+        function(own)
+    except _MISTAKES as error:
+        raise SettingError("{}", reason(error)) from error

@@ -1,0 +1,37 @@
+"""A study without a result says how its trials ended."""
+
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from hpo.reporting.causes import why_none_is_complete
+
+
+def pruned(*steps, **attributes):
+    values = dict.fromkeys(steps, 1.0)
+    return create_trial(state=TrialState.PRUNED, intermediate_values=values, user_attrs=attributes)
+
+
+def failed(reason):
+    return create_trial(state=TrialState.FAIL, user_attrs={"fail_reason": reason})
+
+
+@pytest.mark.parametrize(
+    ("trials", "told"),
+    [
+        ([pruned(1, diverged=2)] * 5 + [pruned(1)], "5 diverged, 1 pruned at step 1"),
+        ([failed("RuntimeError: no\nluck")] * 2, "2 failed: RuntimeError: no luck"),
+        ([failed("\x1b[2J[/b]")], "1 failed: \\x1b[2J[/b]"),
+        ([pruned(skipped="bad")], "1 skipped by the screen"),
+        ([pruned(), pruned(diverged="end")], "1 pruned before a step, 1 diverged"),
+        ([failed(str(n)) for n in range(8)], "1 failed: 4, 3 for other reasons"),
+        ([], "there is none"),
+    ],
+)
+def test_the_causes_are_counted(trials, told):
+    assert why_none_is_complete(trials).startswith("no trial is complete: ")
+    assert why_none_is_complete(trials).endswith(told)
+
+
+def test_a_complete_trial_is_a_result():
+    complete = create_trial(state=TrialState.COMPLETE, value=1.0)
+    assert why_none_is_complete([failed("x"), complete]) is None
