@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -51,7 +51,9 @@ class EventDataModule(pl.LightningDataModule):
 
     >>> import tempfile
     >>> from mlpf import write_events
-    >>> events = Events(np.zeros((5, 12)), np.zeros((5, 7)), np.zeros((5, 7)), np.array([0, 2, 5]))
+    >>> tower = np.array([1, 5, 0, 0, 1, 5, 5, 0, 0, 0, 0, 0])
+    >>> x, nothing = np.tile(tower, (5, 1)), np.zeros((5, 7))
+    >>> events = Events(x, nothing, nothing, np.array([0, 2, 5]))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_events(events, f"{folder}/a.parquet")
     ...     write_events(events, f"{folder}/b.parquet")
@@ -82,6 +84,7 @@ class EventDataModule(pl.LightningDataModule):
         self.selection = selection or Selection()
         self.max_events = _checked_limits(max_events or {})
         self._events: dict[str, Events] = {}
+        self._fingerprints: dict[str, str] = {}
 
     def prepare_data(self) -> None:
         """Make the missing events if there is a source; only once if several processes call it.
@@ -128,6 +131,27 @@ class EventDataModule(pl.LightningDataModule):
                     raise ValueError(f"{path} is in {owner[path]} and in {split}")
                 owner[path] = split
         return {split: sorted(p for p in owner if owner[p] == split) for split in SPLITS}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return fingerprints of the events, for the checkpoint."""
+        if not self._fingerprints:
+            splits = ("train", "val")
+            self._fingerprints = {split: self.events(split).fingerprint() for split in splits}
+        return {"events": self._fingerprints}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Compare with the events of the checkpoint; Lightning calls this after `setup`.
+
+        Raises:
+            ConfigError: they are others.
+        """
+        for split, found in self.state_dict()["events"].items():
+            if state_dict["events"].get(split) != found:
+                raise ConfigError(
+                    f"data.{split}: the files in {self.folder} hold other events than those that "
+                    "the training in this folder began with; take another folder "
+                    "(hydra.run.dir=...) or the old files"
+                )
 
     def train_dataloader(self) -> BatchLoader:
         """Return shuffled batches of the training events; the order changes each epoch."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,9 +18,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from commons.files import replacing
+from mlpf.data.checks import find_problem
 from mlpf.schema import N_X, N_Y, X_COLUMNS, Y_COLUMNS
 
 SCHEMA_VERSION = "1"
+_LISTS = pa.large_list(pa.float32())
 _GROUPS = {"x": X_COLUMNS, "ygen": Y_COLUMNS, "ycand": Y_COLUMNS}
 
 
@@ -60,6 +65,13 @@ class Events:
     def sizes(self) -> NDArray[np.int64]:
         """Number of elements of each event, shape (B,)."""
         return np.diff(self.offsets)
+
+    def fingerprint(self) -> str:
+        """Return a text that differs for any other events; of the values, not of their files."""
+        digest = hashlib.sha256()
+        for array in (self.offsets, self.x, self.ygen, self.ycand):
+            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+        return digest.hexdigest()[:16]
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Events:
         """Return the events `indices`, in that order."""
@@ -116,7 +128,9 @@ def write_events(
         OSError: the file cannot be written.
 
     >>> import tempfile
-    >>> events = Events(np.zeros((5, 12)), np.zeros((5, 7)), np.zeros((5, 7)), np.array([0, 2, 5]))
+    >>> tower = np.array([1, 5, 0, 0, 1, 5, 5, 0, 0, 0, 0, 0])
+    >>> x, nothing = np.tile(tower, (5, 1)), np.zeros((5, 7))
+    >>> events = Events(x, nothing, nothing, np.array([0, 2, 5]))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_events(events, f"{folder}/mine.parquet", {"made_by": "me"})
     ...     read_events(f"{folder}/mine.parquet").sizes.tolist()
@@ -140,6 +154,7 @@ def write_events(
             row_group_size=1000,
             use_dictionary=False,  # physics values rarely repeat: a third smaller and faster
             use_byte_stream_split=True,
+            write_page_checksum=True,  # a flipped bit would be read as another number
         )
 
 
@@ -150,11 +165,14 @@ def read_events(*paths: str | Path) -> Events:
         paths: files that `write_events`, `mlpf.generate` or `mlpf.convert` wrote; at least one.
 
     Raises:
-        ValueError: a file is missing or not Parquet, has another schema version, lacks a column,
-            or its columns disagree on the number of elements of an event.
+        ValueError: a file is missing, damaged or not Parquet, has another schema version, lacks a
+            column, its columns disagree on the number of elements of an event, or a value is
+            impossible (`mlpf.data.checks`). The message names the file, and the event (from 0).
 
     >>> import tempfile
-    >>> event = Events(np.ones((3, 12)), np.ones((3, 7)), np.ones((3, 7)), np.array([0, 3]))
+    >>> tower = np.array([1, 5, 0, 0, 1, 5, 5, 0, 0, 0, 0, 0])
+    >>> nothing = np.zeros((3, 7))
+    >>> event = Events(np.tile(tower, (3, 1)), nothing, nothing, np.array([0, 3]))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_events(event, f"{folder}/a.parquet")
     ...     write_events(event, f"{folder}/b.parquet")
@@ -166,18 +184,21 @@ def read_events(*paths: str | Path) -> Events:
 
 
 def _read_file(path: Path) -> Events:
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
+    with _naming(path):
+        # Also refuses a folder, of which Arrow would read all files, and a pipe.
+        check_is_file(path)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
     version = (table.schema.metadata or {}).get(b"schema_version", b"none").decode()
     if version != SCHEMA_VERSION:
         raise ValueError(f"{path}: event schema version {version}, need {SCHEMA_VERSION}")
-    columns = [f"{group}_{name}" for group, names in _GROUPS.items() for name in names]
-    missing = [name for name in columns if name not in table.column_names]
+    names = [f"{group}_{name}" for group, columns in _GROUPS.items() for name in columns]
+    missing = [name for name in names if name not in table.column_names]
     if missing:
         raise ValueError(f"{path}: missing columns {missing}")
-    offsets, values = _flat_columns(table.select(columns), path)
+    offsets, values = _flat_columns(table.select(names), path)
+    problem = find_problem(dict(zip(names, values, strict=True)), offsets)
+    if problem:
+        raise ValueError(f"{path}: {problem}")
     first = np.cumsum([0, *map(len, _GROUPS.values())])
     x, ygen, ycand = (np.stack(values[a:b], axis=1) for a, b in pairwise(first))
     return Events(x, ygen, ycand, offsets)
@@ -190,10 +211,10 @@ def _flat_columns(
     sizes: NDArray[Any] = np.zeros(0)
     values = []
     for i, name in enumerate(table.column_names):
-        column = table[name].combine_chunks()
-        if column.type != pa.large_list(pa.float32()) or column.null_count:
+        column = _lists(table[name])
+        if column is None:
             raise ValueError(
-                f"{path}: column {name} is {column.type}, need lists of float32, none missing"
+                f"{path}: column {name} is {table[name].type}, need lists of float32, none missing"
             )
         its_sizes = column.value_lengths().to_numpy()
         if i > 0 and not np.array_equal(sizes, its_sizes):
@@ -203,15 +224,53 @@ def _flat_columns(
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), values
 
 
+def _lists(column: pa.ChunkedArray) -> pa.LargeListArray | None:
+    """Return lists of numbers, as any program writes them, as ours; None if something is missing.
+
+    A value that float32 can't hold becomes infinite, which `find_problem` refuses.
+    """
+    value_type = getattr(column.type, "value_type", None)
+    if value_type is None or not pa.types.is_primitive(value_type):
+        return None
+    try:
+        lists = column.cast(_LISTS).combine_chunks()
+    except pa.ArrowException:
+        return None
+    return None if lists.null_count or lists.flatten().null_count else lists
+
+
+def check_is_file(path: Path) -> None:
+    """Raise an OSError unless `path` is a file with a content: opening a pipe would wait for ever.
+
+    Raises:
+        OSError: it is something else, or missing.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"not a file, but a {'folder' if path.is_dir() else 'pipe or device'}")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what reading a Parquet file raises into a ValueError of one line with its name."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        line = reason or next(iter(str(error).splitlines()), repr(error))
+        raise ValueError(f"{path}: not a readable Parquet file ({line})") from error
+
+
 def read_provenance(path: Path) -> dict[str, Any]:
     """Return what `write_events` recorded about the origin of a file.
 
     Raises:
         ValueError: the file is no Parquet.
     """
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error})") from error
-    provenance: dict[str, Any] = json.loads(metadata.get(b"provenance", b"{}"))
+    with _naming(path):
+        check_is_file(path)
+        provenance = json.loads((pq.read_schema(path).metadata or {}).get(b"provenance", b"{}"))
+        if not isinstance(provenance, dict):
+            raise ValueError("its provenance is not a mapping")
     return provenance

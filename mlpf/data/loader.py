@@ -53,6 +53,7 @@ class BatchSampler:
         self.sizes, self.max_elements = sizes, max_elements
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
         self.rank, self.world_size = rank, world_size
+        self._counted: tuple[int, NDArray[np.int64]] = (-1, np.zeros((0, world_size), np.int64))
         draws = range(_N_DRAWS if shuffle else 1)
         n_batches = max(len(self._fill(epoch, attempt=0)) for epoch in draws)
         self._n_batches = -(-n_batches // world_size) * world_size
@@ -71,6 +72,29 @@ class BatchSampler:
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         return iter(self._batches()[self.rank :: self.world_size])
+
+    def share(self, step: int, *, n_accumulated: int, n_steps: int) -> float:
+        """Return the weight of this rank's batch `step` among those of one optimizer step.
+
+        Weighted so, the mean over ranks and accumulated batches of their means per element is the
+        mean over all elements. It is 1 for one rank without accumulation.
+
+        Args:
+            step: number of the batch in the epoch, from 0.
+            n_accumulated: batches of a rank for one optimizer step; the last one may take fewer.
+            n_steps: batches of a rank in the epoch.
+        """
+        first = step - step % n_accumulated
+        group = self._elements()[first : min(first + n_accumulated, n_steps)]
+        mean = group.sum() / (n_accumulated * self.world_size)
+        return float(group[step - first, self.rank] / mean) if mean else 1.0
+
+    def _elements(self) -> NDArray[np.int64]:
+        """Return the number of elements of each batch, shape (batches of a rank, world_size)."""
+        if self._counted[0] != self.epoch:
+            counts = [int(self.sizes[batch].sum()) for batch in self._batches()]
+            self._counted = self.epoch, np.array(counts).reshape(-1, self.world_size)
+        return self._counted[1]
 
     def _batches(self) -> list[NDArray[np.int64]]:
         """Return the batches of the epoch over all ranks, exactly `_n_batches`."""

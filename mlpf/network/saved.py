@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from yaml import YAMLError
 
 from mlpf.config import ConfigError, build
 
@@ -27,7 +30,8 @@ def load_network(path: str | Path) -> nn.Module:
             the files in its folder `checkpoints`.
 
     Raises:
-        ConfigError: the checkpoint or `config.yaml` is missing, or the latter does not fit.
+        ConfigError: the checkpoint or `config.yaml` is missing or damaged, or they do not fit
+            together.
 
     >>> import tempfile
     >>> from mlpf import MLPF
@@ -46,10 +50,43 @@ def load_network(path: str | Path) -> nn.Module:
     for file in (config, checkpoint):
         if not file.is_file():
             raise ConfigError(f"{file}: not found; is it in the folder of a training?")
-    cfg = OmegaConf.load(config)
-    assert isinstance(cfg, DictConfig)
+    try:
+        cfg = OmegaConf.load(config)
+        assert isinstance(cfg, DictConfig)
+    except (AssertionError, OSError, ValueError, YAMLError) as error:
+        raise ConfigError(f"{config}: not a configuration") from error
     network: nn.Module = build(cfg, "model")
-    weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    ours = [name for name in weights if name.startswith(_PREFIX)]
-    network.load_state_dict({name.removeprefix(_PREFIX): weights[name] for name in ours})
+    try:
+        weights = read_checkpoint(checkpoint)["state_dict"]
+        ours = [name for name in weights if name.startswith(_PREFIX)]
+        network.load_state_dict({name.removeprefix(_PREFIX): weights[name] for name in ours})
+    except DamagedCheckpoint as error:
+        raise ConfigError(str(error)) from error
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise ConfigError(f"{checkpoint}: not the weights of the network in {config}") from error
     return network.eval()
+
+
+class DamagedCheckpoint(ValueError):
+    """A file is no checkpoint, or not any more; the message names it."""
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, on the CPU; no code from the file is run.
+
+    Raises:
+        DamagedCheckpoint: the file is damaged. torch would not notice a flipped bit.
+    """
+    try:
+        content = file.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise DamagedCheckpoint(f"wrong checksum of {damaged}")
+        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if not isinstance(loaded, dict):
+            raise DamagedCheckpoint("not a mapping")
+    except Exception as error:  # damage can raise any exception
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise DamagedCheckpoint(f"{file} is damaged: {reason}") from error
+    return loaded

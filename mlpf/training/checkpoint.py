@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +21,9 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from commons.files import replacing
 from mlpf.config import ConfigError, FileWriteError
-from mlpf.network.saved import CHECKPOINTS
+from mlpf.network.saved import CHECKPOINTS, DamagedCheckpoint, read_checkpoint
 from mlpf.training.lightning_internals import TorchCheckpointIO
+from mlpf.training.objective import Objective
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +53,20 @@ class EpochCheckpoints(Checkpoint):
     `best.ckpt` any more, the best of the following epochs takes its place.
 
     Args:
-        monitor: name of the logged quantity whose smallest value is best.
+        monitor: name of the logged value that decides. An epoch where it is not finite is never
+            the best.
+        mode: "min" if small values are good, "max" if large ones are.
+
+    Raises:
+        ValueError: `mode` is neither.
 
     >>> EpochCheckpoints(monitor="val_loss").state_dict()
     {'best': inf}
     """
 
-    def __init__(self, monitor: str = "val_loss") -> None:
-        self.monitor = monitor
-        self.best = float("inf")
+    def __init__(self, monitor: str = "val_loss", mode: str = "min") -> None:
+        self.objective = Objective(monitor, mode)
+        self.best = self.objective.worst
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that a resumed run needs."""
@@ -74,7 +79,7 @@ class EpochCheckpoints(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget a best value whose checkpoint is lost."""
         if not (Path(trainer.default_root_dir) / CHECKPOINTS / "best.ckpt").is_file():
-            self.best = float("inf")
+            self.best = self.objective.worst
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make a `best.ckpt` if it was lost and no epoch followed."""
@@ -85,13 +90,13 @@ class EpochCheckpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints; every rank takes part, rank 0 writes."""
-        if self.monitor not in trainer.callback_metrics:
-            logged = ", ".join(trainer.callback_metrics)
-            raise ConfigError(f"callbacks.checkpoint.monitor: no {self.monitor} among {logged}")
-        value = float(trainer.callback_metrics[self.monitor])
+        name, logged = self.objective.name, trainer.callback_metrics
+        if name not in logged:
+            raise ConfigError(f"callbacks.checkpoint.monitor: no {name} among {', '.join(logged)}")
+        value = float(logged[name])
         folder = Path(trainer.default_root_dir) / CHECKPOINTS
         best, last = folder / "best.ckpt", folder / "last.ckpt"
-        if value >= self.best:
+        if not self.objective.is_better(value, than=self.best):
             if trainer.is_global_zero:
                 _keep(last)
             trainer.save_checkpoint(last, weights_only=False)
@@ -130,19 +135,12 @@ def restore(folder: Path) -> Path | None:
 
 
 def _is_intact(file: Path) -> bool:
-    """Check the checksums in the file, which torch ignores, and read it."""
-    content = file.read_bytes()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            damaged = archive.testzip()
-        if damaged is None:
-            torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            return True
-        reason = f"wrong checksum of {damaged}"
-    except Exception as error:  # noqa: BLE001 - damage can raise any exception
-        reason = (str(error) or repr(error)).splitlines()[0]
-    log.warning("%s is damaged: %s", file, reason)
-    return False
+        read_checkpoint(file)
+    except DamagedCheckpoint as error:
+        log.warning("%s", error)
+        return False
+    return True
 
 
 @contextmanager

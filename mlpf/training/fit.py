@@ -11,33 +11,34 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from commons.cli import did_you_mean
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build
-from mlpf.network.saved import CHECKPOINTS, CONFIG
-from mlpf.training.callbacks import METRICS_FILE, History, read_history
-from mlpf.training.checkpoint import restore, writing
+from mlpf.network.saved import CHECKPOINTS
+from mlpf.training.callbacks import METRICS_FILE, read_history
+from mlpf.training.checkpoint import restore
 from mlpf.training.lightning_internals import MisconfigurationException
 from mlpf.training.module import TrainingModule
+from mlpf.training.objective import Objective, with_objective
 from mlpf.training.plots import draw_loss_curves
 from mlpf.training.ranks import joined, on_rank_0
+from mlpf.training.resuming import check_same_training, record
 from mlpf.training.torch_internals import ProcessRaisedException
 from mlpf.training.trainer import quiet_lightning
 
 log = logging.getLogger(__name__)
 
-
-# A resumed training must agree in these groups; the others may differ.
-_IDENTITY = ("data", "model", "loss", "optimizer", "scheduler", "seed")
+_CALLBACKS = {"metrics", "checkpoint", "report_trial"}  # those that log nothing themselves
 
 
 def fit(cfg: DictConfig) -> float:
-    """Train in the run folder of the Hydra job and return the best validation loss, as `train`."""
+    """Train in the run folder of the Hydra job and return the best value, as `train`."""
     return train(cfg, Path(HydraConfig.get().runtime.output_dir))
 
 
 def train(cfg: DictConfig, run_dir: Path) -> float:
-    """Train in `run_dir` and return the best validation loss.
+    """Train in `run_dir` and return the best value of `cfg.objective` over the epochs.
 
     If the folder holds `checkpoints/last.ckpt`, the training resumes exactly as if it had never
     stopped, or from `previous.ckpt` if that file is damaged. A finished training is only
@@ -59,6 +60,7 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
     accelerator = cfg.trainer.get("accelerator", "auto")
     with warnings.catch_warnings(), _plain_exceptions(), joined(accelerator):
         quiet_lightning()
+        cfg = with_objective(cfg)
         return _train(cfg, on_rank_0(lambda: run_dir))  # ranks may name it by different times
 
 
@@ -66,29 +68,31 @@ def _train(cfg: DictConfig, run_dir: Path) -> float:
     resume = on_rank_0(lambda: _start(cfg, run_dir))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
+    objective = _objective(cfg, module)
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return on_rank_0(lambda: _summarize(read_history(run_dir / METRICS_FILE), run_dir))
+    return on_rank_0(lambda: _summarize(objective, run_dir))
 
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
     """Prepare the folder and return the checkpoint to resume from."""
     resume = restore(run_dir / CHECKPOINTS)
     if resume:
-        _check_same_training(cfg, run_dir / CONFIG)
+        check_same_training(cfg, run_dir, resume)
         log.info("resuming from %s", resume)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    recorded = OmegaConf.to_yaml(cfg, resolve=True)
-    with writing(run_dir / CONFIG) as partial:
-        partial.write_text(recorded)
+    record(cfg, run_dir, is_resumed=resume is not None)
     return resume
 
 
-def _check_same_training(cfg: DictConfig, recorded: Path) -> None:
-    old = OmegaConf.load(recorded)
-    new = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    for key in _IDENTITY:
-        if OmegaConf.select(old, key) != OmegaConf.select(new, key):
-            raise ConfigError(f"{recorded.parent} holds a training with another `{key}`")
+def _objective(cfg: DictConfig, module: TrainingModule) -> Objective:
+    """Return what decides which epoch is best; a wrong name is told before the first epoch."""
+    objective, names = Objective(**cfg.objective), module.metric_names()
+    if objective.name not in names and not set(cfg.callbacks) - _CALLBACKS:
+        hint = did_you_mean(objective.name, names)
+        raise ConfigError(
+            f"objective.name: no {objective.name} among the logged values{hint}; they are "
+            f"{', '.join(names)}"
+        )
+    return objective
 
 
 def _module(cfg: DictConfig) -> TrainingModule:
@@ -135,16 +139,20 @@ def _plain_exceptions() -> Iterator[None]:
         raise
 
 
-def _summarize(history: History, run_dir: Path) -> float:
-    best = min(history, key=lambda row: row["val_loss"])
+def _summarize(objective: Objective, run_dir: Path) -> float:
+    history = read_history(run_dir / METRICS_FILE)
+    best = objective.best(history)
+    if best is None:
+        raise ConfigError(f"{run_dir / METRICS_FILE}: no finite {objective.name} in any epoch")
     draw_loss_curves(history, run_dir / "loss_curves.png")
+    values = [f"{name} {best[name]:.6g}" for name in dict.fromkeys([objective.name, "val_loss"])]
     log.info(
-        "best epoch %.0f of %d: val_loss %.6g, tower accuracy %.4f (rule-based %.4f); files in %s",
+        "best epoch %.0f of %d: %s, tower accuracy %.4f (rule-based %.4f); files in %s",
         best["epoch"],
         len(history),
-        best["val_loss"],
+        ", ".join(values),
         best["val_tower_accuracy"],
         best["val_rule_based_tower_accuracy"],
         run_dir,
     )
-    return best["val_loss"]
+    return best[objective.name]

@@ -49,16 +49,21 @@ class ClassMetrics(Metric):
         last two over all elements, and the same with the prefix `rule_based_` of the baseline.
         Classes: none, charged_hadron, neutral_hadron, photon, electron, muon.
         """
-        results: dict[str, Tensor] = {}
-        for prefix, counts in zip(("", "rule_based_"), self.confusion, strict=True):
-            results[f"{prefix}accuracy"] = accuracy(counts[0])
-            results[f"{prefix}tower_accuracy"] = accuracy(counts[1])
-            for particle, efficiency, fake in zip(
-                Particle, efficiencies(counts[0]), fake_rates(counts[0]), strict=True
-            ):
-                results[f"{prefix}efficiency_{particle.name.lower()}"] = efficiency
-                results[f"{prefix}fake_rate_{particle.name.lower()}"] = fake
-        return results
+        return quality(self.confusion)
+
+
+def quality(confusion: Tensor) -> dict[str, Tensor]:
+    """Return what `ClassMetrics.compute` does, from its state."""
+    results: dict[str, Tensor] = {}
+    for prefix, counts in zip(("", "rule_based_"), confusion, strict=True):
+        results[f"{prefix}accuracy"] = accuracy(counts[0])
+        results[f"{prefix}tower_accuracy"] = accuracy(counts[1])
+        for particle, efficiency, fake in zip(
+            Particle, efficiencies(counts[0]), fake_rates(counts[0]), strict=True
+        ):
+            results[f"{prefix}efficiency_{particle.name.lower()}"] = efficiency
+            results[f"{prefix}fake_rate_{particle.name.lower()}"] = fake
+    return results
 
 
 def confusion_matrix(true: Tensor, given: Tensor) -> Tensor:

@@ -19,8 +19,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mlpf.config import DivergedError
 from mlpf.data.batch import Batch
+from mlpf.data.loader import BatchSampler
 from mlpf.network.model import Prediction
-from mlpf.training.metrics import ClassMetrics
+from mlpf.schema import N_CLASSES, N_X, N_Y
+from mlpf.training.metrics import ClassMetrics, quality
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
@@ -39,6 +41,14 @@ class ElementSums:
         row = torch.stack([means[name].detach().double() for name in names]) * n_elements
         row = torch.cat([row, row.new_tensor([n_elements])])
         self._names, self._sums = names, row if self._sums is None else self._sums + row
+
+    def not_finite(self, add_ranks: Callable[[Tensor], Tensor]) -> list[str]:
+        """Return the names of the sums, over all ranks, that are NaN or infinite by now."""
+        if self._sums is None:
+            return []
+        sums = add_ranks(self._sums.clone()).tolist()
+        named = zip(self._names, sums[:-1], strict=True)
+        return [name for name, value in named if not math.isfinite(value)]
 
     def means(self, add_ranks: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """Return the means per element of all batches, summed by `add_ranks`; reset the sums."""
@@ -104,7 +114,41 @@ class TrainingModule(pl.LightningModule):
         losses: dict[str, Tensor] = self.loss(self.network(batch), batch)
         self._sums["train"].add(losses, len(batch.x))
         self.log("train_loss_step", losses["loss"], prog_bar=True, batch_size=len(batch.x))
-        return losses["loss"]
+        return losses["loss"] * self._share(batch_idx)
+
+    def _share(self, batch_idx: int) -> float:
+        """Return how much more or less than the mean batch of its optimizer step this one counts.
+
+        Ranks and accumulated batches have different numbers of elements. Lightning takes the mean
+        over both; with these factors it is the mean over all elements, as in one large batch.
+        """
+        trainer = self.trainer
+        sampler: BatchSampler = trainer.train_dataloader.sampler  # type: ignore[union-attr]
+        n_accumulated, n_steps = trainer.accumulate_grad_batches, int(trainer.num_training_batches)
+        return sampler.share(batch_idx, n_accumulated=n_accumulated, n_steps=n_steps)
+
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        """Look for a loss that is not finite, only every `log_every_n_steps`: it takes time.
+
+        Raises:
+            DivergedError: there was one; the message names epoch, step and parts.
+        """
+        every, step = self.trainer.log_every_n_steps, batch_idx + 1
+        if every and step % every == 0:
+            diverged = self._sums["train"].not_finite(self._add_ranks)
+            if diverged:
+                where = f"epoch {self.current_epoch + 1}, step {step}"
+                names = ", ".join(f"train_{name}" for name in diverged)
+                raise DivergedError(f"diverged in {where}: {names}")
+
+    def metric_names(self) -> list[str]:
+        """Return the names of the values that are logged once per epoch."""
+        nothing = Batch(torch.zeros(0, N_X), *[torch.zeros(0, N_Y)] * 2, torch.zeros(1).long())
+        prediction = Prediction(torch.zeros(0, N_CLASSES), torch.zeros(0, 3), torch.zeros(0, 5))
+        losses = [
+            f"{stage}_{name}" for stage in self._sums for name in self.loss(prediction, nothing)
+        ]
+        return [*losses, *(f"val_{name}" for name in quality(self.class_metrics.confusion)), "lr"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the values of the epoch."""

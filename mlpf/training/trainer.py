@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
+from mlpf.config import check_at_least
 from mlpf.training.checkpoint import AtomicCheckpointIO
 from mlpf.training.lightning_internals import SLURMEnvironment, TorchElasticEnvironment
 from mlpf.training.ranks import DisconnectOnError, Ranks, started_outside
@@ -101,8 +102,7 @@ def build_trainer(
     n_threads = None if threads == "auto" else threads
     if n_threads is not None and (not isinstance(n_threads, int) or n_threads < 1):
         raise ValueError(f"threads must be >= 1 or auto, got {threads}")
-    if max_epochs < 1:
-        raise ValueError(f"max_epochs must be >= 1, got {max_epochs}")
+    check_at_least(1, max_epochs=max_epochs)
     clip = options.get("gradient_clip_val")
     if clip is not None and (not isinstance(clip, int | float) or clip <= 0):
         raise ValueError(f"gradient_clip_val must be > 0 or null, got {clip}")

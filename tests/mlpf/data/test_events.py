@@ -20,9 +20,15 @@ from mlpf.data.events import (
 
 
 def numbered_events(sizes: list[int], start: int = 0) -> Events:
-    """Events whose every value is different, so that a mixed-up row shows."""
+    """Tracks whose every column differs from row to row, so that a mixed-up row shows."""
     n = sum(sizes)
     values = np.arange(n * 26, dtype=np.float32).reshape(n, 26) + start
+    values[:, [0, 12, 19]] = 2, 1, 3
+    values[:, [2, 6, 15, 22]] %= 7
+    values[:, [9, 10, 11, 13, 20]] %= 2
+    for sine in (3, 7, 16, 23):
+        phi = values[:, sine].copy()
+        values[:, sine], values[:, sine + 1] = np.sin(phi), np.cos(phi)
     offsets = np.cumsum([0, *sizes]).astype(np.int64)
     return Events(values[:, :12], values[:, 12:19], values[:, 19:], offsets)
 
