@@ -28,10 +28,10 @@ def run(cfg: DictConfig) -> None:
             overwrite=bool(cfg.overwrite),
             n_processes=cfg.n_processes,
         )
+        files = sorted(Path(cfg.dst).glob("*.parquet"))
+        n_events = sum(pq.read_metadata(file).num_rows for file in files)
     except (ValueError, OSError, MissingMandatoryValue) as error:
         raise ConfigError(str(error)) from error
-    files = sorted(Path(cfg.dst).glob("*.parquet"))
-    n_events = sum(pq.read_metadata(file).num_rows for file in files)
     Console(stderr=True, soft_wrap=True, highlight=False).print(
         f"{n_events} events in {len(files)} files in {cfg.dst}"
     )

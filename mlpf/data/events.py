@@ -70,7 +70,7 @@ class Events:
         """Return a text that differs for any other events; of the values, not of their files."""
         digest = hashlib.sha256()
         for array in (self.offsets, self.x, self.ygen, self.ycand):
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
         return digest.hexdigest()[:16]
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Events:

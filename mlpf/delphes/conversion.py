@@ -2,25 +2,27 @@
 
 Files are written to a staging folder beside the destination and moved at the end, so the
 destination stays unchanged if a file is refused. A conversion that was killed resumes from the
-staging folder.
+staging folder. A result belongs to the source that its metadata name, whatever its own name; at
+the end the events in the results of each source are counted.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from commons.files import sha256
 from commons.locks import FileLock
 from commons.pools import advance, run_tasks
 from mlpf import __version__
-from mlpf.data.events import Events, read_provenance, write_events
+from mlpf.data.events import Events, check_is_file, read_provenance, write_events
 from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
 from mlpf.delphes.unpickle import DamagedPickle
 
@@ -80,12 +82,13 @@ def convert_folder(
         n_processes: files read at the same time, at least 1; None for one per core.
 
     Returns:
-        One line for each damaged source file, which was left out. Empty if all were converted.
+        One line for each source that was left out: damaged, or no readable file. Empty if all were
+        converted.
 
     Raises:
         RefusedPickle: a file would run code. `dst` is left as it was.
-        ValueError: an argument is out of range, `src` has no such files, or `dst` holds results
-            of other settings and `overwrite` is false.
+        ValueError: an argument is out of range, `src` has no such files, `dst` holds results of
+            other settings and `overwrite` is false, or of a source of another name.
     """
     for name, value in (("events_per_file", events_per_file), ("n_processes", n_processes)):
         if value is not None and value < 1:
@@ -95,6 +98,8 @@ def convert_folder(
         raise ValueError(f"src={src}: no *{SUFFIX} files there")
     dst = dst.resolve()
     files = [SourceFile(source, dst, events_per_file, overwrite) for source in sources]
+    # Other conversions into this folder wait. The file of the lock is made, never opened through
+    # a link, and lies outside of the staging folder, which is removed.
     with FileLock(files[0].staging).kept_fresh():
         return _convert_all(files, n_processes)
 
@@ -102,30 +107,78 @@ def convert_folder(
 def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[str]:
     staging = files[0].staging
     try:
-        problems = run_tasks(
+        outcomes = run_tasks(
             _convert, files, n_steps=len(files), description="files", n_processes=n_processes
         )
+        staged = {file: _results(file, staging) for file in files}
+        _check_owners(staged)
     except ValueError:  # the user must act first; a killed conversion keeps the folder
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    for file in files:
-        _publish(file)
+    _publish(staged)
+    for file, outcome in zip(files, outcomes, strict=True):
+        if isinstance(outcome, int):
+            _check_sum(file, outcome)
     shutil.rmtree(staging, ignore_errors=True)
-    return [problem for problem in problems if problem]
+    return [problem for problem in outcomes if isinstance(problem, str)]
 
 
-def _convert(file: SourceFile) -> str:
-    """Convert one file; return the line about what is wrong with it, empty if nothing is."""
-    provenance = file.provenance()
-    if not _is_converted(file, provenance):
-        try:
-            events = correct(read_published(file.path))
-        except DamagedPickle as error:
-            advance()
-            return str(error)
-        _write(events, file, provenance)
-    advance()
-    return ""
+def _convert(file: SourceFile) -> int | str:
+    """Convert one file; return its number of events, or the line about what is wrong with it."""
+    try:
+        check_is_file(file.path)
+        provenance = file.provenance()
+        if _is_converted(file, provenance):
+            return _n_events(file, file.staging) or _n_events(file, file.destination)
+        events = _read(file.path)
+    except DamagedPickle as error:
+        return str(error)
+    except OSError as error:
+        return f"{file.path}: {error.strerror or error}"
+    finally:
+        advance()
+    _write(events, file, provenance)
+    return len(events)
+
+
+def _read(path: Path) -> Events:
+    events = correct(read_published(path))
+    for table in ("x", "ygen", "ycand"):
+        rows = np.flatnonzero(~np.isfinite(getattr(events, table)).all(axis=1))
+        if len(rows):  # too large for float32, or for cosh(eta)
+            event = int(np.searchsorted(events.offsets, rows[0], side="right")) - 1
+            raise DamagedPickle(f"{path}: event {event}: {table} has a value beyond float32")
+    return events
+
+
+def _n_events(file: SourceFile, folder: Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in _results(file, folder))
+
+
+def _check_sum(file: SourceFile, n_events: int) -> None:
+    n_found = _n_events(file, file.destination)
+    if n_found != n_events:
+        raise ValueError(
+            f"{file.destination} holds {n_found} of the {n_events} events of {file.path.name}; "
+            "overwrite=true makes its results again"
+        )
+
+
+def _check_owners(staged: Mapping[SourceFile, Sequence[Path]]) -> None:
+    """Refuse to replace a result of a source that is not converted now: its events would be lost.
+
+    Raises:
+        ValueError: there is one.
+    """
+    sources = {file.path.name for file in staged}
+    for file, paths in staged.items():
+        for path in paths:
+            target = file.destination / path.name
+            owner = read_provenance(target).get("source_file") if target.exists() else None
+            if target.exists() and owner not in sources:
+                raise ValueError(
+                    f"{target} was made from {owner}, not from {file.path.name}; take another dst"
+                )
 
 
 def _is_converted(file: SourceFile, provenance: dict[str, Any]) -> bool:
@@ -146,30 +199,46 @@ def _write(events: Events, file: SourceFile, provenance: dict[str, Any]) -> None
     for part, start in enumerate(starts):
         number = f".{part:03d}" if file.events_per_file else ""
         chosen = events.take(np.arange(start, min(start + step, len(events))))
-        parts = {"part": part, "n_parts": len(starts)}
+        parts = {"part": part, "n_parts": len(starts), "n_events": len(events)}
         write_events(chosen, file.staging / f"{file.stem}{number}.parquet", provenance | parts)
 
 
 def _results(file: SourceFile, folder: Path) -> list[Path]:
-    """Return the results of one source file in a folder, in order."""
+    """Return the results of one source file in a folder, in order.
+
+    Without splitting, `a.000.pkl.bz2` gives the name that a part of `a.pkl.bz2` has.
+    """
     name = re.compile(re.escape(file.stem) + r"(\.\d{3,})?\.parquet")
-    files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in files if name.fullmatch(path.name))
+    files = [path for path in _entries(folder) if name.fullmatch(path.name)]
+    return [path for path in files if read_provenance(path).get("source_file") == file.path.name]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _is_complete(file: SourceFile, folder: Path, provenance: dict[str, Any]) -> bool:
-    found = [read_provenance(path) for path in _results(file, folder)]
-    expected = [provenance | {"part": part, "n_parts": len(found)} for part in range(len(found))]
-    return bool(found) and found == expected
+    """Tell whether all results of the file are there, of this content and with these settings."""
+    results = _results(file, folder)
+    n_events = _n_events(file, folder)
+    for part, path in enumerate(results):
+        made = read_provenance(path)
+        # An earlier version did not write the number.
+        expected = {"part": part, "n_parts": len(results), "n_events": made.get("n_events")}
+        if made.get("n_events", n_events) != n_events or made | expected != provenance | expected:
+            return False
+        if any(made.get(key) != expected[key] for key in ("part", "n_parts")):
+            return False
+    return bool(results)
 
 
-def _publish(file: SourceFile) -> None:
-    """Move the staged results of one source file to the destination, in place of older ones."""
-    staged = _results(file, file.staging)
-    if not staged:
-        return
-    file.destination.mkdir(parents=True, exist_ok=True)
-    for stale in _results(file, file.destination):
-        stale.unlink()
-    for path in staged:
-        path.rename(file.destination / path.name)
+def _publish(staged: Mapping[SourceFile, Sequence[Path]]) -> None:
+    """Move the staged results to the destination, in place of older ones of the same sources."""
+    for file, paths in staged.items():
+        if paths:
+            file.destination.mkdir(parents=True, exist_ok=True)
+            for stale in _results(file, file.destination):
+                stale.unlink()
+    for file, paths in staged.items():
+        for path in paths:
+            path.rename(file.destination / path.name)

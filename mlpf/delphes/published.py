@@ -18,6 +18,9 @@ from mlpf.delphes.unpickle import DamagedPickle, RefusedPickle, loads
 from mlpf.schema import N_CLASSES, N_X, N_Y, X_COLUMNS, Y_COLUMNS, ElementType, Particle
 
 MAX_BYTES: Final = 4 * 2**30  # decompressed; a published file has about 0.12 GiB
+# Numbers of physics shrink to a half; repeated text shrinks a million times.
+_SMALL: Final = 2**26
+_MAX_RATIO: Final = 100
 _WIDTHS: Final = {"X": N_X, "ygen": N_Y, "ycand": N_Y}
 _PID, _CHARGE, _PT, _ETA, _ENERGY = (
     Y_COLUMNS.index(name) for name in ("pid", "charge", "pt", "eta", "energy")
@@ -43,17 +46,19 @@ def read_published(path: Path) -> Events:
         raise RefusedPickle(f"refused: {error} in {path}") from error
     except DamagedPickle as error:
         raise DamagedPickle(f"{path}: {error}") from error
-    return from_arrays(arrays["X"], arrays["ygen"], arrays["ycand"])
+    with np.errstate(over="ignore"):  # infinity, which `mlpf.delphes.conversion` refuses
+        return from_arrays(arrays["X"], arrays["ygen"], arrays["ycand"])
 
 
 def _decompress(path: Path) -> bytes:
     try:
+        limit = min(MAX_BYTES, _SMALL + _MAX_RATIO * path.stat().st_size)
         with bz2.open(path) as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(limit + 1)
     except (EOFError, OSError) as error:
         raise DamagedPickle(f"truncated or not bzip2 ({error})") from error
-    if len(data) > MAX_BYTES:
-        raise DamagedPickle(f"unpacks to more than {MAX_BYTES} bytes")
+    if len(data) > limit:
+        raise DamagedPickle(f"unpacks to more than {limit} bytes")
     return data
 
 
@@ -129,6 +134,7 @@ NOT_CORRECTED: Final = ("k0s_and_lambda_counted_in_two_towers", "charge_of_charg
 def correct(events: Events) -> Events:
     """Return the events with all `CORRECTIONS` applied."""
     fixed = Events(events.x, events.ygen.copy(), events.ycand.copy(), events.offsets)
-    for correction in CORRECTIONS:
-        correction(fixed)
+    with np.errstate(over="ignore", invalid="ignore"):  # as in `read_published`
+        for correction in CORRECTIONS:
+            correction(fixed)
     return fixed

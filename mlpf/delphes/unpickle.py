@@ -40,6 +40,7 @@ _TUPLES: Final = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
 # Tuples nested more than 100 000 deep overflow the stack of the interpreter when they are hashed,
 # as keys are. An event takes 12 tuples side by side, so this allows 4000 events per file.
 MAX_TUPLES: Final = 50_000
+MAX_OPCODES: Final = 1_000_000  # an event takes about 70; each may make an object of 100 bytes
 
 
 def loads(data: bytes) -> Any:
@@ -63,7 +64,9 @@ def loads(data: bytes) -> Any:
 
 def _check_opcodes(data: bytes) -> None:
     n_stored, n_tuples = 0, 0
-    for name, argument in _opcodes(data):
+    for n_opcodes, (name, argument) in enumerate(_opcodes(data), 1):
+        if n_opcodes > MAX_OPCODES:
+            raise DamagedPickle(f"more than {MAX_OPCODES} opcodes")
         if name in _REFUSED_OPCODES:
             raise RefusedPickle(f"opcode {name}")
         if name in _PUTS:
@@ -72,8 +75,8 @@ def _check_opcodes(data: bytes) -> None:
                 raise RefusedPickle(f"opcode {name} with index {argument}")
             n_stored += 1
         n_tuples += name in _TUPLES
-    if n_tuples > MAX_TUPLES:
-        raise DamagedPickle(f"more than {MAX_TUPLES} tuples")
+        if n_tuples > MAX_TUPLES:
+            raise DamagedPickle(f"more than {MAX_TUPLES} tuples")
 
 
 def _opcodes(data: bytes) -> Iterator[tuple[str, Any]]:

@@ -133,7 +133,7 @@ class TrainingModule(pl.LightningModule):
         Raises:
             DivergedError: there was one; the message names epoch, step and parts.
         """
-        every, step = self.trainer.log_every_n_steps, batch_idx + 1
+        every, step = int(self.trainer.log_every_n_steps), batch_idx + 1  # type: ignore[attr-defined]
         if every and step % every == 0:
             diverged = self._sums["train"].not_finite(self._add_ranks)
             if diverged:
@@ -143,7 +143,8 @@ class TrainingModule(pl.LightningModule):
 
     def metric_names(self) -> list[str]:
         """Return the names of the values that are logged once per epoch."""
-        nothing = Batch(torch.zeros(0, N_X), *[torch.zeros(0, N_Y)] * 2, torch.zeros(1).long())
+        labels = torch.zeros(0, N_Y)
+        nothing = Batch(torch.zeros(0, N_X), labels, labels, torch.zeros(1, dtype=torch.int64))
         prediction = Prediction(torch.zeros(0, N_CLASSES), torch.zeros(0, 3), torch.zeros(0, 5))
         losses = [
             f"{stage}_{name}" for stage in self._sums for name in self.loss(prediction, nothing)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,70 @@ def test_events_of_double_precision_can_be_read_again(tmp_path):
     )
     write_events(double, tmp_path / "double.parquet")
     assert_equal(read_events(tmp_path / "double.parquet"), events)
+
+
+def test_a_flipped_bit_is_an_error_of_one_line_and_never_another_number(tmp_path):
+    path = tmp_path / "a.parquet"
+    events = numbered_events([20] * 10)
+    write_events(events, path)
+    content = path.read_bytes()
+    rng, lines = np.random.default_rng(0), []
+    for place in rng.integers(4, len(content) - 8, 40):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            assert_equal(read_events(path), events)
+        except ValueError as error:
+            lines.append(str(error))
+    assert len(lines) > 20
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize("item", [pa.float32(), pa.float64(), pa.int64()])
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
+def test_lists_as_other_programs_write_them_are_read(tmp_path, item, kind):
+    events = numbered_events([2, 3])
+    whole = Events(np.rint(events.x), np.rint(events.ygen), np.rint(events.ycand), events.offsets)
+    for table in (whole.x, whole.ygen, whole.ycand):
+        for sine in (3, 7) if table.shape[1] == 12 else (4,):
+            table[:, sine : sine + 2] = 0, 1
+    path = tmp_path / "a.parquet"
+    write_events(whole, path)
+    table = pq.read_table(path)
+    columns = [table[name].cast(kind(item)) for name in table.column_names]
+    metadata = {"schema_version": "1"}
+    pq.write_table(pa.table(columns, table.column_names, metadata=metadata), path)
+    assert_equal(read_events(path), whole)
+
+
+def test_a_missing_number_in_a_list_is_refused(tmp_path):
+    lists = pa.array([[1.0, None], [1.0, 2, 3]], pa.large_list(pa.float32()))
+    path = altered_file(tmp_path, lambda t: t.set_column(2, "x_eta", lists))
+    with pytest.raises(ValueError, match=r"x_eta is large_list.*none missing"):
+        read_events(path)
+
+
+def test_an_impossible_value_is_named_with_file_and_event(tmp_path):
+    events = numbered_events([2, 3])
+    events.x[3, 5] = np.nan
+    write_events(events, tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"a\.parquet: event 1, element 1: x_energy is nan"):
+        read_events(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("read", [read_events, read_provenance])
+def test_what_is_no_file_is_refused_without_opening_it(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    for name, message in (("pipe", "but a pipe"), ("folder", "but a folder"), ("no", "no such")):
+        with pytest.raises(ValueError, match=rf"{name}\.parquet: .*{message}"):
+            read(tmp_path / f"{name}.parquet")
+
+
+def test_a_fingerprint_is_of_the_events_and_not_of_their_file(tmp_path):
+    events = numbered_events([2, 3])
+    write_events(events, tmp_path / "a.parquet", {"made": "today"})
+    assert read_events(tmp_path / "a.parquet").fingerprint() == events.fingerprint()
+    assert events.take([1, 0]).fingerprint() != events.fingerprint()
+    assert numbered_events([3, 2]).fingerprint() != events.fingerprint()

@@ -96,3 +96,38 @@ def test_the_loader_gives_the_events_of_each_batch():
     found = [batch.x[:, 0].tolist() for batch in loader]
     assert found == [[1, 2, 2], [3, 3, 3], [4, 4, 4, 4]]
     assert len(loader) == 3
+
+
+@pytest.mark.parametrize(("world_size", "n_accumulated"), [(1, 1), (2, 1), (1, 3), (2, 3)])
+def test_weighted_means_of_the_batches_of_a_step_are_the_mean_of_its_elements(
+    world_size, n_accumulated
+):
+    sizes = np.random.default_rng(0).integers(0, 9, 40)
+    value = np.random.default_rng(1).random(40)  # the mean of the elements of each event
+    ranks = [
+        BatchSampler(sizes, 20, shuffle=True, seed=1, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    n_steps = len(ranks[0]) - 1  # as with a limit of the batches per epoch
+    for epoch in (0, 1):
+        for rank in ranks:
+            rank.set_epoch(epoch)
+        batches = [list(rank)[:n_steps] for rank in ranks]
+        for first in range(0, n_steps, n_accumulated):
+            steps = range(first, min(first + n_accumulated, n_steps))
+            mean_of_means = 0.0
+            for rank, own in zip(ranks, batches, strict=True):
+                for step in steps:
+                    mean = np.average(value[own[step]], weights=sizes[own[step]])
+                    share = rank.share(step, n_accumulated=n_accumulated, n_steps=n_steps)
+                    mean_of_means += share * mean / (world_size * n_accumulated)
+            events = np.concatenate([own[step] for own in batches for step in steps])
+            whole = np.average(value[events], weights=sizes[events])
+            assert mean_of_means == pytest.approx(whole, rel=1e-12)
+
+
+def test_one_rank_without_accumulation_counts_every_batch_exactly_once():
+    sampler = BatchSampler(np.random.default_rng(0).integers(0, 9, 40), 20, shuffle=True)
+    shares = [sampler.share(i, n_accumulated=1, n_steps=len(sampler)) for i in range(len(sampler))]
+    assert shares == [1.0] * len(sampler)
+    assert BatchSampler(np.zeros(3, int), 5).share(0, n_accumulated=1, n_steps=1) == 1.0

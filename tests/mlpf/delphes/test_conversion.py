@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from commons.files import sha256
+from commons.locks import FileLock
 from mlpf.data.events import read_events, read_provenance
 from mlpf.delphes import conversion
 from mlpf.delphes.conversion import convert_folder
@@ -26,6 +27,11 @@ def write_source(path: Path, sizes: list[int], **more: object) -> None:
     for key, arrays in value.items():
         for array in arrays:
             array[:, 0] = 2 if key == "X" else 1
+            array[:, 9:12] = 0  # charge, is muon, is electron
+            for column in [3, 7] if key == "X" else [4]:
+                array[:, column : column + 2] = 0, 1  # sine and cosine
+            if key != "X":
+                array[:, 1] = 0
     path.write_bytes(bz2.compress(pickle.dumps(value | more)))
 
 
@@ -183,3 +189,90 @@ def test_a_folder_without_files_is_named(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=rf"src={tmp_path}/{name}: no \*\.pkl\.bz2 files there"):
         convert_folder(tmp_path / name, tmp_path / "dst")
+
+
+@pytest.mark.parametrize("split", [None, 1])
+def test_sources_whose_results_have_similar_names_lose_no_event(tmp_path, split):
+    src, dst = tmp_path / "src", tmp_path / "dst"
+    src.mkdir()
+    for name, sizes in {"a": [1, 2], "a.000": [3, 4, 5], "a.000.000": [6]}.items():
+        write_source(src / f"{name}.pkl.bz2", sizes)
+    for _ in range(2):
+        assert convert_folder(src, dst, events_per_file=split, n_processes=1) == []
+        sizes = [n for path in dst.iterdir() for n in read_events(path).sizes.tolist()]
+        assert sorted(sizes) == [1, 2, 3, 4, 5, 6]
+    other = None if split else 1
+    convert_folder(src, dst, events_per_file=other, overwrite=True, n_processes=1)
+    sizes = [n for path in dst.iterdir() for n in read_events(path).sizes.tolist()]
+    assert sorted(sizes) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_result_of_a_source_that_is_elsewhere_is_not_replaced(src, tmp_path):
+    dst = tmp_path / "dst"
+    convert_folder(src, dst, events_per_file=1, n_processes=1)
+    other = tmp_path / "other"
+    other.mkdir()
+    write_source(other / "a.000.pkl.bz2", [3])
+    with pytest.raises(ValueError, match=r"a\.000\.parquet was made from a\.pkl\.bz2, not"):
+        convert_folder(other, dst, overwrite=True, n_processes=1)
+    assert read_events(dst / "a.000.parquet").sizes.tolist() == [3]
+
+
+def test_what_is_no_readable_file_is_named_and_the_others_are_converted(src, tmp_path):
+    (src / "folder.pkl.bz2").mkdir()
+    (src / "link.pkl.bz2").symlink_to("nowhere")
+    os.mkfifo(src / "pipe.pkl.bz2")
+    (src / "void.pkl.bz2").touch()
+    problems = convert_folder(src, tmp_path / "dst", n_processes=1)
+    assert [
+        line.removeprefix(f"{src}/").partition(".pkl.bz2: ")[::2] for line in problems[:3]
+    ] == [
+        ("folder", "not a file, but a folder"),
+        ("link", "No such file or directory"),
+        ("pipe", "not a file, but a pipe or device"),
+    ]
+    assert problems[3].startswith(f"{src}/void.pkl.bz2: truncated")
+    assert names(tmp_path / "dst") == ["a.parquet", "b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("table", "values"), [("X", {1: 1e300}), ("ygen", {6: -1e39}), ("ycand", {3: 200.0, 6: 0.0})]
+)
+def test_values_that_float32_cannot_hold_are_damage_of_an_event(src, tmp_path, table, values):
+    rng = np.random.default_rng(0)
+    events = {
+        key: [rng.random((2, w)) for _ in range(2)]
+        for key, w in (("X", 12), ("ygen", 7), ("ycand", 7))
+    }
+    for arrays in events.values():
+        for array in arrays:
+            array[:, 0] = 1
+    for column, value in values.items():
+        events[table][1][0, column] = value
+    (src / "c.pkl.bz2").write_bytes(bz2.compress(pickle.dumps(events)))
+    (problem,) = convert_folder(src, tmp_path / "dst", n_processes=1)
+    name = {"X": "x"}.get(table, table)
+    assert problem == f"{src}/c.pkl.bz2: event 1: {name} has a value beyond float32"
+
+
+def test_events_that_are_missing_from_the_results_are_noticed(src, tmp_path, monkeypatch):
+    write = conversion.write_events
+    monkeypatch.setattr(
+        conversion, "write_events", lambda events, *rest: write(events.take([0]), *rest)
+    )
+    with pytest.raises(ValueError, match=r"holds 1 of the 4 events of a\.pkl\.bz2; over"):
+        convert_folder(src, tmp_path / "dst", n_processes=1)
+
+
+def test_the_lock_of_a_conversion_follows_no_link(src, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    staging = tmp_path / "dst.partial"
+    staging.mkdir()
+    (staging / ".lock").symlink_to(victim)
+    (tmp_path / "dst.partial.lock").symlink_to(victim)
+    lock = FileLock(staging, grace_s=0.1)
+    lock.acquire()  # takes the place of the link, not of the file behind it
+    lock.release()
+    convert_folder(src, tmp_path / "dst", n_processes=1)
+    assert victim.read_text() == "precious"

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpf.delphes import unpickle
 from mlpf.delphes.unpickle import DamagedPickle, RefusedPickle, loads
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -235,3 +236,11 @@ def test_what_is_accepted_equals_what_pickle_reads():
 def test_a_pickle_opened_by_mistake_is_named_damaged(tmp_path: Path):
     with pytest.raises(DamagedPickle, match="not a pickle"):
         loads(b"\xffhello")
+
+
+def test_a_pickle_of_millions_of_opcodes_is_damage_before_anything_is_built(monkeypatch):
+    monkeypatch.setattr(unpickle, "MAX_OPCODES", 1000)
+    monkeypatch.setattr(unpickle, "_Unpickler", None)
+    bomb = b"]" * 5000 + b"a" * 4999 + b"."
+    with pytest.raises(DamagedPickle, match="more than 1000 opcodes"):
+        loads(bomb)

@@ -54,3 +54,40 @@ def test_a_configuration_without_a_network_is_refused(run):
     OmegaConf.save({"model": {"_target_": "mlpf.MLPF", "width": 8}}, run / "config.yaml")
     with pytest.raises(ConfigError, match=r"^model: .*width"):
         load_network(run)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip,
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(b""),
+        lambda path: torch.save([1, 2], path),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_by_name(run, damage):
+    damage(run / "checkpoints/best.ckpt")
+    with pytest.raises(ConfigError, match=r"best\.ckpt is damaged: ") as error:
+        load_network(run)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [{}, {"state_dict": {}}, {"state_dict": 5}])
+def test_weights_of_another_network_are_refused_in_one_line(run, content):
+    torch.save(content, run / "checkpoints/best.ckpt")
+    with pytest.raises(ConfigError, match=r"best\.ckpt: not the weights of the network") as error:
+        load_network(run)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["model: [", "- a"])
+def test_a_damaged_configuration_is_refused_by_name(run, text):
+    (run / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.yaml: not a configuration"):
+        load_network(run)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mlpf.config import FileWriteError
-from mlpf.training.checkpoint import AtomicCheckpointIO, restore, writing
+from mlpf.training.checkpoint import AtomicCheckpointIO, EpochCheckpoints, restore, writing
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -131,3 +131,34 @@ def test_a_link_that_the_file_system_refuses_becomes_a_copy(folder, monkeypatch)
     restore(folder)
     assert epoch_of(folder / "last.ckpt") == 2
     assert not (folder / "last.ckpt").samefile(folder / "previous.ckpt")
+
+
+def epochs(folder, values, **options):
+    """Let the callback see an epoch with each value; return the values it saved as best."""
+    callback, saved = EpochCheckpoints("v", **options), []
+
+    class Trainer:
+        default_root_dir, is_global_zero = folder, True
+
+        def save_checkpoint(self, path, *, weights_only):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("checkpoint")
+            if path.name == "best.ckpt":
+                saved.append(float(self.callback_metrics["v"]))
+
+    for value in values:
+        trainer = Trainer()
+        trainer.callback_metrics = {"v": torch.tensor(value)}
+        callback.on_train_epoch_end(trainer, None)
+    return saved
+
+
+def test_the_best_checkpoint_is_that_of_the_best_finite_value(tmp_path):
+    nan, inf = float("nan"), float("inf")
+    assert epochs(tmp_path, [nan, 3.0, nan, 4.0, 2.0, -inf, 2.5]) == [3.0, 2.0]
+    assert epochs(tmp_path, [0.25, nan, 0.5, inf, 0.375, 0.75], mode="max") == [0.25, 0.5, 0.75]
+
+
+def test_a_mode_that_is_neither_is_refused():
+    with pytest.raises(ValueError, match="mode must be min or max, got best"):
+        EpochCheckpoints("v", mode="best")

@@ -142,6 +142,46 @@ def test_a_diverged_training_stops_and_says_where(compose_tiny, tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_a_loss_that_is_not_finite_ends_the_training_within_the_steps_of_a_log_entry(
+    compose_tiny, tmp_path
+):
+    with pytest.raises(FloatingPointError, match=r"^diverged in epoch 1, step 2: train_loss\b"):
+        train(compose_tiny(*DIVERGES, "trainer.log_every_n_steps=2"), tmp_path)
+
+
+DIVERGES = ("optimizer=sgd", "optimizer.lr=1e30")
+
+
+def test_accumulated_batches_are_one_large_batch(compose_tiny, tmp_path):
+    step = ("trainer.max_epochs=1", "model.dropout=0", "optimizer=sgd", "optimizer.lr=0.1")
+    train(compose_tiny(*step, "data.max_elements_per_batch=100000"), tmp_path / "one")
+    train(compose_tiny(*step, "trainer.accumulate_grad_batches=100"), tmp_path / "many")
+    expected, found = weights(tmp_path / "one"), weights(tmp_path / "many")
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-6, msg=name)
+
+
+def test_an_accuracy_can_be_the_objective(compose_tiny, tmp_path):
+    accuracy = ("objective.name=val_tower_accuracy", "objective.mode=max")
+    best = train(compose_tiny(*accuracy, "trainer.max_epochs=3"), tmp_path)
+    values = [row["val_tower_accuracy"] for row in read_history(tmp_path / "metrics.csv")]
+    assert best == max(values)
+    checkpoint = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == values.index(best)
+
+
+def test_other_events_under_the_same_names_are_refused(run, compose_tiny, events_folder, tmp_path):
+    shutil.copytree(run[0], tmp_path / "run")
+    data = tmp_path / "data"
+    shutil.copytree(events_folder, data)
+    shutil.copy(data / "test.parquet", data / "train.parquet")
+    recorded = OmegaConf.load(tmp_path / "run/config.yaml")
+    recorded.data.folder = str(data)
+    OmegaConf.save(recorded, tmp_path / "run/config.yaml")
+    with pytest.raises(ConfigError, match=r"^data.train: the files in .* hold other events"):
+        train(compose_tiny(*FOUR_EPOCHS, f"data.folder={data}"), tmp_path / "run")
+
+
 def test_gradient_clipping_changes_the_training(compose_tiny, tmp_path):
     free = train(compose_tiny("trainer.max_epochs=1"), tmp_path / "free")
     clip = "trainer.gradient_clip_val=1e-12"
@@ -149,9 +189,17 @@ def test_gradient_clipping_changes_the_training(compose_tiny, tmp_path):
     assert clipped > free + 0.1
 
 
-def test_two_processes_train_together_on_the_cpu(run, compose_tiny, tmp_path):
-    cfg = compose_tiny("trainer=ddp_cpu", "trainer.max_epochs=2", "logger=tensorboard")
+def test_two_processes_train_as_one_with_all_their_elements(compose_tiny, tmp_path):
+    """All batches of an epoch are one step, of two ranks or of one with a single large batch."""
+    step = ("trainer.max_epochs=2", "model.dropout=0", "optimizer=sgd", "optimizer.lr=0.1")
+    whole = compose_tiny(*step, "data.max_elements_per_batch=100000")
+    train(whole, tmp_path / "one")
+    many = ("trainer.accumulate_grad_batches=100", "logger=tensorboard")
+    cfg = compose_tiny(*step, *many, "trainer=ddp_cpu")
     best = train(cfg, tmp_path)
+    expected, found = weights(tmp_path / "one"), weights(tmp_path)
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-6, msg=name)
     history = read_history(tmp_path / "metrics.csv")
     assert [row["epoch"] for row in history] == [1, 2]
     assert best == min(row["val_loss"] for row in history)
@@ -187,6 +235,9 @@ def test_the_error_of_a_rank_is_the_error_of_the_training():
         ("trainer.precision=8-maybe", "trainer: .*8-maybe"),
         ("data.train=[nothing.parquet]", "data: train: no file matches"),
         ("callbacks.checkpoint.monitor=val_los", "no val_los among .*val_loss"),
+        ("objective.name=val_los", "objective.name: no val_los .*did you mean val_loss.*val_accu"),
+        ("objective.mode=least", "objective: mode must be min or max, got least"),
+        ("trainer.max_epochs=ten", "trainer: max_epochs must be an integer >= 1, got ten"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_its_key(compose_tiny, tmp_path, override, message):
