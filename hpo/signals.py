@@ -73,6 +73,16 @@ def interrupt(once: bool = False) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def heed_interrupts() -> None:
+    """Let SIGINT interrupt this process, where it has inherited to ignore it.
+
+    A command that a script starts in the background ignores SIGINT. Its jobs are interrupted by
+    the command alone. SIGHUP stays ignored under nohup.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _on_unraisable(hook: Callable[[Any], Any], unraisable: Any) -> None:
     """Repeat an interruption that a destructor or a weak reference's callback swallowed."""
     if not (_State.received and issubclass(unraisable.exc_type, KeyboardInterrupt)):

@@ -2,7 +2,7 @@
 
 A process that dies does not disturb the others. None outlives its parent: an interruption is
 passed on, after a grace period the process is killed, and if the parent is killed, the kernel
-sends a signal.
+sends a signal. What a job has started in its session ends with it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 from commons.processes import THREAD_VARIABLES, n_cores, signal_when_parent_dies
+from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
 from hpo.launch.payload import Payload, read_result, unpack, write_result
@@ -27,6 +29,7 @@ from hpo.protocols import SweepWorker
 from hpo.settings import LocalOptions
 
 _log = logging.getLogger(__name__)
+_POLL_S = 0.05
 
 
 @dataclass
@@ -35,6 +38,20 @@ class _Job:
     slot: int
     output: Path
     result: Path
+
+    def is_running(self) -> bool:
+        """Tell whether it runs; once it does not, kill what it has left running."""
+        if self.process.poll() is None:
+            return True
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return False
+
+    def kill(self) -> None:
+        """Kill it with all that it has started."""
+        self.process.kill()
+        self.process.wait()
+        self.is_running()
 
 
 def launch(
@@ -49,15 +66,16 @@ def launch(
     elif options.max_processes:
         slots.check(min(at_once, len(job_overrides)), "max_processes")
     jobs: list[_Job] = []
-    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch, signals.interrupt():
         try:
             for number, overrides in enumerate(job_overrides, first):
                 slot = _wait_for_slot(jobs, at_once)
                 own = replace(payload, config=payload.compose(overrides, number))
-                devices = slots.environment(slot)
-                jobs.append(_start(own, Path(scratch, f"{number}.pkl"), options, slot, devices))
-            for job in jobs:
-                job.process.wait()
+                job = _start(own, Path(scratch, f"{number}.pkl"), options, slot, slots)
+                jobs.append(job)
+                _feed(job, own)
+            while _any_runs(jobs):
+                time.sleep(_POLL_S)
         except BaseException:
             _stop(jobs, options.grace_s)
             raise
@@ -87,50 +105,54 @@ def _slots(options: LocalOptions) -> Slots:
 def _wait_for_slot(jobs: Sequence[_Job], at_once: int) -> int:
     """Wait until fewer jobs run; return the first place, from 0, that none of them has."""
     while True:
-        used = {job.slot for job in jobs if job.process.poll() is None}
+        used = {job.slot for job in jobs if job.is_running()}
         if len(used) < at_once:
             return next(slot for slot in count() if slot not in used)
-        time.sleep(0.1)
+        time.sleep(_POLL_S)
 
 
-def _start(
-    payload: Payload, result: Path, options: LocalOptions, slot: int, devices: dict[str, str]
-) -> _Job:
-    data = payload.pack()
+def _start(payload: Payload, result: Path, options: LocalOptions, slot: int, slots: Slots) -> _Job:
     folder = Path(payload.config.hydra.sweep.dir, payload.config.hydra.sweep.subdir)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "output.txt"
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
-    environment |= devices
+    environment |= slots.environment(slot)
     if options.threads_per_worker is not None:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hpo.launch.local", str(result)],
+            [sys.executable, "-P", "-m", "hpo.launch.local", str(result)],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
         )
-    if process.stdin is not None:
-        with process.stdin as pipe:
-            pipe.write(data)
     return _Job(process, slot, output, result)
 
 
+def _feed(job: _Job, payload: Payload) -> None:
+    assert job.process.stdin is not None
+    with suppress(BrokenPipeError), job.process.stdin as pipe:  # its end is told with its result
+        pipe.write(payload.pack())
+
+
 def _stop(jobs: list[_Job], grace_s: float) -> None:
-    running = [job.process for job in jobs if job.process.poll() is None]
-    for process in running:
-        process.send_signal(signal.SIGINT)
+    for job in jobs:
+        if job.is_running():
+            job.process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + grace_s
     try:
-        for process in running:
-            process.wait(max(0.0, deadline - time.monotonic()))
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        for process in running:
-            process.kill()
-            process.wait()
+        while _any_runs(jobs) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        _log.warning("interrupted again: the jobs are killed")
+    for job in jobs:
+        job.kill()
+
+
+def _any_runs(jobs: Sequence[_Job]) -> bool:
+    return bool([job for job in jobs if job.is_running()])  # each is looked at
 
 
 def _result(job: _Job) -> JobReturn:
@@ -144,6 +166,7 @@ def _result(job: _Job) -> JobReturn:
 
 def _run_job(result: str) -> None:
     signal_when_parent_dies()
+    signals.heed_interrupts()
     payload = unpack(sys.stdin.buffer.read())
     write_result(payload.run(payload.config), Path(result))
 

@@ -88,6 +88,7 @@ def _run(job: _Job) -> int:
 def main() -> int:
     """Run the job that comes on the standard input; return the exit code."""
     signal_when_parent_dies()
+    signals.heed_interrupts()
     job: _Job = cloudpickle.load(sys.stdin.buffer)
     restore_global_state(job.singletons)
     job.script.adopt()

@@ -88,3 +88,13 @@ def test_waiting_inside_an_operation_can_let_the_interruption_through():
     with pytest.raises(KeyboardInterrupt):
         work()
     signals.raise_pending()  # it comes once
+
+
+def test_a_job_heeds_an_interruption_that_its_command_ignores():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        signals.heed_interrupts()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

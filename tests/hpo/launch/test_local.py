@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 from collections import Counter
 from types import SimpleNamespace
 
 import optuna
 import pytest
 
+from commons.processes import is_alive
 from hpo.launch import local
 from hpo.settings import LocalOptions
 
@@ -145,11 +147,40 @@ def test_the_number_of_workers_is_what_fits_the_gpus_or_the_cores(monkeypatch, c
 
 
 def test_a_job_that_begins_gets_the_place_of_one_that_has_ended():
-    codes = [None, 0, None]
     jobs = [
-        SimpleNamespace(slot=slot, process=SimpleNamespace(poll=lambda code=code: code))
-        for slot, code in enumerate(codes)
+        SimpleNamespace(slot=slot, is_running=lambda runs=runs: runs)
+        for slot, runs in enumerate([True, False, True])
     ]
     assert local._wait_for_slot(jobs, at_once=3) == 1
     assert local._wait_for_slot(jobs, at_once=4) == 1
     assert local._wait_for_slot(jobs[:1] + jobs[2:], at_once=4) == 1
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Starts a job that leaves a process running; returns both, the process by its number."""
+
+    def start(script, before=""):
+        command = ["sh", "-c", f"{before} sleep 1000 >/dev/null & echo $!; {script}"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        with process.stdout as stream:
+            left = int(stream.readline())
+        assert is_alive(left)
+        return local._Job(process, 0, tmp_path / "output.txt", tmp_path / "0.pkl"), left
+
+    return start
+
+
+def test_what_a_job_has_left_running_is_killed_when_it_ends(job, wait_until):
+    ended, left = job("true")
+    wait_until(lambda: not ended.is_running())
+    wait_until(lambda: not is_alive(left))
+
+
+def test_a_job_that_does_not_heed_an_interruption_is_killed_with_all_it_has_started(
+    job, wait_until
+):
+    deaf, left = job("while :; do sleep 0.1; done", before="trap '' INT;")
+    local._stop([deaf], grace_s=0.2)
+    assert deaf.process.returncode == -signal.SIGKILL
+    wait_until(lambda: not is_alive(left))

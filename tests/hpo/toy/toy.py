@@ -11,6 +11,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 
 import hpo
+from commons.files import replacing
+from hpo import signals
 
 # The variables that tell a process its place in a job.
 PLACE = ("SLURM", "CUDA", "RANK", "WORLD", "LOCAL", "GROUP", "MASTER")
@@ -31,9 +33,10 @@ def train(cfg):
         sys.exit(3)
     for epoch in range(first, cfg.epochs):
         time.sleep(cfg.epoch_s)
-        with log.open("a") as stream:
-            stream.write(f"{epoch}\n")
-        checkpoint.write_text(str(epoch + 1))
+        with signals.shield(), replacing(checkpoint) as partial:  # both files or none
+            partial.write_text(str(epoch + 1))
+            with log.open("a") as stream:
+                stream.write(f"{epoch}\n")
         hpo.report_value(
             math.nan if number in cfg.diverges else cfg.x**2 + 1 / (epoch + 1), epoch + 1
         )
