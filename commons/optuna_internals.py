@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna._imports import _LazyImport
+from optuna.distributions import BaseDistribution
+from optuna.samplers import GridSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
-__all__ = ["JournalOperation", "append", "cached", "import_lazy", "storage_of", "study_id"]
-__all__ += ["trial_id"]
+__all__ = ["JournalOperation", "append", "cached", "contains", "grid_ids", "grid_space"]
+__all__ += ["import_lazy", "stoppable", "storage_of", "study_id", "trial_id"]
 
 
 def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
@@ -58,3 +62,32 @@ def append(journal: JournalStorage, records: list[dict[str, Any]]) -> None:
     with journal._thread_lock:
         journal._backend.append_logs(records)
         journal._sync_with_backend()
+
+
+@contextmanager
+def stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
+    """Let a sampler stop a study, as within `Study.optimize`; what is yielded tells if it has."""
+    study._stop_flag, study._thread_local.in_optimize_loop = False, True
+    try:
+        yield lambda: study._stop_flag
+    finally:
+        study._thread_local.in_optimize_loop = False
+
+
+def grid_space(sampler: GridSampler) -> Mapping[str, Sequence[Any]]:
+    """Return the values of each key of a grid."""
+    return sampler._search_space
+
+
+def grid_ids(sampler: GridSampler, trials: Sequence[FrozenTrial]) -> list[int]:
+    """Return the points of this grid that trials have, by number."""
+    attributes = [trial.system_attrs for trial in trials if "grid_id" in trial.system_attrs]
+    return [a["grid_id"] for a in attributes if sampler._same_search_space(a["search_space"])]
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Tell whether a distribution has a value."""
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False

@@ -14,6 +14,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
+    ChoiceSweep,
     IntervalSweep,
     Override,
     Quote,
@@ -31,7 +32,15 @@ from omegaconf import DictConfig, OmegaConf
 
 # What other modules import from here although it is defined by Hydra.
 __all__ = ["ConfigLoader", "JobReturn", "OverridesParser", "configure_log"]
-__all__ += ["IntervalSweep", "Override", "Quote", "QuotedString", "RangeSweep", "Transformer"]
+__all__ += [
+    "ChoiceSweep",
+    "IntervalSweep",
+    "Override",
+    "Quote",
+    "QuotedString",
+    "RangeSweep",
+    "Transformer",
+]
 
 # Hydra 1.4 warns of each `_target_` unless its checks are switched off: here any class is allowed.
 _UNSAFE = "UNSAFE_DISABLE_EXECUTION_CHECKS"
@@ -50,6 +59,15 @@ def instantiate(node: Any, **options: Any) -> Any:
         raise
     except Exception as error:
         raise InstantiationException(str(error)) from error
+
+
+def make_parser(loader: ConfigLoader | None = None) -> OverridesParser:
+    """Return a parser of overrides. It takes null in `choice(...)`, as Hydra does in `null,a`."""
+    parser = OverridesParser.create(config_loader=loader)
+    known = parser.functions.definitions["choice"]
+    arguments = [a.replace(annotation=a.annotation | None) for a in known.parameters.values()]
+    parser.functions.definitions["choice"] = known.replace(parameters=arguments)
+    return parser
 
 
 def global_state() -> Any:

@@ -10,6 +10,7 @@ names it).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,17 +18,22 @@ from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, BruteForceSampler
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S
+from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.settings import SweepSettings
 from hpo.settings import study_name as checked
 from hpo.storage.opening import open_storage
+from hpo.study.lease import was_started
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
+
+_log = logging.getLogger(__name__)
 
 
 def optimize(
@@ -53,9 +59,11 @@ def optimize(
         objective: as for `Study.optimize`; what it reports is fenced, and a `PausingPruner` works.
         study_name: created on first use.
         storage: path of a journal file, or what else `hpo.open_storage` takes.
-        n_trials: trials of the study when it is finished.
+        n_trials: trials of the study when it is finished; fewer if a `GridSampler` or
+            `BruteForceSampler` knows no other point, which is said.
         direction: "minimize" or "maximize".
-        sampler: Optuna's default if None. Give each process another seed.
+        sampler: Optuna's default if None. Give each process another seed, but the same one where
+            all processes go through one sequence (`GridSampler`, `QMCSampler`).
         pruner: None: no pruning.
         folder: seen by all processes; briefly holds a lock file.
         lease_s: seconds without a heartbeat after which a process is considered dead.
@@ -80,20 +88,42 @@ def optimize(
             load_if_exists=True,
         )
         study.set_user_attr(LEASE_S, lease_s)
-        issue_tickets(study, n_trials, lock=lock)
+        possible = int(min(n_trials, most_trials(study, study.sampler)))
+        one_by_one = isinstance(sampler, BruteForceSampler)
+        issue_tickets(study, 0 if one_by_one else possible, lock=lock)
     tickets = Tickets(
         shared,
         study_name,
         folder=Path(folder),
-        n_trials=n_trials,
+        n_trials=possible,
         pruner=pruner,
         lease_s=lease_s,
         max_retries=max_retries,
     )
     with signals.interrupt(once=True):
-        while _work_on_next(tickets, study, objective):
-            pass
+        going_on = True
+        while going_on:
+            issued = one_by_one and _issue_next(tickets, study)
+            going_on = _work_on_next(tickets, study, objective) or issued
+    _say_if_exhausted(study, n_trials)
     return study
+
+
+def _issue_next(tickets: Tickets, study: optuna.Study) -> bool:
+    """Create one ticket if a sampler that visits all points knows another one."""
+    with study_lock(tickets.folder) as lock:
+        trials = study.get_trials(deepcopy=False)
+        waiting = any(t.state == TrialState.WAITING and not was_started(t) for t in trials)
+        full = len(trials) >= tickets.n_trials or is_exhausted(study, study.sampler)
+        if not waiting and not full:
+            issue_tickets(study, len(trials) + 1, lock=lock)
+    return not waiting and not full
+
+
+def _say_if_exhausted(study: optuna.Study, n_trials: int) -> None:
+    n_begun = n_placed(study.get_trials(deepcopy=False))
+    if n_begun < n_trials and is_exhausted(study, study.sampler):
+        _log.warning(EXHAUSTED, n_begun, n_trials)
 
 
 def _work_on_next(

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import optuna
-from hydra.utils import instantiate
-from optuna.samplers import BaseSampler
+from hydra.utils import get_object
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
+
+from hpo.hydra_internals import instantiate
+from hpo.search.finite import Space, check_finite, check_grid, points
+from hpo.settings import SettingError
+
+
+def build(node: Mapping[str, Any]) -> Any:
+    """Return the sampler or pruner of a `_target_` node; the user knows which are experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return instantiate({"_convert_": "all", **node})
 
 
 def make_sampler(
@@ -16,14 +30,63 @@ def make_sampler(
 ) -> tuple[BaseSampler, int | None]:
     """Return the sampler of one trial, by default Optuna's, and its seed.
 
-    A configured seed is combined with the number of the trial: workers then draw different points,
-    and random search draws the same ones for any number of workers.
+    A configured seed is combined with the number of the trial, also one of a sampler inside: so
+    workers draw different points, and random search draws the same ones for any number of workers.
+    A grid and a quasi-random sequence keep their seed, as all trials together go through them.
     """
     if config is None:
         return optuna.samplers.TPESampler(), None
-    arguments = dict(config)
-    if arguments.get("seed") is None:
-        return instantiate(arguments), None
-    state = np.random.SeedSequence([int(arguments["seed"]), trial_number]).generate_state(1)
-    arguments["seed"] = int(state[0])
-    return instantiate(arguments), arguments["seed"]
+    node = _reseeded(config, trial_number)
+    return build(node), node.get("seed")
+
+
+def complete(node: Any, space: Space, study_name: str, *, more: bool = False) -> Any:
+    """Return the checked node of a sampler with what all of its workers must agree on.
+
+    That is the points of a grid, if the node has no `search_space`, and the seed of a
+    quasi-random sequence, if it has none.
+
+    Args:
+        node: `_target_` node or None.
+        space: distribution by key.
+        study_name: gives the seed.
+        more: whether trials have keys that are not in `space`.
+
+    Raises:
+        SettingError: a sampler that visits all points cannot search this space.
+    """
+    kind = object if node is None else _kind(node)
+    if issubclass(kind, QMCSampler) and node.get("seed") is None:
+        return {**node, "seed": crc32(study_name.encode())}
+    if issubclass(kind, BruteForceSampler):
+        check_finite(space)
+        if more:
+            rule = "{sampler}: it needs all keys in {params}, and not {custom_search_space}"
+            raise SettingError(rule)
+    if issubclass(kind, GridSampler):
+        if node.get("search_space") is None:
+            check_finite(space)
+            return {**node, "search_space": {key: points(each) for key, each in space.items()}}
+        check_grid(node["search_space"], space, more=more)
+    return node
+
+
+def _reseeded(node: Any, trial_number: int) -> Any:
+    if isinstance(node, list):
+        return [_reseeded(each, trial_number) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    parts = {key: _reseeded(each, trial_number) for key, each in node.items()}
+    seed = parts.get("seed") if "_target_" in parts else None
+    if seed is not None and not issubclass(_kind(parts), GridSampler | QMCSampler):
+        state = np.random.SeedSequence([int(seed), trial_number]).generate_state(1)
+        parts["seed"] = int(state[0])
+    return parts
+
+
+def _kind(node: Mapping[str, Any]) -> type[Any]:
+    try:
+        found = get_object(str(node.get("_target_")))
+    except (ImportError, ValueError, TypeError):  # `build` tells it
+        return object
+    return found if isinstance(found, type) else object

@@ -3,12 +3,17 @@
 The vocabulary is that of hydra-optuna-sweeper: `interval(a, b)` (floats, both ends included),
 `int(interval(a, b))`, `range(start, stop, step)` (`stop` excluded, as everywhere in Hydra),
 `choice(...)`, plain sweeps `a,b,c`, `glob(...)` over the options of a group, and `tag(log, ...)`.
+`sort` and `shuffle` change nothing, as a sampler has an order of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -21,6 +26,7 @@ from optuna.distributions import (
 )
 
 from hpo.hydra_internals import (
+    ChoiceSweep,
     ConfigLoader,
     IntervalSweep,
     Override,
@@ -29,7 +35,12 @@ from hpo.hydra_internals import (
     QuotedString,
     RangeSweep,
     Transformer,
+    make_parser,
 )
+from hpo.search.old_space import in_grammar, is_old_entry
+
+_MOST = 1_000_000  # values of a range of floats
+_SWEEP = re.compile(r"\s*(tag|interval|range|choice|glob|int|float)\(")
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,9 @@ class Space:
     Attributes:
         distributions: one per searched key, named as in the override (a leading `+` included).
         fixed: overrides that every trial gets, verbatim.
-        expressions: choices that are lists or dictionaries, in override grammar: Optuna stores
-            them as text, and they must not be quoted when they become overrides again.
+        expressions: choices in override grammar, of lists and dictionaries, and of values that are
+            equal to another choice but of another type: Optuna stores them as text, and they must
+            not be quoted when they become overrides again.
     """
 
     distributions: dict[str, BaseDistribution]
@@ -68,7 +80,8 @@ def parse_space(
 
     Args:
         params: key -> value in override grammar, e.g. `{"lr": "tag(log, interval(1e-4, 1e-1))"}`;
-            a plain value is fixed for all trials.
+            a plain value is fixed for all trials. `{type: float, low: 0, high: 1}`, the form of
+            old versions of hydra-optuna-sweeper, is taken too.
         arguments: overrides of the command line. A sweep joins the space or replaces a key of it;
             a plain value removes its key from the space.
         loader: needed for `glob(...)` only.
@@ -76,9 +89,9 @@ def parse_space(
     Raises:
         ValueError: a value is no valid sweep; the message names its key.
     """
-    parser = OverridesParser.create(config_loader=loader)
+    parser = make_parser(loader)
     chosen: dict[str, Override] = {}
-    for line in [f"{key}={_text(value)}" for key, value in params.items()]:
+    for line in [f"{key}={_text(key, value)}" for key, value in params.items()]:
         override = _parse(parser, line)
         chosen[_bare_key(override)] = override
     for line in arguments:
@@ -89,9 +102,9 @@ def parse_space(
             chosen[line] = override
     sweeps = {o.get_key_element(): o for o in chosen.values() if o.is_sweep_override()}
     fixed = tuple(o.input_line or "" for o in chosen.values() if not o.is_sweep_override())
-    expressions = {name: _expressions(o) for name, o in sweeps.items() if o.is_choice_sweep()}
-    distributions = {name: _distribution(name, override) for name, override in sweeps.items()}
-    return Space(distributions, fixed, {k: v for k, v in expressions.items() if v})
+    named = {name: _named(name, override) for name, override in sweeps.items()}
+    expressions = {name: texts for name, (_, texts) in named.items() if texts}
+    return Space({name: each for name, (each, _) in named.items()}, fixed, expressions)
 
 
 def render(value: Any) -> str:
@@ -112,36 +125,59 @@ def render(value: Any) -> str:
 
 def _parse(parser: OverridesParser, line: str) -> Override:
     try:
-        return parser.parse_override(line)
+        return parser.parse_overrides([line])[0]  # `parse_override` would not set the loader
     except HydraException as error:
-        raise ValueError(f"{line.split('=')[0]}: {str(error).splitlines()[0]}") from error
+        told = [text for text in str(error).splitlines() if text.strip("^ ")]
+        reason = told[1] if told[0].startswith("Error parsing") else told[0]
+        raise ValueError(f"{line.split('=')[0]}: {reason}") from error
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
+    if is_old_entry(value):
+        return in_grammar(key, value, render)
+    inner = next((text for text in _texts(value) if _SWEEP.match(text)), None)
+    if inner is not None and not isinstance(value, str):
+        raise ValueError(f"{key}: {inner} is inside of a value; write its whole key, with dots")
     return value if isinstance(value, str) else render(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
 
 
 def _bare_key(override: Override) -> str:
     return override.get_key_element().lstrip("+~")
 
 
-def _expressions(override: Override) -> frozenset[str]:
-    compound = (x for x in override.sweep_iterator() if isinstance(x, list | dict))
-    return frozenset(Transformer.str(x) for x in compound)
-
-
-def _distribution(name: str, override: Override) -> BaseDistribution:
+def _named(name: str, override: Override) -> tuple[BaseDistribution, frozenset[str]]:
+    """Return a distribution, and which of its choices are expressions."""
     value = override.value()
     try:
         if isinstance(value, IntervalSweep):
-            return _interval(value)
+            return _interval(value), frozenset()
         if isinstance(value, RangeSweep):
-            return _range(value)
-        return CategoricalDistribution(
-            [_choice(x) for x in override.sweep_iterator(transformer=Transformer.identity)]
-        )
+            return _range(value), frozenset()
+        if isinstance(value, ChoiceSweep) and value.tags:
+            raise ValueError(
+                f"tag({', '.join(sorted(value.tags))}, ...) means nothing for choices"
+            )
+        return _choice(_items(override))
     except (ValueError, HydraException) as error:
         raise ValueError(f"{name}={override.get_value_string()}: {error}") from error
+
+
+def _items(override: Override) -> list[Any]:
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return list(value.list)  # in their order, also of `shuffle`: a study knows its space by it
+    options = list(override.sweep_iterator())
+    if not options:
+        raise ValueError(f"{override.key_or_group} has no option of such a name")
+    return options
 
 
 def _interval(sweep: IntervalSweep) -> BaseDistribution:
@@ -149,19 +185,44 @@ def _interval(sweep: IntervalSweep) -> BaseDistribution:
     low: Any = sweep.start
     high: Any = sweep.end
     log = _is_log(sweep.tags)
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError("the ends must be finite")
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(low, high, log=log)
 
 
 def _range(sweep: RangeSweep) -> BaseDistribution:
-    values = list(sweep.range())
-    if not values:
-        raise ValueError("the range is empty")
-    low, high, step, log = min(values), max(values), abs(sweep.step), _is_log(sweep.tags)
-    if all(isinstance(x, int) for x in values):
-        return IntDistribution(int(low), int(high), log=log, step=int(step))
-    return FloatDistribution(low, high, log=log, step=step)
+    given: Any = sweep.start, sweep.stop, sweep.step
+    start, stop, step = given
+    if not all(map(math.isfinite, given)) or step == 0:
+        raise ValueError("start, stop and step must be finite, and step must not be 0")
+    log = _is_log(sweep.tags)
+    if all(isinstance(x, int) for x in given):
+        whole = range(start, stop, step)
+        if not whole:
+            raise ValueError("the range is empty")
+        return IntDistribution(min(whole[0], whole[-1]), max(whole[0], whole[-1]), log, abs(step))
+    n = len([*islice(sweep.range(), _MOST)])
+    if n in (0, _MOST):
+        raise ValueError("the range is empty" if n == 0 else f"it has {_MOST} values or more")
+    low, high, by = _stepped(start, step, n)
+    return FloatDistribution(low, high, log=log, step=by)
+
+
+def _stepped(start: float, step: float, n: int) -> tuple[float, float, float]:
+    """Return low end, high end and step of n values, as a person would write these numbers.
+
+    Hydra's last value may be 0.8999999999999999; Optuna would drop it, as no multiple of 0.3.
+    """
+    for digits in (None, 12, 9):
+        first, by = (
+            Decimal(repr(x) if digits is None else f"{x:.{digits}g}") for x in (start, step)
+        )
+        last = first + (n - 1) * by
+        if Decimal(repr(float(last))) == last:
+            break
+    return float(min(first, last)), float(max(first, last)), float(abs(by))
 
 
 def _is_log(tags: set[str]) -> bool:
@@ -170,10 +231,21 @@ def _is_log(tags: set[str]) -> bool:
     return "log" in tags
 
 
-def _choice(value: Any) -> Any:
-    if isinstance(value, QuotedString):
-        return value.text
-    return Transformer.str(value) if isinstance(value, list | dict) else value
+def _choice(items: list[Any]) -> tuple[BaseDistribution, frozenset[str]]:
+    """Return the choices without repetitions, as what Optuna can store and tell apart."""
+    found: list[tuple[Any, bool]] = []
+    for item in items:
+        value = item.text if isinstance(item, QuotedString) else item
+        alike = [known for known, is_text in found if known == value and not is_text]
+        is_text = isinstance(value, list | dict) or any(type(x) is not type(value) for x in alike)
+        stored = Transformer.str(value) if is_text else value
+        if (stored, is_text) in found:
+            continue
+        if any(known == stored for known, _ in found):
+            raise ValueError(f"{stored} is written like another choice")
+        found.append((stored, is_text))
+    texts = frozenset(stored for stored, is_text in found if is_text)
+    return CategoricalDistribution([stored for stored, _ in found]), texts
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:

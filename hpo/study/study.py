@@ -18,7 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.locks import FileLock
 from hpo.attributes import FIXED, LEASE_S, N_TRIALS, SPACE
 from hpo.hydra_internals import instantiate
+from hpo.search.finite import most_trials
 from hpo.search.screen import Screen
+from hpo.search.seeded import make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings, is_among
 from hpo.storage.opening import open_storage
@@ -58,6 +60,9 @@ class SweepSpec(SweepSettings):
 def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.Study:
     """Create the study or load it, and issue the tickets still missing, holding its lock.
 
+    If a sampler visits each point of a finite space once, `spec.n_trials` becomes at most the
+    number of trials that this allows.
+
     Raises:
         SettingError: the study exists with another direction, search space or fixed setting.
     """
@@ -80,10 +85,17 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     _check_same_settings(spec, study.user_attrs.get(FIXED, fixed), fixed)
     study.set_user_attr(SPACE, space)
     study.set_user_attr(FIXED, fixed)
+    spec.n_trials = _n_trials(spec, study)
     study.set_user_attr(N_TRIALS, max(spec.n_trials, study.user_attrs.get(N_TRIALS, 0)))
     study.set_user_attr(LEASE_S, spec.lease_s)
     issue_tickets(study, spec.n_trials, lock=lock)
     return study
+
+
+def _n_trials(spec: SweepSpec, study: optuna.Study) -> int:
+    sampler, _ = make_sampler(spec.sampler, 0)
+    space = spec.space.distributions if spec.custom_search_space is None else None
+    return int(min(spec.n_trials, most_trials(study, sampler, space)))
 
 
 def make_screen(spec: SweepSpec) -> Screen | None:

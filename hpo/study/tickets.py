@@ -19,7 +19,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from commons.locks import FileLock
 from commons.optuna_internals import trial_id
@@ -46,7 +46,8 @@ def study_lock(folder: Path) -> FileLock:
 def issue_tickets(study: optuna.Study, n_trials: int, *, lock: FileLock) -> None:
     """Create the tickets that a budget of `n_trials` still lacks, holding the study's lock."""
     for number in range(len(study.get_trials(deepcopy=False)), n_trials):
-        study.enqueue_trial({})
+        # Not `enqueue_trial({})`: its mark "fixed parameters" makes GridSampler choose no point.
+        study.add_trial(create_trial(state=TrialState.WAITING))
         if number % 50 == 0:  # thousands of them take longer than a lock is valid
             lock.refresh()
 

@@ -12,7 +12,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from commons.optuna_internals import trial_id
+from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
 from hpo.attributes import DIVERGED, FAIL_REASON, SECONDS
 from hpo.ranks import Group
@@ -46,7 +46,7 @@ class LeasedTrial(optuna.Trial):
         self.storage = lease.fence(self.storage)
         self._lease, self._group = lease, group or Group()
         stored = self.storage.get_trial(trial_id).intermediate_values
-        self._last_step = max(stored, default=-1)
+        self._steps = {*stored}
         self._new = False
         self.life = Life()
         self.seconds, self.reporting_s, self.n_reports = 0.0, 0.0, 0
@@ -61,10 +61,10 @@ class LeasedTrial(optuna.Trial):
         if number is None:
             raise TypeError(f"a reported value must be a number, got {value!r}")
         self._lease.check()
-        self._new = self.life.report(number, step) and step > self._last_step
+        self._new = self.life.report(number, step) and step not in self._steps
         if self._new:
             super().report(number, step)
-            self._last_step = step
+            self._steps.add(step)
             self.n_reports += 1
             self._lease.progress = True
 
@@ -72,7 +72,7 @@ class LeasedTrial(optuna.Trial):
         """Return whether the trial should end now: it is pruned or paused."""
         if self._new:
             decision = decide(self.study, self.storage.get_trial(trial_id(self)))
-            self.life.decide(decision, self._last_step)
+            self.life.decide(decision, max(self._steps))
         return self.life.stops
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
@@ -130,7 +130,8 @@ class LeasedTrial(optuna.Trial):
         if outcome.state is TrialState.WAITING:
             self._lease.let_go(outcome.paused_at)
         else:
-            self.study.tell(self, outcome.value, state=outcome.state)
+            with stoppable(self.study):  # a sampler whose space is exhausted does so
+                self.study.tell(self, outcome.value, state=outcome.state)
 
 
 def _as_step(step: Any) -> int:

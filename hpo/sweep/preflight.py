@@ -25,10 +25,9 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
 from commons.optuna_internals import import_lazy
-from hpo.hydra_internals import instantiate
 from hpo.launch.payload import Payload
 from hpo.search.pausing import decide
-from hpo.search.seeded import make_sampler
+from hpo.search.seeded import build, make_sampler
 from hpo.settings import SettingError
 from hpo.study.study import SweepSpec, make_screen
 from hpo.sweep.crew import application
@@ -88,7 +87,7 @@ def _built(name: str, node: Any) -> Any:
     if node is None:
         return None
     try:
-        part = instantiate(dict(node))
+        part = build(node)
         import_lazy(part)
     except (InstantiationException, ImportError) as error:
         told = reason(error, str(node.get("_target_", "")))

@@ -28,6 +28,8 @@ from hpo.report import write_report
 from hpo.reporting.best import describe_app
 from hpo.reporting.causes import why_none_is_complete
 from hpo.reporting.live import Progress
+from hpo.search.finite import EXHAUSTED
+from hpo.search.seeded import complete
 from hpo.search.space import parse_space
 from hpo.settings import (
     LocalOptions,
@@ -66,6 +68,7 @@ class Sweep:
     is_apart: bool  # the workers do not write to this terminal
     traces: Traces
     is_new: bool  # this command has created the study
+    n_wanted: int  # trials; a finite space may have fewer points
 
 
 def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> None:
@@ -106,13 +109,15 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     if slurm is not None:
         crew = SlurmCrew(spec, app, storage, study_id, slurm)
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
-    return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, traces, is_new)
+    more = traces, is_new, settings.n_trials
+    return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, *more)
 
 
 def run(sweep: Sweep) -> None:
     """Run workers until all trials are finished, then report; raises as `sweep` does."""
     spec = sweep.spec
     if not _unfinished(sweep):
+        _say_if_exhausted(sweep)
         key = typed_key(sweep.app.config, _SECTION, "n_trials")
         text = (
             "study '%s' is finished (%d trials); nothing to do. To add some, raise %s. Results: %s"
@@ -135,8 +140,14 @@ def run(sweep: Sweep) -> None:
     if too_many_failures(sweep.tickets.trials(), spec):
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
             raise _too_many_failures(sweep)
+    _say_if_exhausted(sweep)
     _check_result(sweep)
     _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
+
+
+def _say_if_exhausted(sweep: Sweep) -> None:
+    if sweep.spec.n_trials < sweep.n_wanted:
+        _log.info(EXHAUSTED, sweep.spec.n_trials, sweep.n_wanted)
 
 
 def _without_passwords(
@@ -165,7 +176,10 @@ def _make_spec(settings: SweepSettings, app: Payload, arguments: Sequence[str]) 
     space = parse_space(settings.params or {}, arguments, app.context.config_loader)
     if not space.distributions and settings.custom_search_space is None:
         raise SettingError("nothing to search: neither {params} nor the command line has a sweep")
+    more = settings.custom_search_space is not None
+    sampler = complete(settings.sampler, space.distributions, settings.study_name, more=more)
     chosen = vars(settings) | {
+        "sampler": sampler,
         "storage": absolute(settings.storage),
         "earlier_studies": [absolute(source) for source in settings.earlier_studies],
     }

@@ -6,6 +6,7 @@ import gc
 import logging
 import math
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,15 +14,17 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import RUN
 from hpo.current import FollowedTrial
-from hpo.hydra_internals import configure_log, instantiate
+from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
-from hpo.search.seeded import make_sampler
+from hpo.search.finite import takes_turns
+from hpo.search.seeded import build, make_sampler
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
 from hpo.study.life import Life
@@ -109,7 +112,7 @@ class _Leader:
     def __init__(self, spec: SweepSpec, application: Application, group: Group, name: str) -> None:
         self._spec, self._application, self._group = spec, application, group
         self._storage = spec.open_storage(exists=True)
-        self._pruner = instantiate(spec.pruner) if spec.pruner else None
+        self._pruner = build(spec.pruner) if spec.pruner else None
         self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
         study_id = self._storage.get_study_id_from_name(spec.study_name)
@@ -157,7 +160,7 @@ class _Leader:
 
     def _suggest(self, trial: LeasedTrial, seed: int | None) -> list[str]:
         spec = self._spec
-        with signals.shield(), batched(self._storage):
+        with signals.shield(), self._turn(trial.study.sampler), batched(self._storage):
             spec.space.suggest(trial)
             if spec.custom_search_space is not None:
                 get_method(spec.custom_search_space)(self._application.config, trial)
@@ -166,6 +169,9 @@ class _Leader:
             run = {"overrides": overrides, "worker": self.record.name, "sampler_seed": seed}
             trial.set_user_attr(RUN, run)
         return overrides
+
+    def _turn(self, sampler: BaseSampler) -> AbstractContextManager[Any]:
+        return study_lock(self._spec.sweep_dir) if takes_turns(sampler) else nullcontext()
 
     def _skips(self, trial: LeasedTrial) -> bool:
         if self._screen is None:

@@ -1,8 +1,11 @@
 import optuna
+import pytest
 from optuna.distributions import FloatDistribution
 
-from hpo.search.seeded import make_sampler
+from hpo.search.seeded import build, complete, make_sampler
+from hpo.settings import SettingError
 
+IN = "optuna.samplers."
 RANDOM = {"_target_": "optuna.samplers.RandomSampler", "seed": 7}
 
 
@@ -34,3 +37,51 @@ def test_none_is_the_default_of_optuna():
 def test_the_configuration_is_not_changed():
     make_sampler(RANDOM, 3)
     assert RANDOM["seed"] == 7
+
+
+def test_a_sampler_inside_of_another_has_a_seed_of_its_own_for_each_trial():
+    outer = {
+        "_target_": "optuna.samplers.PartialFixedSampler",
+        "fixed_params": {"y": 1},
+        "base_sampler": RANDOM,
+    }
+    assert draw(outer, 0) == draw(outer, 0) != draw(outer, 1)
+
+
+def test_all_trials_go_through_one_grid_and_one_sequence():
+    grid = {"_target_": f"{IN}GridSampler", "search_space": {"x": [1, 2, 3]}, "seed": 7}
+    sobol = {"_target_": f"{IN}QMCSampler", "scramble": True, "seed": 7}
+    assert [make_sampler(grid, number)[1] for number in (0, 1)] == [7, 7]
+    assert [make_sampler(sobol, number)[1] for number in (0, 1)] == [7, 7]
+
+
+def test_workers_agree_on_the_points_of_a_grid_and_the_seed_of_a_sequence():
+    space = {"x": FloatDistribution(0, 0.5, step=0.5)}
+    grid = complete({"_target_": f"{IN}GridSampler"}, space, "s")
+    assert grid["search_space"] == {"x": [0.0, 0.5]}
+    assert complete(grid, space, "s") == grid
+    seeds = [complete({"_target_": f"{IN}QMCSampler"}, space, s)["seed"] for s in ("a", "a", "b")]
+    assert seeds[0] == seeds[1] != seeds[2]
+    for node in (None, RANDOM, {"_target_": "no.such.Sampler"}):
+        assert complete(node, space, "s") == node
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "text"),
+    [
+        ("Grid", False, "x has no steps"),
+        ("BruteForce", False, "x has no steps"),
+        ("BruteForce", True, "needs all keys in params"),
+    ],
+)
+def test_a_sampler_of_all_points_is_refused_where_these_are_not_known(name, more, text):
+    space = {} if more else {"x": FloatDistribution(0, 1)}
+    with pytest.raises(SettingError) as refused:
+        complete({"_target_": f"{IN}{name}Sampler"}, space, "s", more=more)
+    assert text in refused.value.naming(str)
+
+
+def test_lists_of_a_configuration_reach_the_class_as_lists():
+    pruner = build({"_target_": "builtins.dict", "a": [1, {"b": [2]}]})
+    assert type(pruner["a"]) is list
+    assert type(pruner["a"][1]["b"]) is list
