@@ -27,6 +27,11 @@ NEEDS = [
     ),
     "study._storage",
     "study._study_id",
+    "study._stop_flag",
+    "study._thread_local.in_optimize_loop",
+    "grid._search_space",
+    "grid._same_search_space(search_space)",
+    "distribution._contains(param_value_in_internal_repr)",
     "frozen_study._study_id",
     "trial._trial_id",
     "frozen_trial._trial_id",
@@ -49,6 +54,8 @@ def examples(tmp_path):
         "study": study,
         "frozen_study": journal.get_all_studies()[0],
         "trial": study.ask(),
+        "grid": optuna.samplers.GridSampler({"x": [1, 2]}),
+        "distribution": optuna.distributions.IntDistribution(1, 2),
         "frozen_trial": study.trials[0],
         "journal": journal,
         "database": optuna.storages.get_storage(RDBStorage("sqlite:///:memory:")),
@@ -84,3 +91,29 @@ def test_the_names_lead_to_what_they_say(examples):
     number, record = 0, {"op_code": 8, "worker_id": "w", "trial_id": 0, "user_attr": {"a": 1}}
     append(examples["journal"], [record, {**record, "user_attr": {"b": 2}}])
     assert json.loads(json.dumps(study.trials[number].user_attrs)) == {"a": 1, "b": 2}
+
+
+def test_a_sampler_may_stop_a_study_for_a_while(examples):
+    from commons.optuna_internals import stoppable
+
+    study = examples["study"]
+    for stops in (True, False):
+        with stoppable(study) as stopped:
+            if stops:
+                study.stop()
+            assert stopped() is stops
+    with pytest.raises(RuntimeError):
+        study.stop()
+
+
+def test_the_points_of_a_grid_are_known_by_number(examples):
+    from commons.optuna_internals import contains, grid_ids, grid_space
+
+    grid, other = examples["grid"], optuna.samplers.GridSampler({"x": [1, 3]})
+    study = optuna.create_study(sampler=grid)
+    for sampler in (grid, grid, other):
+        study.sampler = sampler
+        study.ask()
+    assert grid_space(grid) == {"x": [1, 2]}
+    assert grid_ids(grid, study.trials) == [0, 1]
+    assert [contains(examples["distribution"], x) for x in (1, 3, "a")] == [True, False, False]

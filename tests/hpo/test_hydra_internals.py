@@ -3,7 +3,7 @@ from hydra.version import __version__
 
 from tests.canary import missing
 
-TYPES = ("IntervalSweep", "Override", "Quote", "QuotedString", "RangeSweep", "Transformer")
+TYPES = ("ChoiceSweep", "IntervalSweep", "Override", "Quote", "QuotedString", "RangeSweep", "Transformer")
 NEEDS = [
     "hydra._internal.core_plugins.basic_launcher:BasicLauncher",
     "hydra.core.config_loader:ConfigLoader.load_sweep_config(master_config, sweep_overrides)",
@@ -11,6 +11,7 @@ NEEDS = [
     "hydra.core.config_loader:ConfigLoader.get_group_options(group_name)",
     "hydra.core.override_parser.overrides_parser:OverridesParser.create(config_loader)",
     "hydra.core.override_parser.overrides_parser:OverridesParser.parse_override(s)",
+    "parser.functions.definitions",
     "hydra.core.override_parser.overrides_parser:OverridesParser.parse_overrides(overrides)",
     *(f"hydra.core.override_parser.types:{name}" for name in TYPES),
     "hydra.core.override_parser.types:Override.get_key_element()",
@@ -40,6 +41,8 @@ NEEDS = [
     "hydra.utils:instantiate(config)",
     "override.input_line",
     "override.key_or_group",
+    "choice.list",
+    "choice.tags",
     "interval.start",
     "interval.end",
     "interval.tags",
@@ -57,7 +60,9 @@ def examples():
     return {
         "override": override,
         "interval": override.value(),
+        "choice": parse("a=choice(0, 4)").value(),
         "range": parse("a=range(0, 4)").value(),
+        "parser": OverridesParser.create(),
         "quoted": next(parse("a='b','c'").sweep_iterator(transformer=lambda x: x)),
     }
 

@@ -35,7 +35,7 @@ PRUNERS = {
     "Threshold": {"upper": 2.4},
     "Patient": {
         "patience": 0,
-        "wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 1},
+        "wrapped_pruner": {"_target_": "optuna.pruners.ThresholdPruner", "upper": 2.4},
     },
     "Wilcoxon": {"p_threshold": 0.3},
 }
