@@ -3,7 +3,15 @@ from hydra.version import __version__
 
 from tests.canary import missing
 
-TYPES = ("ChoiceSweep", "IntervalSweep", "Override", "Quote", "QuotedString", "RangeSweep", "Transformer")
+TYPES = (
+    "ChoiceSweep",
+    "IntervalSweep",
+    "Override",
+    "Quote",
+    "QuotedString",
+    "RangeSweep",
+    "Transformer",
+)
 NEEDS = [
     "hydra._internal.core_plugins.basic_launcher:BasicLauncher",
     "hydra.core.config_loader:ConfigLoader.load_sweep_config(master_config, sweep_overrides)",
