@@ -10,6 +10,10 @@ from omegaconf import DictConfig
 from hpo.ranks import Group
 
 
+class Stopped(Exception):
+    """The workers were ended on purpose, e.g. with `scancel`; says who did it and how to go on."""
+
+
 class Crew(Protocol):
     """The workers of one command."""
 
@@ -22,6 +26,9 @@ class Crew(Protocol):
 
         There should be up to `n_workers`; `n_waiting` trials wait for one. None: there are
         workers, or none is needed; else they have ended, and the texts say what went wrong.
+
+        Raises:
+            Stopped: they were ended on purpose.
         """
 
     def leave(self) -> None:

@@ -17,10 +17,12 @@ from optuna.storages import BaseStorage
 from hpo import signals
 from hpo.hydra_internals import error_of, make_launcher, without_callbacks
 from hpo.launch.payload import Payload
+from hpo.launch.slurm.setup import failures
 from hpo.launch.slurm.site import Slurm
 from hpo.launch.slurm.watch import Launches
+from hpo.protocols import Stopped
 from hpo.search.space import render
-from hpo.settings import SubmissionError, told_by_typed_keys
+from hpo.settings import SubmissionError, SweepFailure, told_by_typed_keys, typed_key
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
 from hpo.worker.application import Application
@@ -28,6 +30,7 @@ from hpo.worker.worker import Worker
 
 _log = logging.getLogger(__name__)
 _GONE_S = 60.0
+_SECTION = "hydra.launcher"
 
 
 class LaunchedCrew:
@@ -69,6 +72,7 @@ class SlurmCrew:
         self._spec, self._app, self._slurm = spec, app, slurm
         self._launches = Launches(storage, study_id, slurm)
         self._adopted = False
+        self._told: set[str] = set()  # what the user has been warned of
         self.status: Callable[[], str] = self._launches.describe
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
@@ -76,14 +80,48 @@ class SlurmCrew:
         alive = self._adopt() if not self._adopted else self._launches.n_alive()
         first, self._adopted = not self._adopted, True
         self._launches.say_present()
+        self._warn()
         missing = min(n_workers - (alive or 0), n_waiting)
-        if alive == 0 and not first and n_waiting:
-            self._submit(missing)
-            return [f"their output is in {self._spec.sweep_dir}/workers"]
+        if alive == 0 and not first:
+            self._ask_why()
+            if n_waiting:
+                self._submit(missing)
+                return [f"their output is in {self._spec.sweep_dir}/workers"]
         if first and missing > 0:
+            if missing < n_workers - (alive or 0):
+                _log.info("%d trials wait: no more workers than that are submitted", n_waiting)
             self._submit(missing)
         time.sleep(self._slurm.options.poll_s)
         return None
+
+    def _warn(self) -> None:
+        """Tell once of each reason for which jobs wait in vain, and of each failed set-up line."""
+        for reason, (job, remedy) in self._launches.stuck().items():
+            self._tell(reason, f"array {job} waits ({reason}): {remedy.naming(self._key)}")
+        for launch_id, job in self._launches.jobs.items():
+            for failure in failures(_folder(self._spec, launch_id)):
+                text = f"array {job}: {failure.error().naming(self._key)}"
+                self._tell(f"{job}:{failure.line}", text)
+
+    def _tell(self, what: str, text: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            _log.warning("%s", text)
+
+    def _ask_why(self) -> None:
+        """Stop if the arrays have not ended by themselves.
+
+        Raises:
+            Stopped: they were canceled.
+            SweepFailure: their set-up failed.
+        """
+        canceled = self._launches.how_canceled()
+        if canceled is not None:
+            raise Stopped(f"{canceled}: the study stays as it is; the same command continues it")
+        for launch_id, job in self._launches.jobs.items():
+            folder = _folder(self._spec, launch_id)
+            for failure in () if any(folder.glob("*/")) else failures(folder):  # no worker began
+                raise SweepFailure(f"array {job}: {failure.error().naming(self._key)}")
 
     def leave(self) -> None:
         """After an interruption: Ctrl-C cancels the jobs (but see `detach`), others leave them."""
@@ -113,18 +151,31 @@ class SlurmCrew:
         whole = -(-n_workers // shape.n_workers) * shape.n_workers
         if whole > n_workers:
             _log.info("whole nodes: %d workers instead of %d", whole, n_workers)
-        launch_id, jobs, folder = plan(self._spec, whole)
+        for number, (site, chosen) in enumerate(self._slurm.arrays(whole)):
+            try:
+                self._submit_array(site, len(chosen))
+            except SubmissionError as error:
+                if not number:
+                    raise
+                _log.warning("%s; the sweep goes on with the arrays before", error)
+                return
+
+    def _submit_array(self, site: Slurm, n_workers: int) -> None:
+        launch_id, jobs, folder = plan(self._spec, n_workers)
         function = worker(self._spec, self._app, launch_id)
         context = without_callbacks(self._app.context)
         payload = replace(self._app, context=context, function=function)
-        job_id = self._accepted(payload, jobs, folder)
+        job_id = self._accepted(site, payload, jobs, folder)
         self._launches.add(launch_id, job_id)
-        _log.info("array %s: %d workers; their output: %s", job_id, whole, folder)
+        _log.info("array %s: %d workers; their output: %s", job_id, n_workers, folder)
 
-    def _accepted(self, payload: Payload, jobs: list[list[str]], folder: Path) -> str:
+    def _key(self, name: str) -> str:
+        return typed_key(self._app.config, _SECTION, name)
+
+    def _accepted(self, site: Slurm, payload: Payload, jobs: list[list[str]], folder: Path) -> str:
         try:
-            with told_by_typed_keys(self._app.config, "hydra.launcher", SubmissionError):
-                return self._slurm.submit(payload, jobs, folder)
+            with told_by_typed_keys(self._app.config, _SECTION, SubmissionError):
+                return site.submit(payload, jobs, folder)
         except SubmissionError:
             shutil.rmtree(folder, ignore_errors=True)  # the scripts of a launch that is none
             with suppress(OSError):
@@ -139,7 +190,11 @@ def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
     common = [*spec.space.fixed, f"hydra.sweep.dir={render(str(spec.sweep_dir))}"]
     common.append("hydra.job.chdir=false")  # each trial goes where the application wants it
     jobs = [[*common, f"hydra.sweep.subdir={folder}/{i}"] for i in range(n_workers)]
-    return launch_id, jobs, spec.sweep_dir / folder
+    return launch_id, jobs, _folder(spec, launch_id)
+
+
+def _folder(spec: SweepSpec, launch_id: str) -> Path:
+    return spec.sweep_dir / "workers" / launch_id
 
 
 def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:

@@ -22,8 +22,9 @@ from hpo import signals
 from hpo.attributes import APP, FAIL_REASON, RETRIES
 from hpo.hydra_internals import make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
+from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.site import Slurm
-from hpo.protocols import CheckedLauncher, Crew, MachineLauncher
+from hpo.protocols import CheckedLauncher, Crew, MachineLauncher, Stopped
 from hpo.report import write_report
 from hpo.reporting.best import describe_app
 from hpo.reporting.causes import why_none_is_complete
@@ -96,8 +97,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     spec = _make_spec(settings, app, arguments)
     check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
     n_workers = _n_workers(spec, launcher, slurm)
-    if slurm is not None and slurm.options.dry_run:
-        slurm.show_script(n_workers, plan(spec, n_workers)[2])
+    if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
         return None
     traces = Traces(spec.sweep_dir)
     try:
@@ -111,6 +111,19 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
     more = traces, is_new, settings.n_trials
     return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, *more)
+
+
+def _may_begin(slurm: Slurm, spec: SweepSpec, app: Payload, n_workers: int) -> bool:
+    """Ask the site; False after a dry run. A check of the site ends the command."""
+    if slurm.options.dry_run:
+        slurm.show_script(n_workers, plan(spec, n_workers)[2])
+        return False
+    if slurm.options.check:
+        raise SystemExit(check_site(slurm, n_workers, spec.sweep_dir, app.config))
+    with told_by_typed_keys(app.config, "hydra.launcher"):
+        slurm.confirm_size(min(n_workers, spec.n_trials))
+        slurm.validate()
+    return True
 
 
 def run(sweep: Sweep) -> None:
@@ -131,6 +144,10 @@ def run(sweep: Sweep) -> None:
     except KeyboardInterrupt:
         sweep.tickets.release_abandoned()
         _log.warning("interrupted; the same command continues where it stopped")
+        raise SystemExit(130) from None
+    except Stopped as stopped:
+        sweep.tickets.release_abandoned()
+        _log.warning("%s", stopped)
         raise SystemExit(130) from None
     except SubmissionError:
         if sweep.is_new and withdraw(spec, sweep.storage, sweep.study_id):

@@ -6,13 +6,16 @@ import logging
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.payload import Payload, read_result
+from hpo.launch.slurm.check import check_site
+from hpo.launch.slurm.setup import failures
 from hpo.launch.slurm.site import Slurm
-from hpo.settings import SettingError, told_by_typed_keys
+from hpo.settings import SettingError, told_by_typed_keys, typed_key
 
 _log = logging.getLogger(__name__)
 
@@ -20,13 +23,14 @@ _log = logging.getLogger(__name__)
 def launch(
     slurm: Slurm, payload: Payload, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
-    """Submit the jobs as one array and return their results in order when all have ended.
+    """Submit the jobs as an array and return their results in order when all have ended.
 
     A job that was killed or canceled has a FAILED result and does not disturb the others. Ctrl-C
     cancels the jobs, unless `detach` is set.
 
     Raises:
         SweepError: the jobs can't be submitted, or need several GPUs each.
+        SystemExit: after a check of the site, with its verdict.
     """
     start_launcher(payload.config)
     sweep_dir = Path(payload.config.hydra.sweep.dir).absolute()
@@ -34,23 +38,43 @@ def launch(
     if slurm.options.dry_run:
         slurm.show_script(len(job_overrides), folder)
         return []
+    if slurm.options.check:
+        raise SystemExit(check_site(slurm, len(job_overrides), sweep_dir, payload.config))
     jobs = [list(overrides) for overrides in job_overrides]
     with told_by_typed_keys(payload.config, "hydra.launcher"):
         if slurm.options.shape.ranks > 1:
             raise SettingError("{gpus_per_trial} > 1 needs hydra/sweeper=optuna_async")
-        job_id = slurm.submit(payload, jobs, folder, first)
-    _log.info("array %s: %d jobs; their output: %s", job_id, len(jobs), folder)
+        job_ids = _submit(slurm, payload, jobs, folder, first)
     with signals.interrupt():
         try:
-            while (queue := slurm.states()) is None or job_id in queue:
+            while (queue := slurm.queue()) is None or not queue.keys().isdisjoint(job_ids):
                 time.sleep(slurm.options.poll_s)
         except KeyboardInterrupt:
             if signals.received() == signal.SIGINT and not slurm.options.detach:
-                slurm.cancel(job_id)
+                for job_id in job_ids:
+                    slurm.cancel(job_id)
             raise
-    return [_result(folder, number) for number in range(first, first + len(jobs))]
+    key = partial(typed_key, payload.config, "hydra.launcher")
+    why = "".join(f"; {failure.error().naming(key)}" for failure in failures(folder))
+    return [_result(folder, number, why) for number in range(first, first + len(jobs))]
 
 
-def _result(folder: Path, number: int) -> JobReturn:
-    reason = f"job {number} ended without a result; its output is in {folder}"
+def _submit(
+    slurm: Slurm, payload: Payload, jobs: list[list[str]], folder: Path, first: int
+) -> list[str]:
+    job_ids: list[str] = []
+    try:
+        for site, chosen in slurm.arrays(len(jobs)):
+            part = [jobs[i] for i in chosen]
+            job_ids.append(site.submit(payload, part, folder, first + chosen.start))
+            _log.info("array %s: %d jobs; their output: %s", job_ids[-1], len(part), folder)
+    except SettingError:
+        for job_id in job_ids:
+            slurm.cancel(job_id)
+        raise
+    return job_ids
+
+
+def _result(folder: Path, number: int, why: str) -> JobReturn:
+    reason = f"job {number} ended without a result; its output is in {folder}{why}"
     return read_result(folder / f"result-{number}.pkl") or failed(reason)

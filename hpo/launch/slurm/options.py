@@ -5,10 +5,10 @@ reads the types.
 """
 
 import os
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpo.launch.slurm.names import check_srun, check_text, sbatch_options
 from hpo.settings import SettingError
 
 
@@ -47,7 +47,8 @@ class SlurmOptions:
         requeue: a warned job goes back to the queue; False: it ends, and the command that watches
             the sweep submits new workers.
         name: of the array in the queue.
-        setup: shell lines before the workers start, e.g. `module load ...`.
+        setup: shell lines before the workers start, e.g. `module load ...`. The job ends at the
+            first one that fails.
         teardown: shell lines after they have ended.
         srun_args: further arguments of srun.
         python: words that start Python in place of the running interpreter (a container).
@@ -55,6 +56,8 @@ class SlurmOptions:
         sbatch: any other option of sbatch, name -> value (true for a flag).
         detach: Ctrl-C leaves the jobs alone instead of canceling them.
         dry_run: print the job script and submit nothing.
+        check: try the site with a job of a minute, print a verdict and start nothing else.
+        max_workers: a sweep with more workers than this asks before it submits them.
         poll_s: time between two looks at the queue (s).
     """
 
@@ -88,6 +91,8 @@ class SlurmOptions:
     sbatch: dict[str, Any] = field(default_factory=dict)
     detach: bool = False
     dry_run: bool = False
+    check: bool = False
+    max_workers: int = 500
     poll_s: float = 5.0
 
     def __post_init__(self) -> None:
@@ -107,11 +112,14 @@ class SlurmOptions:
         if self.gpu_option not in ("gres", "gpus-per-node"):
             rule = "{gpu_option} must be gres or gpus-per-node, got {}"
             raise SettingError(rule, self.gpu_option)
-        texts = {key: value for key, value in vars(self).items() if isinstance(value, str)}
-        texts["sbatch"] = " ".join(f"{key}={value}" for key, value in self.sbatch.items())
-        for key, text in texts.items():
-            if re.search(r"[\x00-\x1f]", text):
-                raise SettingError(f"{{{key}}}: a line break is not allowed, got {{!r}}", text)
+        if self.max_workers < 1:
+            raise SettingError("{max_workers} must be >= 1, got {}", self.max_workers)
+        self.sbatch = sbatch_options(self.sbatch)
+        check_srun(self.srun_args)
+        texts = vars(self) | {"sbatch": list(map(str, self.sbatch.values()))}
+        for key, value in texts.items():
+            for text in value if isinstance(value, list) else [value]:
+                check_text(key, text if isinstance(text, str) else "")
         _ = self.shape
 
     @property

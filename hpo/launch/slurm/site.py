@@ -11,22 +11,22 @@ import logging
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpo.launch.payload import Payload
+from hpo.launch.slurm.answers import is_only_now, refusal
+from hpo.launch.slurm.commands import Element, End, Unanswered, ask, ends, largest_array, queue
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.launch.slurm.refusal import refusal
+from hpo.launch.slurm.setup import guarded
 from hpo.launch.slurm.submitit_internals import Executor, FailedJobError, environment_variables
 from hpo.launch.slurm.task import ArrayTask
 from hpo.settings import SettingError
 
 _log = logging.getLogger(__name__)
-_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -62,40 +62,81 @@ class Slurm:
         """
         count = n_elements(self.options, len(jobs))
         task = ArrayTask(payload.pack(), [list(job) for job in jobs], first, self.options, folder)
-        paths = os.pathsep.join(path or "." for path in sys.path)
         try:
             executor = _executor(self.options, folder, count)
-            with environment_variables(PYTHONPATH=paths):
+            with environment_variables(PYTHONPATH=python_path()):
                 submitted = executor.map_array(task, range(count))
         except (FailedJobError, RuntimeError, OSError) as error:
             raise refusal(str(error)) from error
         return str(submitted[0].job_id).split("_")[0]
 
+    def validate(self) -> None:
+        """Ask sbatch whether it would take a job of these options, and submit nothing.
+
+        Raises:
+            SettingError: it would not, or there is no SLURM; names the settings to change.
+        """
+        script = job_script(self.options, 1, Path("hpo").absolute())
+        try:
+            ask("sbatch", "--test-only", given=script)
+        except Unanswered as answer:
+            if not is_only_now(str(answer)):
+                raise refusal(str(answer)) from answer
+            _log.warning("SLURM: %s; the jobs will wait", answer)
+
+    def arrays(self, n_jobs: int) -> list[tuple[Slurm, range]]:
+        """Return each array that `n_jobs` jobs need (`MaxArraySize`): its site and its jobs.
+
+        The arrays share the limit on how many elements run at once.
+        """
+        count, largest = n_elements(self.options, n_jobs), largest_array()
+        n_arrays = 1 if largest is None else -(-count // largest)
+        share = -(-count // n_arrays) * self.options.shape.n_workers
+        limit = self.options.array_parallelism
+        shared = None if limit is None else max(1, limit // n_arrays)
+        site = Slurm(replace(self.options, array_parallelism=shared))
+        starts = range(0, n_jobs, share)
+        return [(site, range(start, min(start + share, n_jobs))) for start in starts]
+
+    def confirm_size(self, n_workers: int) -> None:
+        """Ask in a terminal before more than `max_workers` workers are submitted.
+
+        Raises:
+            SettingError: the answer is no, or there is no terminal.
+        """
+        limit = self.options.max_workers
+        if n_workers <= limit:
+            return
+        question = (
+            f"Submit {n_workers} workers ({n_elements(self.options, n_workers)} jobs)? [y/N] "
+        )
+        if not (sys.stdin.isatty() and input(question).strip().lower() in ("y", "yes")):
+            raise SettingError(
+                "{} workers are more than {max_workers}={}: take fewer, or set {max_workers}={}",
+                n_workers,
+                limit,
+                n_workers,
+            )
+
     def show_script(self, n_jobs: int, folder: Path) -> None:
         """Print the script that `submit` would hand to sbatch."""
         sys.stdout.write(job_script(self.options, n_jobs, folder))
 
-    def states(self) -> dict[str, list[str]] | None:
-        """Return the states of the user's unfinished elements by job number; None: no answer."""
-        command = ["squeue", "-h", "-r", "-u", str(os.getuid()), "-o", "%i|%T"]
-        try:
-            answer = subprocess.run(
-                command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S
-            ).stdout
-        except (subprocess.SubprocessError, OSError) as error:
-            _log.debug("squeue: %s", error)
-            return None
-        states: dict[str, list[str]] = {}
-        for line in answer.splitlines():
-            name, _, state = line.partition("|")
-            states.setdefault(name.split("_")[0], []).append(state)
-        return states
+    def queue(self) -> dict[str, list[Element]] | None:
+        """Return the user's unfinished elements by job number; None: no answer."""
+        return queue()
+
+    def ends(self, jobs: Sequence[str]) -> list[End]:
+        """Return how elements of finished arrays ended, as far as SLURM knows."""
+        return ends(jobs)
 
     def cancel(self, job_id: str, pending_only: bool = False) -> None:
         """Cancel an array; its workers give their trials back."""
         chosen = ["--state=PENDING"] if pending_only else []
-        command = ["scancel", *chosen, job_id]
-        subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT_S)
+        try:
+            ask("scancel", *chosen, job_id)
+        except Unanswered as answer:
+            _log.debug("scancel: %s", answer)
 
 
 def n_elements(options: SlurmOptions, n_jobs: int) -> int:
@@ -103,20 +144,30 @@ def n_elements(options: SlurmOptions, n_jobs: int) -> int:
     return -(-n_jobs // options.shape.n_workers)
 
 
-def job_script(options: SlurmOptions, n_jobs: int, folder: Path) -> str:
-    """Return the script of an array for `n_jobs` jobs, without submitting it."""
+def job_script(
+    options: SlurmOptions, n_jobs: int, folder: Path, command: str | None = None
+) -> str:
+    """Return the script of an array for `n_jobs` jobs, without submitting it.
+
+    It runs the shell words `command` instead of jobs, if given.
+    """
     count = n_elements(options, n_jobs)
-    return _executor(options, folder, count).script(count)
+    return _executor(options, folder, count).script(count, command)
+
+
+def python_path() -> str:
+    """Return what a job needs as PYTHONPATH to import what this process can."""
+    return os.pathsep.join(path or "." for path in sys.path)
 
 
 def _executor(options: SlurmOptions, folder: Path, count: int) -> Executor:
     python = None if options.python is None else shlex.join(options.python)
     executor = Executor(folder, python=python)
-    executor.update_parameters(**_parameters(options, count))
+    executor.update_parameters(**_parameters(options, folder, count))
     return executor
 
 
-def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
+def _parameters(options: SlurmOptions, folder: Path, count: int) -> dict[str, Any]:
     shape, cores = options.shape, options.cpus_per_task
     threads = [] if cores is None else [f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{cores}}}"]
     chosen: dict[str, Any] = {
@@ -128,7 +179,7 @@ def _parameters(options: SlurmOptions, count: int) -> dict[str, Any]:
         "signal_delay_s": options.signal_delay_s,
         "array_parallelism": options.array_parallelism or count,
         "stderr_to_stdout": True,
-        "setup": [*threads, *options.setup],
+        "setup": [*threads, *guarded(options.setup, folder)],
         "teardown": list(options.teardown) or None,
         "srun_args": _srun_args(options),
         "exclusive": options.exclusive or None,

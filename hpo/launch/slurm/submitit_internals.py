@@ -19,8 +19,11 @@ class Executor(SlurmExecutor):
         """Return a positive number: SLURM is there."""
         return 2
 
-    def script(self, n_jobs: int) -> str:
-        """Return the script of an array of `n_jobs` jobs, without submitting it."""
+    def script(self, n_jobs: int, command: str | None = None) -> str:
+        """Return the script of an array of `n_jobs` jobs, without submitting it.
+
+        It runs the shell words `command` instead of the jobs' function, if given.
+        """
         if n_jobs > 1:
             self.parameters["map_count"] = n_jobs
-        return self._make_submission_file_text(self._submitit_command_str, "") + "\n"
+        return self._make_submission_file_text(command or self._submitit_command_str, "") + "\n"

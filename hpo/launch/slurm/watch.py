@@ -15,7 +15,10 @@ from optuna.storages import BaseStorage
 
 from commons.processes import is_alive, this_host
 from hpo.attributes import LAUNCH
+from hpo.launch.slurm.answers import advice
+from hpo.launch.slurm.commands import Element, End
 from hpo.launch.slurm.site import Slurm
+from hpo.settings import SettingError
 
 _WATCHER_S = 60.0
 _LISTED_AFTER_S = 20.0
@@ -27,13 +30,13 @@ class Launches:
     def __init__(self, storage: BaseStorage, study_id: int, slurm: Slurm) -> None:
         self._storage, self._study_id, self._slurm = storage, study_id, slurm
         self._mine: dict[str, dict[str, Any]] = {}
-        self._queue: dict[str, list[str]] = {}
+        self._queue: dict[str, list[Element]] = {}
         self._said = 0.0
         self._unseen: dict[str, float] = {}
 
     def adopt(self) -> list[str]:
         """Take over arrays whose command is gone, holding the study's lock; return their jobs."""
-        queue = self._slurm.states() or {}
+        queue = self._slurm.queue() or {}
         for key, launch in self._storage.get_study_user_attrs(self._study_id).items():
             if key.startswith(LAUNCH) and launch["job"] in queue and not _is_watched(launch):
                 self._mine[key] = launch
@@ -58,18 +61,44 @@ class Launches:
 
     def n_alive(self) -> int | None:
         """Return how many workers of these arrays wait or work; None: SLURM does not answer."""
-        queue = self._slurm.states()
+        queue = self._slurm.queue()
         if queue is None:
             return None
         workers = {str(launch["job"]): int(launch["workers"]) for launch in self._mine.values()}
         self._unseen = {job: t for job, t in self._unseen.items() if job not in queue}
         self._queue = {job: queue.get(job) or self._unlisted(job) for job in workers}
-        return sum(workers[job] * len(states) for job, states in self._queue.items())
+        return sum(workers[job] * len(elements) for job, elements in self._queue.items())
 
-    def _unlisted(self, job: str) -> list[str]:
+    def _unlisted(self, job: str) -> list[Element]:
         # Some sites answer squeue from a cache, which lacks a job submitted a moment ago.
         age_s = time.monotonic() - self._unseen.get(job, float("-inf"))
-        return ["SUBMITTED"] if age_s < _LISTED_AFTER_S else []
+        if age_s > _LISTED_AFTER_S or any(end.is_over for end in self._slurm.ends([job])):
+            return []
+        return [Element("SUBMITTED")]
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        """The numbers of the arrays by the name of their launch."""
+        return {key.removeprefix(LAUNCH): str(launch["job"]) for key, launch in self._mine.items()}
+
+    def stuck(self) -> dict[str, tuple[str, SettingError]]:
+        """Return the reasons of waiting jobs that do not go away: an array, and what to change."""
+        found = {}
+        for job, elements in self._queue.items():
+            for reason in {element.reason for element in elements} - {None}:
+                if reason is not None and (remedy := advice(reason)) is not None:
+                    found[reason] = job, remedy
+        return found
+
+    def how_canceled(self) -> str | None:
+        """Return by whom the arrays were canceled, which have all ended; None: they were not.
+
+        What ended last decides: the other elements go on when one is canceled.
+        """
+        ended = [end for end in self._slurm.ends([*self.jobs.values()]) if end.is_over]
+        last = max((end.time for end in ended), default="")
+        canceled = {e.job: e for e in ended if e.time == last and e.is_canceled}
+        return _canceled(canceled) if canceled else None
 
     def cancel(self, pending_only: bool = False) -> None:
         """Cancel the arrays, or only the elements that have not started."""
@@ -85,9 +114,9 @@ class Launches:
     def describe(self) -> str:
         """Return where the jobs are, as text."""
         parts = []
-        for job, states in self._queue.items():
-            counts = sorted(Counter(states).items())
-            shown = ", ".join(f"{n} {state.lower()}" for state, n in counts)
+        for job, elements in self._queue.items():
+            counts = sorted(Counter(map(_shown, elements)).items())
+            shown = ", ".join(f"{n} {state}" for state, n in counts)
             parts.append(f"array {job}: {shown or 'ended'}")
         return "; ".join(parts)
 
@@ -96,6 +125,18 @@ class Launches:
         for key, launch in self._mine.items():
             launch["watcher"] = watcher
             self._storage.set_study_user_attr(self._study_id, key, dict(launch))
+
+
+def _shown(element: Element) -> str:
+    return element.state.lower() + (f" ({element.reason})" if element.reason else "")
+
+
+def _canceled(ends: dict[str, End]) -> str:
+    others = sorted({end.user for end in ends.values() if end.user})
+    comments = sorted({end.comment for end in ends.values() if end.comment})
+    jobs = f"job {', '.join(ends)} was" if len(ends) == 1 else f"jobs {', '.join(ends)} were"
+    by = f" by {', '.join(others)}" if others else ""
+    return f"{jobs} canceled (scancel{by}{''.join(f'; {text}' for text in comments)})"
 
 
 def _watcher() -> dict[str, Any]:

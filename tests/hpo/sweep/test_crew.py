@@ -8,8 +8,9 @@ from omegaconf import OmegaConf
 
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.protocols import Crew
+from hpo.protocols import Crew, Stopped
 from hpo.search.space import Space
+from hpo.settings import SettingError, SweepError
 from hpo.study.study import SweepSpec
 from hpo.sweep import crew as module
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
@@ -77,7 +78,8 @@ class Launches:
     """The arrays of a command: `alive` workers, what was done to them in `done`."""
 
     def __init__(self, *_):
-        self.alive, self.done = 0, []
+        self.alive, self.done, self.jobs = 0, [], {}
+        self.reasons, self.canceled = {}, None
 
     def adopt(self):
         return ["7"] if self.alive else []
@@ -87,6 +89,12 @@ class Launches:
 
     def describe(self):
         return "array 7: 2 running"
+
+    def stuck(self):
+        return self.reasons
+
+    def how_canceled(self):
+        return self.canceled
 
     def __getattr__(self, name):
         return lambda *args, **named: self.done.append((name, *named.values()))
@@ -103,6 +111,7 @@ def slurm(spec, app, monkeypatch):
             options=SlurmOptions(poll_s=0, whole_nodes=True, gpus_per_node=2, **options),
             submit=lambda payload, jobs, folder: submitted.append(len(jobs)) or "8",
         )
+        site.arrays = lambda n_jobs: [(site, range(n_jobs))]
         crew: Crew = SlurmCrew(spec, app, None, 0, site)
         return crew, crew._launches, submitted
 
@@ -131,6 +140,68 @@ def test_workers_are_replaced_when_all_are_gone_and_trials_wait(slurm):
     (reason,) = crew.work(n_workers=4, n_waiting=9)
     assert reason.endswith("/workers")
     assert submitted == [4]
+
+
+def test_canceled_jobs_are_not_replaced(slurm):
+    crew, launches, submitted = slurm()
+    crew.work(n_workers=2, n_waiting=9)
+    launches.canceled = "job 8 was canceled (scancel)"
+    text = "job 8 was canceled (scancel): the study stays as it is; the same command continues it"
+    with pytest.raises(Stopped) as stopped:
+        crew.work(n_workers=2, n_waiting=0)  # the last trial may still seem to run
+    assert str(stopped.value) == text
+    assert submitted == [2]
+
+
+def test_a_reason_to_wait_in_vain_is_told_once_with_the_key_that_was_typed(slurm, caplog):
+    crew, launches, _ = slurm()
+    launches.alive = 2
+    launches.reasons = {"PartitionTimeLimit": ("7", SettingError("lower {timeout_min}"))}
+    for _ in range(2):
+        crew.work(n_workers=2, n_waiting=9)
+    said = [line for line in caplog.messages if "PartitionTimeLimit" in line]
+    assert said == ["array 7 waits (PartitionTimeLimit): lower hydra.launcher.timeout_min"]
+
+
+def test_a_set_up_that_fails_before_any_worker_begins_ends_the_sweep(slurm, spec, caplog):
+    crew, launches, submitted = slurm()
+    folder = spec.sweep_dir / "workers/a"
+    folder.mkdir(parents=True)
+    crew.work(n_workers=2, n_waiting=9)
+    launches.jobs = {"a": "8"}
+    (folder / "setup-failed-0").write_text("2 1 n0 module load nope\n")
+    said = "array 8: line 2 of hydra.launcher.setup ended with code 1 on n0: module load nope"
+    with pytest.raises(SweepError, match=said):
+        crew.work(n_workers=2, n_waiting=9)
+    assert caplog.messages[-1] == said
+    (folder / "0").mkdir()  # on another node a worker began
+    assert crew.work(n_workers=2, n_waiting=9)
+    assert submitted == [2, 2]
+
+
+def test_a_refusal_after_the_first_array_leaves_the_first_one(slurm, caplog):
+    crew, _, submitted = slurm()
+
+    def refuse(*_):
+        raise SettingError("SLURM refuses the job: AssocMaxSubmitJobLimit")
+
+    site = crew._slurm
+    full = SimpleNamespace(submit=refuse)
+    site.arrays = lambda n_jobs: [(site, range(2)), (full, range(2, 4))]
+    assert crew.work(n_workers=4, n_waiting=9) is None
+    assert submitted == [2]
+    assert "AssocMaxSubmitJobLimit; the sweep goes on" in caplog.text
+    site.arrays = lambda n_jobs: [(full, range(4))]
+    with pytest.raises(SweepError, match=r"AssocMaxSubmitJobLimit$"):
+        crew.work(n_workers=4, n_waiting=9)
+
+
+def test_more_workers_than_waiting_trials_are_not_submitted_and_that_is_said(slurm, caplog):
+    caplog.set_level("INFO")
+    crew, _, submitted = slurm()
+    crew.work(n_workers=100, n_waiting=4)
+    assert submitted == [4]
+    assert "4 trials wait: no more workers than that are submitted" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from hpo.launch.payload import Payload, write_result
 from hpo.launch.slurm import launcher
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.settings import SweepError
+from hpo.settings import SettingError, SweepError
 
 
 class Site:
@@ -20,8 +20,11 @@ class Site:
         self.options = SlurmOptions(**{"poll_s": 0.0, **options})
         self.dead, self.canceled, self.queues = dead, [], [{"7": ["RUNNING"]}, None, {}]
 
+    def arrays(self, n_jobs):
+        return [(self, range(n_jobs))]
+
     def submit(self, payload, jobs, folder, first):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for number, job in enumerate(jobs, first):
             if number not in self.dead:
                 result = JobReturn(status=JobStatus.COMPLETED)
@@ -29,7 +32,7 @@ class Site:
                 write_result(result, folder / f"result-{number}.pkl")
         return "7"
 
-    def states(self):
+    def queue(self):
         return self.queues.pop(0)
 
     def cancel(self, job_id):
@@ -73,7 +76,7 @@ def test_only_ctrl_c_cancels_the_jobs_unless_they_are_detached(
     def interrupted():
         raise KeyboardInterrupt
 
-    site.states = interrupted
+    site.queue = interrupted
     monkeypatch.setattr(launcher.signals, "received", lambda: number)
     with pytest.raises(KeyboardInterrupt):
         launcher.launch(site, payload, [["x=1"]], 0)
@@ -93,6 +96,51 @@ def test_a_refusal_of_sbatch_is_one_line(payload, tmp_path):
     site.submit = refuse
     with pytest.raises(SweepError, match=r"^SLURM: invalid partition$"):
         launcher.launch(site, payload, [["x=1"]], 0)
+
+
+def test_jobs_in_several_arrays_are_waited_for_and_numbered_through(payload, tmp_path):
+    site, first = Site(tmp_path), []
+    submit = site.submit
+    site.arrays = lambda n_jobs: [(site, range(2)), (site, range(2, 3))]
+    site.submit = lambda *given: first.append(given[3]) or submit(*given)
+    results = launcher.launch(site, payload, [["x=1"], ["x=2"], ["x=3"]], 5)
+    assert [result.return_value for result in results] == [["x=1"], ["x=2"], ["x=3"]]
+    assert first == [5, 7]
+
+
+def test_a_refused_array_takes_those_before_it_back(payload, tmp_path):
+    site = Site(tmp_path)
+
+    def refuse(*_):
+        raise SettingError("SLURM refuses the job: too many")
+
+    site.arrays = lambda n_jobs: [(site, range(1)), (SimpleNamespace(submit=refuse), range(1, 2))]
+    with pytest.raises(SweepError, match="too many"):
+        launcher.launch(site, payload, [["x=1"], ["x=2"]], 0)
+    assert site.canceled == ["7"]
+
+
+def test_a_set_up_line_that_failed_is_named_where_a_result_is_missing(payload, tmp_path):
+    site = Site(tmp_path, dead=[0])
+    submit = site.submit
+
+    def fail(payload, jobs, folder, first):
+        job = submit(payload, jobs, folder, first)
+        (folder / "setup-failed-0").write_text("2 1 n0 module load nope\n")
+        return job
+
+    site.submit = fail
+    (result,) = launcher.launch(site, payload, [["x=1"]], 0)
+    said = r"line 2 of hydra.launcher.setup ended with code 1 on n0: module load nope$"
+    with pytest.raises(RuntimeError, match=said):
+        _ = result.return_value
+
+
+def test_a_check_of_the_site_submits_no_job_of_the_multirun(payload, tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "check_site", lambda slurm, n_jobs, folder, config: n_jobs)
+    with pytest.raises(SystemExit) as verdict:
+        launcher.launch(Site(tmp_path, check=True), payload, [["x=1"], ["x=2"]], 0)
+    assert verdict.value.code == 2
 
 
 def test_a_dry_run_submits_nothing(payload, tmp_path):

@@ -39,6 +39,12 @@ def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, sha
         ({"gpu_option": "gpu"}, "gres or gpus-per-node, got gpu"),
         ({"account": "a\n#SBATCH --qos=b"}, r"account: a line break is not allowed"),
         ({"sbatch": {"mail-user": "a\nrm -rf b"}}, r"sbatch: a line break is not allowed"),
+        ({"sbatch": {"nice\nrm -rf b": 1}}, r"sbatch: .* is not the name of an option"),
+        ({"srun_args": ["--label\nrm"]}, r"srun_args: a line break is not allowed"),
+        ({"setup": ["module load a", "true\x1b[2J"]}, r"setup: a line break is not allowed"),
+        ({"teardown": ["a\nb"]}, r"teardown: a line break is not allowed"),
+        ({"python": ["a\rb"]}, r"python: a line break is not allowed"),
+        ({"max_workers": 0}, r"max_workers must be >= 1, got 0"),
     ],
 )
 def test_settings_that_cannot_work_are_named_before_anything_is_submitted(settings, message):

@@ -1,10 +1,12 @@
 """What is asked of sbatch, squeue and scancel."""
 
-import subprocess
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hpo.launch.slurm.commands import Unanswered
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.launch.slurm.site import Slurm, job_script, n_elements
 from hpo.settings import SettingError
@@ -57,34 +59,84 @@ def test_ranks_of_a_trial_end_together_and_a_worker_without_gpu_asks_for_none():
     assert "no-requeue" in asked
 
 
-def answer(monkeypatch, text=None):
+@pytest.fixture
+def asked(monkeypatch):
+    """The commands that SLURM was asked, with an answer for each; an exception is raised."""
     calls = []
 
-    def run(command, **_):
+    def ask(*command, given=None):
         calls.append(command)
-        if text is None:
-            raise FileNotFoundError(command[0])
-        return subprocess.CompletedProcess(command, 0, text, "")
+        if isinstance(asked.answer, Exception):
+            raise asked.answer
+        return asked.answer
 
-    monkeypatch.setattr("hpo.launch.slurm.site.subprocess.run", run)
-    return calls
-
-
-def test_states_are_counted_by_array(monkeypatch):
-    answer(monkeypatch, "7_0|RUNNING\n7_1|PENDING\n9|COMPLETING\n")
-    assert Slurm(SlurmOptions()).states() == {"7": ["RUNNING", "PENDING"], "9": ["COMPLETING"]}
+    asked = SimpleNamespace(calls=calls, answer="")
+    monkeypatch.setattr("hpo.launch.slurm.site.ask", ask)
+    monkeypatch.setattr("hpo.launch.slurm.site.shutil.which", lambda name: name)
+    return asked
 
 
-def test_a_site_that_does_not_answer_is_not_taken_for_an_empty_queue(monkeypatch):
-    answer(monkeypatch)
-    assert Slurm(SlurmOptions()).states() is None
-
-
-def test_canceling_can_spare_what_runs(monkeypatch):
-    calls = answer(monkeypatch, "")
+def test_canceling_can_spare_what_runs(asked):
     Slurm(SlurmOptions()).cancel("7", pending_only=True)
+    asked.answer = Unanswered("no such job")  # it has ended meanwhile
     Slurm(SlurmOptions()).cancel("7")
-    assert calls == [["scancel", "--state=PENDING", "7"], ["scancel", "7"]]
+    assert asked.calls == [("scancel", "--state=PENDING", "7"), ("scancel", "7")]
+
+
+def test_sbatch_is_asked_before_anything_is_submitted(asked):
+    Slurm(SlurmOptions()).validate()
+    assert asked.calls == [("sbatch", "--test-only")]
+    asked.answer = Unanswered("Invalid account or account/partition combination specified")
+    with pytest.raises(SettingError, match=r"^SLURM refuses the job: .*change account"):
+        Slurm(SlurmOptions()).validate()
+
+
+def test_a_site_where_nothing_is_free_is_no_refusal(asked, caplog):
+    asked.answer = Unanswered("Requested nodes are busy")
+    Slurm(SlurmOptions()).validate()
+    assert "Requested nodes are busy; the jobs will wait" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("largest", "options", "n_jobs", "sizes", "at_once"),
+    [
+        (None, {}, 5, [5], None),
+        (1001, {}, 1001, [1001], None),
+        (1001, {"array_parallelism": 100}, 1500, [750, 750], 50),
+        (1, {"array_parallelism": 2}, 3, [1, 1, 1], 1),
+        (2, {"whole_nodes": True, "gpus_per_node": 4}, 18, [8, 8, 2], None),
+    ],
+)
+def test_more_jobs_than_an_array_may_have_are_several_arrays(
+    monkeypatch, largest, options, n_jobs, sizes, at_once
+):
+    monkeypatch.setattr("hpo.launch.slurm.site.largest_array", lambda: largest)
+    arrays = Slurm(SlurmOptions(**options)).arrays(n_jobs)
+    assert [len(jobs) for _, jobs in arrays] == sizes
+    assert [number for _, jobs in arrays for number in jobs] == list(range(n_jobs))
+    assert {site.options.array_parallelism for site, _ in arrays} == {at_once}
+
+
+@pytest.mark.parametrize(("answer", "taken"), [("y", True), ("Yes", True), ("", False)])
+def test_more_workers_than_max_workers_are_asked_back(monkeypatch, answer, taken):
+    site, questions = Slurm(SlurmOptions(max_workers=3)), []
+    site.confirm_size(3)
+    with pytest.raises(SettingError, match=r"^4 workers are more than max_workers=3: take fewer"):
+        site.confirm_size(4)  # no terminal
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or answer)
+    with nullcontext() if taken else pytest.raises(SettingError):
+        site.confirm_size(4)
+    assert questions == ["Submit 4 workers (4 jobs)? [y/N] "]
+
+
+def test_set_up_lines_are_guarded_and_teardown_is_not():
+    _, script = directives({"setup": ["module load x"], "teardown": ["module purge"]}, n_jobs=1)
+    before, after = script.split("module load x")
+    assert "set -e\n" in before
+    assert "/sweep/workers/l/setup-failed-" in before
+    assert after.index("set +e") < after.index("srun") < after.index("module purge")
+    assert "set -e" not in directives({}, n_jobs=1)[1]
 
 
 @pytest.mark.parametrize(("there", "missing"), [("srun", "sbatch"), ("sbatch", "srun")])

@@ -104,6 +104,83 @@ def test_ctrl_c_cancels_the_jobs_and_the_same_command_finishes(
     assert len(arrays()) == 2
 
 
+def test_scancel_ends_the_sweep_instead_of_starting_another_array(
+    sweep, study, slurm, arrays, tmp_path, wait_until
+):
+    command = sweep(*LONG)
+    wait_until(lambda: started(tmp_path)() and len(running(study())) == 2)
+    (job_id,) = arrays()
+    slurm.run("scancel", job_id)
+    code, output = command.end()
+    assert code == 130, output
+    assert f"job {job_id} was canceled (scancel): the study stays as it is; the same" in output
+    assert states(study()) == {"WAITING": 4}
+    assert not any("hpo:retries" in trial.system_attrs for trial in study().trials)
+    assert len(arrays()) == 1
+
+
+def test_the_other_elements_go_on_when_one_is_canceled(
+    sweep, study, slurm, arrays, tmp_path, wait_until
+):
+    command = sweep(*LONG, "hydra.sweeper.n_trials=2", "epoch_s=0.3")
+    wait_until(lambda: started(tmp_path)() and len(running(study())) == 2)
+    (job_id,) = arrays()
+    slurm.run("scancel", f"{job_id}_1")
+    code, output = command.end()
+    assert code == 0, output
+    assert states(study()) == {"COMPLETE": 2}
+    assert len(arrays()) == 1
+    assert n_epochs(tmp_path) == [8, 8]
+
+
+def test_a_job_that_can_never_start_says_why_and_which_key_to_change(sweep, slurm, tmp_path):
+    command = sweep("hydra.launcher.timeout_min=3000")
+    said = ""
+    while "PartitionTimeLimit" not in said:  # in its output, as soon as it is known
+        said = command.process.stdout.readline()
+    assert "waits (PartitionTimeLimit): lower hydra.launcher.timeout_min, or change" in said
+    command.interrupt()
+    assert command.end()[0] == 130
+
+
+def test_a_failed_set_up_line_ends_the_sweep_and_is_named(sweep, study, arrays):
+    code, output = sweep("hydra.launcher.setup=[umask 22,module load nope]").end()
+    assert code == 1
+    assert "line 2 of hydra.launcher.setup ended with code 127" in output
+    assert len(arrays()) == 1
+    assert "Traceback" not in output
+
+
+def test_a_refused_submission_is_one_line_and_leaves_nothing_behind(sweep, arrays, tmp_path):
+    code, output = sweep("hydra.launcher.partition=nope").end()
+    assert code == 2
+    assert "change hydra.launcher.partition" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "sweep").exists()
+    assert not arrays()
+
+
+@pytest.mark.parametrize(
+    ("options", "failed"),
+    [
+        ([], None),
+        (
+            ["setup=[umask 22,module load nope]"],
+            "job          line 2 of hydra.launcher.setup ended",
+        ),
+        (["python=[python-that-is-not-there]"], "job          job "),
+    ],
+)
+def test_the_check_of_a_site_tries_a_job_and_makes_no_study(sweep, tmp_path, options, failed):
+    given = [f"hydra.launcher.{option}" for option in options]
+    code, output = sweep("hydra.launcher.check=true", *given).end()
+    assert code == (failed is not None), output
+    shown = [line for line in output.splitlines() if line.startswith("FAIL")]
+    assert shown == [] if failed is None else failed in shown[0]
+    assert ("ok   lock" in output) is (failed is None)
+    assert not (tmp_path / "sweep").exists()
+
+
 def test_detached_jobs_outlive_ctrl_c_and_the_same_command_attaches(
     sweep, study, arrays, tmp_path, wait_until
 ):

@@ -8,8 +8,11 @@ import optuna
 import pytest
 
 from hpo.attributes import LAUNCH
+from hpo.launch.slurm.commands import Element, End
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.launch.slurm.watch import Launches
+
+RUNNING = Element("RUNNING")
 
 
 @pytest.fixture
@@ -17,10 +20,12 @@ def slurm():
     """A site with two arrays of two elements, one worker each."""
     site = SimpleNamespace(
         options=SlurmOptions(),
-        queue={"7": ["RUNNING", "PENDING"], "8": ["RUNNING", "RUNNING"]},
+        listed={"7": [RUNNING, Element("PENDING", "Priority")], "8": [RUNNING, RUNNING]},
+        ended=[],
         canceled=[],
     )
-    site.states = lambda: site.queue
+    site.queue = lambda: site.listed
+    site.ends = lambda jobs: [end for end in site.ended if end.job in jobs]
     site.cancel = lambda job, pending_only: site.canceled.append((job, pending_only))
     return site
 
@@ -85,8 +90,8 @@ def test_workers_are_counted_over_the_own_arrays_only(launches, slurm):
     mine = launches()
     mine.add("a", "7")
     assert mine.n_alive() == 2
-    assert mine.describe() == "array 7: 1 pending, 1 running"
-    slurm.queue = None
+    assert mine.describe() == "array 7: 1 pending (Priority), 1 running"
+    slurm.listed = None
     assert mine.n_alive() is None
 
 
@@ -96,6 +101,11 @@ def test_an_array_that_the_queue_does_not_list_yet_counts_for_a_moment(
     mine = launches()
     mine.add("a", "9")
     assert mine.n_alive() == 1
+    slurm.ended = [End("9", "RUNNING", "2026-11-26T10:00:00")]
+    assert mine.n_alive() == 1
+    slurm.ended = [End("9", "FAILED", "2026-11-26T10:00:00")]  # at once, between two looks
+    assert mine.n_alive() == 0
+    slurm.ended = []
     monkeypatch.setattr("hpo.launch.slurm.watch._LISTED_AFTER_S", 0.0)
     assert mine.n_alive() == 0
     assert mine.describe() == "array 9: ended"
@@ -107,3 +117,54 @@ def test_canceling_reaches_the_own_arrays_only(launches, slurm):
     mine.cancel(pending_only=True)
     assert slurm.canceled == [("7", True)]
     mine.wait_until_gone(0.0)
+
+
+def test_a_reason_that_does_not_go_away_is_told_with_what_to_change(launches, slurm):
+    mine = launches()
+    mine.add("a", "7")
+    slurm.listed["7"] += 2 * [Element("PENDING", "PartitionTimeLimit")]
+    mine.n_alive()
+    ((reason, (job, remedy)),) = mine.stuck().items()
+    assert (reason, job) == ("PartitionTimeLimit", "7")
+    assert "launcher.timeout_min" in remedy.naming("launcher.{}".format)
+    assert mine.describe() == (
+        "array 7: 2 pending (PartitionTimeLimit), 1 pending (Priority), 1 running"
+    )
+
+
+CANCELED, LOST, ONE = "CANCELLED", "NODE_FAIL", "job 7 was canceled (scancel)"
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        ([End("7", CANCELED, "2026-11-26T10:00:00")], ONE),
+        (
+            [End("7", CANCELED, "T10"), End("7", "COMPLETED", "T09")],
+            ONE,
+        ),
+        ([End("7", CANCELED, "T10"), End("8", "RUNNING", "T99")], ONE),
+        ([End("7", "TIMEOUT", "2026-11-26T10:00:00")], None),
+        ([End("7", "PREEMPTED", "2026-11-26T10:00:00")], None),
+        ([End("7", "FAILED", "2026-11-26T10:00:00")], None),
+        ([], None),  # forgotten, and no accounting
+        # One was canceled earlier, and the last ones were lost with their node.
+        ([End("7", CANCELED, "2026-11-26T10:00:00"), End("7", LOST, "2026-11-26T11:00:00")], None),
+        (
+            [End("7", LOST, "2026-11-26T10:00:00"), End("7", CANCELED, "2026-11-26T11:00:00")],
+            ONE,
+        ),
+        (
+            [End(job, CANCELED, "2026-11-26T10:00:00", "root", "idle GPUs") for job in "78"],
+            "jobs 7, 8 were canceled (scancel by root; idle GPUs)",
+        ),
+    ],
+)
+def test_arrays_were_canceled_if_that_is_how_their_last_element_ended(
+    launches, slurm, ended, said
+):
+    mine = launches()
+    mine.add("a", "7")
+    mine.add("b", "8")
+    slurm.ended = ended
+    assert mine.how_canceled() == said
