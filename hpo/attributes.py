@@ -11,6 +11,7 @@ N_TRIALS = "hpo:n_trials"  # trials of the study when it is finished
 SPACE = "hpo:space"  # search space: distribution by key
 FIXED = "hpo:fixed"  # fixed overrides: value by key
 LEASE_S = "hpo:lease_s"  # seconds without a heartbeat after which a worker is considered dead
+TIME = "hpo:time_s"  # how long it was worked on under a time limit
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
 WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.worker.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it
@@ -18,6 +19,7 @@ LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watche
 # Of a trial, for workers.
 LEASE = "hpo:lease"  # its worker, see `hpo.study.lease`
 BEAT = "hpo:beat"  # id of a lease, and how often its owner has shown life
+PACE = "hpo:pace"  # intervals between its reports: how many, and the slowest (s)
 RETRIES = "hpo:retries"  # how often it was given back without progress
 PAUSED = "hpo:paused"  # the step at which a policy paused it
 

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.pruners import BasePruner
@@ -26,10 +26,11 @@ from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
-from hpo.settings import SweepSettings
+from hpo.settings import SweepSettings, check_timeout
 from hpo.settings import study_name as checked
 from hpo.storage.opening import open_storage
 from hpo.study.lease import was_started
+from hpo.study.limits import Limits
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
 
@@ -48,6 +49,9 @@ def optimize(
     folder: Path | str = ".",
     lease_s: float = SweepSettings.lease_s,
     max_retries: int = SweepSettings.max_retries,
+    trial_timeout: float | None = SweepSettings.trial_timeout,
+    epoch_timeout: float | Literal["auto"] | None = SweepSettings.epoch_timeout,
+    timeout: float | None = SweepSettings.timeout,
     patience_s: float = SweepSettings.patience_s,
 ) -> optuna.Study:
     """Work on a shared study until no trial is left to begin or to take over; return it.
@@ -68,6 +72,11 @@ def optimize(
         folder: seen by all processes; briefly holds a lock file.
         lease_s: seconds without a heartbeat after which a process is considered dead.
         max_retries: how often a trial may be retried after its process died.
+        trial_timeout: seconds after which a trial fails; None: no limit.
+        epoch_timeout: seconds without a report after which a trial fails; "auto": ten times the
+            slowest interval between two reports of the study, at least 60, when ten are known.
+        timeout: seconds of work on the study, over all calls, after which no trial begins or goes
+            on; a call with a larger one continues.
         patience_s: how long to wait for an unreachable storage (s).
 
     Raises:
@@ -76,6 +85,9 @@ def optimize(
     if direction not in ("minimize", "maximize"):
         raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
     study_name = checked(study_name)
+    check_timeout("timeout", timeout)
+    check_timeout("trial_timeout", trial_timeout)
+    check_timeout("epoch_timeout", epoch_timeout, may_be_auto=True)
     shared = open_storage(storage, Path(folder), patience_s)
     pruner = pruner or optuna.pruners.NopPruner()
     with study_lock(Path(folder)) as lock:
@@ -99,12 +111,17 @@ def optimize(
         pruner=pruner,
         lease_s=lease_s,
         max_retries=max_retries,
+        timeout=timeout,
     )
-    with signals.interrupt(once=True):
+    limits = Limits(trial_timeout, epoch_timeout, tickets.time)
+    with signals.interrupt(once=True), limits:
         going_on = True
-        while going_on:
+        while going_on and not tickets.time.is_over:
             issued = one_by_one and _issue_next(tickets, study)
-            going_on = _work_on_next(tickets, study, objective) or issued
+            going_on = _work_on_next(tickets, study, objective, limits) or issued
+    if tickets.time.is_over:
+        text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
+        _log.warning(text, study_name, timeout)
     _say_if_exhausted(study, n_trials)
     return study
 
@@ -127,12 +144,15 @@ def _say_if_exhausted(study: optuna.Study, n_trials: int) -> None:
 
 
 def _work_on_next(
-    tickets: Tickets, study: optuna.Study, objective: Callable[[optuna.Trial], float]
+    tickets: Tickets,
+    study: optuna.Study,
+    objective: Callable[[optuna.Trial], float],
+    limits: Limits,
 ) -> bool:
     with tickets.claimed() as claim:
         if claim is None:
             return False
         ticket, lease = claim
-        trial = LeasedTrial(study, trial_id(ticket), lease)
+        trial = LeasedTrial(study, trial_id(ticket), lease, limits=limits)
         trial.live(partial(trial.timed, objective, trial))
         return True

@@ -175,6 +175,19 @@ def study_name(value: Any) -> str:
     return name
 
 
+def check_timeout(name: str, value: Any, *, may_be_auto: bool = False) -> None:
+    """Check a time limit.
+
+    Raises:
+        SettingError: it is neither a positive number, nor None, nor "auto" where that may be.
+    """
+    if value is None or (may_be_auto and value == "auto"):
+        return
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        choices = "a positive number of seconds, " + ("auto or null" if may_be_auto else "or null")
+        raise SettingError(f"{{{name}}} must be {choices}, got {{}}", value)
+
+
 def _default_screen() -> dict[str, Any]:
     return {"_target_": "hpo.Screen", "regressor": None, "optimism": 2.0, "max_share": 0.75}
 
@@ -193,6 +206,12 @@ class SweepSettings:
         max_failure_rate: the sweep stops when more than this share of `n_trials` has failed; 0..1.
         max_retries: how often a trial may be retried after its worker died.
         lease_s: seconds without a heartbeat after which a worker is considered dead.
+        trial_timeout: seconds after which a trial fails, those before a pause included; None: no
+            limit.
+        epoch_timeout: seconds without a report after which a trial fails; auto: ten times the
+            slowest interval between two reports of the study, at least 60, when ten are known.
+        timeout: seconds of work on the study, over all commands, after which the sweep ends;
+            running trials go on when the same command is given a larger one.
         patience_s: how long to wait for an unreachable storage (s).
         fresh_process: whether each trial runs in a process of its own.
         sampler: `_target_` node; None: Optuna's default.
@@ -216,6 +235,9 @@ class SweepSettings:
     max_failure_rate: float = 0.0
     max_retries: int = 3
     lease_s: float = 60.0
+    trial_timeout: Any = None
+    epoch_timeout: Any = None
+    timeout: Any = None
     patience_s: float = 300.0
     fresh_process: bool = False
     sampler: Any = None
@@ -246,6 +268,8 @@ class SweepSettings:
         check_range(self, "patience_s", 0)
         if not self.lease_s > 0:
             raise SettingError("{lease_s} must be more than 0, got {}", self.lease_s)
+        for name in ("trial_timeout", "epoch_timeout", "timeout"):
+            check_timeout(name, getattr(self, name), may_be_auto=name == "epoch_timeout")
         for name in ("sampler", "pruner", "screen"):
             _check_node(name, getattr(self, name))
         if self.params is not None and not isinstance(self.params, Mapping):

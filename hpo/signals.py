@@ -19,14 +19,17 @@ from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 _AGAIN_S = 0.05
+# A time limit is reached (`hpo.study.guard`). No library uses this signal.
+LIMIT = signal.Signals.SIGRTMIN + 5
 
 
 class _State:
     received: signal.Signals | None = None  # the first signal
     shields = 0  # nested shields that hold an interruption back
-    pending = False  # a shield holds one back
+    pending: BaseException | None = None  # a shield holds it back
     swallowed = False  # the next signal repeats one that was lost in a destructor
     depth = 0  # nested interrupts
+    reached: Callable[[], BaseException | None] | None = None  # what LIMIT means now
 
 
 def received() -> signal.Signals | None:
@@ -41,7 +44,7 @@ def interrupt(once: bool = False) -> Iterator[None]:
     Args:
         once: ignore further signals, which would disturb the cleanup after the first one.
     """
-    _State.received, _State.pending = None, False
+    _State.received, _State.pending = None, None
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -53,7 +56,7 @@ def interrupt(once: bool = False) -> Iterator[None]:
         if repeated and once:
             return
         if _State.shields:
-            _State.pending = True
+            _State.pending = KeyboardInterrupt()
         else:
             raise KeyboardInterrupt
 
@@ -100,6 +103,35 @@ def _send_again(number: signal.Signals) -> None:
 
 
 @contextmanager
+def limited(reached: Callable[[], BaseException | None]) -> Iterator[bool]:
+    """Raise what `reached` returns when `LIMIT` arrives; None: it came too late.
+
+    Yields whether that can be done: exceptions of signals are raised in the main thread only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield False
+        return
+    signal.signal(LIMIT, _on_limit)  # for good: a late signal would end the process
+    _State.reached = reached
+    try:
+        yield True
+    finally:
+        _State.reached = None
+        if not isinstance(_State.pending, KeyboardInterrupt):
+            _State.pending = None
+
+
+def _on_limit(_number: int, _: FrameType | None) -> None:
+    error = _State.reached() if _State.reached else None
+    if error is None or _State.pending:
+        return
+    if _State.shields:
+        _State.pending = error
+    else:
+        raise error
+
+
+@contextmanager
 def shield() -> Iterator[None]:
     """Delay an interruption until an operation on the storage is finished.
 
@@ -120,5 +152,5 @@ def shield() -> Iterator[None]:
 def raise_pending() -> None:
     """Raise the interruption that a shield holds back; call it where that is safe."""
     if _State.pending and threading.current_thread() is threading.main_thread():
-        _State.pending = False
-        raise KeyboardInterrupt
+        error, _State.pending = _State.pending, None
+        raise error

@@ -11,7 +11,9 @@ A trial that a policy releases at some step is PAUSED: it waits until the policy
 from __future__ import annotations
 
 import logging
+import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -27,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.optuna_internals import trial_id
 from commons.processes import born, this_host
 from hpo import signals
-from hpo.attributes import BEAT, FAIL_REASON, LEASE, PAUSED, RETRIES
+from hpo.attributes import BEAT, FAIL_REASON, LEASE, PAUSED, RETRIES, SECONDS
 from hpo.study.observation import Observer, owner_of
 
 _log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ class Lease:
         self._observer = observer or Observer(duration_s)
         self._id, self._beats = uuid.uuid4().hex, 0
         self.progress = False
-        self._renewed = _now()
+        self._renewed, self._keep_until = _now(), math.inf
         self._lost, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="lease")
 
@@ -120,6 +122,22 @@ class Lease:
         # process, does not replace the lease of that one.
         self._storage.set_trial_system_attr(self._trial_id, BEAT, [self._id, self._beats])
 
+    @property
+    def names(self) -> tuple[int, str]:
+        """The trial and the id of this lease, for `end_for_owner`."""
+        return self._trial_id, self._id
+
+    def packed_storage(self) -> bytes:
+        """Return the storage as a pickle; empty: only this process has it."""
+        try:
+            return pickle.dumps(self._storage)
+        except Exception:  # noqa: BLE001 - each storage has its own
+            return b""
+
+    def keep_for(self, seconds: float) -> None:
+        """Renew the lease for so long: a training that hangs does not keep its trial for ever."""
+        self._keep_until = _now() + seconds
+
     def fence(self, storage: BaseStorage) -> BaseStorage:
         """Return the storage; its `set_trial_...` raise LeaseLostError where the lease is lost."""
         return cast(BaseStorage, _Fenced(storage, self))
@@ -130,14 +148,15 @@ class Lease:
             if self._is_mine():
                 self.let_go(paused_at)
 
-    def let_go(self, paused_at: int | None = None) -> None:
+    def let_go(self, paused_at: int | None = None, *, excused: bool = False) -> None:
         """Release the trial, which this process must still have.
 
-        A policy has paused it at the step `paused_at`; None: it was interrupted.
+        A policy has paused it at the step `paused_at`; None: it was interrupted, which may count
+        as a retry if it is not `excused`.
         """
         if paused_at is not None:
             self._storage.set_trial_system_attr(self._trial_id, PAUSED, paused_at)
-        elif not self.progress and signals.received() != signal.SIGINT:
+        elif not (excused or self.progress or signals.received() == signal.SIGINT):
             _count_retry(self._storage, self._storage.get_trial(self._trial_id))
         release(self._storage, self._trial_id)
 
@@ -151,6 +170,8 @@ class Lease:
     def _beat(self) -> None:
         while not self._stop.wait(self._duration_s / 3) and not self._lost.is_set():
             self._observer.tick()
+            if _now() > self._keep_until:
+                continue
             try:
                 self.renew()
             except Exception as error:  # noqa: BLE001 - a storage out of reach may come back
@@ -186,6 +207,28 @@ def release(storage: BaseStorage, trial_id: int) -> None:
         # release it too, perhaps when its next owner has it already.
         storage.set_trial_system_attr(trial_id, LEASE, {"released": uuid.uuid4().hex})
         storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    except UpdateFinishedTrialError:
+        pass  # it was finished a moment ago
+
+
+def end_for_owner(
+    storage: BaseStorage, trial_id: int, lease_id: str, reason: str | None, seconds: float
+) -> None:
+    """Write for the owner of a lease, which has hung, that its trial fails with a reason.
+
+    None: give it back, without counting a retry. `seconds` were spent on it. If another process
+    has the trial, nothing is written.
+    """
+    trial = storage.get_trial(trial_id)
+    if trial.state != TrialState.RUNNING or owner_of(trial).get("id") != lease_id:
+        return
+    try:
+        storage.set_trial_user_attr(trial_id, SECONDS, seconds)
+        if reason is None:
+            release(storage, trial_id)
+        else:
+            storage.set_trial_user_attr(trial_id, FAIL_REASON, reason)
+            storage.set_trial_state_values(trial_id, TrialState.FAIL)
     except UpdateFinishedTrialError:
         pass  # it was finished a moment ago
 

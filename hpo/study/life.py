@@ -6,6 +6,7 @@
 - An exception fails it, a paused one too; SystemExit is an exception. `optuna.TrialPruned` ends a
   training that was told to stop, or that prunes itself.
 - KeyboardInterrupt, and SystemExit after a signal, interrupt it: another worker takes it over.
+- A time limit has priority over all of this (see `hpo.study.limits`).
 - If the lease is lost, nothing of this is written (see `LeasedTrial`).
 """
 
@@ -22,9 +23,10 @@ from optuna.trial import TrialState
 from hpo import signals
 from hpo.search.pausing import Decision
 from hpo.study.lease import LeaseLostError
+from hpo.study.limits import LimitError
 
 # What ends a trial when the application raises it; everything else interrupts it.
-ENDS = (Exception, SystemExit, LeaseLostError)
+ENDS = (Exception, SystemExit, LeaseLostError, LimitError)
 _REASON_CHARACTERS = 500
 
 
@@ -39,6 +41,7 @@ class Outcome:
         diverged: the step at which its value was not finite, or a text.
         paused_at: the step at which a policy has paused it.
         error: what the application raised.
+        excused: the interruption says nothing about the trial.
     """
 
     state: TrialState
@@ -47,6 +50,7 @@ class Outcome:
     diverged: int | str | None = None
     paused_at: int | None = None
     error: BaseException | None = None
+    excused: bool = False
 
 
 class Life:

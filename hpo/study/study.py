@@ -54,6 +54,7 @@ class SweepSpec(SweepSettings):
             pruner=pruner,
             lease_s=self.lease_s,
             max_retries=self.max_retries,
+            timeout=self.timeout,
         )
 
 

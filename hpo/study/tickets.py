@@ -34,6 +34,7 @@ from hpo.study.lease import (
     release_abandoned,
     was_started,
 )
+from hpo.study.limits import StudyTime
 from hpo.study.observation import Observer
 
 
@@ -67,10 +68,12 @@ class Tickets:
     pruner: BasePruner | None
     lease_s: float
     max_retries: int
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         self._study_id = self.storage.get_study_id_from_name(self.study_name)
         self.observer = Observer(self.lease_s)
+        self.time = StudyTime(self.storage, self._study_id, self.timeout)
 
     @contextmanager
     def claimed(
@@ -93,13 +96,18 @@ class Tickets:
                         break
                     trials = self.trials()
                     doubtful = self.observer.doubtful(trials, doubtful)
-                if not doubtful:
+                if not doubtful or self.time.is_over:
                     break
                 time.sleep(min(1.0, self.lease_s / 10))
             yield claim
 
     def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
-        """Claim a trial of the budget's `trials`, read if None; None: no trial is left."""
+        """Claim a trial of the budget's `trials`, read if None.
+
+        None: no trial is left, or the time of the study is over.
+        """
+        if self.time.is_over:
+            return None
         trials = self.trials() if trials is None else trials
         if any([*map(self.observer.is_abandoned, trials)]) and self.release_abandoned():
             trials = self.trials()

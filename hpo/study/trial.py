@@ -6,6 +6,7 @@ import logging
 import operator
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import optuna
@@ -14,12 +15,13 @@ from optuna.trial import TrialState
 
 from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
-from hpo.attributes import DIVERGED, FAIL_REASON, SECONDS
+from hpo.attributes import DIVERGED, FAIL_REASON, PACE, SECONDS
 from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
+from hpo.study.limits import LimitError, Limits, Watch
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +42,17 @@ class LeasedTrial(optuna.Trial):
     """
 
     def __init__(
-        self, study: optuna.Study, trial_id: int, lease: Lease, group: Group | None = None
+        self,
+        study: optuna.Study,
+        trial_id: int,
+        lease: Lease,
+        group: Group | None = None,
+        limits: Limits | None = None,
     ) -> None:
         super().__init__(study, trial_id)
         self.storage = lease.fence(self.storage)
         self._lease, self._group = lease, group or Group()
+        self._watch = Watch(limits or Limits(), lease)
         stored = self.storage.get_trial(trial_id).intermediate_values
         self._steps = {*stored}
         self._new = False
@@ -61,6 +69,7 @@ class LeasedTrial(optuna.Trial):
         if number is None:
             raise TypeError(f"a reported value must be a number, got {value!r}")
         self._lease.check()
+        self._watch.progress()
         self._new = self.life.report(number, step) and step not in self._steps
         if self._new:
             super().report(number, step)
@@ -91,8 +100,10 @@ class LeasedTrial(optuna.Trial):
     def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
         """Call the application and count its wall time."""
         begin = time.monotonic()
+        trials = partial(self.study.get_trials, deepcopy=False)
         try:
-            return application(*arguments)
+            with self._watch.over(trials, self.user_attrs.get(SECONDS, 0)):
+                return application(*arguments)
         finally:
             self.seconds = time.monotonic() - begin
 
@@ -104,8 +115,16 @@ class LeasedTrial(optuna.Trial):
         outcome = Outcome(TrialState.WAITING)
         try:
             outcome = self.life.run(training)
+            if self._watch.reached is not None:
+                outcome = self._limited(self._watch.reached)
         finally:
             self._end(outcome)
+
+    def _limited(self, limit: LimitError) -> Outcome:
+        _log.warning("trial %d: %s", self.number, limit)
+        if limit.reason is None:
+            return Outcome(TrialState.WAITING, excused=True)
+        return Outcome(TrialState.FAIL, reason=limit.reason)
 
     def _end(self, outcome: Outcome) -> None:
         try:
@@ -123,12 +142,14 @@ class LeasedTrial(optuna.Trial):
         if outcome.error is not None:
             _log.error("trial %d failed", self.number, exc_info=outcome.error)
         self.set_user_attr(SECONDS, self.user_attrs.get(SECONDS, 0) + self.seconds)
+        if self._watch.pace is not None:
+            self.storage.set_trial_system_attr(trial_id(self), PACE, self._watch.pace)
         if outcome.diverged is not None:
             self.set_user_attr(DIVERGED, outcome.diverged)
         if outcome.reason is not None:
             self.set_user_attr(FAIL_REASON, self._group.complaint() or outcome.reason)
         if outcome.state is TrialState.WAITING:
-            self._lease.let_go(outcome.paused_at)
+            self._lease.let_go(outcome.paused_at, excused=outcome.excused)
         else:
             with stoppable(self.study):  # a sampler whose space is exhausted does so
                 self.study.tell(self, outcome.value, state=outcome.state)

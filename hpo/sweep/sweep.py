@@ -53,6 +53,8 @@ from hpo.sweep.traces import Traces, withdraw
 _log = logging.getLogger(__name__)
 _SECTION = "hydra.sweeper"
 _FRUITLESS_LAUNCHES = 3
+_NOTE_S = 5.0
+_OUT_OF_TIME = 124  # as timeout(1)
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def run(sweep: Sweep) -> None:
     try:
         _work_shown(sweep)
     except KeyboardInterrupt:
+        sweep.tickets.time.note()
         sweep.tickets.release_abandoned()
         _log.warning("interrupted; the same command continues where it stopped")
         raise SystemExit(130) from None
@@ -157,6 +160,9 @@ def run(sweep: Sweep) -> None:
     if too_many_failures(sweep.tickets.trials(), spec):
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
             raise _too_many_failures(sweep)
+    if waiting := len(_unfinished(sweep)):
+        _say_time_is_over(sweep, waiting)
+        raise SystemExit(_OUT_OF_TIME)
     _say_if_exhausted(sweep)
     _check_result(sweep)
     _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
@@ -165,6 +171,21 @@ def run(sweep: Sweep) -> None:
 def _say_if_exhausted(sweep: Sweep) -> None:
     if sweep.spec.n_trials < sweep.n_wanted:
         _log.info(EXHAUSTED, sweep.spec.n_trials, sweep.n_wanted)
+
+
+def _say_time_is_over(sweep: Sweep, waiting: int) -> None:
+    spec, key = sweep.spec, typed_key(sweep.app.config, _SECTION, "timeout")
+    _log.warning(
+        "the time of study '%s' is over (%s=%g): %d of %d trials are finished. The same command "
+        "with a larger %s continues it. Results so far: %s",
+        spec.study_name,
+        key,
+        spec.timeout,
+        spec.n_trials - waiting,
+        spec.n_trials,
+        key,
+        spec.sweep_dir,
+    )
 
 
 def _without_passwords(
@@ -256,7 +277,8 @@ def _work(sweep: Sweep) -> None:
     fruitless, marks = 0, _marks(_unfinished(sweep))
     while unfinished := _unfinished(sweep):
         sweep.tickets.release_abandoned()
-        if too_many_failures(sweep.tickets.trials(), sweep.spec):
+        sweep.tickets.time.note(_NOTE_S)
+        if sweep.tickets.time.is_over or too_many_failures(sweep.tickets.trials(), sweep.spec):
             break
         waiting = sum(trial.state == TrialState.WAITING for trial in unfinished)
         errors = sweep.crew.work(sweep.n_workers, waiting)

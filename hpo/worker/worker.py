@@ -25,9 +25,11 @@ from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
 from hpo.search.seeded import build, make_sampler
+from hpo.settings import typed_key
 from hpo.storage.batching import batched
 from hpo.study.lease import Lease
 from hpo.study.life import Life
+from hpo.study.limits import Limits
 from hpo.study.study import SweepSpec, make_screen, too_many_failures
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
@@ -69,15 +71,16 @@ class Worker:
         n_trials = 0
         name = f"{self._application.launch_id}/{own.job.num}"
         leader = _Leader(self._spec, self._application, self._group, name)
-        try:
-            while n_trials < max_trials and leader.work_on_next():
-                n_trials += 1
-                leader.record.end_of_trial()
-                configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
-                _tidy_up()
-        finally:
-            with signals.shield():
-                leader.record.write()
+        with leader.limits:
+            try:
+                while n_trials < max_trials and leader.work_on_next():
+                    n_trials += 1
+                    leader.record.end_of_trial()
+                    configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
+                    _tidy_up()
+            finally:
+                with signals.shield():
+                    leader.record.write()
         return n_trials
 
     def join(self, group: Group) -> None:
@@ -116,6 +119,9 @@ class _Leader:
         self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
         study_id = self._storage.get_study_id_from_name(spec.study_name)
+        key = partial(typed_key, application.config, "hydra.sweeper")
+        time, is_alone = self._tickets.time, group.size == 1
+        self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, key, is_alone)
         self.record = WorkerRecord(self._storage, study_id, name)
 
     def work_on_next(self) -> bool:
@@ -131,7 +137,7 @@ class _Leader:
 
     def _work_on(self, ticket: FrozenTrial, lease: Lease) -> None:
         study, seed = self._study_for(ticket.number)
-        trial = LeasedTrial(study, trial_id(ticket), lease, self._group)
+        trial = LeasedTrial(study, trial_id(ticket), lease, self._group, self.limits)
         try:
             trial.live(lambda: self._train(trial, seed))
         finally:

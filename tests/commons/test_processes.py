@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from commons.processes import born, is_alive, is_stopped, n_cores, this_host
+from commons.processes import born, descendants, is_alive, is_stopped, kill, n_cores, this_host
 
 
 def test_cores_are_those_that_this_process_may_use():
@@ -55,3 +55,13 @@ def test_a_stopped_process_is_known(wait_until):
 def test_machines_with_equal_names_and_namespaces_are_told_apart_by_their_boot():
     boot = Path("/proc/sys/kernel/random/boot_id")
     assert not boot.exists() or boot.read_text().strip() in this_host()
+
+
+def test_descendants_are_found_over_generations(wait_until):
+    with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as shell:
+        wait_until(lambda: len(descendants(shell.pid)) == 1)
+        (sleep,) = descendants(shell.pid)
+        assert {shell.pid, sleep} <= set(descendants())
+        kill([sleep, shell.pid])
+    kill([sleep, shell.pid, 2**30])
+    assert not is_alive(sleep)
