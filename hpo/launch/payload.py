@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from commons.files import replacing
 from hpo.hydra_internals import JobReturn, global_state, restore_global_state, run
 from hpo.launch.script import Script
+from hpo.storage.passwords import hide_in
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Payload:
         with open_dict(config.hydra.job):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
+        hide_in(config)
         return config
 
     def run(self, config: DictConfig) -> JobReturn:

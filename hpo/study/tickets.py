@@ -40,7 +40,7 @@ from hpo.study.observation import Observer
 
 def study_lock(folder: Path) -> FileLock:
     """Return the lock for creating tickets, releasing abandoned trials and taking paused ones."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)  # workers run what lies in it
     return FileLock(folder / "tickets")
 
 

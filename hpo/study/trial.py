@@ -19,6 +19,7 @@ from hpo.attributes import DIVERGED, FAIL_REASON, PACE, SECONDS
 from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
+from hpo.storage.passwords import hide, stored_passwords
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
 from hpo.study.limits import LimitError, Limits, Watch
@@ -147,7 +148,8 @@ class LeasedTrial(optuna.Trial):
         if outcome.diverged is not None:
             self.set_user_attr(DIVERGED, outcome.diverged)
         if outcome.reason is not None:
-            self.set_user_attr(FAIL_REASON, self._group.complaint() or outcome.reason)
+            reason = self._group.complaint() or outcome.reason
+            self.set_user_attr(FAIL_REASON, hide(reason, stored_passwords()))
         if outcome.state is TrialState.WAITING:
             self._lease.let_go(outcome.paused_at, excused=outcome.excused)
         else:

@@ -66,6 +66,9 @@ def check_folder(folder: Path) -> None:
     except OSError as error:
         rule = "hydra.sweep.dir={}: {}; choose another folder"
         raise SettingError(rule, folder, error.strerror or error) from error
+    if folder.exists() and folder.stat().st_mode & 0o022:
+        text = "others may write into %s and so run programs as you; remedy: chmod go-w %s"
+        _log.warning(text, folder, folder)
 
 
 def check_parts(spec: SweepSpec) -> None:

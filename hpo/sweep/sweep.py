@@ -42,7 +42,14 @@ from hpo.settings import (
     typed_key,
 )
 from hpo.storage.opening import absolute
-from hpo.storage.passwords import hide, hide_in, stored_passwords, without_passwords
+from hpo.storage.passwords import (
+    SETTINGS,
+    argument_without,
+    hide_in,
+    hide_in_logs,
+    setting_keys,
+    without_passwords,
+)
 from hpo.study.study import SweepSpec, open_study, too_many_failures
 from hpo.study.tickets import Tickets, study_lock
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
@@ -84,6 +91,7 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
         SystemExit: interrupted (code 130); the same command continues.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    hide_in_logs()
     settings, app, arguments = _without_passwords(settings, app, arguments)
     with told_by_typed_keys(app.config, _SECTION):
         prepared = prepare(settings, app, arguments)
@@ -192,14 +200,14 @@ def _without_passwords(
     settings: SweepSettings, app: Payload, arguments: Sequence[str]
 ) -> tuple[SweepSettings, Payload, list[str]]:
     """Put the passwords aside: what is returned may be written to disk."""
-    storage, earlier = without_passwords([settings.storage, settings.earlier_studies])
-    hidden, config = stored_passwords(), copy.deepcopy(app.config)
-    hide_in(config, hidden)
+    config, keys = copy.deepcopy(app.config), setting_keys(app.config)
+    hidden = {name: without_passwords(getattr(settings, name)) for name in SETTINGS}
+    hide_in(config)
     HydraConfig.instance().set_config(config)  # travels to the workers too
     return (
-        replace(settings, storage=storage, earlier_studies=earlier),
+        replace(settings, **hidden),
         replace(app, config=config),
-        [hide(argument, hidden) for argument in arguments],
+        [argument_without(argument, keys) for argument in arguments],
     )
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from hpo.current import CurrentTrial, set_current_trial
 from hpo.hydra_internals import run, without_callbacks
 from hpo.launch.script import Script
-from hpo.storage.passwords import hide_in, stored_passwords
+from hpo.storage.passwords import hide_in
 from hpo.study.lease import LeaseLostError
 from hpo.study.life import ENDS
 from hpo.worker.surroundings import surroundings
@@ -47,7 +47,7 @@ class Application:
     def compose(self, overrides: list[str], trial_number: int) -> DictConfig:
         """Return the configuration of a trial."""
         config = self.context.config_loader.load_sweep_config(self.config, overrides)
-        hide_in(config, stored_passwords())
+        hide_in(config)
         with open_dict(config.hydra):
             config.hydra.job.num = trial_number
             config.hydra.job.id = f"{self.launch_id}/{trial_number}"

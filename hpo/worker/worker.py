@@ -27,6 +27,7 @@ from hpo.search.finite import takes_turns
 from hpo.search.seeded import build, make_sampler
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
+from hpo.storage.passwords import hide_in_logs
 from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits
@@ -67,6 +68,7 @@ class Worker:
 
     def _work(self, max_trials: float = math.inf) -> int:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        hide_in_logs()
         own: Any = HydraConfig.get()
         n_trials = 0
         name = f"{self._application.launch_id}/{own.job.num}"

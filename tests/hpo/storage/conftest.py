@@ -1,10 +1,11 @@
+import os
+
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def no_passwords(monkeypatch):
+def no_passwords():
     """Leave no password of a test in the environment."""
-    monkeypatch.setenv("HPO_STORAGE_PASSWORD_0", "")
-    monkeypatch.delenv("HPO_STORAGE_PASSWORD_0")
-    monkeypatch.setenv("HPO_STORAGE_PASSWORD_1", "")
-    monkeypatch.delenv("HPO_STORAGE_PASSWORD_1")
+    yield
+    for name in [name for name in os.environ if name.startswith("HPO_SECRET")]:
+        del os.environ[name]
