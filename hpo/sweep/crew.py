@@ -139,6 +139,7 @@ class SlurmCrew:
         self._launches.wait_until_gone(_GONE_S)
 
     def _adopt(self) -> int | None:
+        self._launches.observe()
         with study_lock(self._spec.sweep_dir):
             adopted = self._launches.adopt()
         alive = self._launches.n_alive()

@@ -1,11 +1,13 @@
 """The job arrays of a study, and which command watches each of them.
 
-A command that submits an array stores that in the study and renews the record as long as it
+A command that submits an array stores that in the study and changes the record as long as it
 watches. If it dies or leaves, the next command takes its arrays over instead of submitting more.
+No clock of another host counts: a command is gone when its record has not changed for a while.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -14,13 +16,16 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from commons.processes import is_alive, this_host
+from commons.terminal import one_line
 from hpo.attributes import LAUNCH
 from hpo.launch.slurm.answers import advice
 from hpo.launch.slurm.commands import Element, End
 from hpo.launch.slurm.site import Slurm
 from hpo.settings import SettingError
 
+_log = logging.getLogger(__name__)
 _WATCHER_S = 60.0
+_LOOK_S = 1.0
 _LISTED_AFTER_S = 20.0
 
 
@@ -31,29 +36,54 @@ class Launches:
         self._storage, self._study_id, self._slurm = storage, study_id, slurm
         self._mine: dict[str, dict[str, Any]] = {}
         self._queue: dict[str, list[Element]] = {}
-        self._said = 0.0
+        self._said, self._beat = 0.0, 0
+        self._gone: dict[str, Any] = {}  # the last record of each command that is gone
         self._unseen: dict[str, float] = {}
+
+    def observe(self) -> None:
+        """Wait until it is known which commands on other hosts are gone: up to a minute."""
+        found, deadline = self._watched_elsewhere(), time.monotonic() + _WATCHER_S
+        for watcher in found.values():
+            text = "waiting up to %.0f s to see whether the command on %s still watches its array"
+            _log.info(text, _WATCHER_S, one_line(watcher.get("host")))
+        while found and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+            now = self._watched_elsewhere()
+            found = {key: watcher for key, watcher in found.items() if now.get(key) == watcher}
+        self._gone = found
 
     def adopt(self) -> list[str]:
         """Take over arrays whose command is gone, holding the study's lock; return their jobs."""
-        queue = self._slurm.queue() or {}
-        for key, launch in self._storage.get_study_user_attrs(self._study_id).items():
-            if key.startswith(LAUNCH) and launch["job"] in queue and not _is_watched(launch):
+        for key, launch in self._running().items():
+            watcher = launch["watcher"]
+            elsewhere = watcher is not None and not _is_here(watcher)
+            watched = self._gone.get(key) != watcher if elsewhere else _is_alive(watcher)
+            if not watched:
                 self._mine[key] = launch
         self.say_present()
         return [launch["job"] for launch in self._mine.values()]
+
+    def _watched_elsewhere(self) -> dict[str, Any]:
+        watchers = {key: launch["watcher"] for key, launch in self._running().items()}
+        return {k: w for k, w in watchers.items() if w is not None and not _is_here(w)}
+
+    def _running(self) -> dict[str, dict[str, Any]]:
+        queue = self._slurm.queue() or {}
+        attributes = self._storage.get_study_user_attrs(self._study_id).items()
+        records = {key: _launch(value) for key, value in attributes if key.startswith(LAUNCH)}
+        return {k: record for k, record in records.items() if record and record["job"] in queue}
 
     def add(self, launch_id: str, job_id: str) -> None:
         """Store an array that this command has just submitted."""
         workers = self._slurm.options.shape.n_workers
         self._mine[LAUNCH + launch_id] = {"job": job_id, "workers": workers}
         self._unseen[job_id] = time.monotonic()
-        self._write(_watcher())
+        self._write(self._watcher())
 
     def say_present(self) -> None:
         """Renew the records, so that no other command takes over; to be called often."""
         if time.monotonic() - self._said > _WATCHER_S / 3:
-            self._write(_watcher())
+            self._write(self._watcher())
 
     def let_go(self) -> None:
         """Leave the arrays to the next command."""
@@ -120,6 +150,10 @@ class Launches:
             parts.append(f"array {job}: {shown or 'ended'}")
         return "; ".join(parts)
 
+    def _watcher(self) -> dict[str, Any]:
+        self._beat += 1
+        return {"host": this_host(), "pid": os.getpid(), "beat": self._beat}
+
     def _write(self, watcher: dict[str, Any] | None) -> None:
         self._said = time.monotonic()
         for key, launch in self._mine.items():
@@ -139,14 +173,20 @@ def _canceled(ends: dict[str, End]) -> str:
     return f"{jobs} canceled (scancel{by}{''.join(f'; {text}' for text in comments)})"
 
 
-def _watcher() -> dict[str, Any]:
-    return {"host": this_host(), "pid": os.getpid(), "expires": time.time() + _WATCHER_S}
+def _launch(value: Any) -> dict[str, Any] | None:
+    """Return the record of an array; None: it is not one of ours."""
+    if not isinstance(value, dict) or not isinstance(value.get("job"), str):
+        return None
+    watcher = value.get("watcher")
+    is_ours = isinstance(watcher, dict) and isinstance(watcher.get("pid"), int)
+    if type(value.get("workers")) is not int or not (watcher is None or is_ours):
+        return None
+    return {"job": value["job"], "workers": value["workers"], "watcher": watcher}
 
 
-def _is_watched(launch: dict[str, Any]) -> bool:
-    watcher = launch.get("watcher")
-    if watcher is None:
-        return False
-    if watcher["host"] == this_host():
-        return is_alive(int(watcher["pid"]))
-    return time.time() < float(watcher["expires"])
+def _is_here(watcher: dict[str, Any]) -> bool:
+    return bool(watcher.get("host") == this_host())
+
+
+def _is_alive(watcher: dict[str, Any] | None) -> bool:
+    return watcher is not None and is_alive(watcher["pid"])

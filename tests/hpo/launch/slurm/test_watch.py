@@ -1,13 +1,13 @@
 """Which command watches which array: adoption, leaving, counting."""
 
 import os
-import time
 from types import SimpleNamespace
 
 import optuna
 import pytest
 
 from hpo.attributes import LAUNCH
+from hpo.launch.slurm import watch
 from hpo.launch.slurm.commands import Element, End
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.launch.slurm.watch import Launches
@@ -54,7 +54,6 @@ def set_watcher(storage, watcher, job="7", launch="a"):
 def test_an_array_is_stored_with_the_command_that_watches_it(launches, storage):
     launches().add("a", "7")
     assert watcher(storage)["pid"] == os.getpid()
-    assert watcher(storage)["expires"] > time.time()
 
 
 def test_an_array_that_is_watched_is_not_adopted_and_one_that_was_left_is(launches, storage):
@@ -67,18 +66,84 @@ def test_an_array_that_is_watched_is_not_adopted_and_one_that_was_left_is(launch
     assert watcher(storage)["pid"] == os.getpid()
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes by sleeping; `at` maps a time to what happens then."""
+    clock = SimpleNamespace(now=0.0, at={})
+
+    def sleep(seconds):
+        clock.now += seconds
+        for moment in [moment for moment in clock.at if moment <= clock.now]:
+            clock.at.pop(moment)()
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(watch.time, "time", lambda: pytest.fail("the date counts nowhere"))
+    return clock
+
+
+ELSEWHERE = {"host": "elsewhere", "pid": 1, "beat": 5}
+
+
 @pytest.mark.parametrize(
-    ("gone", "adopted"),
+    "watcher",
+    [ELSEWHERE, {"host": "elsewhere", "pid": 1, "expires": 1e12}],  # of the version before
+)
+def test_a_command_on_another_host_is_gone_when_its_record_stands_still(
+    launches, storage, clock, watcher
+):
+    set_watcher(storage, watcher)
+    mine = launches()
+    assert mine.adopt() == []  # not yet known
+    mine.observe()
+    assert clock.now == 60
+    assert mine.adopt() == ["7"]
+    assert storage.get_study_user_attrs(0)[LAUNCH + "a"]["watcher"]["pid"] == os.getpid()
+
+
+def test_a_command_on_another_host_that_changes_its_record_is_believed(launches, storage, clock):
+    set_watcher(storage, ELSEWHERE)
+    clock.at[20.0] = lambda: set_watcher(storage, ELSEWHERE | {"beat": 6})
+    mine = launches()
+    mine.observe()
+    assert clock.now == 20
+    assert mine.adopt() == []
+
+
+def test_a_watching_command_changes_its_record_before_it_is_taken_for_gone(
+    launches, storage, clock
+):
+    mine = launches()
+    mine.add("a", "7")
+    seen = [watcher(storage)]
+    for _ in range(30):
+        watch.time.sleep(2)
+        mine.say_present()
+        if watcher(storage) != seen[-1]:
+            seen.append(watcher(storage))
+    assert len(seen) == 3  # every 22 s
+
+
+@pytest.mark.parametrize(
+    "value",
     [
-        ({"host": "elsewhere", "pid": 1, "expires": 1.0}, ["7"]),
-        ({"host": "elsewhere", "pid": 1, "expires": time.time() + 1e6}, []),
+        None,
+        7,
+        "7",
+        [],
+        {"job": ["7"], "workers": 1},
+        {"job": "7"},
+        {"job": "7", "workers": "1"},
+        {"job": "7", "workers": 1, "watcher": "me"},
+        {"job": "7", "workers": 1, "watcher": {"host": "elsewhere"}},
     ],
 )
-def test_a_command_on_another_host_is_believed_until_its_record_expires(
-    launches, storage, gone, adopted
-):
-    set_watcher(storage, gone)
-    assert launches().adopt() == adopted
+def test_a_record_that_is_none_of_ours_is_left_alone(launches, storage, value):
+    storage.set_study_user_attr(0, LAUNCH + "a", value)
+    mine = launches()
+    mine.observe()
+    assert mine.adopt() == []
+    assert storage.get_study_user_attrs(0)[LAUNCH + "a"] == value
 
 
 def test_an_array_that_has_left_the_queue_is_not_adopted(launches, storage):
