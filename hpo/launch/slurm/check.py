@@ -17,6 +17,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from hpo import signals
 from hpo.launch.slurm.commands import Unanswered, largest_array, minutes, partitions
 from hpo.launch.slurm.site import Slurm, n_elements
 from hpo.launch.slurm.trial_job import Finding, try_job
@@ -28,17 +29,30 @@ _FOLDER = "change hydra.sweep.dir to a folder that you may write to and that all
 
 
 def check_site(slurm: Slurm, n_workers: int, sweep_dir: Path, config: DictConfig) -> int:
-    """Print the verdict on a site for a sweep in this folder; return the exit code, 0 or 1."""
+    """Print the verdict on a site for a sweep in this folder; return the exit code.
+
+    0: ready, 1: something failed, 130: interrupted.
+    """
     key = partial(typed_key, config, "hydra.launcher")
     n_failed = 0
-    for what, finding in _findings(slurm, n_workers, sweep_dir):
-        failed = isinstance(finding, SettingError)
-        text = finding.naming(key) if isinstance(finding, SettingError) else finding
-        sys.stdout.write(f"{'FAIL' if failed else 'ok':5}{what:13}{text}\n")
-        sys.stdout.flush()
-        n_failed += failed
+    try:
+        with signals.interrupt():
+            for what, finding in _findings(slurm, n_workers, sweep_dir):
+                n_failed += isinstance(finding, SettingError)
+                _print(what, finding, key)
+    except KeyboardInterrupt:
+        sys.stdout.write("interrupted; its job is canceled\n")
+        return 130
     sys.stdout.write(f"{n_failed} failed\n" if n_failed else "the site is ready\n")
     return 1 if n_failed else 0
+
+
+def _print(what: str, finding: str | SettingError, key: Callable[[str], str]) -> None:
+    if isinstance(finding, SettingError):
+        sys.stdout.write(f"FAIL {what:13}{finding.naming(key)}\n")
+    else:
+        sys.stdout.write(f"ok   {what:13}{finding}\n")
+    sys.stdout.flush()
 
 
 def _findings(slurm: Slurm, n_workers: int, sweep_dir: Path) -> Iterator[Finding]:

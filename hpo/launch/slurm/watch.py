@@ -125,7 +125,10 @@ class Launches:
 
         What ended last decides: the other elements go on when one is canceled.
         """
-        ended = [end for end in self._slurm.ends([*self.jobs.values()]) if end.is_over]
+        jobs = [*self.jobs.values()]
+        ended = [end for end in self._slurm.ends(jobs) if end.is_over]
+        for job in set(jobs) - {end.job for end in ended}:
+            _log.info("array %s: SLURM does not say how it ended", job)
         last = max((end.time for end in ended), default="")
         canceled = {e.job: e for e in ended if e.time == last and e.is_canceled}
         return _canceled(canceled) if canceled else None

@@ -97,6 +97,17 @@ def test_a_full_file_system_is_a_failure(verdict, monkeypatch):
     assert "only 0.1 GB" in failed[0]
 
 
+def test_an_interrupted_check_ends_in_one_line_and_leaves_nothing(verdict, monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(check, "try_job", interrupted)
+    assert verdict()[0] == 130
+    assert verdict.output.endswith("interrupted; its job is canceled\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_site_without_an_answer_or_a_default_partition_is_a_failure(verdict, monkeypatch):
     monkeypatch.setattr(check, "partitions", lambda: {"dev": PARTITIONS["dev"]})
     assert "the site has no default: set hydra.launcher.partition" in verdict()[1][0]
