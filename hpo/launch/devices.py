@@ -63,12 +63,12 @@ def _nvidia(root: Path) -> Devices | None:
     """
     names: list[str] = []
     for line in _output("nvidia-smi", "-L"):
-        found = re.search(r"\(UUID: ((?:GPU|MIG)-[^)\s]+)\)", line)
+        found = re.search(r"\b(?:GPU|MIG)-[\w./-]+", line) or re.search(r"(?<=^GPU )\d+", line)
         if found is None:
             continue
-        if found[1].startswith("MIG-") and names and names[-1].startswith("GPU-"):
+        if found[0].startswith("MIG-") and names and not names[-1].startswith("MIG-"):
             names.pop()
-        names.append(found[1])
+        names.append(found[0])
     if not names:
         files = sorted(root.glob("proc/driver/nvidia/gpus/*/information"))
         found_in = (re.search(r"GPU UUID:\s*(GPU-[\w-]+)", file.read_text()) for file in files)

@@ -20,7 +20,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from commons.processes import THREAD_VARIABLES, n_cores, signal_when_parent_dies
+from commons.processes import (
+    THREAD_VARIABLES,
+    descendants,
+    kill,
+    n_cores,
+    signal_when_parent_dies,
+)
 from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
@@ -167,8 +173,11 @@ def _result(job: _Job) -> JobReturn:
 def _run_job(result: str) -> None:
     signal_when_parent_dies()
     signals.heed_interrupts()
-    payload = unpack(sys.stdin.buffer.read())
-    write_result(payload.run(payload.config), Path(result))
+    try:
+        payload = unpack(sys.stdin.buffer.read())
+        write_result(payload.run(payload.config), Path(result))
+    finally:
+        kill(descendants())  # the parent, which would do it, may be dead
 
 
 if __name__ == "__main__":

@@ -60,7 +60,11 @@ def test_the_environment_says_which_gpus_are_visible(machine, environ, names, va
 
 @pytest.mark.parametrize(
     ("answer", "names"),
-    [(TWO, ("GPU-aaaa-1", "GPU-bbbb-2")), (MIG, ("MIG-cccc-3", "MIG-dddd-4", "GPU-bbbb-2"))],
+    [
+        ("GPU 0: A\nGPU 1: B", ("0", "1")),
+        (TWO, ("GPU-aaaa-1", "GPU-bbbb-2")),
+        (MIG, ("MIG-cccc-3", "MIG-dddd-4", "GPU-bbbb-2")),
+    ],
 )
 def test_gpus_and_their_instances_are_found_by_their_unique_names(machine, answer, names):
     assert visible_devices({}, machine(answer)).names == names

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_original_cwd
 
 import hpo
 from commons.files import replacing
@@ -21,6 +22,7 @@ PLACE = ("SLURM", "CUDA", "RANK", "WORLD", "LOCAL", "GROUP", "MASTER")
 def train(cfg):
     folder = Path(HydraConfig.get().runtime.output_dir)
     trial = hpo.current_trial()
+    (folder / "directories").write_text(f"{get_original_cwd()} {Path.cwd()}")
     (folder / "threads").write_text(os.environ.get("OMP_NUM_THREADS", ""))
     number, rank = trial.number if trial else -1, os.environ.get("RANK", "")
     seen = {k: v for k, v in os.environ.items() if k.startswith(PLACE)}

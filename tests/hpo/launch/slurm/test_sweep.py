@@ -74,8 +74,11 @@ def started(tmp_path):
     return lambda: len(list(tmp_path.glob("sweep/trials/*/epochs"))) >= 2
 
 
-def test_a_sweep_is_one_array_whose_workers_share_the_trials(sweep, study, slurm, arrays):
-    code, output = sweep("hydra.sweeper.n_workers=4", "hydra.sweeper.n_trials=16").end()
+def test_a_sweep_is_one_array_whose_workers_share_the_trials(
+    sweep, study, slurm, arrays, tmp_path
+):
+    sizes = ("hydra.sweeper.n_workers=4", "hydra.sweeper.n_trials=16")
+    code, output = sweep(*sizes, "hydra.job.chdir=true").end()
     assert code == 0, output
     assert states(study()) == {"COMPLETE": 16}
     ((job_id, n_elements),) = arrays().items()
@@ -85,6 +88,8 @@ def test_a_sweep_is_one_array_whose_workers_share_the_trials(sweep, study, slurm
     assert "16 of 16 finished" in output
     workers = {trial.user_attrs["run"]["worker"] for trial in study().trials}
     assert len(workers) > 1
+    for folder in tmp_path.glob("sweep/trials/*"):  # as in a plain run
+        assert (folder / "directories").read_text() == f"{tmp_path} {folder}"
 
 
 def test_ctrl_c_cancels_the_jobs_and_the_same_command_finishes(
