@@ -27,7 +27,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.errors import InstantiationException
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 # What other modules import from here although it is defined by Hydra.
@@ -59,6 +59,11 @@ def instantiate(node: Any, **options: Any) -> Any:
         raise
     except Exception as error:
         raise InstantiationException(str(error)) from error
+
+
+def compose(loader: ConfigLoader, name: str | None, overrides: list[str]) -> DictConfig:
+    """Return what a command with these overrides composes; sweeps among them are left out."""
+    return loader.load_configuration(name, overrides, RunMode.MULTIRUN, from_shell=False)
 
 
 def make_parser(loader: ConfigLoader | None = None) -> OverridesParser:

@@ -188,10 +188,6 @@ def check_timeout(name: str, value: Any, *, may_be_auto: bool = False) -> None:
         raise SettingError(f"{{{name}}} must be {choices}, got {{}}", value)
 
 
-def _default_screen() -> dict[str, Any]:
-    return {"_target_": "hpo.Screen", "regressor": None, "optimism": 2.0, "max_share": 0.75}
-
-
 @dataclass
 class SweepSettings:
     """Settings of `hydra/sweeper: optuna_async`; hydra-optuna-sweeper has the same names.
@@ -246,7 +242,7 @@ class SweepSettings:
     custom_search_space: str | None = None
     preflight: str | None = None
     earlier_studies: list[str] = field(default_factory=list)
-    screen: Any = field(default_factory=_default_screen)
+    screen: Any = None
     own_groups: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

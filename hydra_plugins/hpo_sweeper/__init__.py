@@ -73,18 +73,28 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
     @_ended_in_one_line
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
+        from hpo.sweep.parts import replace_parts
         from hpo.sweep.place import settle
         from hpo.sweep.sweep import sweep
 
         options = dict(self._options)
         with told_by_typed_keys(self._whole_config, "hydra.sweeper"):
+            options |= replace_parts(self._whole_config, self._context)
             options |= settle(self._whole_config)
-        n_jobs = options.pop("n_jobs", None)
+        n_jobs, old_space = options.pop("n_jobs", None), options.pop("search_space", None)
         if options.get("n_workers") is None:
             options["n_workers"] = n_jobs
+        if old_space:
+            options["params"] = {**old_space, **(options.get("params") or {})}
         with told_by_typed_keys(self._whole_config, "hydra.sweeper"):
             settings = settings_of(SweepSettings, options)
         sweep(settings, self._payload(), arguments)
+
+
+class OptunaSweeper(OptunaAsyncSweeper):
+    """The same, where a configuration still names the class of hydra-optuna-sweeper."""
+
+    __module__ = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper"
 
 
 class LocalLauncher(_Deferred, Launcher):
@@ -182,7 +192,7 @@ def _options_of(group: str) -> dict[str, dict[str, Any]]:
     return {file.stem: yaml.load(file.read_text(), _SafeLoader) for file in files}
 
 
-_SAMPLERS, _PRUNERS = _options_of("sampler"), _options_of("pruner")
+_SAMPLERS, _PRUNERS, _SCREENS = map(_options_of, ("sampler", "pruner", "screen"))
 
 
 def _register() -> None:
@@ -194,6 +204,7 @@ def _register() -> None:
             "_self_",
             {"sampler@sweeper.sampler": "diverse_tpe"},
             {"pruner@sweeper.pruner": "asha"},
+            {"screen@sweeper.screen": "by_rank"},
         ],
         "sweeper": SWEEPER,
         "sweep": {"dir": "outputs/sweeps/${hydra.sweeper.study_name}"},
@@ -203,7 +214,7 @@ def _register() -> None:
     )
     store.store(group="hydra/launcher", name="hpo_local", node=LOCAL, provider="hpo")
     store.store(group="hydra/launcher", name="hpo_slurm", node=SLURM, provider="hpo")
-    for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
+    for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS), ("screen", _SCREENS)):
         for name, node in nodes.items():
             store.store(group=f"hydra/sweeper/{kind}", name=name, node=node, provider="hpo")
 

@@ -9,15 +9,20 @@ import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import hydra_plugins.hpo_sweeper as plugin
 from hpo.launch.slurm.options import SlurmOptions
+from hpo.search.screen import Screen
+from hpo.search.seeded import build, complete
 from hpo.settings import LocalOptions, SweepSettings
 
 CONF = Path(__file__).parents[2] / "conf"
-LISTS = [("sampler", plugin._SAMPLERS), ("pruner", plugin._PRUNERS)]
+LISTS = [
+    ("sampler", plugin._SAMPLERS),
+    ("pruner", plugin._PRUNERS),
+    ("screen", plugin._SCREENS),
+]
 OPTIONS = [(kind, name) for kind, nodes in LISTS for name in nodes]
 OF_HYDRA = {"_target_", "_recursive_", "_convert_"}
 
@@ -66,7 +71,7 @@ def test_mlpf_offers_the_samplers_and_pruners_of_every_application(kind, nodes):
         else:
             extended = OmegaConf.load(file)
             assert extended.pop("defaults") == [{f"/hydra/sweeper/{kind}@_here_": name}, "_self_"]
-            assert set(extended) <= {"max_resource", "forecaster"}
+            assert set(extended) <= {"max_resource", "forecaster", "seed"}
 
 
 def composed(monkeypatch, *overrides):
@@ -83,9 +88,12 @@ def test_any_application_can_build_each_option(kind, name, monkeypatch):
     for part in (node, node.get("forecaster")):
         if part is not None and OmegaConf.is_missing(part, "max_resource"):
             part.max_resource = 27
-    base = optuna.samplers.BaseSampler if kind == "sampler" else optuna.pruners.BasePruner
-    assert isinstance(instantiate(node), base)
-    assert kind == "pruner" or node.seed is None
+    base = {"sampler": optuna.samplers.BaseSampler, "pruner": optuna.pruners.BasePruner}
+    built = OmegaConf.to_container(node)
+    if kind == "sampler":
+        assert built["seed"] is None
+        built = complete(built, {"x": optuna.distributions.IntDistribution(1, 2)}, "s")
+    assert isinstance(build(built), base.get(kind, Screen))
 
 
 def test_tpe_means_the_same_everywhere():
@@ -112,6 +120,7 @@ def test_qsvr_is_svr_with_another_regression(monkeypatch):
 def test_n_jobs_is_another_name_of_n_workers(monkeypatch, given, n_workers):
     seen = []
     monkeypatch.setattr("hpo.sweep.place.settle", lambda _: {})
+    monkeypatch.setattr("hpo.sweep.parts.replace_parts", lambda *_: {})
     monkeypatch.setattr("hpo.sweep.sweep.sweep", lambda settings, *_: seen.append(settings))
     sweeper = plugin.OptunaAsyncSweeper(study_name="s", **given)
     sweeper.setup(hydra_context=None, task_function=None, config=OmegaConf.create())
@@ -141,3 +150,23 @@ def test_settings_of_both_sides_are_named_as_they_were_typed(monkeypatch):
         "hpo.n_workers=5 is too many: 2 GPUs at hpo.gpus=1 have room for 4; raise "
         "hydra.launcher.workers_per_gpu, or train without GPUs: hpo.gpus=0"
     )
+
+
+def test_the_class_of_hydra_optuna_sweeper_is_another_name_of_ours():
+    from hydra.core.plugins import Plugins
+
+    name = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+    found = Plugins.instance().class_name_to_class[name]
+    assert found.__mro__[1].__name__ == "OptunaAsyncSweeper"
+
+
+def test_its_old_search_space_joins_the_parameters(monkeypatch):
+    seen = []
+    monkeypatch.setattr("hpo.sweep.place.settle", lambda _: {})
+    monkeypatch.setattr("hpo.sweep.parts.replace_parts", lambda *_: {})
+    monkeypatch.setattr("hpo.sweep.sweep.sweep", lambda settings, *_: seen.append(settings))
+    old = {"x": {"type": "int", "low": 1, "high": 2}, "y": {"type": "int", "low": 1, "high": 2}}
+    sweeper = plugin.OptunaAsyncSweeper(study_name="s", search_space=old, params={"y": "1,2"})
+    sweeper.setup(hydra_context=None, task_function=None, config=OmegaConf.create())
+    sweeper.sweep([])
+    assert seen[0].params == {"x": old["x"], "y": "1,2"}
