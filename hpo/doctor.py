@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from commons.cli import run_command
+from commons.clocks import clock_trouble
 from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
@@ -89,6 +90,8 @@ def examine(
     if journal is not None:
         for protected in (journal, journal.parent / "tickets"):
             yield from _examine_lock(FileLock(protected), mend)
+        if trouble := clock_trouble(journal.parent):
+            yield Finding(trouble, "left")
     if not studies:
         yield Finding("no study in this storage")
     observers: dict[int, Observer] = {}

@@ -22,6 +22,7 @@ from optuna.samplers import BaseSampler, BruteForceSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S
@@ -113,6 +114,8 @@ def optimize(
         max_retries=max_retries,
         timeout=timeout,
     )
+    if trouble := clock_trouble(Path(folder)):
+        _log.warning(trouble)
     limits = Limits(trial_timeout, epoch_timeout, tickets.time)
     with signals.interrupt(once=True), limits:
         going_on = True

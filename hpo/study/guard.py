@@ -180,8 +180,8 @@ def _end(worker: int, order: dict[str, Any], storage: bytes) -> None:
             )
     finally:
         kill({worker, *descendants(worker)} - {os.getpid()})
-        text = f"hpo: {why}; process {worker} could not be interrupted and was killed"
-        sys.stderr.write(f"{text} with all that it had started\n")
+        text = f"hpo: {why}; process {worker} could not be interrupted and was killed with all"
+        sys.stderr.write(f"{text} that it had started; a new one goes on with the next trial\n")
 
 
 def _stop_all(worker: int) -> None:

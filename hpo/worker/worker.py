@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import RUN
@@ -51,6 +52,8 @@ class Worker:
     def __call__(self, _: DictConfig) -> None:
         """Work until no trial is left, too many trials have failed, or a signal arrives."""
         self._application.script.adopt()  # for launchers other than ours
+        if trouble := clock_trouble(self._spec.sweep_dir):
+            _log.warning(trouble)
         with signals.interrupt(once=True):
             try:
                 if self._spec.fresh_process:

@@ -227,6 +227,14 @@ def test_a_worker_of_another_host_that_shows_life_keeps_its_trial(
     assert state(tmp_path, 3) == TrialState.RUNNING
 
 
+def test_a_clock_that_is_off_is_told(tmp_path, sweep, doctor, monkeypatch):
+    now = time.time
+    monkeypatch.setattr("commons.clocks.time.time", lambda: now() - 600)
+    code, printed = doctor()
+    assert code == 1
+    assert "! the clock of this host is 600 s behind that of the file system" in printed
+
+
 def test_trials_of_plain_optuna_are_left_to_a_person(tmp_path, doctor):
     storage = open_storage(None, tmp_path)
     optuna.create_study(storage=storage, study_name="s").ask()

@@ -1,13 +1,17 @@
 """Plain Optuna without Hydra: processes that share a study, and what becomes of their trials."""
 
+import math
 import os
 import signal
+import time
 from collections import Counter
+from functools import partial
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
-from hpo.attributes import LEASE
+from hpo.attributes import LEASE, RETRIES
 from hpo.optimize import optimize
 from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.promotion import PromotionPruner
@@ -134,3 +138,75 @@ def test_freeze_thaw_in_plain_optuna_finds_the_best_within_its_limit(tmp_path, m
     assert sum(states(study).values()) == 18
     assert study.best_params["x"] == min(trial.params["x"] for trial in study.trials)
     assert sum(done.values()) <= (max_epochs or 0.7 * 18 * 12)
+
+
+def test_a_hung_objective_ends_and_the_next_trial_begins(tmp_path):
+    def objective(trial):
+        if trial.number == 0:
+            time.sleep(60)
+        return 1.0
+
+    study = optimized(tmp_path, objective, n_trials=2, trial_timeout=0.3)
+    assert states(study) == {"FAIL": 1, "COMPLETE": 1}
+    reason = "not finished after 0.3 s (trial_timeout=0.3)"
+    assert study.trials[0].user_attrs["fail_reason"] == reason
+
+
+def test_when_the_time_is_over_the_trial_waits_for_a_larger_one(tmp_path, caplog):
+    run = partial(optimized, tmp_path, lambda trial: time.sleep(0.4) or 1.0, n_trials=2)
+    for _ in range(2):
+        study = run(timeout=0.2)
+        assert states(study) == {"WAITING": 2}
+        assert "the time of study 's' is over (timeout=0.2); a larger one" in caplog.text
+        caplog.clear()
+    assert not any(RETRIES in trial.system_attrs for trial in study.trials)
+    assert states(run(timeout=60)) == {"COMPLETE": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", 0),
+        ("timeout", True),
+        ("trial_timeout", "auto"),
+        ("trial_timeout", math.inf),
+        ("epoch_timeout", "10"),
+        ("epoch_timeout", -1),
+        ("epoch_timeout", math.nan),
+    ],
+)
+def test_a_limit_that_is_no_time_is_refused_before_anything_is_written(tmp_path, name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be a positive number of seconds"):
+        optimized(tmp_path, None, n_trials=1, **{name: value})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("objective", "reason"),
+    [
+        (lambda t: t.report(1.0, -3), "ValueError: step must be a whole number of at least 0"),
+        (lambda t: t.report(True, 1), "TypeError: a reported value must be a number, got True"),
+        (lambda t: t.report("0.5", 1), "TypeError: a reported value must be a number, got '0.5'"),
+        (lambda t: True, "the task returned True, not a number"),
+        (lambda t: "0.5", "the task returned '0.5', not a number"),
+    ],
+)
+def test_what_is_no_result_fails_the_trial_and_says_why(tmp_path, objective, reason):
+    study = optimized(tmp_path, objective, n_trials=1)
+    assert study.trials[0].user_attrs["fail_reason"].startswith(reason)
+
+
+def test_a_worker_whose_trial_was_finished_by_another_one_goes_on(tmp_path, caplog):
+    def objective(trial):
+        trial.report(1.0, 1)
+        if trial.number == 0:
+            other = open_storage(tmp_path / "s.log", tmp_path)
+            other.set_trial_system_attr(trial._trial_id, LEASE, {"id": "other"})
+            other.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [0.5])
+        trial.report(2.0, 2)
+        return 1.0
+
+    study = optimized(tmp_path, objective, n_trials=2)
+    assert [trial.value for trial in study.trials] == [0.5, 1.0]
+    assert not study.trials[0].user_attrs
+    assert "Traceback" not in caplog.text

@@ -73,7 +73,7 @@ def test_a_training_that_cannot_be_interrupted_is_killed_with_all_its_processes(
     code, output = shell("plain/hangs.py").end()
     assert code == -9, output
     assert "no report for 0.5 s (epoch_timeout=0.5); process" in output
-    assert "with all that it had started" in output
+    assert "with all that it had started; a new one goes on with the next trial" in output
     wait_until(lambda: not any(map(is_alive, map(int, (tmp_path / "pids").read_text().split()))))
     study = optuna.load_study(study_name="s", storage=open_storage(tmp_path / "s.log", tmp_path))
     assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
