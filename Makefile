@@ -34,8 +34,8 @@ api: $(STAMP)  ## docs/api.md from the docstrings of the public names
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
 	$(BIN)/python -m benchmarks.reproduce.demo short=$(if $(filter short,$(DEMO)),true,false)
 
-test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour (ORDER=random: shuffled)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu and not slurm" $(if $(filter random,$(ORDER)),-p randomly)
+test: $(STAMP)  ## all tests that need neither a GPU, SLURM nor an hour (ORDER=random: shuffled; JOBS=2)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(or $(JOBS),2) --dist worksteal -m "not gpu and not slurm" $(if $(filter random,$(ORDER)),-p randomly)
 
 NEXT := .venv-hydra14
 $(NEXT)/.installed: pyproject.toml constraints.txt .ci/make-venv .ci/hydra14.txt
