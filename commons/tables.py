@@ -9,12 +9,20 @@ import csv
 import hashlib
 import io
 import re
+import stat
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Far above any record of trainings. What a file holds decides how much memory is taken.
+MAX_BYTES: Final = 2**28
+MAX_CELLS: Final = 5_000_000
+MAX_COLUMNS: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,8 @@ class Table:
             ValueError: there is no such column, or a cell is not a number.
         """
         self._require(names)
-        places = [self.header.index(name) for name in names]
+        place_of = {name: place for place, name in enumerate(self.header)}
+        places = [place_of[name] for name in names]
         numbers = np.empty((len(self.rows), len(places)))
         for i, row in enumerate(self.rows):
             for j, place in enumerate(places):
@@ -68,8 +77,27 @@ class Table:
         return numbers
 
     def _require(self, names: Sequence[str]) -> None:
-        if missing := [name for name in names if name not in self.header]:
+        known = set(self.header)
+        if missing := [name for name in names if name not in known]:
             raise ValueError(f"{self.path}: no column {missing[0]}")
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a file whose size can be that of a table, before it is taken apart.
+
+    Raises:
+        ValueError: it is no file, or too large.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        raise ValueError(f"{path}: not a file")
+    if status.st_size > MAX_BYTES:
+        raise ValueError(f"{path}: {status.st_size} bytes; a table may have {MAX_BYTES}")
+    content = path.read_bytes()
+    n_cells = sum(map(content.count, (b",", b"\n", b"\r")))
+    if n_cells > MAX_CELLS:
+        raise ValueError(f"{path}: about {n_cells} cells; a table may have {MAX_CELLS}")
+    return content
 
 
 def read_table(path: Path) -> Table:
@@ -80,7 +108,7 @@ def read_table(path: Path) -> Table:
             wrong. The message names the file and the line or the column.
     """
     try:
-        content = path.read_bytes()
+        content = _content(path)
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
         rows = [(reader.line_num, row) for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -89,7 +117,9 @@ def read_table(path: Path) -> Table:
     if len(rows) < 2:
         raise ValueError(f"{path}: no line of data below a header")
     header = tuple(name.strip() for name in rows.pop(0)[1])
-    if repeated := [name for name in header if header.count(name) > 1]:
+    if len(header) > MAX_COLUMNS:
+        raise ValueError(f"{path}: {len(header)} columns; a table may have {MAX_COLUMNS}")
+    if repeated := [name for name, count in Counter(header).items() if count > 1]:
         raise ValueError(f"{path}: two columns are named {repeated[0]!r}")
     for line, row in rows:
         if len(row) != len(header):

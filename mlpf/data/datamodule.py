@@ -78,8 +78,12 @@ class EventDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         check_at_least(1, max_elements_per_batch=max_elements_per_batch)
+        check_at_least(0, seed=seed)
+        if not isinstance(folder, str | Path):
+            raise ValueError(f"folder must be a path, got {folder}")
         self.folder, self.source, self.seed = Path(folder), source, seed
-        self.patterns = {"train": list(train), "val": list(val), "test": list(test)}
+        given = {"train": train, "val": val, "test": test}
+        self.patterns = {split: _checked_patterns(split, given[split]) for split in SPLITS}
         self.max_elements_per_batch = max_elements_per_batch
         self.selection = selection or Selection()
         self.max_events = _checked_limits(max_events or {})
@@ -198,16 +202,23 @@ class EventDataModule(pl.LightningDataModule):
 
     def _loader(self, split: str, shuffle: bool = False) -> BatchLoader:
         events, trainer = self.events(split), self.trainer
-        sampler = BatchSampler(
-            events.sizes,
-            self.max_elements_per_batch,
-            shuffle=shuffle,
-            seed=self.seed,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
+        with _as_config_error():
+            sampler = BatchSampler(
+                events.sizes,
+                self.max_elements_per_batch,
+                shuffle=shuffle,
+                seed=self.seed,
+                rank=trainer.global_rank if trainer else 0,
+                world_size=trainer.world_size if trainer else 1,
+            )
         on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
         return BatchLoader(events, sampler, pin_memory=on_gpu)
+
+
+def _checked_patterns(split: str, patterns: Sequence[str]) -> list[str]:
+    if isinstance(patterns, str) or not isinstance(patterns, Sequence):
+        raise ValueError(f"{split} must be a list of file name patterns, got {patterns}")
+    return [str(pattern) for pattern in patterns]
 
 
 def _checked_limits(max_events: Mapping[str, int | None]) -> dict[str, int | None]:
@@ -215,7 +226,7 @@ def _checked_limits(max_events: Mapping[str, int | None]) -> dict[str, int | Non
     if unknown:
         raise ValueError(f"max_events has keys {SPLITS}, not {sorted(unknown)}")
     for split, limit in max_events.items():
-        if limit is not None and limit < 1:
+        if limit is not None and not (isinstance(limit, int) and limit >= 1):
             raise ValueError(f"max_events.{split} must be >= 1 or null, got {limit}")
     return {split: max_events.get(split) for split in SPLITS}
 

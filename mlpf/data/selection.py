@@ -42,7 +42,7 @@ class Selection:
     def __post_init__(self) -> None:
         for name in ("min_pt_gev", "max_abs_eta", "min_elements", "max_elements"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
+            if value is not None and not (isinstance(value, int | float) and value >= 0):
                 raise ValueError(f"{name} must be >= 0, got {value}")
         if self.max_elements is not None and self.max_elements < self.min_elements:
             raise ValueError(

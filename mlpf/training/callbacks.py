@@ -10,6 +10,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from mlpf.config import ConfigError
 from mlpf.training.checkpoint import writing
 
 METRICS_FILE = "metrics.csv"
@@ -70,11 +71,21 @@ def write_history(history: History, path: Path) -> None:
 
 
 def read_history(path: Path) -> History:
-    """Return the rows of a `metrics.csv`; no rows if the file does not exist."""
+    """Return the rows of a `metrics.csv`; no rows if the file does not exist.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    except (csv.Error, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: damaged ({error}); delete it to go on without it") from error
+    if not all("epoch" in row for row in rows):
+        raise ConfigError(f"{path}: damaged, a row has no epoch; delete it to go on without it")
+    return rows
 
 
 def _line(row: dict[str, float], max_epochs: int | None) -> str:

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from mlpf.training.ranks import DisconnectOnError, Ranks, started_outside
 
 log = logging.getLogger("mlpf")
 
+_MAX_THREADS = 1024  # torch ends the process where it cannot start them
+_TOLD_PRECISIONS = "32-true, 16-mixed or bf16-mixed"  # distances need 32 bit
+_PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", 32, "32", 16, "16", "bf16")
 _EXPECTED_WARNINGS = (
     ".*isinstance.treespec, LeafSpec.*",
     ".*does not have many workers.*",
@@ -87,9 +90,8 @@ def build_trainer(
         options: further arguments of `pytorch_lightning.Trainer`.
 
     Raises:
-        ValueError: `threads` is less than 1 or neither a number nor `auto`, `max_epochs` is less
-            than 1, `gradient_clip_val` is not greater than 0, or `devices` or `num_nodes`
-            disagrees with the ranks that torchrun started.
+        ValueError: a value is out of range, or `devices` or `num_nodes` disagrees with the ranks
+            that torchrun started.
         TypeError: Lightning does not know an option.
 
     >>> import tempfile
@@ -100,12 +102,12 @@ def build_trainer(
     3
     """
     n_threads = None if threads == "auto" else threads
-    if n_threads is not None and (not isinstance(n_threads, int) or n_threads < 1):
-        raise ValueError(f"threads must be >= 1 or auto, got {threads}")
+    if n_threads is not None and not (
+        isinstance(n_threads, int) and 1 <= n_threads <= _MAX_THREADS
+    ):
+        raise ValueError(f"threads must be >= 1 and <= {_MAX_THREADS}, or auto, got {threads}")
     check_at_least(1, max_epochs=max_epochs)
-    clip = options.get("gradient_clip_val")
-    if clip is not None and (not isinstance(clip, int | float) or clip <= 0):
-        raise ValueError(f"gradient_clip_val must be > 0 or null, got {clip}")
+    _check_options(options, num_nodes)
     if isinstance(devices, Sequence) and not isinstance(devices, str):
         devices = list(devices)
     ranks = started_outside()
@@ -130,6 +132,31 @@ def build_trainer(
         use_distributed_sampler=False,  # the data module gives each rank its own events
         **options,
     )
+
+
+def _check_options(options: Mapping[str, Any], num_nodes: int | None) -> None:
+    """Refuse what Lightning takes, but fails with later, or in other words."""
+    clip = options.get("gradient_clip_val")
+    if clip is not None and (not isinstance(clip, int | float) or clip <= 0):
+        raise ValueError(f"gradient_clip_val must be > 0 or null, got {clip}")
+    precision = options.get("precision", 32)
+    if precision not in _PRECISIONS:
+        raise ValueError(f"precision must be {_TOLD_PRECISIONS}, got {precision}")
+    check_at_least(1, accumulate_grad_batches=options.get("accumulate_grad_batches", 1))
+    check_at_least(0, log_every_n_steps=options.get("log_every_n_steps", 0))
+    for split in ("train", "val"):
+        limit = options.get(f"limit_{split}_batches", 1)
+        if not isinstance(limit, int | float) or limit <= 0:
+            raise ValueError(f"limit_{split}_batches must be > 0, got {limit}")
+    if options.get("deterministic") not in (None, True, False, "warn"):
+        raise ValueError(
+            f"deterministic must be true, false or warn, got {options['deterministic']}"
+        )
+    if num_nodes is not None:
+        check_at_least(1, num_nodes=num_nodes)
+        is_started = TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+        if num_nodes > 1 and not is_started:
+            raise ValueError(f"num_nodes={num_nodes}, but neither srun nor torchrun started ranks")
 
 
 def default_threads() -> int:

@@ -1,8 +1,10 @@
 import hashlib
+import os
 
 import numpy as np
 import pytest
 
+from commons import tables
 from commons.tables import read_table
 
 
@@ -79,3 +81,21 @@ def test_what_is_wrong_is_named_with_its_place(file, text, message):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"none\.csv: No such file"):
         read_table(tmp_path / "none.csv")
+
+
+def test_a_file_of_too_many_bytes_cells_or_columns_is_refused_unread(file, monkeypatch):
+    path = file("a,b,c\n1,2,3\n")
+    for limit, message in (
+        ("MAX_COLUMNS", "3 columns; a table may have 2"),
+        ("MAX_CELLS", "about 6 cells; a table may have 2"),
+        ("MAX_BYTES", "12 bytes; a table may have 2"),
+    ):
+        monkeypatch.setattr(tables, limit, 2)
+        with pytest.raises(ValueError, match=rf"table\.csv: {message}"):
+            read_table(path)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "table.csv")
+    with pytest.raises(ValueError, match=r"table\.csv: not a file"):
+        read_table(tmp_path / "table.csv")

@@ -104,6 +104,21 @@ def test_what_leaves_a_split_empty_is_named(folder, changes, message):
         make(folder, **changes).setup("fit")
 
 
+def test_too_few_events_for_the_ranks_are_told_in_one_line(folder):
+    data = make(folder)
+    data.trainer = type("Trainer", (), {"global_rank": 0, "world_size": 9})()
+    with pytest.raises(ConfigError, match=r"^data: 4 events .* cannot be shared evenly by 9 proc"):
+        data.val_dataloader()
+
+
+def test_a_checkpoint_of_other_events_is_refused_with_the_split(folder):
+    data, other = make(folder), make(folder, val=["d.parquet"], test=[])
+    same = make(folder, train=["a.parquet", "b.parquet"])
+    same.load_state_dict(data.state_dict())
+    with pytest.raises(ConfigError, match=rf"^data\.val: the files in {folder} hold other events"):
+        other.load_state_dict(data.state_dict())
+
+
 def test_a_broken_file_is_named(folder):
     (folder / "b.parquet").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match=r"b\.parquet: not a readable Parquet"):
@@ -118,6 +133,10 @@ def test_a_broken_file_is_named(folder):
             "max_elements_per_batch must be an integer >= 1, got 0",
         ),
         ({"max_events": {"train": 0}}, "max_events.train must be >= 1 or null, got 0"),
+        ({"max_events": {"train": "all"}}, "max_events.train must be >= 1 or null, got all"),
+        ({"seed": "abc"}, "seed must be an integer >= 0, got abc"),
+        ({"train": "a.parquet"}, "train must be a list of file name patterns, got a.parquet"),
+        ({"val": None}, "val must be a list of file name patterns, got None"),
         ({"max_events": {"training": 5}}, r"max_events has keys .*, not \['training'\]"),
     ],
 )

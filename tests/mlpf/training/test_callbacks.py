@@ -2,6 +2,9 @@
 
 import math
 
+import pytest
+
+from mlpf.config import ConfigError
 from mlpf.training.callbacks import read_history, write_history
 
 
@@ -19,3 +22,11 @@ def test_a_history_comes_back_bit_for_bit(tmp_path):
 
 def test_no_file_means_no_history(tmp_path):
     assert read_history(tmp_path / "metrics.csv") == []
+
+
+@pytest.mark.parametrize("text", ["epoch,v\n1,abc\n", "v\n1\n", "epoch\n1,2\n", "epoch\n1\0\n"])
+def test_a_damaged_file_is_one_line_with_its_name(tmp_path, text):
+    (tmp_path / "metrics.csv").write_text(text)
+    with pytest.raises(ConfigError, match=r"metrics\.csv: damaged.*; delete it") as error:
+        read_history(tmp_path / "metrics.csv")
+    assert "\n" not in str(error.value)

@@ -50,11 +50,31 @@ def test_threads_are_set_inside_the_training_process(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"threads": 0}, "threads"), ({"threads": "all"}, "threads"), ({"max_epochs": 0}, "epochs")],
+    [
+        ({"threads": 0}, "threads must be >= 1"),
+        ({"threads": "all"}, "threads must be >= 1"),
+        ({"threads": 99_999}, "threads must be >= 1 and <= 1024"),
+        ({"max_epochs": 0}, "max_epochs must be an integer >= 1, got 0"),
+        ({"max_epochs": "ten"}, "max_epochs must be an integer >= 1, got ten"),
+        ({"precision": "bf16-true"}, "precision must be 32-true, 16-mixed or bf16-mixed, got bf"),
+        ({"precision": "64-true"}, "precision must be .* got 64-true"),
+        ({"accumulate_grad_batches": 0}, "accumulate_grad_batches must be an integer >= 1, got 0"),
+        ({"accumulate_grad_batches": 1.5}, "accumulate_grad_batches must be .* got 1.5"),
+        ({"log_every_n_steps": "abc"}, "log_every_n_steps must be an integer >= 0, got abc"),
+        ({"limit_val_batches": 0}, "limit_val_batches must be > 0, got 0"),
+        ({"limit_train_batches": "abc"}, "limit_train_batches must be > 0, got abc"),
+        ({"deterministic": "maybe"}, "deterministic must be true, false or warn, got maybe"),
+        ({"num_nodes": 2}, "num_nodes=2, but neither srun nor torchrun started ranks"),
+    ],
 )
 def test_values_out_of_range_are_refused(tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         trainer(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("precision", ["32-true", 32, "bf16-mixed"])
+def test_precisions_in_which_distances_have_32_bits_are_accepted(tmp_path, precision):
+    assert trainer(tmp_path, precision=precision).precision in ("32-true", "bf16-mixed")
 
 
 def test_an_option_that_lightning_does_not_know_is_refused(tmp_path):
