@@ -14,6 +14,7 @@ from typing import Literal
 
 from benchmarks.chaos.checks import Expected
 from benchmarks.chaos.disk import damage, damage_journal, fill, leave_lock
+from benchmarks.chaos.late import CLOCKS, LEASE_S, stop_worker
 from benchmarks.chaos.sweep import Size, Sweep, signal_process
 from testbed.postgres import PostgresServer
 
@@ -21,6 +22,7 @@ _AWAY_S = 20.0
 # Shorter than the outage of the storage: all leases expire, though all workers are alive.
 _SHORT_LEASE = "hydra.sweeper.lease_s=12"
 _NO_PRUNER = "hydra.sweeper.pruner=null"
+_SOME_MAY_FAIL = "hydra.sweeper.max_failure_rate=0.05"
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,11 @@ def tear_journal(stage: Stage) -> None:
     )
 
 
+def stop_for_three_leases(stage: Stage) -> None:
+    """Stop a worker for three leases, then let it go on."""
+    stop_worker(stage.sweep, stage.rng)
+
+
 def orphan_locks(stage: Stage) -> None:
     """Leave locks of dead owners behind: of this host and of another one."""
     sweep = stage.sweep
@@ -280,13 +287,28 @@ FAULTS = (
         "disk full in one trial's folder",
         fill_disk,
         Expected(failed=1, reason="No space left on device"),
-        overrides=(_NO_PRUNER, "hydra.sweeper.max_failure_rate=0.05"),
+        overrides=(_NO_PRUNER, _SOME_MAY_FAIL),
     ),
     Fault(
         "checkpoint",
         "worker killed, last checkpoint damaged",
         corrupt_checkpoint,
         Expected((1, 1)),
+    ),
+    Fault("clocks", "a clock +10 min, another -10 min", nothing, overrides=(CLOCKS, _SHORT_LEASE)),
+    Fault(
+        "stopped",
+        "a worker stopped for three leases",
+        stop_for_three_leases,
+        Expected((1, 1), late=1),
+        overrides=(_NO_PRUNER, f"hydra.sweeper.lease_s={LEASE_S}"),
+    ),
+    Fault(
+        "hung",
+        "two trainings hang and heed nothing",
+        nothing,
+        Expected(failed=2, reason="no report for 5 s (hydra.sweeper.epoch_timeout=5)"),
+        overrides=("hangs=[4,9]", "hydra.sweeper.epoch_timeout=5", _SOME_MAY_FAIL),
     ),
     Fault("torn", "torn and merged lines in the journal", tear_journal),
     Fault("lock", "locks left behind by dead owners", orphan_locks, Expected((1, 1))),

@@ -145,3 +145,11 @@ def test_what_cannot_be_a_folder_on_any_system_names_no_study(value, rule):
         study_name(value)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "10", "ten", float("nan"), float("inf"), [1]])
+def test_a_time_limit_is_a_positive_number(value):
+    for name in ("trial_timeout", "epoch_timeout", "timeout"):
+        with pytest.raises(SettingError, match=f"^{name} must be a positive number of seconds"):
+            SweepSettings(study_name="s", **{name: value})
+    SweepSettings(study_name="s", trial_timeout=0.5, epoch_timeout="auto", timeout=7)

@@ -14,6 +14,19 @@ from omegaconf import DictConfig
 
 import hpo
 
+_real_time, _ahead_s = time.time, float(os.environ.get("CHAOS_AHEAD_S", "0"))
+if _ahead_s:  # the clock of a host that is off
+    time.time = lambda: _real_time() + _ahead_s
+
+
+def hang() -> None:
+    """Heed nothing."""
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:  # noqa: BLE001 - as badly written as it can be
+            continue
+
 
 def note(witness: Path, kind: str, epoch: int) -> None:
     """Append a line to the file of this trial: what happened, in which process, when."""
@@ -52,6 +65,8 @@ def train(cfg: DictConfig) -> float:
     note(witness, "start", first)
     for epoch in range(first + 1, cfg.epochs + 1):
         time.sleep(cfg.epoch_s)
+        if epoch == 3 and trial and trial.number in cfg.hangs:
+            hang()
         with (folder / "history").open("a") as stream:
             stream.write(f"{epoch}".ljust(8191) + "\n")  # as long as to fill a small disk
         note(witness, "epoch", epoch)

@@ -6,10 +6,11 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from commons.processes import this_host
-from hpo.attributes import LEASE
+from hpo.attributes import BEAT, LEASE
 from hpo.search.pausing import PausingPruner
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease
+from hpo.study.observation import Observer
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 
 
@@ -194,3 +195,28 @@ def test_the_lock_lets_one_in(tmp_path):
         assert isinstance(lock, FileLock)
         assert any((tmp_path / "sweep").iterdir())
     assert not any((tmp_path / "sweep").iterdir())
+
+
+def test_a_worker_waits_until_the_owners_of_the_last_trials_have_shown_life(
+    pair, tickets, monkeypatch
+):
+    live, silent, done = (tickets(0).take() for _ in range(3))
+    for trial in (live, silent):
+        owner = {"id": str(trial.number), "host": "elsewhere", "pid": 1}
+        pair[0].set_trial_system_attr(trial._trial_id, LEASE, owner)
+    pair[0].set_trial_state_values(done._trial_id, TrialState.COMPLETE, [0.5])
+    worker, seconds = tickets(1), []
+    worker.observer = Observer(60, lambda: 10.0 * len(seconds))
+
+    def sleep(_):
+        seconds.append(10)
+        pair[0].set_trial_system_attr(live._trial_id, BEAT, ["0", len(seconds)])
+
+    monkeypatch.setattr("hpo.study.tickets.time.sleep", sleep)
+    with worker.claimed() as (taken, _):
+        assert taken.number == silent.number
+    assert len(seconds) == 7
+    pair[0].set_trial_state_values(silent._trial_id, TrialState.COMPLETE, [0.5])
+    with worker.claimed() as claim:
+        assert claim is None
+    assert len(seconds) == 8

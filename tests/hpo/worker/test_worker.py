@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 import optuna
 import pytest
@@ -106,3 +107,17 @@ def test_a_rank_follows_in_processes_of_their_own_too(follow, tmp_path):
     complaint = follow(train, "hydra.sweeper.fresh_process=true")
     assert complaint.startswith("rank 1: RuntimeError: x is 0.25, process ")
     assert not complaint.endswith(f" {os.getpid()}")
+
+
+def test_when_the_time_of_the_study_is_over_the_command_says_so_and_a_larger_one_continues(
+    toy, study
+):
+    toy.module.train = lambda cfg: time.sleep(0.3) or cfg.x
+    command = ("-m", "hydra.sweeper.n_trials=2", "hydra/launcher=basic")
+    code, printed = toy(*command, "hydra.sweeper.timeout=0.2")
+    assert code == 124
+    assert "is over (hydra.sweeper.timeout=0.2): 0 of 2 trials are finished" in printed
+    assert {trial.state.name for trial in study().trials} == {"WAITING"}
+    code, _ = toy(*command, "hydra.sweeper.timeout=60")
+    assert code == 0
+    assert {trial.state.name for trial in study().trials} == {"COMPLETE"}
