@@ -4,8 +4,8 @@
 
 Run it in any number of processes, on all machines that see the files: together they finish
 exactly `n_trials`. If one of them is killed, another one takes its trial over with its number,
-parameters and history; the objective may resume from a checkpoint of its own (`trial.number`
-names it).
+parameters and history; the objective may resume from a checkpoint of its own in `trial.folder()`,
+which no other trial and no other study is given.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.settings import SweepSettings, check_timeout
 from hpo.settings import study_name as checked
 from hpo.storage.opening import open_storage
+from hpo.study.folders import StudyFolder, identify
 from hpo.study.lease import was_started
 from hpo.study.limits import Limits
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
@@ -39,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def optimize(
-    objective: Callable[[optuna.Trial], float],
+    objective: Callable[[LeasedTrial], float],
     *,
     study_name: str,
     storage: Any,
@@ -61,7 +62,8 @@ def optimize(
     on. An interruption (KeyboardInterrupt) gives the trial back. `hpo.study.life` has all rules.
 
     Args:
-        objective: as for `Study.optimize`; what it reports is fenced, and a `PausingPruner` works.
+        objective: as for `Study.optimize`; what it reports is fenced, a `PausingPruner` works, and
+            `trial.folder()` is a folder that belongs to this trial alone.
         study_name: created on first use.
         storage: path of a journal file, or what else `hpo.open_storage` takes.
         n_trials: trials of the study when it is finished; fewer if a `GridSampler` or
@@ -70,7 +72,8 @@ def optimize(
         sampler: Optuna's default if None. Give each process another seed, but the same one where
             all processes go through one sequence (`GridSampler`, `QMCSampler`).
         pruner: None: no pruning.
-        folder: seen by all processes; briefly holds a lock file.
+        folder: seen by all processes; briefly holds a lock file, and the folders of trials in
+            `STUDY_NAME/trials` if the objective asks for them.
         lease_s: seconds without a heartbeat after which a process is considered dead.
         max_retries: how often a trial may be retried after its process died.
         trial_timeout: seconds after which a trial fails; None: no limit.
@@ -100,6 +103,8 @@ def optimize(
             pruner=pruner,
             load_if_exists=True,
         )
+        home = StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
+        home.check()
         study.set_user_attr(LEASE_S, lease_s)
         possible = int(min(n_trials, most_trials(study, study.sampler)))
         one_by_one = isinstance(sampler, BruteForceSampler)
@@ -121,7 +126,7 @@ def optimize(
         going_on = True
         while going_on and not tickets.time.is_over:
             issued = one_by_one and _issue_next(tickets, study)
-            going_on = _work_on_next(tickets, study, objective, limits) or issued
+            going_on = _work_on_next(tickets, study, objective, limits, home) or issued
     if tickets.time.is_over:
         text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
         _log.warning(text, study_name, timeout)
@@ -149,13 +154,15 @@ def _say_if_exhausted(study: optuna.Study, n_trials: int) -> None:
 def _work_on_next(
     tickets: Tickets,
     study: optuna.Study,
-    objective: Callable[[optuna.Trial], float],
+    objective: Callable[[LeasedTrial], float],
     limits: Limits,
+    home: StudyFolder,
 ) -> bool:
     with tickets.claimed() as claim:
         if claim is None:
             return False
         ticket, lease = claim
         trial = LeasedTrial(study, trial_id(ticket), lease, limits=limits)
+        trial.home = home
         trial.live(partial(trial.timed, objective, trial))
         return True

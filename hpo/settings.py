@@ -221,6 +221,8 @@ class SweepSettings:
         screen: `_target_` node of the `hpo.Screen` that learns from `earlier_studies`.
         own_groups: keys or groups of the application that only set up the sweep. They may change
             when a study is resumed, and best.yaml leaves them out.
+        restart: the study's name, or true where a terminal can ask: begin anew, and keep the old
+            study and its folder beside, as NAME.1.
     """
 
     study_name: Any
@@ -244,6 +246,7 @@ class SweepSettings:
     earlier_studies: list[str] = field(default_factory=list)
     screen: Any = None
     own_groups: list[str] = field(default_factory=list)
+    restart: Any = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without a storage; bring `direction` into its plain form.

@@ -91,6 +91,16 @@ def _engine_options(url: str, exists: bool) -> dict[str, Any]:
     return {"pool_size": 1, "max_overflow": 2, "pool_pre_ping": True}
 
 
+def storage_file(spec: Any, sweep_dir: Path) -> Path | None:
+    """Return the file of a storage setting, None for a server or a `_target_` node."""
+    if spec is None:
+        return sweep_dir / "journal.log"
+    scheme, slashes, path = str(spec).partition(":///")
+    if isinstance(spec, Mapping) or (slashes and scheme != "sqlite") or "://" in scheme:
+        return None
+    return Path(path if slashes else scheme).absolute()
+
+
 def absolute(spec: Any) -> Any:
     """Return a storage setting that means the same in any working directory."""
     if spec is None or isinstance(spec, Mapping):

@@ -16,15 +16,16 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
-from hpo.attributes import FIXED, LEASE_S, N_TRIALS, SPACE
+from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
 from hpo.search.screen import Screen
 from hpo.search.seeded import make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings, is_among
-from hpo.storage.opening import open_storage
+from hpo.storage.opening import open_storage, storage_file
 from hpo.study.earlier import read_earlier
+from hpo.study.folders import check_study_folder, claim_study_folder
 from hpo.study.tickets import Tickets, issue_tickets
 
 
@@ -58,6 +59,27 @@ class SweepSpec(SweepSettings):
         )
 
 
+def existing_study(spec: SweepSpec) -> optuna.Study | None:
+    """Return the study of a sweep, None if there is none; no file is created."""
+    file = storage_file(spec.storage, spec.sweep_dir)
+    if file is not None and not file.is_file():
+        return None
+    try:
+        return optuna.load_study(study_name=spec.study_name, storage=spec.open_storage())
+    except KeyError:
+        return None
+
+
+def check_folder_is_ours(spec: SweepSpec) -> None:
+    """Check that the sweep folder is free or belongs to the study; nothing is created.
+
+    Raises:
+        SettingError: it belongs to another study, or the study to another folder.
+    """
+    study = existing_study(spec)
+    check_study_folder(spec.sweep_dir, spec.study_name, study.user_attrs if study else None)
+
+
 def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.Study:
     """Create the study or load it, and issue the tickets still missing, holding its lock.
 
@@ -65,7 +87,8 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     number of trials that this allows.
 
     Raises:
-        SettingError: the study exists with another direction, search space or fixed setting.
+        SettingError: the study exists with another direction, search space or fixed setting, or
+            the folder is not the study's.
     """
     study = optuna.create_study(
         storage=storage,
@@ -77,14 +100,14 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     if known != spec.direction:
         rule = "{direction}: study '{}' exists with direction {}, got {}"
         raise SettingError(rule, spec.study_name, known, spec.direction)
-    trials = study.get_trials(deepcopy=False)
     space = {name: _as_json(d) for name, d in spec.space.distributions.items()}
-    if spec.custom_search_space is None:
-        _check_same_space(spec.study_name, _known_space(study, trials), space)
+    _check_same_space(spec, study, space)
     overrides = (override.partition("=") for override in spec.space.fixed)
     fixed = {key: value for key, _, value in overrides}
     _check_same_settings(spec, study.user_attrs.get(FIXED, fixed), fixed)
+    claim_study_folder(spec.sweep_dir, study)
     study.set_user_attr(SPACE, space)
+    study.set_user_attr(CUSTOM_SPACE, spec.custom_search_space)
     study.set_user_attr(FIXED, fixed)
     spec.n_trials = _n_trials(spec, study)
     study.set_user_attr(N_TRIALS, max(spec.n_trials, study.user_attrs.get(N_TRIALS, 0)))
@@ -125,29 +148,51 @@ def _check_same_settings(spec: SweepSpec, known: dict[str, str], wanted: dict[st
     for key in sorted(known.keys() | wanted.keys()):
         if known.get(key) != wanted.get(key) and not is_among(key, ["hydra", *spec.own_groups]):
             before, now = (values.get(key, "the default") for values in (known, wanted))
-            rule = "{}: study '{}' was made with {}, this command has {}; use the same settings or"
-            raise SettingError(rule + " another {study_name}", key, spec.study_name, before, now)
-
-
-def _known_space(study: optuna.Study, trials: list[FrozenTrial]) -> dict[str, Any]:
-    stored = study.user_attrs.get(SPACE)
-    if stored is not None:
-        return dict(stored)
-    return {name: _as_json(d) for trial in trials for name, d in trial.distributions.items()}
+            rule = "{}: study '{}' was made with {}, this command has {}; use the same settings"
+            raise _refusal(spec, rule, key, spec.study_name, before, now)
 
 
 def _as_json(distribution: BaseDistribution) -> Any:
     return json.loads(distribution_to_json(distribution))
 
 
-def _check_same_space(study_name: str, known: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if not known:
+def _check_same_space(spec: SweepSpec, study: optuna.Study, wanted: dict[str, Any]) -> None:
+    function = spec.custom_search_space
+    before = study.user_attrs.get(CUSTOM_SPACE, function)
+    if before != function:
+        rule = "{custom_search_space}: {} in study '{}', {} in this command; use the same function"
+        raise _refusal(spec, rule, before, spec.study_name, function)
+    known = _known_space(study, wanted.keys() if function else None)
+    if known is None:
         return
     for name in sorted(known.keys() | wanted.keys()):
         if known.get(name) != wanted.get(name):
             before, now = (_describe(space.get(name)) for space in (known, wanted))
-            rule = "{}: {} in study '{}', {} in this command; use the same search space or another"
-            raise SettingError(rule + " {study_name}", name, before, study_name, now)
+            rule = "{}: {} in study '{}', {} in this command; use the same search space"
+            raise _refusal(spec, rule, name, before, spec.study_name, now)
+
+
+def _known_space(study: optuna.Study, of_settings: Iterable[str] | None) -> dict[str, Any] | None:
+    """Return the search space without what a function suggests; None if it is not known.
+
+    A study of others does not say what comes from where: `of_settings` are its names that do not
+    come from a function, None for all.
+    """
+    stored = study.user_attrs.get(SPACE)
+    if stored is not None:
+        return dict(stored)
+    found = [trial.distributions for trial in study.get_trials(deepcopy=False)]
+    spaces = {name: _as_json(d) for distributions in found for name, d in distributions.items()}
+    if of_settings is not None:
+        spaces = {name: spaces[name] for name in of_settings if name in spaces}
+    return spaces or None
+
+
+def _refusal(spec: SweepSpec, rule: str, *values: Any) -> SettingError:
+    """Return a rule with what else the user can do."""
+    folder = "" if spec.study_name in str(spec.sweep_dir) else " and hydra.sweep.dir"
+    others = f", another {{study_name}}{folder}, or begin anew with {{restart}}={{}}"
+    return SettingError(rule + others, *values, spec.study_name)
 
 
 def _describe(distribution: Any) -> str:

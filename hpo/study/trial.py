@@ -7,6 +7,7 @@ import operator
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,6 +21,7 @@ from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
 from hpo.storage.passwords import hide, stored_passwords
+from hpo.study.folders import FolderTakenError, StudyFolder
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
 from hpo.study.limits import LimitError, Limits, Watch
@@ -36,6 +38,7 @@ class LeasedTrial(optuna.Trial):
     not asked.
 
     Attributes:
+        home: the folder of the study; None: there is none.
         life: what has become of the trial so far.
         seconds: wall time inside the application.
         reporting_s: time spent storing values and deciding.
@@ -57,6 +60,7 @@ class LeasedTrial(optuna.Trial):
         stored = self.storage.get_trial(trial_id).intermediate_values
         self._steps = {*stored}
         self._new = False
+        self.home: StudyFolder | None = None
         self.life = Life()
         self.seconds, self.reporting_s, self.n_reports = 0.0, 0.0, 0
 
@@ -97,6 +101,16 @@ class LeasedTrial(optuna.Trial):
             self._group.decide(step, stop)
         self.reporting_s += time.monotonic() - begin
         return stop
+
+    def folder(self) -> Path:
+        """Return a folder that belongs to this trial alone, for checkpoints; it is made if needed.
+
+        Raises:
+            FolderTakenError: it belongs to another trial.
+        """
+        if self.home is None:
+            raise FolderTakenError(f"trial {self.number}: its study has no folder")
+        return self.home.take(self.number)
 
     def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
         """Call the application and count its wall time."""

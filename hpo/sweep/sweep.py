@@ -50,7 +50,7 @@ from hpo.storage.passwords import (
     setting_keys,
     without_passwords,
 )
-from hpo.study.study import SweepSpec, open_study, too_many_failures
+from hpo.study.study import SweepSpec, check_folder_is_ours, open_study, too_many_failures
 from hpo.study.tickets import Tickets, study_lock
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.explain import reason
@@ -253,6 +253,7 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
 
 def _open_study(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
     """Create or load the study; return its storage, its id, and whether it is new."""
+    check_folder_is_ours(spec)
     with study_lock(spec.sweep_dir) as lock:
         storage = spec.open_storage()
         is_new = not _has_study(storage, spec.study_name)

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import RUN
+from hpo.attributes import RUN, STUDY_ID
 from hpo.current import FollowedTrial
 from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
@@ -29,6 +29,7 @@ from hpo.search.seeded import build, make_sampler
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
 from hpo.storage.passwords import hide_in_logs
+from hpo.study.folders import StudyFolder
 from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits
@@ -127,6 +128,8 @@ class _Leader:
         key = partial(typed_key, application.config, "hydra.sweeper")
         time, is_alone = self._tickets.time, group.size == 1
         self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, key, is_alone)
+        attributes = self._storage.get_study_user_attrs(study_id)
+        self._home = StudyFolder(spec.sweep_dir, spec.study_name, attributes[STUDY_ID])
         self.record = WorkerRecord(self._storage, study_id, name)
 
     def work_on_next(self) -> bool:
@@ -143,6 +146,7 @@ class _Leader:
     def _work_on(self, ticket: FrozenTrial, lease: Lease) -> None:
         study, seed = self._study_for(ticket.number)
         trial = LeasedTrial(study, trial_id(ticket), lease, self._group, self.limits)
+        trial.home = self._home
         try:
             trial.live(lambda: self._train(trial, seed))
         finally:
@@ -164,6 +168,7 @@ class _Leader:
         overrides = self._suggest(trial, seed)
         if is_new and self._skips(trial):
             raise optuna.TrialPruned
+        self._home.take(trial.number, is_begun=not is_new)
         config = self._application.compose(overrides, trial.number)
         self._group.publish(overrides, trial.number)
         function = partial(trial.timed, self._application.function)

@@ -210,3 +210,31 @@ def test_a_worker_whose_trial_was_finished_by_another_one_goes_on(tmp_path, capl
     assert [trial.value for trial in study.trials] == [0.5, 1.0]
     assert not study.trials[0].user_attrs
     assert "Traceback" not in caplog.text
+
+
+def test_a_trial_has_a_folder_that_no_other_study_is_given(tmp_path):
+    seen = []
+
+    def objective(trial):
+        seen.append(trial.folder())
+        assert trial.folder() == seen[-1]
+        return 0.0
+
+    for name in ("s", "t"):
+        optimized(tmp_path, objective, n_trials=1, study_name=name)
+    assert seen == [tmp_path / "s/trials/0000", tmp_path / "t/trials/0000"]
+    with pytest.raises(ValueError, match=f"the folder {tmp_path}/s belongs to another study 's'"):
+        optimized(tmp_path, objective, n_trials=1, storage=tmp_path / "again.log")
+
+
+def test_an_objective_that_asks_for_no_folder_leaves_none(tmp_path):
+    for storage in ("a.log", "b.log"):
+        optimized(tmp_path, lambda trial: 0.0, n_trials=1, storage=tmp_path / storage)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.log", "b.log"}
+
+
+@pytest.mark.parametrize("name", [None, "a/b", ""])
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_written(tmp_path, name):
+    with pytest.raises(ValueError, match=r"^study_name must "):
+        optimized(tmp_path, lambda trial: 0.0, n_trials=1, study_name=name)
+    assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,13 @@
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from hpo.attributes import N_TRIALS
 from hpo.search.space import Space, parse_space
+from hpo.settings import SettingError
 from hpo.study import study as hpo_study
-from hpo.study.study import SweepSpec, too_many_failures
+from hpo.study.study import SweepSpec, existing_study, too_many_failures
 from hpo.study.tickets import study_lock
 
 
@@ -67,10 +69,46 @@ def test_a_foreign_study_with_another_space_is_refused(storages, tmp_path):
         open_study(spec(tmp_path), storage)
 
 
-def test_an_empty_space_is_allowed_for_a_custom_one(storages, tmp_path):
-    open_study(spec(tmp_path), storages("journal"))
-    changed = spec(tmp_path, space=Space({}), custom_search_space="some.function")
-    assert open_study(changed, storages("journal")).study_name == "s"
+def test_what_a_function_suggests_does_not_hide_a_change_of_params(storages, tmp_path):
+    function = {"custom_search_space": "some.function"}
+    study = open_study(spec(tmp_path, **function), storages("journal"))
+    study.tell(study.ask({"more": FloatDistribution(0, 1)}).number, 1.0)
+    assert open_study(spec(tmp_path, **function), storages("journal")).study_name == "s"
+    wider = parse_space({"x": "interval(0, 2)"}, [])
+    for space, key in ((Space({}), "x"), (wider, "x"), (spec(tmp_path).space, "custom_search_sp")):
+        changed = spec(tmp_path, space=space, **(function if key == "x" else {}))
+        with pytest.raises(SettingError, match=f"^{key}.* or begin anew with restart=s$"):
+            open_study(changed, storages("journal"))
+
+
+def test_a_study_that_had_a_function_alone_does_not_get_params_later(storages, tmp_path):
+    function = {"custom_search_space": "some.function"}
+    open_study(spec(tmp_path, space=Space({}), **function), storages("journal"))
+    with pytest.raises(SettingError, match=r"^x: not searched in study 's', Float"):
+        open_study(spec(tmp_path, **function), storages("journal"))
+
+
+def test_a_study_of_others_is_joined_with_a_function_if_params_fit(storages, tmp_path):
+    study = optuna.create_study(storage=storages("journal"), study_name="s")
+    space = parse_space({"x": "interval(0, 1)", "more": "range(0, 3)"}, []).distributions
+    study.tell(study.ask(space), 1.0)
+    joined = spec(tmp_path, custom_search_space="some.function")
+    assert open_study(joined, storages("journal")).study_name == "s"
+
+
+def test_another_name_in_a_folder_without_one_needs_another_folder(storages, tmp_path):
+    folder = tmp_path / "constant"
+    open_study(spec(folder, study_name="first"), storages("journal"))
+    changed = spec(folder, study_name="first", space=parse_space({"x": "range(0, 9)"}, []))
+    with pytest.raises(SettingError, match=r"another study_name and hydra\.sweep\.dir, or begin"):
+        open_study(changed, storages("journal"))
+
+
+def test_looking_for_a_study_makes_no_file(tmp_path):
+    folder = tmp_path / "sweep"
+    for storage in (None, str(tmp_path / "s.log"), f"sqlite:///{tmp_path}/s.db"):
+        assert existing_study(spec(folder, storage=storage)) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_smaller_command_does_not_shrink_the_budget(pair, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections import Counter
 
 import optuna
@@ -287,6 +288,7 @@ def test_a_custom_search_space_suggests_more(toy, study, tmp_path, monkeypatch):
         "def extend(cfg, trial):\n    trial.suggest_categorical('text', ['p', 'q'])\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "extra_space", raising=False)
     assert toy("-m", "hydra.sweeper.custom_search_space=extra_space.extend")[0] == 0
     assert set(study().trials[0].params) == {"x", "text"}
 
@@ -303,3 +305,24 @@ def test_a_trial_claimed_while_a_signal_comes_is_given_back(toy, study, monkeypa
     code, output = toy("-m")
     assert code == 130, output
     assert {trial.state for trial in study().trials} == {TrialState.WAITING}
+
+
+def test_two_studies_do_not_share_a_folder(toy, study, tmp_path):
+    toy("-m", "hydra.sweeper.n_trials=1")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for storage in ("null", "sqlite:///other.db"):
+        other = "hydra.sweeper.study_name=other", f"hydra.sweeper.storage={storage}"
+        code, printed = toy("-m", *other)
+        assert code
+        assert f"folder {tmp_path}/sweep belongs to study 'toy': choose another hydra" in printed
+        assert "Traceback" not in printed
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_trial_in_a_folder_that_is_not_its_own_fails(toy, study, tmp_path):
+    toy("-m", "hydra.sweeper.n_trials=1")
+    (tmp_path / "sweep/trials/0000").rename(tmp_path / "sweep/trials/0001")
+    code, printed = toy("-m", "hydra.sweeper.n_trials=2")
+    assert code
+    assert "belongs to trial 0 of study 'toy', not to trial 1" in printed
+    assert study().trials[1].intermediate_values == {}
