@@ -98,7 +98,7 @@ def storage_file(spec: Any, sweep_dir: Path) -> Path | None:
     scheme, slashes, path = str(spec).partition(":///")
     if isinstance(spec, Mapping) or (slashes and scheme != "sqlite") or "://" in scheme:
         return None
-    return Path(path if slashes else scheme).absolute()
+    return Path(path.partition("?")[0] if slashes else scheme).absolute()
 
 
 def absolute(spec: Any) -> Any:

@@ -66,6 +66,12 @@ def owner_of(folder: Path) -> Owner | None:
         raise FolderTakenError(rule) from error
 
 
+def holds_trials(folder: Path) -> bool:
+    """Tell whether trials have folders in this one."""
+    trials = folder / "trials"
+    return trials.is_dir() and any(trials.iterdir())
+
+
 def check_study_folder(folder: Path, name: str, attributes: Mapping[str, Any] | None) -> None:
     """Check that a sweep folder is free or the study's own, and the only one of the study.
 
@@ -87,7 +93,7 @@ def check_study_folder(folder: Path, name: str, attributes: Mapping[str, Any] | 
     if owner is not None:
         rule = "the folder {} belongs to an earlier study '{}', which is no longer in the storage"
         raise SettingError(rule + _PUT_ASIDE, folder, name, name)
-    if attributes is None and _holds_trials(folder):
+    if attributes is None and holds_trials(folder):
         rule = "the folder {} holds trials, but its storage no study '{}'"
         raise SettingError(rule + _PUT_ASIDE, folder, name, name)
     home = Path(str((attributes or {}).get(FOLDER, folder)))
@@ -171,8 +177,3 @@ def _record(folder: Path, owner: Owner) -> None:
 def _has(folder: Path, study_id: str) -> bool:
     owner = owner_of(folder)
     return owner is not None and owner.study_id == study_id
-
-
-def _holds_trials(folder: Path) -> bool:
-    trials = folder / "trials"
-    return trials.is_dir() and any(trials.iterdir())

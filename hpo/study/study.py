@@ -25,7 +25,7 @@ from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings, is_among
 from hpo.storage.opening import open_storage, storage_file
 from hpo.study.earlier import read_earlier
-from hpo.study.folders import check_study_folder, claim_study_folder
+from hpo.study.folders import claim_study_folder
 from hpo.study.tickets import Tickets, issue_tickets
 
 
@@ -68,16 +68,6 @@ def existing_study(spec: SweepSpec) -> optuna.Study | None:
         return optuna.load_study(study_name=spec.study_name, storage=spec.open_storage())
     except KeyError:
         return None
-
-
-def check_folder_is_ours(spec: SweepSpec) -> None:
-    """Check that the sweep folder is free or belongs to the study; nothing is created.
-
-    Raises:
-        SettingError: it belongs to another study, or the study to another folder.
-    """
-    study = existing_study(spec)
-    check_study_folder(spec.sweep_dir, spec.study_name, study.user_attrs if study else None)
 
 
 def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.Study:

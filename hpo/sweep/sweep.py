@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.optuna_internals import storage_of
 from commons.processes import n_cores
 from hpo import signals
 from hpo.attributes import APP, FAIL_REASON, RETRIES
@@ -50,11 +51,13 @@ from hpo.storage.passwords import (
     setting_keys,
     without_passwords,
 )
-from hpo.study.study import SweepSpec, check_folder_is_ours, open_study, too_many_failures
+from hpo.study.folders import check_study_folder
+from hpo.study.study import SweepSpec, existing_study, open_study, too_many_failures
 from hpo.study.tickets import Tickets, study_lock
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.explain import reason
 from hpo.sweep.preflight import check
+from hpo.sweep.restart import begin_anew
 from hpo.sweep.traces import Traces, withdraw
 
 _log = logging.getLogger(__name__)
@@ -109,6 +112,8 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     n_workers = _n_workers(spec, launcher, slurm)
     if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
         return None
+    if spec.restart is not None and spec.restart is not False:
+        begin_anew(spec, slurm)
     traces = Traces(spec.sweep_dir)
     try:
         storage, study_id, is_new = _open_study(spec, app)
@@ -253,9 +258,10 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
 
 def _open_study(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
     """Create or load the study; return its storage, its id, and whether it is new."""
-    check_folder_is_ours(spec)
+    known = existing_study(spec)
+    check_study_folder(spec.sweep_dir, spec.study_name, known.user_attrs if known else None)
     with study_lock(spec.sweep_dir) as lock:
-        storage = spec.open_storage()
+        storage = storage_of(known) if known else spec.open_storage()
         is_new = not _has_study(storage, spec.study_name)
         study = open_study(spec, storage, lock)
         loader, keys = app.context.config_loader, [*spec.space.distributions]

@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from hpo.attributes import LAUNCH, WORKER
+from hpo.study.folders import RECORD
 from hpo.study.lease import was_started
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
@@ -42,5 +43,6 @@ def withdraw(spec: SweepSpec, storage: BaseStorage, study_id: int) -> bool:
         storage.delete_study(study_id)
         if spec.storage is None and not storage.get_all_studies():
             (spec.sweep_dir / "journal.log").unlink()
-    (spec.sweep_dir / "multirun.yaml").unlink(missing_ok=True)
+    for name in ("multirun.yaml", RECORD):
+        (spec.sweep_dir / name).unlink(missing_ok=True)
     return True

@@ -326,3 +326,17 @@ def test_a_trial_in_a_folder_that_is_not_its_own_fails(toy, study, tmp_path):
     assert code
     assert "belongs to trial 0 of study 'toy', not to trial 1" in printed
     assert study().trials[1].intermediate_values == {}
+
+
+def test_a_sweep_that_failed_begins_anew_by_its_name(toy, study, tmp_path):
+    assert toy("-m", "raises=[0]", "hydra.sweeper.n_trials=1")[0]
+    code, printed = toy("-m", "hydra.sweeper.n_trials=1")
+    assert code
+    assert "raises: " in printed
+    assert "or begin anew with hydra.sweeper.restart=toy" in printed
+    code, printed = toy("-m", "hydra.sweeper.n_trials=1", "hydra.sweeper.restart=toy")
+    assert code == 0, printed
+    assert f"the old one is kept in {tmp_path}/sweep.1" in printed
+    assert states(study()) == {"COMPLETE": 1}
+    assert states(study(folder="sweep.1")) == {"FAIL": 1}
+    assert (tmp_path / "sweep/best.yaml").exists()
