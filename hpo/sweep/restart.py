@@ -70,11 +70,13 @@ def _check_folder(spec: SweepSpec, study: optuna.Study | None) -> None:
 
 def _check_at_rest(spec: SweepSpec, study: optuna.Study, slurm: Slurm | None) -> None:
     rule = "{restart}: study '{}' is at work ({}); stop that first"
-    queue = (slurm.states() if slurm is not None else None) or {}
-    launches = [value for key, value in study.user_attrs.items() if key.startswith(LAUNCH)]
-    jobs = [str(launch["job"]) for launch in launches if launch["job"] in queue]
-    if jobs:
-        raise SettingError(rule, spec.study_name, f"SLURM job {', '.join(jobs)}")
+    launched = [value["job"] for key, value in study.user_attrs.items() if key.startswith(LAUNCH)]
+    if launched and slurm is not None:
+        queue = slurm.queue()
+        jobs = launched if queue is None else [job for job in launched if job in queue]
+        if jobs:
+            unknown = "" if queue is not None else ", perhaps: squeue does not answer"
+            raise SettingError(rule, spec.study_name, f"SLURM job {', '.join(jobs)}{unknown}")
     running = _alive(study, Observer(spec.lease_s))
     if running:
         raise SettingError(rule, spec.study_name, f"trial {', '.join(map(str, running))}")
