@@ -17,17 +17,15 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from commons.optuna_internals import storage_of
 from commons.processes import n_cores
 from hpo import signals
-from hpo.attributes import APP, FAIL_REASON, RETRIES
+from hpo.attributes import FAIL_REASON, RETRIES
 from hpo.hydra_internals import make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.site import Slurm
 from hpo.protocols import CheckedLauncher, Crew, MachineLauncher, Stopped
 from hpo.report import write_report
-from hpo.reporting.best import describe_app
 from hpo.reporting.causes import why_none_is_complete
 from hpo.reporting.live import Progress
 from hpo.search.finite import EXHAUSTED
@@ -51,10 +49,10 @@ from hpo.storage.passwords import (
     setting_keys,
     without_passwords,
 )
-from hpo.study.folders import check_study_folder
-from hpo.study.study import SweepSpec, existing_study, open_study, too_many_failures
-from hpo.study.tickets import Tickets, study_lock
+from hpo.study.study import SweepSpec, too_many_failures
+from hpo.study.tickets import Tickets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
+from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
 from hpo.sweep.preflight import check
 from hpo.sweep.restart import begin_anew
@@ -116,7 +114,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
         begin_anew(spec, slurm)
     traces = Traces(spec.sweep_dir)
     try:
-        storage, study_id, is_new = _open_study(spec, app)
+        storage, study_id, is_new = enter(spec, app)
     except BaseException:
         traces.take_back()
         raise
@@ -254,28 +252,6 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
         _log.info("this launcher runs jobs one after another: one worker. hpo_local runs more")
         return 1
     return wanted
-
-
-def _open_study(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
-    """Create or load the study; return its storage, its id, and whether it is new."""
-    known = existing_study(spec)
-    check_study_folder(spec.sweep_dir, spec.study_name, known.user_attrs if known else None)
-    with study_lock(spec.sweep_dir) as lock:
-        storage = storage_of(known) if known else spec.open_storage()
-        is_new = not _has_study(storage, spec.study_name)
-        study = open_study(spec, storage, lock)
-        loader, keys = app.context.config_loader, [*spec.space.distributions]
-        described = describe_app(app.config, loader, spec.space.fixed, keys, spec.own_groups)
-        study.set_user_attr(APP, described)
-    return storage, storage.get_study_id_from_name(spec.study_name), is_new
-
-
-def _has_study(storage: BaseStorage, name: str) -> bool:
-    try:
-        storage.get_study_id_from_name(name)
-    except KeyError:
-        return False
-    return True
 
 
 def _work_shown(sweep: Sweep) -> None:

@@ -305,38 +305,3 @@ def test_a_trial_claimed_while_a_signal_comes_is_given_back(toy, study, monkeypa
     code, output = toy("-m")
     assert code == 130, output
     assert {trial.state for trial in study().trials} == {TrialState.WAITING}
-
-
-def test_two_studies_do_not_share_a_folder(toy, study, tmp_path):
-    toy("-m", "hydra.sweeper.n_trials=1")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    for storage in ("null", "sqlite:///other.db"):
-        other = "hydra.sweeper.study_name=other", f"hydra.sweeper.storage={storage}"
-        code, printed = toy("-m", *other)
-        assert code
-        assert f"folder {tmp_path}/sweep belongs to study 'toy': choose another hydra" in printed
-        assert "Traceback" not in printed
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
-def test_a_trial_in_a_folder_that_is_not_its_own_fails(toy, study, tmp_path):
-    toy("-m", "hydra.sweeper.n_trials=1")
-    (tmp_path / "sweep/trials/0000").rename(tmp_path / "sweep/trials/0001")
-    code, printed = toy("-m", "hydra.sweeper.n_trials=2")
-    assert code
-    assert "belongs to trial 0 of study 'toy', not to trial 1" in printed
-    assert study().trials[1].intermediate_values == {}
-
-
-def test_a_sweep_that_failed_begins_anew_by_its_name(toy, study, tmp_path):
-    assert toy("-m", "raises=[0]", "hydra.sweeper.n_trials=1")[0]
-    code, printed = toy("-m", "hydra.sweeper.n_trials=1")
-    assert code
-    assert "raises: " in printed
-    assert "or begin anew with hydra.sweeper.restart=toy" in printed
-    code, printed = toy("-m", "hydra.sweeper.n_trials=1", "hydra.sweeper.restart=toy")
-    assert code == 0, printed
-    assert f"the old one is kept in {tmp_path}/sweep.1" in printed
-    assert states(study()) == {"COMPLETE": 1}
-    assert states(study(folder="sweep.1")) == {"FAIL": 1}
-    assert (tmp_path / "sweep/best.yaml").exists()

@@ -1,0 +1,39 @@
+"""How a command comes into its study: a new one, or the one that it continues."""
+
+from __future__ import annotations
+
+from optuna.storages import BaseStorage
+
+from commons.optuna_internals import storage_of, study_id
+from hpo.attributes import APP
+from hpo.launch.payload import Payload
+from hpo.reporting.best import describe_app
+from hpo.study.folders import check_study_folder
+from hpo.study.study import SweepSpec, existing_study, open_study
+from hpo.study.tickets import study_lock
+
+
+def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
+    """Create or load the study; return its storage, its id, and whether it is new.
+
+    Raises:
+        SettingError: the study or the folder is not the one of this command; nothing is created.
+    """
+    known = existing_study(spec)
+    check_study_folder(spec.sweep_dir, spec.study_name, known.user_attrs if known else None)
+    with study_lock(spec.sweep_dir) as lock:
+        storage = storage_of(known) if known else spec.open_storage()
+        is_new = not _has_study(storage, spec.study_name)
+        study = open_study(spec, storage, lock)
+        loader, keys = app.context.config_loader, [*spec.space.distributions]
+        described = describe_app(app.config, loader, spec.space.fixed, keys, spec.own_groups)
+        study.set_user_attr(APP, described)
+    return storage, study_id(study), is_new
+
+
+def _has_study(storage: BaseStorage, name: str) -> bool:
+    try:
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        return False
+    return True
