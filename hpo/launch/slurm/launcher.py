@@ -15,7 +15,7 @@ from hpo.launch.payload import Payload, read_result
 from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.setup import failures
 from hpo.launch.slurm.site import Slurm
-from hpo.settings import SettingError, told_by_typed_keys, typed_key
+from hpo.settings import SettingError, SweepFailure, told_by_typed_keys, typed_key
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def launch(
 
     Raises:
         SweepError: the jobs can't be submitted, or need several GPUs each.
+        SweepFailure: the set-up lines failed on each node.
         SystemExit: after a check of the site, with its verdict.
     """
     start_launcher(payload.config)
@@ -55,13 +56,16 @@ def launch(
                     slurm.cancel(job_id)
             raise
     key = partial(typed_key, payload.config, "hydra.launcher")
-    why = "".join(f"; {failure.error().naming(key)}" for failure in failures(folder))
+    why = "; ".join(dict.fromkeys(failure.error().naming(key) for failure in failures(folder)))
+    if why and not any(folder.glob("result-*.pkl")):
+        raise SweepFailure(f"no job began: {why}")
     return [_result(folder, number, why) for number in range(first, first + len(jobs))]
 
 
 def _submit(
     slurm: Slurm, payload: Payload, jobs: list[list[str]], folder: Path, first: int
 ) -> list[str]:
+    slurm.validate()
     job_ids: list[str] = []
     try:
         for site, chosen in slurm.arrays(len(jobs)):
@@ -76,5 +80,6 @@ def _submit(
 
 
 def _result(folder: Path, number: int, why: str) -> JobReturn:
-    reason = f"job {number} ended without a result; its output is in {folder}{why}"
+    reason = f"job {number} ended without a result; its output is in {folder}"
+    reason += f"; {why}" if why else ""
     return read_result(folder / f"result-{number}.pkl") or failed(reason)

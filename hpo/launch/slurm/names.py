@@ -80,12 +80,15 @@ def check_text(key: str, text: str) -> None:
 
 
 def sbatch_options(given: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return further options of sbatch by their long names.
+    """Return further options of sbatch by their long names, without those that are null or false.
 
     Raises:
         SettingError: a name is not one of an option, or the option is set by another setting.
     """
-    return {_long_name(name): value for name, value in given.items()}
+    named = {_long_name(name): value for name, value in given.items()}
+    return {
+        name: value for name, value in named.items() if value is not None and value is not False
+    }
 
 
 def _long_name(given: Any) -> str:

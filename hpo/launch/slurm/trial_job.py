@@ -15,7 +15,7 @@ from typing import Any
 from commons.terminal import one_line
 from hpo.launch.slurm import meeting
 from hpo.launch.slurm.answers import advice, refusal
-from hpo.launch.slurm.commands import Unanswered, ask
+from hpo.launch.slurm.commands import Element, Unanswered, ask
 from hpo.launch.slurm.probe import versions
 from hpo.launch.slurm.setup import failures
 from hpo.launch.slurm.site import Slurm, job_script, python_path
@@ -99,24 +99,34 @@ def _wait_for_start(slurm: Slurm, folder: Path, job: str) -> None:
     Raises:
         SettingError: it waits in vain, or has ended without a word.
     """
-    begin, looks, shown = time.monotonic(), Counter[str](), ""
-    while meeting.said(folder, "node") is None:
-        queue = slurm.queue() or {}
+    begin, pause_s, looks = time.monotonic(), _PAUSE_S, Counter[Element]()
+    while not _has_come(folder, pause_s):
+        pause_s = min(2 * pause_s, slurm.options.poll_s)
+        queue = slurm.queue()
+        if queue is None:
+            continue
         for element in queue.get(job, ()):
-            state = f"{element.state} {element.reason or ''}".strip()
-            looks[state] += 1
-            remedy = None if element.reason is None else advice(element.reason)
-            if remedy is not None and looks[state] >= _LOOKS:
-                raise SettingError(f"job {{}} waits, {{}}: {remedy.args[0]}", job, element.reason)
-            if state != shown:
-                _log.info("job %s: %s", job, state.lower())
-                shown = state
-        known = time.monotonic() - begin > _LISTED_S or any(
-            end.is_over for end in slurm.ends([job])
-        )
-        if job not in queue and known and meeting.said(folder, "node") is None:
+            looks[element] += 1
+            _tell(job, element, looks[element])
+        if job not in queue and _is_gone(slurm, job, begin) and not _has_come(folder, 0):
             raise _ended(slurm, folder, job)
-        time.sleep(_PAUSE_S)
+
+
+def _has_come(folder: Path, limit_s: float) -> bool:
+    try:
+        meeting.hear(folder, "node", limit_s)
+    except meeting.Unheard:
+        return False
+    return True
+
+
+def _tell(job: str, element: Element, looks: int) -> None:
+    """Tell of a state of the job when it is first seen, and end where it does not go away."""
+    if looks == 1:
+        _log.info("job %s: %s", job, f"{element.state} {element.reason or ''}".strip().lower())
+    remedy = None if element.reason is None else advice(element.reason)
+    if remedy is not None and looks == _LOOKS:
+        raise SettingError(f"job {{}} waits, {{}}: {remedy.args[0]}", job, element.reason)
 
 
 def _is_gone(slurm: Slurm, job: str, submitted: float) -> bool:

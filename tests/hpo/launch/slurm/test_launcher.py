@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from hpo.launch.payload import Payload, write_result
 from hpo.launch.slurm import launcher
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.settings import SettingError, SweepError
+from hpo.settings import SettingError, SweepError, SweepFailure
 
 
 class Site:
@@ -19,6 +19,9 @@ class Site:
     def __init__(self, tmp_path, dead=(), **options):
         self.options = SlurmOptions(**{"poll_s": 0.0, **options})
         self.dead, self.canceled, self.queues = dead, [], [{"7": ["RUNNING"]}, None, {}]
+
+    def validate(self):
+        """Whatever it is, sbatch would take it."""
 
     def arrays(self, n_jobs):
         return [(self, range(n_jobs))]
@@ -120,20 +123,27 @@ def test_a_refused_array_takes_those_before_it_back(payload, tmp_path):
     assert site.canceled == ["7"]
 
 
-def test_a_set_up_line_that_failed_is_named_where_a_result_is_missing(payload, tmp_path):
-    site = Site(tmp_path, dead=[0])
+@pytest.mark.parametrize("dead", [[0], [0, 1]])
+def test_a_set_up_line_that_failed_is_named_where_a_result_is_missing(payload, tmp_path, dead):
+    site = Site(tmp_path, dead=dead)
     submit = site.submit
 
     def fail(payload, jobs, folder, first):
         job = submit(payload, jobs, folder, first)
-        (folder / "setup-failed-0").write_text("2 1 n0 module load nope\n")
+        for number in dead:
+            (folder / f"setup-failed-{number}").write_text("2 1 n0 module load nope\n")
         return job
 
     site.submit = fail
-    (result,) = launcher.launch(site, payload, [["x=1"]], 0)
     said = r"line 2 of hydra.launcher.setup ended with code 1 on n0: module load nope$"
-    with pytest.raises(RuntimeError, match=said):
-        _ = result.return_value
+    if len(dead) == 2:
+        with pytest.raises(SweepFailure, match=f"^no job began: {said}"):
+            launcher.launch(site, payload, [["x=1"], ["x=2"]], 0)
+        return
+    results = launcher.launch(site, payload, [["x=1"], ["x=2"]], 0)
+    assert results[1].return_value == ["x=2"]
+    with pytest.raises(RuntimeError, match=f"^job 0 ended without a result.*; {said}"):
+        _ = results[0].return_value
 
 
 def test_a_check_of_the_site_submits_no_job_of_the_multirun(payload, tmp_path, monkeypatch):

@@ -17,6 +17,10 @@ def test_names_of_options_are_taken_in_their_long_form_and_values_as_they_are():
     }
 
 
+def test_an_option_that_is_null_or_false_is_not_given_and_zero_is():
+    assert sbatch_options({"hold": False, "mail-type": None, "nice": 0}) == {"nice": 0}
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -30,7 +30,7 @@ def attempt(tmp_path, monkeypatch):
         monkeypatch.setattr(trial_job, "ask", ask)
         run.canceled = []
         site = SimpleNamespace(
-            options=SlurmOptions(**options),
+            options=SlurmOptions(poll_s=0.02, **options),
             queue=lambda: {} if listed is None else {"7": [listed]},
             ends=lambda jobs: list(ended),
             cancel=run.canceled.append,
