@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from commons.clocks import OwnTime
 from commons.processes import is_alive, this_host
 
 MAX_PAUSE_S = 0.02
@@ -287,13 +288,15 @@ class _Patience:
 
     def __init__(self, grace_s: float) -> None:
         self._grace_s = grace_s
+        self._own_time = OwnTime(grace_s / 3)
         self._seen: Owner | None = None
         self._since = 0.0
 
     def is_over(self, owner: Owner) -> bool:
+        now = self._own_time()
         if owner != self._seen:
-            self._seen, self._since = owner, time.monotonic()
-        return owner.is_dead or time.monotonic() - self._since > self._grace_s
+            self._seen, self._since = owner, now
+        return owner.is_dead or now - self._since > self._grace_s
 
 
 def _has(lock_file: Path, token: str) -> bool:

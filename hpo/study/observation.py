@@ -13,6 +13,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.clocks import OwnTime
 from commons.optuna_internals import trial_id
 from commons.processes import is_alive, is_stopped, this_host
 from hpo.attributes import BEAT, LEASE
@@ -30,16 +31,9 @@ class Observer:
     """
 
     def __init__(self, duration_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.duration_s, self._clock = duration_s, clock
-        self._own_s, self._ticked = 0.0, clock()
+        self.duration_s = duration_s
+        self.tick = OwnTime(max(duration_s, 0.0) / 3, clock)  # call it to show that we run
         self._seen: dict[int, tuple[str, float]] = {}  # mark, and when it was new, by trial
-
-    def tick(self) -> float:
-        """Note that this process runs; return its own time (s)."""
-        now = self._clock()
-        self._own_s += min(now - self._ticked, max(self.duration_s, 0.0) / 3)
-        self._ticked = now
-        return self._own_s
 
     def unchanged_s(self, trial: FrozenTrial) -> float:
         """Look at a RUNNING trial; return how long its lease has been seen unchanged."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from optuna.storages.journal import JournalFileOpenLock, JournalFileSymlinkLock
 
-from commons.locks import FileLock, Owner, read_owner
+from commons.clocks import OwnTime
+from commons.locks import FileLock, Owner, _Patience, read_owner
 from commons.processes import is_alive, this_host
 
 HERE = Path(__file__).parent
@@ -317,3 +318,12 @@ def test_a_lock_that_was_kept_fresh_is_free_at_the_end(path, tmp_path, wait_unti
         before = path.with_name("thing.lock").stat().st_mtime_ns
         wait_until(lambda: path.with_name("thing.lock").stat().st_mtime_ns > before)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_time_in_which_a_waiting_process_was_stopped_does_not_count():
+    owner, patience = Owner("elsewhere", 1, "t", 1, 1), _Patience(3.0)
+    looks = iter([0.0, 1.0, 500.0, 501.0, 502.0])
+    patience._own_time = OwnTime(1.0, lambda: next(looks))
+    assert [patience.is_over(owner) for _ in range(4)] == [False, False, False, False]
+    looks = iter([503.0])
+    assert patience.is_over(owner)
