@@ -6,7 +6,7 @@ from commons.exports import lazy
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
 if TYPE_CHECKING:
-    from mlpf.config import SearchSpaceNeedsSearch
+    from mlpf.command import SearchSpaceNeedsSearch
     from mlpf.data.datamodule import EventDataModule
     from mlpf.data.events import Events, read_events, write_events
     from mlpf.data.selection import Selection
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlpf.schema import Particle
     from mlpf.training.callbacks import MetricsFile
     from mlpf.training.checkpoint import EpochCheckpoints
+    from mlpf.training.fit import check_training
     from mlpf.training.losses import ParticleFlowLoss
     from mlpf.training.schedulers import (
         constant_schedule,
@@ -41,6 +42,7 @@ __all__ = [
     "SearchSpaceNeedsSearch",
     "Selection",
     "build_trainer",
+    "check_training",
     "constant_schedule",
     "cosine_schedule",
     "exponential_schedule",
@@ -64,9 +66,10 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "Particle": "mlpf.schema",
             "ParticleFlowLoss": "mlpf.training.losses",
             "PythiaSource": "mlpf.generation.source",
-            "SearchSpaceNeedsSearch": "mlpf.config",
+            "SearchSpaceNeedsSearch": "mlpf.command",
             "Selection": "mlpf.data.selection",
             "build_trainer": "mlpf.training.trainer",
+            "check_training": "mlpf.training.fit",
             "constant_schedule": "mlpf.training.schedulers",
             "cosine_schedule": "mlpf.training.schedulers",
             "exponential_schedule": "mlpf.training.schedulers",

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import CompactHydraException, InstantiationException
-from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from commons.extras import missing_module, remedy
+
 
 class ConfigError(CompactHydraException):
-    """A mistake of the user: Hydra prints its message as one line and exits with code 1.
+    """A mistake of the user: its message is one line, and the command ends with its `code`.
 
     The full traceback appears with HYDRA_FULL_ERROR=1.
     """
 
+    code = 2
+
+
+class WorkError(CompactHydraException):
+    """A command could not do all of its work."""
+
+    code = 1
+
 
 class DivergedError(CompactHydraException, FloatingPointError):
-    """A loss became NaN or infinite; a command ends as with `ConfigError`."""
+    """A loss became NaN or infinite."""
+
+    code = 1
 
 
 class FileWriteError(CompactHydraException, OSError):
     """A file could not be written, usually because the disk is full; the old file is intact."""
+
+    code = 1
 
 
 def config_dir() -> str:
@@ -52,8 +64,22 @@ def build(cfg: DictConfig, key: str) -> Any:
         return instantiate(OmegaConf.select(cfg, key))
     except InstantiationException as error:
         node = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)
-        reason = error.__cause__ or error
-        raise ConfigError(f"{node[1] if node else key}: {reason}") from error
+        raise ConfigError(_told(cfg, node[1] if node else key, error)) from error
+
+
+def _told(cfg: DictConfig, key: str, error: InstantiationException) -> str:
+    module = missing_module(error)
+    if module is not None:
+        package = module.partition(".")[0]
+        return f"{key}: the package {package} is not installed: {remedy(module, 'mlpf')}"
+    return told(cfg, key, str(error.__cause__ or error))
+
+
+def told(cfg: DictConfig, key: str, reason: str) -> str:
+    """Return why the node `key` is wrong; a reason that begins with a setting names its key."""
+    name, node = reason.partition(" ")[0], OmegaConf.select(cfg, key)
+    is_setting = isinstance(node, DictConfig) and name in node
+    return f"{key}.{reason}" if is_setting else f"{key}: {reason}"
 
 
 def check_at_least(minimum: int, **values: int) -> None:
@@ -61,31 +87,3 @@ def check_at_least(minimum: int, **values: int) -> None:
     for name, value in values.items():
         if not isinstance(value, int) or value < minimum:
             raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
-
-
-class SearchSpaceNeedsSearch(Callback):
-    """Refuses a search space without a search, which would ignore it.
-
-    >>> sweeper = {"_target_": "hydra.BasicSweeper", "params": {"optimizer.lr": "interval(0, 1)"}}
-    >>> config = OmegaConf.create({"hydra": {"sweeper": sweeper}})
-    >>> SearchSpaceNeedsSearch().on_multirun_start(config)
-    Traceback (most recent call last):
-    SystemExit: search_space: nothing searches it; add for example -m hpo=asha_bo
-    """
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check a single job."""
-        _check_search(config)
-        if config.hydra.runtime.choices["hydra/launcher"] != "basic":
-            sys.exit("launcher: a single training is not launched; add for example -m hpo=asha_bo")
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check a multirun."""
-        _check_search(config)
-
-
-def _check_search(config: DictConfig) -> None:
-    sweeper = config.hydra.sweeper
-    if sweeper.get("params") and sweeper._target_.endswith(".BasicSweeper"):
-        # Hydra turns an exception in a callback into a warning, but not SystemExit.
-        sys.exit("search_space: nothing searches it; add for example -m hpo=asha_bo")

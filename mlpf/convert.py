@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 from rich.console import Console
 
-from commons.cli import guard
-from mlpf.config import ConfigError, config_dir
+from mlpf.command import ended_in_one_line, run_command
+from mlpf.config import ConfigError, WorkError, config_dir
 from mlpf.delphes.conversion import convert_folder
 
 
@@ -18,7 +18,8 @@ def run(cfg: DictConfig) -> None:
     """Convert the files of `cfg.src`.
 
     Raises:
-        ConfigError: nothing was converted, or some files were damaged and left out.
+        ConfigError: nothing was converted.
+        WorkError: some files were damaged and left out.
     """
     try:
         problems = convert_folder(
@@ -36,14 +37,15 @@ def run(cfg: DictConfig) -> None:
         f"{n_events} events in {len(files)} files in {cfg.dst}"
     )
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise WorkError("\n".join(problems))
 
 
 @hydra.main(config_path=config_dir(), config_name="convert", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Run the command; see `python -m mlpf.convert --help`."""
-    run(cfg)
+    with ended_in_one_line():
+        run(cfg)
 
 
 if __name__ == "__main__":
-    sys.exit(guard(main))
+    sys.exit(run_command(main, "convert"))

@@ -5,7 +5,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from commons.cli import guard
+from mlpf.command import ended_in_one_line, run_command
 from mlpf.config import ConfigError, build, config_dir
 
 
@@ -30,8 +30,9 @@ def run(cfg: DictConfig) -> None:
 @hydra.main(config_path=config_dir(), config_name="generate", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Run the command; see `python -m mlpf.generate --help`."""
-    run(cfg)
+    with ended_in_one_line():
+        run(cfg)
 
 
 if __name__ == "__main__":
-    sys.exit(guard(main))
+    sys.exit(run_command(main, "generate"))

@@ -7,7 +7,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from commons.cli import guard
+from mlpf.command import run_command
 from mlpf.config import config_dir
 from mlpf.training.fit import fit
 from mlpf.training.ranks import hydra_overrides
@@ -21,4 +21,4 @@ def main(cfg: DictConfig) -> float:
 
 if __name__ == "__main__":
     sys.argv += hydra_overrides(sys.argv)
-    sys.exit(guard(main))
+    sys.exit(run_command(main, "train"))

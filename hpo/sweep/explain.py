@@ -14,6 +14,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from commons.cli import did_you_mean
 from commons.extras import missing_module, remedy
+from commons.keys import keys_of
 from commons.terminal import one_line
 from hpo.hydra_internals import Override, OverridesParser
 from hpo.settings import SettingError
@@ -28,7 +29,7 @@ def reason(error: BaseException, target: str = "") -> str:
     if module is not None and not _is_installed(module):
         return f"the package {module.partition('.')[0]} is not installed: {remedy(module, target)}"
     cause = error
-    while isinstance(cause, HydraException | ImportError) and cause.__cause__ is not None:
+    while _is_wrapping(cause) and cause.__cause__ is not None:
         cause = cause.__cause__
     if isinstance(cause, AttributeError | ImportError) and target:
         place, _, name = target.rpartition(".")
@@ -39,6 +40,10 @@ def reason(error: BaseException, target: str = "") -> str:
     return (
         text if isinstance(cause, ValueError | OSError | HydraException) else _named(cause, text)
     )
+
+
+def _is_wrapping(error: BaseException) -> bool:
+    return isinstance(error, ImportError) or type(error).__module__ == "hydra.errors"
 
 
 def first_line(error: BaseException) -> str:
@@ -65,14 +70,9 @@ def _near(place: str, name: str) -> str:
 
 def option_error(key: str, option: str, known: Sequence[str]) -> SettingError:
     """Return the error of a group option that does not exist."""
-    offered = ", ".join(known)
-    return SettingError(
-        "{}={}: no such option{} (there are: {})",
-        key,
-        option,
-        did_you_mean(option, known),
-        offered,
-    )
+    shown = [name for name in known if not name.startswith("_")]
+    near, offered = did_you_mean(option, shown), ", ".join(shown)
+    return SettingError("{}={}: no such option{} (there are: {})", key, option, near, offered)
 
 
 def key_error(
@@ -116,19 +116,6 @@ def _is_there(config: DictConfig, key: str) -> bool:
     if isinstance(node, ListConfig):
         return name.isdigit() and int(name) < len(node)
     return isinstance(node, DictConfig) and name in [str(key) for key in node]
-
-
-def keys_of(config: DictConfig) -> list[str]:
-    """Return the keys of an application's configuration, dotted, without Hydra's own."""
-    return [key for key in _walk(config, "") if not key.startswith("hydra")]
-
-
-def _walk(config: Any, prefix: str) -> Iterator[str]:
-    for key in config:
-        yield f"{prefix}{key}"
-        node = None if OmegaConf.is_interpolation(config, key) else config._get_node(key)
-        if isinstance(node, DictConfig) and not (node._is_none() or node._is_missing()):
-            yield from _walk(node, f"{prefix}{key}.")
 
 
 def values_at_fault(config: DictConfig) -> Iterator[tuple[str, str, bool]]:

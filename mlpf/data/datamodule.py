@@ -90,6 +90,17 @@ class EventDataModule(pl.LightningDataModule):
         self._events: dict[str, Events] = {}
         self._fingerprints: dict[str, str] = {}
 
+    def check(self) -> None:
+        """Check that the files of training and validation exist, unless a source makes them.
+
+        Raises:
+            ConfigError: a pattern matches no file, or a file is in two splits.
+        """
+        if self.source is None:
+            with _as_config_error():
+                for split in ("train", "val"):
+                    self._found(split)
+
     def prepare_data(self) -> None:
         """Make the missing events if there is a source; only once if several processes call it.
 
@@ -179,13 +190,17 @@ class EventDataModule(pl.LightningDataModule):
         names = glob(pattern, root_dir=self.folder)  # noqa: PTH207 (Path's takes none absolute)
         return [(self.folder / name).resolve() for name in names]
 
-    def _read(self, split: str) -> Events:
+    def _found(self, split: str) -> list[Path]:
         paths = self.files()[split]
         if not self.patterns[split]:
             raise ValueError(f"{split} names no files")
         for pattern in self.patterns[split]:
             if not self._matches(pattern):
                 raise ValueError(f"{split}: no file matches {self.folder / pattern}")
+        return paths
+
+    def _read(self, split: str) -> Events:
+        paths = self._found(split)
         limit = self.max_events[split]
         parts: list[Events] = []
         for path in paths:

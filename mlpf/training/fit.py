@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from commons.cli import did_you_mean
-from mlpf.config import ConfigError, DivergedError, FileWriteError, build
+from mlpf.command import ended_in_one_line
+from mlpf.config import ConfigError, DivergedError, FileWriteError, build, told
+from mlpf.data.datamodule import EventDataModule
 from mlpf.network.saved import CHECKPOINTS
 from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
@@ -30,11 +34,38 @@ from mlpf.training.trainer import quiet_lightning
 log = logging.getLogger(__name__)
 
 _CALLBACKS = {"metrics", "checkpoint", "report_trial"}  # those that log nothing themselves
+# A login node has no GPU, and its command is one process.
+_ANYWHERE: dict[str, Any] = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+}
 
 
 def fit(cfg: DictConfig) -> float:
     """Train in the run folder of the Hydra job and return the best value, as `train`."""
-    return train(cfg, Path(HydraConfig.get().runtime.output_dir))
+    with ended_in_one_line():
+        return train(cfg, Path(HydraConfig.get().runtime.output_dir))
+
+
+def check_training(cfg: DictConfig) -> None:
+    """Check whether a training of this configuration could begin, on a machine without its GPUs.
+
+    Events are neither read nor made, and no file is written.
+
+    Raises:
+        ConfigError: it could not.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _plain_exceptions():
+        quiet_lightning()
+        _check_seed(cfg)
+        cfg = with_objective(cfg)
+        _objective(cfg, _module(cfg))
+        data = build(cfg, "data")
+        if isinstance(data, EventDataModule):
+            data.check()
+        _trainer(cfg, Path(folder), **_ANYWHERE)
 
 
 def train(cfg: DictConfig, run_dir: Path) -> float:
@@ -55,8 +86,7 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
         DivergedError: the loss became NaN or infinite.
         FileWriteError: the disk is full; the files of the last epoch are intact.
     """
-    if not isinstance(cfg.seed, int) or cfg.seed < 0:
-        raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
+    _check_seed(cfg)
     accelerator = cfg.trainer.get("accelerator", "auto")
     with warnings.catch_warnings(), _plain_exceptions(), joined(accelerator):
         quiet_lightning()
@@ -95,6 +125,11 @@ def _objective(cfg: DictConfig, module: TrainingModule) -> Objective:
     return objective
 
 
+def _check_seed(cfg: DictConfig) -> None:
+    if not isinstance(cfg.seed, int) or cfg.seed < 0:
+        raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
+
+
 def _module(cfg: DictConfig) -> TrainingModule:
     module = TrainingModule(
         network=build(cfg, "model"),
@@ -110,15 +145,15 @@ def _module(cfg: DictConfig) -> TrainingModule:
     return module
 
 
-def _trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
+def _trainer(cfg: DictConfig, run_dir: Path, **options: Any) -> pl.Trainer:
     callbacks = [build(cfg.callbacks, name) for name, node in cfg.callbacks.items() if node]
     makers = [build(cfg.logger, name) for name, node in cfg.logger.items() if node]
     loggers = [make(save_dir=run_dir) for make in makers]
     factory: Callable[..., pl.Trainer] = build(cfg, "trainer")
     try:
-        return factory(callbacks=callbacks, loggers=loggers, run_dir=run_dir)
+        return factory(callbacks=callbacks, loggers=loggers, run_dir=run_dir, **options)
     except (MisconfigurationException, TypeError, ValueError) as error:
-        raise ConfigError(f"trainer: {error}") from error
+        raise ConfigError(told(cfg, "trainer", str(error))) from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from hpo.hydra_internals import instantiate
-from hpo.sweep.explain import first_line, keys_of, reason, values_at_fault
+from hpo.sweep.explain import first_line, reason, values_at_fault
 
 
 def told(target, **options):
@@ -41,11 +41,6 @@ def test_of_a_long_message_the_first_line_is_told_and_cannot_steer_the_terminal(
     assert first_line(ValueError("a\x1b[2J\nb")) == r"a\x1b[2J"
     assert len(first_line(ValueError("x" * 1000))) == 300
     assert first_line(ValueError()) == "ValueError"
-
-
-def test_keys_are_dotted_and_those_of_hydra_are_left_out():
-    config = OmegaConf.create({"a": {"b": {"c": 1}, "d": "${a.b}"}, "hydra": {"x": 1}, "e": None})
-    assert keys_of(config) == ["a", "a.b", "a.b.c", "a.d", "e"]
 
 
 def test_each_value_that_a_job_could_not_read_is_found_with_its_key():

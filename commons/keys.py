@@ -1,0 +1,25 @@
+"""The keys of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+
+def keys_of(config: DictConfig) -> list[str]:
+    """Return the keys of an application's configuration, dotted, without Hydra's own.
+
+    >>> keys_of(OmegaConf.create({"a": {"b": 1}, "c": None}))
+    ['a', 'a.b', 'c']
+    """
+    return [key for key in _walk(config, "") if key.partition(".")[0] != "hydra"]
+
+
+def _walk(config: Any, prefix: str) -> Iterator[str]:
+    for key in config:
+        yield f"{prefix}{key}"
+        node = None if OmegaConf.is_interpolation(config, key) else config._get_node(key)
+        if isinstance(node, DictConfig) and not (node._is_none() or node._is_missing()):
+            yield from _walk(node, f"{prefix}{key}.")
