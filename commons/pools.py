@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from commons.console import Console
 from commons.processes import THREAD_VARIABLES, end_with_parent, n_cores
 
 Task = TypeVar("Task")
@@ -56,7 +56,7 @@ def run_tasks(
         ChildProcessError: a process was killed, usually because memory ran out.
     """
     n_workers = min(n_processes or n_cores(), len(tasks))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     hide = not console.is_terminal  # a file would get a line of it at the end
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=hide) as progress:

@@ -15,10 +15,10 @@ from typing import Literal
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 
 from commons.cli import run_command
 from commons.clocks import clock_trouble
+from commons.console import Console
 from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
@@ -274,7 +274,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _diagnose(settings: Settings) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(soft_wrap=True)
     verdicts = Counter[str]()
     marks = {"fine": " ", "mended": "+", "left": "!"}
     secrets = passwords(settings.storage)

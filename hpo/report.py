@@ -10,9 +10,9 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage
-from rich.console import Console
 
 from commons.cli import run_command
+from commons.console import Console
 from commons.files import replacing
 from hpo.attributes import APP, RUN
 from hpo.reporting.best import best_config
@@ -83,7 +83,7 @@ def _report(settings: Settings) -> None:
     summary = write_report(storage, name, folder)
     console = Console()
     console.print(study_table(summary))
-    console.print(f"files in {folder}", markup=False, highlight=False)
+    console.print(f"files in {folder}")
 
 
 if __name__ == "__main__":

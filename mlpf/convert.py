@@ -7,8 +7,8 @@ import hydra
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
-from rich.console import Console
 
+from commons.console import Console
 from mlpf.command import ended_in_one_line, run_command
 from mlpf.config import ConfigError, WorkError, config_dir
 from mlpf.delphes.conversion import convert_folder
@@ -33,7 +33,7 @@ def run(cfg: DictConfig) -> None:
         n_events = sum(pq.read_metadata(file).num_rows for file in files)
     except (ValueError, OSError, MissingMandatoryValue) as error:
         raise ConfigError(str(error)) from error
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
+    Console(stderr=True, soft_wrap=True).print(
         f"{n_events} events in {len(files)} files in {cfg.dst}"
     )
     if problems:

@@ -30,13 +30,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks.chaos.checks import Row, check
 from benchmarks.chaos.faults import FAULTS, Fault, Stage
 from benchmarks.chaos.sweep import ROOT, Sweep
 from commons.cli import Failure, choose, run_command
+from commons.console import Console, Table
 from commons.files import write_json
 from commons.processes import n_cores
 from testbed.packages import Unavailable

@@ -26,13 +26,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import optuna
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.soak.crews import CREWS, ROOT
 from benchmarks.soak.policies import POLICIES
 from benchmarks.soak.round import Round, run
 from commons.cli import UsageError, choose, run_command
+from commons.console import Console, Table
 from commons.files import write_json
 
 _FULL = 100

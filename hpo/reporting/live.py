@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 
 from optuna.storages import BaseStorage
-from rich.console import Console
 from rich.live import Live
 
-from commons.terminal import cell
+from commons.console import Console
 from hpo.reporting.summary import Summary, summarize
 from hpo.reporting.table import study_table, summary_line, time_line
 from hpo.settings import SweepError
@@ -88,7 +87,7 @@ class Progress:
         if self._live is not None:
             rows = study_table(summary, trials, elapsed_s, left_s)
             if self._status is not None:
-                rows.add_row("jobs", cell(self._status()))
+                rows.add_row("jobs", self._status())
             self._live.update(rows, refresh=True)
             return
         text, shown = self._line

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.table import Table
 
-from commons.terminal import cell, printable
+from commons.console import Table
+from commons.terminal import printable
 from hpo.reporting.summary import Summary
 
 
@@ -23,12 +23,12 @@ def study_table(
 
     `elapsed_s` is the time since the command started, `left_s` the estimate of what remains.
     """
-    title = cell(f"study {summary.study_name}")
+    title = f"study {summary.study_name}"
     rows = Table(show_header=False, title=title, title_justify="left")
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column(overflow="fold")
     rows.add_row("trials", _counts(summary))
-    rows.add_row("best", cell(_best(summary)))
+    rows.add_row("best", _best(summary))
     rows.add_row("epochs", _epochs(summary))
     if (busy := summary.worker_busy_fraction) is not None:
         rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")
@@ -36,7 +36,7 @@ def study_table(
         rows.add_row("time", time_line(elapsed_s, left_s))
     for trial in trials:
         if trial.state == TrialState.RUNNING:
-            rows.add_row(f"trial {trial.number}", cell(_running(trial)))
+            rows.add_row(f"trial {trial.number}", _running(trial))
     return rows
 
 

@@ -52,9 +52,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-from rich.console import Console
 
 from commons.cli import UsageError, choose, run_command
+from commons.console import Console
 from commons.processes import n_cores
 from hpo.curves import CurveTable, read_curves
 from hpo.simulate import report
@@ -118,7 +118,7 @@ def _simulate(settings: Settings) -> None:
     rows = make_rows(plan, methods, outcomes, tolerance, _common(settings, plan))
     report.write(rows, settings.out)
     report.print_rows(console, rows)
-    console.print(f"files in {settings.out}", markup=False, highlight=False)
+    console.print(f"files in {settings.out}")
 
 
 def _check(settings: Settings) -> None:
@@ -173,7 +173,7 @@ def _methods(settings: Settings, plan: Plan, console: Console) -> list[Method]:
         elif names is not None:
             raise UsageError(f"methods={method.name}: {reason}")
         else:
-            console.print(f"left out: {method.name} ({reason})", markup=False, highlight=False)
+            console.print(f"left out: {method.name} ({reason})")
     if not methods:
         raise UsageError("methods: none is left")
     return methods

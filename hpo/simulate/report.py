@@ -10,9 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from commons.console import Console, Table
 from commons.files import replacing
 
 Row = dict[str, Any]

@@ -149,11 +149,18 @@ def hide_in(config: DictConfig) -> None:
     job, overrides = config.hydra.job, config.hydra.overrides
     with flag_override(config.hydra, "readonly", False):
         for given in (overrides.task, overrides.hydra):
-            for i, argument in enumerate(given):
+            for i, argument in enumerate(_raw(given)):
                 hidden = argument_without(argument, keys)
-                job.override_dirname = job.override_dirname.replace(argument, hidden)
-                given[i] = hidden
+                if hidden != argument:
+                    dirname = _raw(job)["override_dirname"]
+                    job.override_dirname = dirname.replace(argument, hidden)
+                    given[i] = hidden
     _refer_in(config, unneeded)  # again: a text may hold what was found after it
+
+
+def _raw(config: DictConfig | ListConfig) -> Any:
+    """Return the content without resolving anything: overrides may hold interpolations."""
+    return OmegaConf.to_container(config, resolve=False)
 
 
 def _hide_setting(config: DictConfig, key: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from rich.console import Console
 
+from commons.console import Console
 from commons.locks import FileLock
 from mlpf.config import check_at_least
 from mlpf.generation.generate import make_files
@@ -93,7 +93,7 @@ class PythiaSource(Settings):
             if missing:
                 pythia_ms, simulation_ms = make_files(missing, n_processes)
         if missing:
-            Console(stderr=True, soft_wrap=True, highlight=False).print(
+            Console(stderr=True, soft_wrap=True).print(
                 f"{sum(file.n_events for file in missing)} events in {folder}: "
                 f"{time.perf_counter() - start:.1f} s; CPU per event: "
                 f"Pythia {pythia_ms:.1f} ms, pile-up and detector {simulation_ms:.1f} ms"

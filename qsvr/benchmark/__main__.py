@@ -25,9 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from commons.cli import UsageError, run_command
+from commons.console import Console
 from commons.files import write_json
 from commons.processes import n_cores
 from qsvr.benchmark.curves import LearningCurves, read_curves
@@ -70,7 +69,7 @@ def _benchmark(settings: Settings) -> None:
     curves = read_curves(settings.curves, settings.hps, settings.prefix, settings.direction)
     check_size(curves)
     console = wide_console()
-    console.print(_describe(curves), markup=False, highlight=False)
+    console.print(_describe(curves))
     jobs = plan(PARTS, settings.n_splits, settings.seed) + live_jobs(LIVE_PART, settings.seed)
     rows = [
         make_row(fits, model.name, PROTOCOL, model.classical)
@@ -86,7 +85,7 @@ def _benchmark(settings: Settings) -> None:
     }
     write_json(settings.out / "benchmark.json", content)
     draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
-    console.print(f"files in {settings.out}", markup=False, highlight=False)
+    console.print(f"files in {settings.out}")
 
 
 def check_settings(n_splits: int, seed: int, n_jobs: int | None) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from commons.console import Console, Table
 from commons.files import replacing
 from qsvr.benchmark.rows import Difference, Row
 
@@ -30,7 +29,7 @@ def print_tables(console: Console, rows: Sequence[Row], fraction: float, notes: 
         for number, column in enumerate(table.columns):
             column.justify, column.no_wrap = ("right" if number else "left"), True
         console.print(table)
-    console.print(notes, markup=False, highlight=False)
+    console.print(notes)
 
 
 def _detailed(table: Table, rows: Sequence[Row], fraction: float) -> None:
