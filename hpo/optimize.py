@@ -26,6 +26,7 @@ from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S
+from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.settings import SweepSettings, check_timeout
 from hpo.settings import study_name as checked
@@ -60,6 +61,7 @@ def optimize(
 
     An exception in the objective fails its trial, NaN or infinity prunes it, and the work goes
     on. An interruption (KeyboardInterrupt) gives the trial back. `hpo.study.life` has all rules.
+    If no trial is complete at the end, a warning says why, by cause and number.
 
     Args:
         objective: as for `Study.optimize`; what it reports is fenced, a `PausingPruner` works, and
@@ -131,6 +133,9 @@ def optimize(
         text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
         _log.warning(text, study_name, timeout)
     _say_if_exhausted(study, n_trials)
+    why = why_none_is_complete(tickets.trials())
+    if why is not None:
+        _log.warning("study '%s': %s", study_name, why)
     return study
 
 

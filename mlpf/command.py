@@ -93,6 +93,7 @@ def _known(config_name: str, arguments: Sequence[str]) -> list[str]:
 class SearchSpaceNeedsSearch(Callback):
     """Refuses a search space without a search, which would ignore it.
 
+    >>> from omegaconf import OmegaConf
     >>> sweeper = {"_target_": "hydra.BasicSweeper", "params": {"optimizer.lr": "interval(0, 1)"}}
     >>> config = OmegaConf.create({"hydra": {"sweeper": sweeper}})
     >>> SearchSpaceNeedsSearch().on_multirun_start(config)

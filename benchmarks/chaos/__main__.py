@@ -30,6 +30,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from benchmarks.chaos.checks import Row, check
 from benchmarks.chaos.faults import FAULTS, Fault, Stage
 from benchmarks.chaos.sweep import ROOT, Sweep
@@ -161,8 +163,9 @@ def table(rows: list[Row]) -> Table:
     for row in rows:
         finished = "+".join(str(row.states.get(s, 0)) for s in ("complete", "pruned", "fail"))
         numbers = (row.lost, row.twice, row.repeated, row.retries, row.restarts, row.arrays)
-        verdict = "\n".join(["[red]FAILED[/]", *row.problems]) if row.problems else "[green]ok[/]"
-        verdict += "".join(f"\n{reason}" for reason in row.failures if not row.problems)
+        verdict = Text("FAILED", "red") if row.problems else Text("ok", "green")
+        for line in row.problems or row.failures:
+            verdict.append(f"\n{line}", "default")
         cells = [finished, *map(str, numbers), f"{row.wall_s:.0f}", verdict]
         shown.add_row(row.name, texts[row.name], *cells)
     return shown

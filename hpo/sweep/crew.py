@@ -14,6 +14,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage
 
+from commons.terminal import one_line
 from hpo import signals
 from hpo.hydra_internals import error_of, make_launcher, without_callbacks
 from hpo.launch.payload import Payload
@@ -53,7 +54,7 @@ class LaunchedCrew:
         returns = launcher.launch(jobs, initial_job_idx=0)
         errors = [str(error) for error in map(error_of, returns) if error is not None]
         for error in errors:
-            _log.warning("a worker failed: %s", error)
+            _log.warning("a worker failed: %s", one_line(error))
         return errors
 
     def leave(self) -> None:

@@ -19,7 +19,7 @@ def console():
     return Console(file=io.StringIO(), width=100)
 
 
-@pytest.mark.parametrize(("text", "shown"), zip(HOSTILE, SHOWN, strict=True))
+@pytest.mark.parametrize(("text", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
 def test_a_text_is_shown_as_it_is_in_lines_titles_headings_and_cells(console, text, shown):
     table = Table(title=f"1 {text}")
     table.add_column(f"2 {text}")

@@ -238,3 +238,15 @@ def test_a_name_that_cannot_be_one_is_refused_before_anything_is_written(tmp_pat
     with pytest.raises(ValueError, match=r"^study_name must "):
         optimized(tmp_path, lambda trial: 0.0, n_trials=1, study_name=name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_without_a_result_says_why(tmp_path, caplog):
+    def objective(trial):
+        if trial.number == 0:
+            raise RuntimeError("no luck")
+        return float("nan")
+
+    journal = tmp_path / "study.log"
+    optimize(objective, study_name="s", storage=journal, n_trials=3, folder=tmp_path)
+    text = "study 's': no trial is complete: 2 diverged, 1 failed: RuntimeError: no luck"
+    assert text in caplog.text

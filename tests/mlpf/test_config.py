@@ -22,7 +22,7 @@ def test_build_makes_the_object_that_a_group_describes():
 def test_build_names_the_group_whose_value_is_refused():
     cfg = OmegaConf.create({"model": {"_target_": "mlpf.MLPF", "dropout": 3}})
     with pytest.raises(
-        ConfigError, match=r"^model: dropout must be a number in \[0, 1\.0\), got 3$"
+        ConfigError, match=r"^model.dropout must be a number in \[0, 1\.0\), got 3$"
     ):
         build(cfg, "model")
 
@@ -36,7 +36,7 @@ def test_build_refuses_a_key_that_the_constructor_does_not_know():
 def test_build_names_the_inner_node_whose_value_is_refused():
     selection = {"_target_": "mlpf.Selection", "min_elements": -1}
     cfg = OmegaConf.create({"data": {"_target_": "mlpf.EventDataModule", "selection": selection}})
-    with pytest.raises(ConfigError, match=r"^data\.selection: min_elements must be >= 0, got -1$"):
+    with pytest.raises(ConfigError, match=r"^data\.selection\.min_elements must be >= 0, got -1$"):
         build(cfg, "data")
 
 

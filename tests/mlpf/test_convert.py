@@ -55,7 +55,7 @@ def test_a_damaged_file_is_one_line_and_a_failure(src, tmp_path):
 def test_a_file_that_would_run_code_is_refused_by_name(src, tmp_path):
     (src / "evil.pkl.bz2").write_bytes(bz2.compress(b"cposix\nsystem\n(Vtouch made\ntR."))
     done = convert(f"src={src}", f"dst={tmp_path / 'dst'}")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"refused: posix.system in {src}/evil.pkl.bz2" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "dst").exists()
@@ -71,7 +71,7 @@ def test_a_file_that_would_run_code_is_refused_by_name(src, tmp_path):
 )
 def test_mistakes_are_answered_without_a_traceback(src, args, message):
     done = convert(*(arg.format(src=src) for arg in args))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -87,7 +87,7 @@ def test_a_server_that_refuses_is_one_clear_line(shell, postgres, wrong):
     if wrong == "host":
         url = url.replace("127.0.0.1", "nowhere.invalid")
     code, output = shell(TOY, *LOCAL, f"hydra.sweeper.storage={url}").end()
-    assert code == 1
+    assert code == 2
     assert output.startswith("hydra.sweeper.storage: ")
     assert "hunter2" not in output
     assert "Traceback" not in output

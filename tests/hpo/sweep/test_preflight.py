@@ -1,5 +1,8 @@
 """Mistakes are told in one line, with the key that was typed, before anything is created."""
 
+import sys
+
+import optuna
 import pytest
 import yaml
 from hydra import initialize
@@ -44,6 +47,16 @@ def wild(cfg, trial):
     trial.suggest_float("mdel.depth", 0, 1)
 
 
+class Failing(optuna.samplers.RandomSampler):
+    def sample_independent(self, *arguments):
+        raise KeyError("no such grid")
+
+
+class Undecided(optuna.pruners.NopPruner):
+    def prune(self, study, trial):
+        raise RuntimeError("no forecast")
+
+
 def broken(cfg, trial):
     raise RuntimeError("no space")
 
@@ -63,6 +76,7 @@ def sweep(tmp_path, monkeypatch, capsys):
     store.store(group="model", name="torn", node={"name": "${no.such.key}", "depth": 1})
 
     def run(*overrides):
+        GlobalHydra.instance().clear()
         with initialize(None, version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
             config = loader.load_configuration("app", list(overrides), RunMode.MULTIRUN)
@@ -185,3 +199,40 @@ def test_the_traceback_is_shown_to_who_asks_for_it(sweep, monkeypatch):
     assert code == 2
     assert "Traceback" in error
     assert error.splitlines()[-1].startswith("mdel.depth: no such key")
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "told"),
+    [
+        ("sampler", "Failing", "hydra.sweeper.sampler: KeyError: 'no such grid'"),
+        ("pruner", "Undecided", "hydra.sweeper.pruner: RuntimeError: no forecast"),
+    ],
+)
+def test_parts_are_asked_once_before_the_study_is_there(sweep, tmp_path, name, part, told):
+    code, error = sweep(f"hydra.sweeper.{name}={{_target_: {HERE}.{part}}}")
+    assert (code, error) == (2, f"{told}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_told_with_its_extra(sweep, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, error = sweep("hydra/sweeper/sampler=gp")
+    assert code == 2
+    assert error == (
+        "hydra.sweeper.sampler: the package torch is not installed: pip install 'mlpf-hpo[gp]'\n"
+    )
+
+
+def test_options_of_groups_are_composed_once_each_and_in_bounds(sweep, monkeypatch):
+    seen = []
+    monkeypatch.setattr("hpo.sweep.preflight._check_values", lambda cfg, _: seen.append(cfg.model))
+    monkeypatch.setattr("hpo.sweep.preflight._MAX_COMPOSED", 2)
+    sweep("model=choice(small,large,torn)", "hydra.sweeper.storage='nonsense://'")
+    assert [model.name for model in seen] == ["small", "large"]
+
+
+def test_a_variable_that_workers_elsewhere_may_have_is_a_warning(sweep, caplog):
+    elsewhere = ("hydra/launcher=hpo_slurm", "hydra.launcher.dry_run=true")
+    code, error = sweep(*elsewhere, "text=${oc.env:NO_SUCH_VARIABLE}")
+    assert code == 0, error
+    assert "NO_SUCH_VARIABLE" in caplog.text

@@ -305,3 +305,47 @@ def test_a_trial_claimed_while_a_signal_comes_is_given_back(toy, study, monkeypa
     code, output = toy("-m")
     assert code == 130, output
     assert {trial.state for trial in study().trials} == {TrialState.WAITING}
+
+
+def test_a_sweep_without_a_result_says_why_and_fails(toy, tmp_path):
+    for _ in range(2):  # a finished study says it again
+        code, printed = toy("-m", "diverges=[0,1,2,3]")
+        assert code == 1
+        assert printed.splitlines()[-1].startswith("no trial is complete: 4 diverged; ")
+    assert not (tmp_path / "sweep/best.yaml").exists()
+
+
+@pytest.fixture
+def refusing(tmp_path, monkeypatch):
+    """Commands of SLURM on PATH, whose sbatch refuses."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "srun", "squeue", "scancel", "sinfo", "scontrol", "sacct"):
+        said = "echo 'sbatch: error: Invalid account' >&2; exit 1" if name == "sbatch" else ":"
+        (folder / name).write_text(f"#!/bin/sh\n{said}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+SLURM = ("hydra/launcher=hpo_slurm", "hydra.launcher.gpus_per_trial=0")
+REFUSED = "SLURM: sbatch: error: Invalid account; see hydra.launcher.account"
+
+
+@pytest.mark.parametrize("storage", ["null", "sqlite:///study.db"])
+def test_a_refused_submission_leaves_no_study_and_no_folder(toy, refusing, tmp_path, storage):
+    setting = f"hydra.sweeper.storage={storage}"
+    code, printed = toy("-m", *SLURM, setting, "hydra.sweep.dir=deep/sweep")
+    assert code == 2
+    assert printed.splitlines()[-1].startswith(REFUSED)
+    assert "Traceback" not in printed
+    assert {path.name for path in tmp_path.iterdir()} <= {"bin", "study.db"}
+    # The corrected command searches something else, and nothing is in its way.
+    code, printed = toy("-m", setting, "hydra.sweep.dir=deep/sweep", "x=interval(-2,1)")
+    assert code == 0, printed
+
+
+def test_a_refused_submission_leaves_an_older_study_as_it_was(toy, refusing, study):
+    toy("-m", "hydra.sweeper.n_trials=2")
+    code, _ = toy("-m", *SLURM)
+    assert code == 2
+    assert states(study()) == {"COMPLETE": 2, "WAITING": 2}
