@@ -209,7 +209,9 @@ def test_the_traceback_is_shown_to_who_asks_for_it(sweep, monkeypatch):
     ],
 )
 def test_parts_are_asked_once_before_the_study_is_there(sweep, tmp_path, name, part, told):
-    code, error = sweep(f"hydra.sweeper.{name}={{_target_: {HERE}.{part}}}")
+    plain = {"sampler": "hydra/sweeper/sampler=random", "pruner": "hydra/sweeper/pruner=none"}
+    node = f"hydra.sweeper.{name}={{_target_: {HERE}.{part}}}"
+    code, error = sweep(plain[name], node)
     assert (code, error) == (2, f"{told}\n")
     assert list(tmp_path.iterdir()) == []
 

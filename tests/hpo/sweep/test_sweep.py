@@ -315,20 +315,25 @@ def test_a_sweep_without_a_result_says_why_and_fails(toy, tmp_path):
     assert not (tmp_path / "sweep/best.yaml").exists()
 
 
+# As a site whose `--test-only` does not see what a submission does.
+REFUSAL = """case "$*" in *--test-only*) exit 0;; esac
+echo 'sbatch: error: Invalid account' >&2; exit 1"""
+
+
 @pytest.fixture
 def refusing(tmp_path, monkeypatch):
     """Commands of SLURM on PATH, whose sbatch refuses."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("sbatch", "srun", "squeue", "scancel", "sinfo", "scontrol", "sacct"):
-        said = "echo 'sbatch: error: Invalid account' >&2; exit 1" if name == "sbatch" else ":"
+        said = REFUSAL if name == "sbatch" else ":"
         (folder / name).write_text(f"#!/bin/sh\n{said}\n")
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
 SLURM = ("hydra/launcher=hpo_slurm", "hydra.launcher.gpus_per_trial=0")
-REFUSED = "SLURM: sbatch: error: Invalid account; see hydra.launcher.account"
+REFUSED = "SLURM refuses the job: Invalid account. Remedy: change hydra.launcher.account"
 
 
 @pytest.mark.parametrize("storage", ["null", "sqlite:///study.db"])
