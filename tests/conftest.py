@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
 from omegaconf import DictConfig
 
@@ -29,6 +30,7 @@ def version_base(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test composes with leaves no compatibility version of Hydra behind."""
     base = VersionBase.instance()
     monkeypatch.setattr(base, "version_base", base.version_base)
+    GlobalHydra.instance().clear()  # a command that ended with SystemExit has not done it
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,6 @@ import os
 import sys
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from mlpf.command import run_command
 from mlpf.train import main
@@ -19,7 +18,6 @@ def search(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("SBATCH_ACCOUNT", raising=False)
 
     def run(*arguments):
-        GlobalHydra.instance().clear()
         quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none"]
         monkeypatch.setattr(sys, "argv", ["train.py", "-m", *arguments, *quiet])
         try:

@@ -2,8 +2,8 @@ import io
 
 import optuna
 import pytest
-from rich.console import Console
 
+from commons.console import Console
 from hpo.attributes import WORKER
 from hpo.reporting.summary import summarize
 from hpo.reporting.table import study_table, summary_line, time_line

@@ -2,8 +2,8 @@ import json
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
+from commons.console import Console
 from hpo.simulate.report import print_rows, write
 
 PAIR = {"wins": 3, "losses": 1, "p": 0.625, "epochs": -25.0, "se": 4.0}

@@ -76,7 +76,6 @@ def sweep(tmp_path, monkeypatch, capsys):
     store.store(group="model", name="torn", node={"name": "${no.such.key}", "depth": 1})
 
     def run(*overrides):
-        GlobalHydra.instance().clear()
         with initialize(None, version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
             config = loader.load_configuration("app", list(overrides), RunMode.MULTIRUN)

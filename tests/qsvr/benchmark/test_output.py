@@ -2,8 +2,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
+from commons.console import Console
 from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables
 from qsvr.benchmark.rows import Difference, Row
 
