@@ -93,8 +93,8 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     hide_in_logs()
-    settings, app, arguments = _without_passwords(settings, app, arguments)
     with told_by_typed_keys(app.config, _SECTION):
+        settings, app, arguments = _without_passwords(settings, app, arguments)
         prepared = prepare(settings, app, arguments)
     if prepared is not None:
         run(prepared)
