@@ -13,7 +13,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -21,6 +20,7 @@ from commons.cli import UsageError, did_you_mean, guard
 from commons.cli import end as end_with
 from commons.keys import keys_of
 from commons.terminal import one_line
+from hpo import current_trial
 from mlpf.config import ConfigError, DivergedError, FileWriteError, WorkError, config_dir
 
 _RAISE = "HYDRA_FULL_ERROR"  # Hydra raises what it cannot compose instead of printing it
@@ -54,12 +54,14 @@ def give_back() -> None:
 
 @contextmanager
 def ended_in_one_line() -> Iterator[None]:
-    """End a single run at an error of its user; a job of a multirun raises it for its launcher."""
+    """End a run of this process at an error of its user; a trial or launched job raises it."""
     give_back()
     try:
         yield
     except (ConfigError, DivergedError, FileWriteError, WorkError) as error:
-        if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.RUN:
+        if not HydraConfig.initialized() or current_trial() is not None:
+            raise
+        if HydraConfig.get().runtime.choices["hydra/launcher"] != "basic":
             raise
         sys.exit(end_with(str(error), error.code))
 

@@ -6,11 +6,17 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+)
 
 from commons.cli import did_you_mean
 from commons.extras import missing_module, remedy
@@ -118,11 +124,25 @@ def _is_there(config: DictConfig, key: str) -> bool:
     return isinstance(node, DictConfig) and name in [str(key) for key in node]
 
 
-def values_at_fault(config: DictConfig) -> Iterator[tuple[str, str, bool]]:
-    """Yield key, reason, and whether a variable of the environment is the cause.
+@dataclass(frozen=True)
+class Fault:
+    """A value that cannot be read.
 
-    All values of the application are looked at, and those that Hydra itself needs for a job.
+    Attributes:
+        key: its key.
+        text: why.
+        is_certain: it is so on each machine, whatever a resolver says there.
+        needs_resolver: no such resolver is registered yet; the application may still do that.
     """
+
+    key: str
+    text: str
+    is_certain: bool = True
+    needs_resolver: bool = False
+
+
+def values_at_fault(config: DictConfig) -> Iterator[Fault]:
+    """Yield the values that cannot be read: the application's, and what Hydra needs for a job."""
     for key in config:
         if key != "hydra":
             yield from _faults(config, key, str(key))
@@ -130,14 +150,16 @@ def values_at_fault(config: DictConfig) -> Iterator[tuple[str, str, bool]]:
         yield from _faults(config.hydra, section, f"hydra.{section}")
 
 
-def _faults(parent: Any, key: Any, path: str) -> Iterator[tuple[str, str, bool]]:
+def _faults(parent: Any, key: Any, path: str) -> Iterator[Fault]:
     if OmegaConf.is_missing(parent, key):
-        yield path, f"a value is needed (it is ???): give {path}=VALUE", False
+        yield Fault(path, f"a value is needed (it is ???): give {path}=VALUE")
         return
     try:
         node = parent[key]
     except OmegaConfBaseException as error:
-        yield path, _interpolation(parent, key, error), "Environment variable" in str(error)
+        is_certain = isinstance(error, InterpolationKeyError | InterpolationToMissingValueError)
+        needs_resolver = isinstance(error, UnsupportedInterpolationType)
+        yield Fault(path, _interpolation(parent, key, error), is_certain, needs_resolver)
         return
     if OmegaConf.is_interpolation(parent, key):
         return  # what it points to is looked at in its own place

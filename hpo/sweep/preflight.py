@@ -141,7 +141,7 @@ def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
 
 def _check_options(key: str, option: Any, known: list[str]) -> None:
     for name in option if isinstance(option, list) else [option]:
-        if isinstance(name, str) and not name.startswith("[") and name not in known:
+        if isinstance(name, str) and not set("[/") & set(name) and name not in known:
             raise option_error(key, name, known)
 
 
@@ -196,10 +196,10 @@ def compose(composing: Application, overrides: list[str]) -> DictConfig:
 
 
 def _check_values(config: DictConfig, here: bool) -> None:
-    for key, text, is_variable in values_at_fault(config):
-        if not is_variable or here:
-            raise SettingError("{}: {}", key, text)
-        _log.warning("%s: %s here; it must be set where the workers run", key, text)
+    for fault in values_at_fault(config):
+        if fault.is_certain or (here and not fault.needs_resolver):
+            raise SettingError("{}: {}", fault.key, fault.text)
+        _log.warning("%s: %s here; a worker must be able to", fault.key, fault.text)
 
 
 def _ask_application(function: Callable[[DictConfig], Any], config: DictConfig) -> None:

@@ -49,6 +49,14 @@ def test_each_value_that_a_job_could_not_read_is_found_with_its_key():
         "d": "${oc.env:NO_SUCH_VARIABLE}",
         "e": "${a}",
     }
+    values["f"] = "${of_the_application:1}"
     values["hydra"] = {"job": {"num": 0, "name": "${nope}"}, "sweep": {"dir": "x"}, "free": "???"}
-    found = {key: of_env for key, _, of_env in values_at_fault(OmegaConf.create(values))}
-    assert found == {"a.b": False, "a.c.0": False, "d": True, "hydra.job.name": False}
+    found = list(values_at_fault(OmegaConf.create(values)))
+    assert {f.key: f.is_certain for f in found} == {
+        "a.b": True,
+        "a.c.0": True,
+        "d": False,
+        "f": False,
+        "hydra.job.name": True,
+    }
+    assert [f.key for f in found if f.needs_resolver] == ["f"]
