@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import optuna
-from hydra.utils import get_object
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
 
@@ -85,8 +85,9 @@ def _reseeded(node: Any, trial_number: int) -> Any:
 
 
 def _kind(node: Mapping[str, Any]) -> type[Any]:
-    try:
-        found = get_object(str(node.get("_target_")))
-    except (ImportError, ValueError, TypeError):  # `build` tells it
+    place, _, name = str(node.get("_target_")).rpartition(".")
+    try:  # not by Hydra, which would log what `build` tells
+        found = getattr(import_module(place), name, object)
+    except (ImportError, ValueError):
         return object
     return found if isinstance(found, type) else object

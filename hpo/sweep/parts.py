@@ -118,6 +118,6 @@ def _node(config: DictConfig, key: str) -> Any:
 
 
 def _set(config: DictConfig, kind: str, key: str, node: Any) -> Any:
-    with read_write(config), open_dict(config):
+    with read_write(config), read_write(config.hydra), open_dict(config):
         OmegaConf.update(config, key, node, merge=False, force_add=True)
     return OmegaConf.to_container(OmegaConf.select(config, f"{_SECTION}.{kind}"), resolve=True)
