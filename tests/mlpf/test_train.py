@@ -59,7 +59,7 @@ def test_help_names_the_groups_and_gives_examples(command):
         (["data.folder=nowhere"], "data: train: no file matches nowhere/train.parquet"),
         (["optimizer=ada,sgd"], "optimizer=ada,sgd"),
         (["-m", "seed=1,2", "trainer.max_epochs=ten"], "trainer.max_epochs must be an integer"),
-        (["--config-name=trian"], "trian"),
+        (["--config-name=nothing"], "nothing"),
         (["model.bin_size=0"], "model.bin_size must be an integer >= 1, got 0"),
     ],
 )
