@@ -20,7 +20,6 @@ from commons.cli import UsageError, did_you_mean, guard
 from commons.cli import end as end_with
 from commons.keys import keys_of
 from commons.terminal import one_line
-from hpo import current_trial
 from mlpf.config import ConfigError, DivergedError, FileWriteError, WorkError, config_dir
 
 _RAISE = "HYDRA_FULL_ERROR"  # Hydra raises what it cannot compose instead of printing it
@@ -59,9 +58,10 @@ def ended_in_one_line() -> Iterator[None]:
     try:
         yield
     except (ConfigError, DivergedError, FileWriteError, WorkError) as error:
-        if not HydraConfig.initialized() or current_trial() is not None:
+        if not HydraConfig.initialized():
             raise
-        if HydraConfig.get().runtime.choices["hydra/launcher"] != "basic":
+        choices = HydraConfig.get().runtime.choices
+        if {choices["hydra/sweeper"], choices["hydra/launcher"]} != {"basic"}:
             raise
         sys.exit(end_with(str(error), error.code))
 
