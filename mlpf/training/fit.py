@@ -54,6 +54,9 @@ def check_training(cfg: DictConfig) -> None:
 
     Events are neither read nor made, and no file is written.
 
+    Args:
+        cfg: the composition of `conf/train.yaml`.
+
     Raises:
         ConfigError: it could not.
     """
