@@ -39,6 +39,7 @@ class Launches:
         self._said, self._beat = 0.0, 0
         self._gone: dict[str, Any] = {}  # the last record of each command that is gone
         self._unseen: dict[str, float] = {}
+        self._forgotten: set[str] = set()  # arrays of whose end SLURM knows nothing
 
     def observe(self) -> None:
         """Wait until it is known which commands on other hosts are gone: up to a minute."""
@@ -127,7 +128,8 @@ class Launches:
         """
         jobs = [*self.jobs.values()]
         ended = [end for end in self._slurm.ends(jobs) if end.is_over]
-        for job in set(jobs) - {end.job for end in ended}:
+        for job in set(jobs) - {end.job for end in ended} - self._forgotten:
+            self._forgotten.add(job)
             _log.info("array %s: SLURM does not say how it ended", job)
         last = max((end.time for end in ended), default="")
         canceled = {e.job: e for e in ended if e.time == last and e.is_canceled}

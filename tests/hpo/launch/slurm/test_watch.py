@@ -233,3 +233,11 @@ def test_arrays_were_canceled_if_that_is_how_their_last_element_ended(
     mine.add("b", "8")
     slurm.ended = ended
     assert mine.how_canceled() == said
+
+
+def test_an_end_that_slurm_has_forgotten_is_said_once(launches, caplog):
+    caplog.set_level("INFO")
+    mine = launches()
+    mine.add("a", "7")
+    assert [mine.how_canceled() for _ in range(2)] == [None, None]
+    assert caplog.messages == ["array 7: SLURM does not say how it ended"]
