@@ -9,7 +9,7 @@ import time
 from benchmarks.chaos.sweep import Sweep, signal_process
 
 LEASE_S = 4.0
-# The nodes n1 and n2 have other clocks; the application reads the variable.
+# The nodes n1 and n2 have other clocks, see `benchmarks.chaos.clock`.
 CLOCKS = (
     "hydra.launcher.setup=['case $SLURMD_NODENAME in n1) export CHAOS_AHEAD_S=600;; "
     "n2) export CHAOS_AHEAD_S=-600;; esac']"

@@ -13,10 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import hpo
-
-_real_time, _ahead_s = time.time, float(os.environ.get("CHAOS_AHEAD_S", "0"))
-if _ahead_s:  # the clock of a host that is off
-    time.time = lambda: _real_time() + _ahead_s
+from benchmarks.chaos import clock  # a worker imports it before anything else
 
 
 def hang() -> None:
@@ -30,7 +27,7 @@ def hang() -> None:
 
 def note(witness: Path, kind: str, epoch: int) -> None:
     """Append a line to the file of this trial: what happened, in which process, when."""
-    line = {"kind": kind, "epoch": epoch, "pid": os.getpid(), "time": time.time()}
+    line = {"kind": kind, "epoch": epoch, "pid": os.getpid(), "time": clock.now()}
     descriptor = os.open(witness, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(descriptor, json.dumps(line).encode() + b"\n")  # at once, or not at all
