@@ -7,6 +7,7 @@ sends a signal. What a job has started in its session ends with it.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -171,13 +172,13 @@ def _result(job: _Job) -> JobReturn:
 
 
 def _run_job(result: str) -> None:
+    # Registered first, so called last. The parent, which would do it too, may be dead.
+    atexit.register(lambda: kill(descendants()))
     signal_when_parent_dies()
     signals.heed_interrupts()
-    try:
+    with signals.interrupt():  # while modules are imported, Python may swallow KeyboardInterrupt
         payload = unpack(sys.stdin.buffer.read())
         write_result(payload.run(payload.config), Path(result))
-    finally:
-        kill(descendants())  # the parent, which would do it, may be dead
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Script:
             file and str(Path(file).absolute()),
             spec and spec.name,
             sys.argv[0],
-            {name: value for name, value in vars(main).items() if _is_own(value)},
+            _own(main),
         )
 
     def adopt(self) -> None:
@@ -72,9 +72,19 @@ def _name_nested(members: Mapping[str, Any], prefix: str = "") -> None:
             _name_nested(vars(value), f"{prefix}{name}.")
 
 
-def _is_own(value: Any) -> bool:
-    if not isinstance(value, type | FunctionType) or value.__module__ != "__main__":
-        return False
+def _own(main: ModuleType) -> dict[str, Any]:
+    """Return the classes and functions of a module that can be sent."""
+    own = {
+        name: value
+        for name, value in vars(main).items()
+        if isinstance(value, type | FunctionType) and value.__module__ == main.__name__
+    }
+    if _can_be_sent(own):
+        return own
+    return {name: value for name, value in own.items() if _can_be_sent(value)}
+
+
+def _can_be_sent(value: Any) -> bool:
     try:
         cloudpickle.dumps(value)
     except Exception:  # noqa: BLE001 - it uses what cannot be sent: a lock, an open file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ class Application:
         """
         ends: list[BaseException] = []
 
+        @wraps(self.function)  # for callbacks that look at it
         def task(config: DictConfig) -> Any:
             set_current_trial(trial)
             try:

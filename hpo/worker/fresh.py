@@ -89,12 +89,13 @@ def main() -> int:
     """Run the job that comes on the standard input; return the exit code."""
     signal_when_parent_dies()
     signals.heed_interrupts()
-    job: _Job = cloudpickle.load(sys.stdin.buffer)
-    restore_global_state(job.singletons)
-    job.script.adopt()
-    own: Any = HydraConfig.get()
-    configure_log(own.job_logging, own.verbose)
-    return _NOTHING_LEFT if job.function() is False else 0
+    with signals.interrupt(once=True):
+        job: _Job = cloudpickle.load(sys.stdin.buffer)
+        restore_global_state(job.singletons)
+        job.script.adopt()
+        own: Any = HydraConfig.get()
+        configure_log(own.job_logging, own.verbose)
+        return _NOTHING_LEFT if job.function() is False else 0
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def surroundings(cwd: str, seed: str) -> Iterator[None]:
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
         os.chdir(before)
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
 
 
 def _enter(cwd: str) -> None:
