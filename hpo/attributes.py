@@ -15,6 +15,7 @@ TIME = "hpo:time_s"  # how long it was worked on under a time limit
 CUSTOM_SPACE = "hpo:custom_search_space"  # function that suggests more, or None
 STUDY_ID = "hpo:study_id"  # unique; a folder that belongs to the study has it too
 FOLDER = "hpo:folder"  # the sweep folder, absolute
+COMMAND_CODE = "hpo:code"  # code and configuration of the last command
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
 WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.worker.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it
@@ -28,6 +29,7 @@ PAUSED = "hpo:paused"  # the step at which a policy paused it
 
 # Of a trial, for people.
 RUN = "run"  # its overrides, its worker, the seed of its sampler
+CODE = "code"  # versions of code, configuration and data that it ran with, oldest first
 SECONDS = "seconds"  # wall time inside the application
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text

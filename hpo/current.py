@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ class CurrentTrial(Protocol):
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a JSON-serializable value with the trial."""
 
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Record what the trial runs with; say so if it was begun with something else."""
+
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
         """Store the value reached after `step` steps; return whether the trial should end now."""
 
@@ -35,6 +39,9 @@ class FollowedTrial:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Do nothing: rank 0 stores it."""
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Do nothing: rank 0 records it."""
 
     def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:  # noqa: ARG002
         """Return what rank 0 decides after this step; wait for it."""
@@ -53,6 +60,20 @@ def set_current_trial(trial: CurrentTrial | None) -> None:
     """Make `trial` the one that `hpo.report_value` reports to."""
     global _current
     _current = trial
+
+
+def note_data(fingerprint: str) -> None:
+    """Record with the trial what data it is trained on; outside a sweep do nothing.
+
+    If the trial was begun with other data, because it was interrupted and the data have changed
+    meanwhile, the log says so.
+
+    Args:
+        fingerprint: a short text that is another one for other data, for example a hash.
+    """
+    trial = current_trial()
+    if trial is not None:
+        trial.note({"data": fingerprint})
 
 
 def report_value(value: float, step: int) -> None:

@@ -34,6 +34,7 @@ from hpo.storage.opening import open_storage
 from hpo.study.folders import StudyFolder, identify
 from hpo.study.lease import was_started
 from hpo.study.limits import Limits
+from hpo.study.provenance import code_of
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
 
@@ -123,12 +124,19 @@ def optimize(
     )
     if trouble := clock_trouble(Path(folder)):
         _log.warning(trouble)
+    code = code_of(objective)
+
+    def begun(trial: LeasedTrial) -> float:
+        trial.home = home
+        trial.note(code)
+        return objective(trial)
+
     limits = Limits(trial_timeout, epoch_timeout, tickets.time)
     with signals.interrupt(once=True), limits:
         going_on = True
         while going_on and not tickets.time.is_over:
             issued = one_by_one and _issue_next(tickets, study)
-            going_on = _work_on_next(tickets, study, objective, limits, home) or issued
+            going_on = _work_on_next(tickets, study, begun, limits) or issued
     if tickets.time.is_over:
         text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
         _log.warning(text, study_name, timeout)
@@ -161,13 +169,11 @@ def _work_on_next(
     study: optuna.Study,
     objective: Callable[[LeasedTrial], float],
     limits: Limits,
-    home: StudyFolder,
 ) -> bool:
     with tickets.claimed() as claim:
         if claim is None:
             return False
         ticket, lease = claim
         trial = LeasedTrial(study, trial_id(ticket), lease, limits=limits)
-        trial.home = home
         trial.live(partial(trial.timed, objective, trial))
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
-from hpo.attributes import DIVERGED, FAIL_REASON, PACE, SECONDS
+from hpo.attributes import CODE, DIVERGED, FAIL_REASON, PACE, SECONDS
 from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
@@ -25,6 +25,7 @@ from hpo.study.folders import FolderTakenError, StudyFolder
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
 from hpo.study.limits import LimitError, Limits, Watch
+from hpo.study.provenance import added
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +112,15 @@ class LeasedTrial(optuna.Trial):
         if self.home is None:
             raise FolderTakenError(f"trial {self.number}: its study has no folder")
         return self.home.take(self.number)
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Record what the trial runs with; say so if it was begun with something else."""
+        stored = self.user_attrs.get(CODE)
+        versions, change = added(stored, facts)
+        if change is not None:
+            _log.warning("trial %d was begun with %s", self.number, change)
+        if versions != stored:
+            self.set_user_attr(CODE, versions)
 
     def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
         """Call the application and count its wall time."""

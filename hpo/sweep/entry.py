@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+
+import optuna
 from optuna.storages import BaseStorage
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import APP
+from hpo.attributes import APP, COMMAND_CODE
 from hpo.launch.payload import Payload
 from hpo.reporting.best import describe_app
 from hpo.study.folders import check_study_folder
+from hpo.study.provenance import changed, code_of, config_hash
 from hpo.study.study import SweepSpec, existing_study, open_study
 from hpo.study.tickets import study_lock
+
+_log = logging.getLogger(__name__)
 
 
 def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
@@ -28,7 +34,19 @@ def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
         loader, keys = app.context.config_loader, [*spec.space.distributions]
         described = describe_app(app.config, loader, spec.space.fixed, keys, spec.own_groups)
         study.set_user_attr(APP, described)
+        _note_code(study, spec, app)
     return storage, study_id(study), is_new
+
+
+def _note_code(study: optuna.Study, spec: SweepSpec, app: Payload) -> None:
+    """Record what this command runs with; say so if the last one had something else."""
+    config = app.compose(spec.space.fixed, 0)
+    left_out = [*spec.space.distributions, *spec.own_groups]
+    now = {**code_of(app.function), "config": config_hash(config, left_out)}
+    change = changed(study.user_attrs.get(COMMAND_CODE), now)
+    if change is not None:
+        _log.warning("study '%s' was run with %s", spec.study_name, change)
+    study.set_user_attr(COMMAND_CODE, now)
 
 
 def _has_study(storage: BaseStorage, name: str) -> bool:

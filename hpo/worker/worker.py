@@ -33,6 +33,7 @@ from hpo.study.folders import StudyFolder
 from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits
+from hpo.study.provenance import code_of, config_hash
 from hpo.study.study import SweepSpec, make_screen, too_many_failures
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
@@ -129,6 +130,7 @@ class _Leader:
         time, is_alone = self._tickets.time, group.size == 1
         self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, key, is_alone)
         attributes = self._storage.get_study_user_attrs(study_id)
+        self._code = code_of(application.function)
         self._home = StudyFolder(spec.sweep_dir, spec.study_name, attributes[STUDY_ID])
         self.record = WorkerRecord(self._storage, study_id, name)
 
@@ -170,6 +172,8 @@ class _Leader:
             raise optuna.TrialPruned
         self._home.take(trial.number, is_begun=not is_new)
         config = self._application.compose(overrides, trial.number)
+        left_out = [*trial.params, *self._spec.own_groups]
+        trial.note({**self._code, "config": config_hash(config, left_out)})
         self._group.publish(overrides, trial.number)
         function = partial(trial.timed, self._application.function)
         return self._application.run(function, config, trial)

@@ -1,12 +1,13 @@
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import optuna
 import pytest
 
 import hpo
-from hpo.current import FollowedTrial, set_current_trial
+from hpo.current import FollowedTrial, note_data, set_current_trial
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
 
@@ -93,3 +94,11 @@ def test_importing_the_package_is_light():
     heavy = ["torch", "optuna", "numpy", "hydra", "omegaconf", "matplotlib"]
     code = f"import sys, hpo; sys.exit(any(m in sys.modules for m in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_data_are_noted_with_the_trial_and_outside_of_one_nothing_happens(monkeypatch):
+    noted = []
+    note_data("x")
+    monkeypatch.setattr("hpo.current._current", SimpleNamespace(note=noted.append))
+    note_data("y")
+    assert noted == [{"data": "y"}]

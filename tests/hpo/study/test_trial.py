@@ -70,3 +70,14 @@ def test_what_is_decided_is_published_to_the_other_ranks(tmp_path, value, stops)
     trial = leased(optuna.pruners.NopPruner(), leader)
     assert trial.should_stop(value, 3) is stops
     assert follower.decision(3) is stops
+
+
+def test_a_trial_says_that_it_goes_on_with_something_else(caplog):
+    trial = leased(optuna.pruners.NopPruner())
+    trial.note({"git": "a"})
+    trial.note({"data": "x"})
+    assert caplog.messages == []
+    resumed = again(trial.study, trial._trial_id)
+    resumed.note({"git": "b", "data": "x"})
+    assert caplog.messages == ["trial 0 was begun with git a, goes on with git b"]
+    assert [facts["git"] for facts in resumed.user_attrs["code"]] == ["a", "b"]

@@ -40,3 +40,16 @@ def test_a_sweep_that_failed_begins_anew_by_its_name(toy, study, tmp_path):
     assert states(study()) == {"COMPLETE": 1}
     assert states(study(folder="sweep.1")) == {"FAIL": 1}
     assert (tmp_path / "sweep/best.yaml").exists()
+
+
+def test_code_that_changes_between_two_commands_is_said_and_recorded(toy, study, monkeypatch):
+    versions = iter([{"git": "a"}, {"git": "a"}, {"git": "b"}, {"git": "b"}])
+    for module in ("hpo.sweep.entry", "hpo.worker.worker"):
+        monkeypatch.setattr(f"{module}.code_of", lambda _: next(versions))
+    toy("-m", "hydra.sweeper.n_trials=1")
+    code, printed = toy("-m", "hydra.sweeper.n_trials=2")
+    assert code == 0
+    assert "study 'toy' was run with git a, goes on with git b" in printed
+    recorded = [trial.user_attrs["code"] for trial in study().trials]
+    assert [[facts["git"] for facts in each] for each in recorded] == [["a"], ["b"]]
+    assert recorded[0][0]["config"] == recorded[1][0]["config"]

@@ -31,12 +31,12 @@ def extends(tmp_path, monkeypatch, body):
 def test_a_trial_that_cannot_start_fails_and_the_worker_goes_on(
     toy, study, tmp_path, monkeypatch, body, reason
 ):
-    space = extends(tmp_path, monkeypatch, f"if trial.number == 0: {body}")
+    space = extends(tmp_path, monkeypatch, f"if trial.number == 1: {body}")
     code, _ = toy("-m", "hydra.sweeper.n_trials=2", "hydra.sweeper.max_failure_rate=0.5", space)
     assert code == 0
-    assert [trial.state.name for trial in study().trials] == ["FAIL", "COMPLETE"]
-    assert reason in study().trials[0].user_attrs["fail_reason"]
-    assert study().trials[0].user_attrs["seconds"] == 0
+    assert [trial.state.name for trial in study().trials] == ["COMPLETE", "FAIL"]
+    assert reason in study().trials[1].user_attrs["fail_reason"]
+    assert study().trials[1].user_attrs["seconds"] == 0
 
 
 def test_the_traceback_of_a_trial_is_in_its_own_log_once(toy, tmp_path):
