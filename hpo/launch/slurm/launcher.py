@@ -42,6 +42,9 @@ def launch(
     if slurm.options.check:
         raise SystemExit(check_site(slurm, len(job_overrides), sweep_dir, payload.config))
     jobs = [list(overrides) for overrides in job_overrides]
+    for number, overrides in enumerate(jobs, first):
+        # A mistake is found before the queue, and the jobs inherit the variables of their secrets.
+        payload.compose(overrides, number)
     with told_by_typed_keys(payload.config, "hydra.launcher"):
         if slurm.options.shape.ranks > 1:
             raise SettingError("{gpus_per_trial} > 1 needs hydra/sweeper=optuna_async")

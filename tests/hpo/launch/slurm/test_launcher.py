@@ -45,6 +45,7 @@ class Site:
 @pytest.fixture
 def payload(tmp_path, monkeypatch):
     monkeypatch.setattr(launcher, "start_launcher", lambda config: None)
+    monkeypatch.setattr(Payload, "compose", lambda self, overrides, number: None)
     hydra = {"sweep": {"dir": str(tmp_path)}, "launcher": {"gpus_per_trial": "${gpus}"}}
     return Payload(None, OmegaConf.create({"gpus": 1, "hydra": hydra}), None)
 
@@ -151,6 +152,16 @@ def test_a_check_of_the_site_submits_no_job_of_the_multirun(payload, tmp_path, m
     with pytest.raises(SystemExit) as verdict:
         launcher.launch(Site(tmp_path, check=True), payload, [["x=1"], ["x=2"]], 0)
     assert verdict.value.code == 2
+
+
+def test_each_job_is_composed_before_any_is_submitted(payload, tmp_path, monkeypatch):
+    def compose(self, overrides, number):
+        raise ValueError(f"job {number}: no such key: {overrides[0]}")
+
+    monkeypatch.setattr(Payload, "compose", compose)
+    with pytest.raises(ValueError, match="job 3: no such key: y=1"):
+        launcher.launch(Site(tmp_path), payload, [["y=1"]], 3)
+    assert not (tmp_path / "slurm").exists()
 
 
 def test_a_dry_run_submits_nothing(payload, tmp_path):
