@@ -61,14 +61,14 @@ def load_network(path: str | Path) -> nn.Module:
         ours = [name for name in weights if name.startswith(_PREFIX)]
         network.load_state_dict({name.removeprefix(_PREFIX): weights[name] for name in ours})
     except DamagedCheckpoint as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"{checkpoint} is damaged: {error}") from error
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise ConfigError(f"{checkpoint}: not the weights of the network in {config}") from error
     return network.eval()
 
 
 class DamagedCheckpoint(ValueError):
-    """A file is no checkpoint, or not any more; the message names it."""
+    """A file is no checkpoint, or not any more; the message says why."""
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
@@ -88,5 +88,5 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
             raise DamagedCheckpoint("not a mapping")
     except Exception as error:  # damage can raise any exception
         reason = (str(error) or repr(error)).splitlines()[0]
-        raise DamagedCheckpoint(f"{file} is damaged: {reason}") from error
+        raise DamagedCheckpoint(reason) from error
     return loaded

@@ -138,7 +138,7 @@ def _is_intact(file: Path) -> bool:
     try:
         read_checkpoint(file)
     except DamagedCheckpoint as error:
-        log.warning("%s", error)
+        log.warning("%s is damaged: %s", file, error)
         return False
     return True
 

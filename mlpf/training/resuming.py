@@ -47,7 +47,8 @@ def check_same_training(cfg: DictConfig, run_dir: Path, checkpoint: Path) -> Non
         if changes:
             told = f"{run_dir} holds a training with another `{group}`"
             raise ConfigError(f"{told}: {', '.join(changes)}; {_REMEDY} or the old settings")
-    n_done, n_asked = int(read_checkpoint(checkpoint)["epoch"]) + 1, new["trainer"]["max_epochs"]
+    n_done = int(read_checkpoint(checkpoint).get("epoch", -1)) + 1
+    n_asked = new["trainer"]["max_epochs"]
     if isinstance(n_asked, int) and n_asked < n_done:
         raise ConfigError(
             f"trainer.max_epochs={n_asked}, but {run_dir} holds a training of {n_done} epochs; "
