@@ -19,6 +19,8 @@ from mlpf.data.loader import BatchLoader, BatchSampler
 from mlpf.data.selection import Selection
 from mlpf.schema import SPLITS
 
+_CHECKED_BYTES = 2**28  # on disk; read in about 2 s
+
 
 class EventSource(Protocol):
     """Makes the Parquet files of a folder, such as `mlpf.PythiaSource`."""
@@ -91,15 +93,22 @@ class EventDataModule(pl.LightningDataModule):
         self._fingerprints: dict[str, str] = {}
 
     def check(self) -> None:
-        """Check that the files of training and validation exist, unless a source makes them.
+        """Check the files of training and validation; a source makes those that are missing.
+
+        Their events are read, one file after another, unless that takes more than some seconds.
 
         Raises:
-            ConfigError: a pattern matches no file, or a file is in two splits.
+            ConfigError: a pattern matches no file, a file is in two splits, or cannot be read.
         """
-        if self.source is None:
-            with _as_config_error():
-                for split in ("train", "val"):
-                    self._found(split)
+        with _as_config_error():
+            paths = [
+                path
+                for split in ("train", "val")
+                for path in (self.files()[split] if self.source else self._found(split))
+            ]
+            if sum(path.stat().st_size for path in paths) <= _CHECKED_BYTES:
+                for path in paths:
+                    read_events(path)
 
     def prepare_data(self) -> None:
         """Make the missing events if there is a source; only once if several processes call it.

@@ -34,6 +34,7 @@ from mlpf.training.trainer import quiet_lightning
 log = logging.getLogger(__name__)
 
 _CALLBACKS = {"metrics", "checkpoint", "report_trial"}  # those that log nothing themselves
+_MAX_SEED = 2**32 - 1  # of numpy's global generator
 # A login node has no GPU, and its command is one process.
 _ANYWHERE: dict[str, Any] = {
     "accelerator": "cpu",
@@ -52,7 +53,7 @@ def fit(cfg: DictConfig) -> float:
 def check_training(cfg: DictConfig) -> None:
     """Check whether a training of this configuration could begin, on a machine without its GPUs.
 
-    Events are neither read nor made, and no file is written.
+    No event is made and no file is written; events of up to 256 MiB are read and checked.
 
     Args:
         cfg: the composition of `conf/train.yaml`.
@@ -129,8 +130,9 @@ def _objective(cfg: DictConfig, module: TrainingModule) -> Objective:
 
 
 def _check_seed(cfg: DictConfig) -> None:
-    if not isinstance(cfg.seed, int) or cfg.seed < 0:
-        raise ConfigError(f"seed must be an integer >= 0, got {cfg.seed}")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed <= _MAX_SEED:
+        limit = f" and <= {_MAX_SEED}" if isinstance(cfg.seed, int) and cfg.seed > 0 else ""
+        raise ConfigError(f"seed must be an integer >= 0{limit}, got {cfg.seed}")
 
 
 def _module(cfg: DictConfig) -> TrainingModule:
@@ -155,8 +157,12 @@ def _trainer(cfg: DictConfig, run_dir: Path, **options: Any) -> pl.Trainer:
     factory: Callable[..., pl.Trainer] = build(cfg, "trainer")
     try:
         return factory(callbacks=callbacks, loggers=loggers, run_dir=run_dir, **options)
-    except (MisconfigurationException, TypeError, ValueError) as error:
-        raise ConfigError(told(cfg, "trainer", str(error))) from error
+    except (ImportError, MisconfigurationException, TypeError, ValueError) as error:
+        raise ConfigError(told(cfg, "trainer", _line(error))) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 @contextmanager
@@ -166,6 +172,8 @@ def _plain_exceptions() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
+    except MisconfigurationException as error:  # what Lightning finds when it starts
+        raise ConfigError(f"trainer: {_line(error)}") from error
     except SystemExit:  # Ctrl-C, after which Lightning ignores any further one
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt("run the same command with the same folder to resume") from None
@@ -179,6 +187,8 @@ def _plain_exceptions() -> Iterator[None]:
 
 def _summarize(objective: Objective, run_dir: Path) -> float:
     history = read_history(run_dir / METRICS_FILE)
+    if not history:
+        raise ConfigError(f"{run_dir / METRICS_FILE}: no epoch in it; callbacks.metrics writes it")
     best = objective.best(history)
     if best is None:
         raise ConfigError(f"{run_dir / METRICS_FILE}: no finite {objective.name} in any epoch")

@@ -119,6 +119,15 @@ def test_a_checkpoint_of_other_events_is_refused_with_the_split(folder):
         other.load_state_dict(data.state_dict())
 
 
+def test_events_are_checked_before_a_search_begins(folder, monkeypatch):
+    make(folder).check()
+    (folder / "c.parquet").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"^data: .*c\.parquet: not a readable Parquet"):
+        make(folder).check()
+    monkeypatch.setattr("mlpf.data.datamodule._CHECKED_BYTES", 0)  # large ones by the trials
+    make(folder).check()
+
+
 def test_a_broken_file_is_named(folder):
     (folder / "b.parquet").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match=r"b\.parquet: not a readable Parquet"):
