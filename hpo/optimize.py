@@ -30,8 +30,8 @@ from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.settings import SweepSettings, check_timeout
 from hpo.settings import study_name as checked
+from hpo.storage.folders import StudyFolder, identify
 from hpo.storage.opening import open_storage
-from hpo.study.folders import StudyFolder, identify
 from hpo.study.lease import was_started
 from hpo.study.limits import Limits
 from hpo.study.provenance import code_of

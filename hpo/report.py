@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 
-from commons.cli import run_command
+from commons.cli import UsageError, run_command
 from commons.console import Console
 from commons.files import replacing
-from hpo.attributes import APP, RUN
+from hpo.attributes import APP, FOLDER, RUN, STUDY_ID
 from hpo.reporting.best import best_config
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.reporting.summary import Summary, summarize
 from hpo.reporting.table import study_table
+from hpo.settings import SettingError, study_name
 from hpo.storage.finding import find_storage, find_study
+from hpo.storage.folders import owner_of
 from hpo.storage.opening import open_storage
 
 USAGE = """\
@@ -29,7 +32,7 @@ Report on a study: table, best configuration, pictures, figures.
 
 study    name of the study; may be left out if the storage holds one only
 storage  journal file, sweep folder, or database URL
-dir      folder for the files; the one of the journal, else outputs/sweeps/NAME
+dir      folder for the files; that of the journal or of the sweep, else outputs/sweeps/NAME
 
 Writes best.yaml, summary.json, history.png, learning_curves.png and importances.png.
 """
@@ -78,12 +81,28 @@ def _report(settings: Settings) -> None:
     location = find_storage(settings.storage)
     storage = open_storage(str(location), Path.cwd(), exists=True)
     name = find_study(storage, settings.study)
-    home = location.parent if isinstance(location, Path) else Path("outputs/sweeps", name)
-    folder = settings.dir or home
+    attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    folder = settings.dir or _home(location, name, attributes)
+    owner = owner_of(folder)
+    if owner is not None and owner.study_id != attributes.get(STUDY_ID):
+        raise UsageError(f"dir={folder}: this folder belongs to {owner}; choose another one")
     summary = write_report(storage, name, folder)
     console = Console()
     console.print(study_table(summary))
     console.print(f"files in {folder}")
+
+
+def _home(location: Path | str, name: str, attributes: Mapping[str, Any]) -> Path:
+    """Return the folder of a study."""
+    if isinstance(location, Path):
+        return location.parent
+    recorded = Path(str(attributes.get(FOLDER, "")))
+    if FOLDER in attributes and recorded.is_dir():
+        return recorded
+    try:
+        return Path("outputs/sweeps", study_name(name))
+    except SettingError as error:
+        raise UsageError("dir=... is missing: the study's name cannot be a folder") from error
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ from hpo.search.screen import Screen
 from hpo.search.seeded import make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings, is_among
+from hpo.storage.folders import claim_study_folder
 from hpo.storage.opening import open_storage, storage_file
 from hpo.study.earlier import read_earlier
-from hpo.study.folders import claim_study_folder
 from hpo.study.tickets import Tickets, issue_tickets
 
 

@@ -20,8 +20,8 @@ from hpo.attributes import CODE, DIVERGED, FAIL_REASON, PACE, SECONDS
 from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
+from hpo.storage.folders import FolderTakenError, StudyFolder
 from hpo.storage.passwords import hide, stored_passwords
-from hpo.study.folders import FolderTakenError, StudyFolder
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
 from hpo.study.limits import LimitError, Limits, Watch

@@ -11,7 +11,7 @@ from commons.optuna_internals import storage_of, study_id
 from hpo.attributes import APP, COMMAND_CODE
 from hpo.launch.payload import Payload
 from hpo.reporting.best import describe_app
-from hpo.study.folders import check_study_folder
+from hpo.storage.folders import check_study_folder
 from hpo.study.provenance import changed, code_of, config_hash
 from hpo.study.study import SweepSpec, existing_study, open_study
 from hpo.study.tickets import study_lock

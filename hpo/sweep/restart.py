@@ -16,8 +16,8 @@ from commons.optuna_internals import storage_of
 from hpo.attributes import LAUNCH
 from hpo.launch.slurm.site import Slurm
 from hpo.settings import SettingError, study_name
+from hpo.storage.folders import check_study_folder, holds_trials, owner_of
 from hpo.storage.opening import storage_file
-from hpo.study.folders import check_study_folder, holds_trials, owner_of
 from hpo.study.observation import Observer
 from hpo.study.study import SweepSpec, existing_study
 

@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from hpo.attributes import LAUNCH, WORKER
-from hpo.study.folders import RECORD
+from hpo.storage.folders import RECORD
 from hpo.study.lease import was_started
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock

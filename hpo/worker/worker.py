@@ -28,8 +28,8 @@ from hpo.search.finite import takes_turns
 from hpo.search.seeded import build, make_sampler
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
+from hpo.storage.folders import StudyFolder
 from hpo.storage.passwords import hide_in_logs
-from hpo.study.folders import StudyFolder
 from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits

@@ -1,10 +1,14 @@
 import json
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.storages import BaseStorage
 
+from commons.files import write_json
+from hpo.attributes import FOLDER
 from hpo.report import main, write_report
+from hpo.storage.folders import RECORD
 from hpo.storage.opening import open_storage
 
 
@@ -60,3 +64,36 @@ def test_a_mistake_is_one_clear_line(folder, capsys, arguments, message):
 def test_a_missing_study_is_an_error_of_the_function(folder):
     with pytest.raises(KeyError):
         write_report(open_storage(None, folder), "t", folder)
+
+
+def test_the_files_of_another_study_are_not_replaced(folder, capsys):
+    write_json(folder / RECORD, {"study": "other", "study_id": "x"})
+    assert main([f"storage={folder}"]) == 2
+    assert "this folder belongs to study 'other'; choose another one" in capsys.readouterr().err
+    assert not (folder / "summary.json").exists()
+    assert main([f"storage={folder}", f"dir={folder}/out"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known", "home"),
+    [("s", True, "home"), ("s", False, "outputs/sweeps/s"), ("../../x", True, "home")],
+)
+def test_the_files_of_a_study_in_a_database_are_in_the_folder_of_its_sweep(
+    tmp_path, monkeypatch, capsys, name, is_known, home
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    study = optuna.create_study(storage="sqlite:///s.db", study_name=name)
+    study.set_user_attr(FOLDER, str(tmp_path / ("home" if is_known else "gone")))
+    monkeypatch.setattr("hpo.report.write_report", lambda *arguments: written.append(arguments[2]))
+    monkeypatch.setattr("hpo.report.study_table", lambda _: "")
+    written = []
+    assert main(["storage=sqlite:///s.db"]) == 0
+    assert written == [tmp_path / home if is_known else Path(home)]
+
+
+def test_a_name_that_cannot_be_a_folder_needs_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    optuna.create_study(storage="sqlite:///s.db", study_name="../../x")
+    assert main(["storage=sqlite:///s.db"]) == 2
+    assert "dir=... is missing" in capsys.readouterr().err

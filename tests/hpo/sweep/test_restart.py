@@ -14,7 +14,7 @@ from commons.processes import this_host
 from hpo.attributes import LAUNCH, LEASE, STUDY_ID
 from hpo.search.space import parse_space
 from hpo.settings import SettingError
-from hpo.study.folders import StudyFolder, owner_of
+from hpo.storage.folders import StudyFolder, owner_of
 from hpo.study.study import SweepSpec, existing_study, open_study
 from hpo.study.tickets import study_lock
 from hpo.sweep.restart import begin_anew

@@ -5,7 +5,7 @@ import pytest
 
 from hpo.attributes import STUDY_ID
 from hpo.settings import SettingError
-from hpo.study.folders import (
+from hpo.storage.folders import (
     RECORD,
     FolderTakenError,
     Owner,
