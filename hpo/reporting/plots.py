@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -13,6 +12,8 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
+from hpo.reporting.importances import METHOD, importances
+from hpo.search.rungs import sign
 
 _GRAY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
 
@@ -57,18 +58,18 @@ def draw_learning_curves(trials: Sequence[FrozenTrial], best: int | None, path: 
 
 
 def draw_importances(study: optuna.Study, path: Path) -> None:
-    """Draw how much of the objective's variation each parameter explains, if trials suffice."""
-    figure, axes = _figure("importance", "")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message=".*too small to compute")
-            importances = optuna.importance.get_param_importances(study)
-    except (ValueError, RuntimeError, UserWarning) as error:
-        axes.text(0.5, 0.5, f"not yet: {error}", ha="center", va="center", wrap=True)
+    """Draw how much of the ranks of all trials each hyperparameter explains, if trials suffice."""
+    found = importances(study.get_trials(deepcopy=False), sign(study))
+    if isinstance(found, str):
+        figure, axes = _figure("", "")
+        axes.text(0.5, 0.5, f"not yet: {found}", ha="center", va="center", wrap=True)
         axes.set_axis_off()
     else:
-        names = list(importances)[::-1]
-        axes.barh(names, [importances[name] for name in names], color=_BLUE)
+        figure, axes = _figure(f"importance: {METHOD}", "")
+        names = [*found.shares][::-1]
+        axes.barh(names, [found.shares[name] for name in names], color=_BLUE)
+        at = "by their final values" if found.step is None else f"at step {found.step}"
+        axes.set(xlim=(0, 1), title=f"{found.n_trials} trials, pruned ones included, {at}")
     _save(figure, path)
 
 

@@ -61,11 +61,11 @@ def test_a_diverged_trial_does_not_flatten_the_others(study, tmp_path, axes):
 
 def test_importances_of_too_few_trials_are_a_sentence(tmp_path, axes):
     draw_importances(optuna.create_study(), tmp_path / "i.png")
-    assert axes[0].texts[0].get_text().startswith("not yet: ")
+    assert axes[0].texts[0].get_text() == "not yet: 0 trials have a value, 15 are needed"
     assert not axes[0].patches
 
 
-def test_importances_have_a_bar_per_parameter(tmp_path, axes):
+def test_importances_have_a_bar_per_parameter_and_say_of_what_they_are(tmp_path, axes):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(lambda t: t.suggest_float("a", 0, 1) + t.suggest_float("b", 0, 9), n_trials=30)
     draw_importances(study, tmp_path / "i.png")
@@ -73,3 +73,5 @@ def test_importances_have_a_bar_per_parameter(tmp_path, axes):
     widths = [bar.get_width() for bar in axes[0].patches]
     assert names == ["a", "b"]
     assert widths[0] < widths[1]
+    assert axes[0].get_title() == "30 trials, pruned ones included, by their final values"
+    assert "share of the variance of ranks" in axes[0].get_xlabel()
