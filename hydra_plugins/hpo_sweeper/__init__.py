@@ -91,12 +91,6 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
         sweep(settings, self._payload(), arguments)
 
 
-class OptunaSweeper(OptunaAsyncSweeper):
-    """The same, where a configuration still names the class of hydra-optuna-sweeper."""
-
-    __module__ = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper"
-
-
 class LocalLauncher(_Deferred, Launcher):
     """Jobs as processes of this machine; see `hpo.launch.local`."""
 

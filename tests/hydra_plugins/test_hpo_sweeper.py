@@ -152,14 +152,6 @@ def test_settings_of_both_sides_are_named_as_they_were_typed(monkeypatch):
     )
 
 
-def test_the_class_of_hydra_optuna_sweeper_is_another_name_of_ours():
-    from hydra.core.plugins import Plugins
-
-    name = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
-    found = Plugins.instance().class_name_to_class[name]
-    assert found.__mro__[1].__name__ == "OptunaAsyncSweeper"
-
-
 def test_its_old_search_space_joins_the_parameters(monkeypatch):
     seen = []
     monkeypatch.setattr("hpo.sweep.place.settle", lambda _: {})
