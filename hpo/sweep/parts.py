@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -25,6 +26,7 @@ def replace_parts(config: DictConfig, context: HydraContext) -> dict[str, Any]:
     A node whose `_target_` is that of the chosen option is still merged with it, and so is one
     without `_target_`. The same holds for nodes inside. `config`, that of the sweep, is changed.
     """
+    HydraConfig.instance().set_config(config)  # a node may contain ${hydra:runtime.cwd}
     loader = context.config_loader
     options = {kind: _options(config, kind) for kind in KINDS}
     defaults = _composed_alone(loader, [pair for kind in KINDS for pair in options[kind]])

@@ -28,6 +28,7 @@ def settle(config: DictConfig) -> dict[str, Any]:
     Raises:
         SweepError: the name cannot be one.
     """
+    HydraConfig.instance().set_config(config)  # a folder may contain ${hydra:runtime.cwd}
     dated = [key for key in (_NAME, _STORAGE) if _has_date(config, key)]
     _settle_name(config)
     if _has_date(config, _FOLDER):

@@ -158,7 +158,7 @@ def test_other_keys_of_hydra_optuna_sweeper_work(run, tmp_path):
             {"search_space": {"data.batch_size": {"type": "int", "low": 1}}, "params": {}},
             "data.batch_size: an entry of type int needs high",
         ),
-        ({"params": {"data.batch_size": "tag(log, choice(1, 2))"}}, "tag(log) means nothing"),
+        ({"params": {"data.batch_size": "tag(log, choice(1, 2))"}}, "data.batch_size=tag(log, choice(1, 2)): "),
         ({"sampler": {"_target_": "optuna.samplers.MOTPESampler"}}, "hydra.sweeper.sampler: "),
     ],
 )
