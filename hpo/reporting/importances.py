@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.unit_cube import apart, choice
 from hpo.attributes import DIVERGED
-from hpo.search.rungs import value_at
-from hpo.search.screen import coordinates
 
 Floats = NDArray[np.float64]
 MIN_TRIALS = 15
@@ -91,7 +91,8 @@ def _last(trial: FrozenTrial) -> float:
 
 def _value(trial: FrozenTrial, step: int | None, sign: int) -> float | None:
     """Return the value at a step, infinity if the trial has diverged; small is good."""
-    value = None if step is None else value_at(trial, step)
+    reached = [s for s in trial.intermediate_values if step is not None and s >= step]
+    value = trial.intermediate_values[min(reached)] if reached else None
     if value is None and trial.state == TrialState.COMPLETE:
         value = trial.value
     if value is not None and math.isfinite(value):
@@ -112,10 +113,13 @@ def _shares(trials: Sequence[FrozenTrial], values: Mapping[int, float]) -> dict[
 
 def _points(trials: Sequence[FrozenTrial], key: str) -> Floats:
     """Return the values of a key, shape (T, C); its range is that of the last trial."""
-    space: Mapping[str, Any] = {key: trials[-1].distributions[key]}
-    if space[key].single():
+    space: Any = trials[-1].distributions[key]
+    if space.single():
         return np.zeros((len(trials), 1))
-    return np.array([coordinates({key: trial.params[key]}, space) for trial in trials])
+    values = [trial.params[key] for trial in trials]
+    if isinstance(space, CategoricalDistribution):
+        return np.array([choice(space, value) for value in values])
+    return np.array([[apart(space, space.low, value)] for value in values])
 
 
 def _ranks(values: Sequence[float]) -> Floats:

@@ -9,11 +9,11 @@ from pathlib import Path
 import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
 from hpo.reporting.importances import METHOD, importances
-from hpo.search.rungs import sign
 
 _GRAY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
 
@@ -59,7 +59,8 @@ def draw_learning_curves(trials: Sequence[FrozenTrial], best: int | None, path: 
 
 def draw_importances(study: optuna.Study, path: Path) -> None:
     """Draw how much of the ranks of all trials each hyperparameter explains, if trials suffice."""
-    found = importances(study.get_trials(deepcopy=False), sign(study))
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    found = importances(study.get_trials(deepcopy=False), sign)
     if isinstance(found, str):
         figure, axes = _figure("", "")
         axes.text(0.5, 0.5, f"not yet: {found}", ha="center", va="center", wrap=True)
