@@ -12,7 +12,9 @@ from typing import Any
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, GrpcStorageProxy, InMemoryStorage, RDBStorage
 
+from commons.extras import missing_module, remedy
 from commons.optuna_internals import cached
+from commons.terminal import one_line
 from hpo.hydra_internals import instantiate
 from hpo.settings import SettingError
 from hpo.storage.batching import BatchingJournal
@@ -43,7 +45,10 @@ def open_storage(
         storage, was_away = wait_for(open_it, patience_s) if exists else (open_it(), False)
     except Exception as error:  # whatever a database driver or a class of the user raises
         line = next(iter(str(error).splitlines()), "") or type(error).__name__
-        line = hide(line, passwords(with_passwords(spec)))
+        module = missing_module(error)
+        if module is not None:
+            line += f": {remedy(module)}"
+        line = one_line(hide(line, passwords(with_passwords(spec))))
         raise SettingError("{storage}: {}", line) from error
     if isinstance(storage, InMemoryStorage):
         raise SettingError("{storage}: workers cannot share InMemoryStorage; use a file or a URL")

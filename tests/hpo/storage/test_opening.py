@@ -1,9 +1,11 @@
+import sys
 import threading
 import time
 
 import optuna
 import pytest
 
+from hpo.settings import SettingError
 from hpo.storage.opening import absolute, open_storage
 from hpo.storage.passwords import without_passwords
 from hpo.storage.patient import PatientStorage
@@ -105,3 +107,10 @@ def test_a_command_does_not_wait_for_a_storage_that_it_cannot_open(tmp_path):
     with pytest.raises(ValueError, match="unable to open"):
         open_storage(f"sqlite:///{tmp_path}/no/study.db", tmp_path, patience_s=30)
     assert time.monotonic() - begin < 10
+
+
+def test_a_driver_that_is_missing_is_told_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql+psycopg://me@127.0.0.1:1/x"
+    with pytest.raises(SettingError, match=r"pip install 'mlpf-hpo\[postgresql\]'$"):
+        open_storage(url, tmp_path)
