@@ -1,16 +1,20 @@
 """Settings are checked when they are made, and mistakes name the keys that were typed."""
 
+import math
 from datetime import date
 
 import optuna
 import pytest
 from omegaconf import OmegaConf
 
+from hpo.launch.slurm.options import SlurmOptions
 from hpo.settings import (
+    LocalOptions,
     SettingError,
     SweepError,
     SweepSettings,
     is_among,
+    settings_of,
     study_name,
     told_by_typed_keys,
     typed_key,
@@ -153,3 +157,65 @@ def test_a_time_limit_is_a_positive_number(value):
         with pytest.raises(SettingError, match=f"^{name} must be a positive number of seconds"):
             SweepSettings(study_name="s", **{name: value})
     SweepSettings(study_name="s", trial_timeout=0.5, epoch_timeout="auto", timeout=7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "told"),
+    [
+        (SweepSettings, {"n_trials": "ten"}, "n_trials must be a whole number, got 'ten'"),
+        (SweepSettings, {"n_trials": 2.5}, "n_trials must be a whole number, got 2.5"),
+        (SweepSettings, {"n_trials": True}, "n_trials must be a whole number, got True"),
+        (SweepSettings, {"n_trials": None}, "n_trials must be a whole number, got None"),
+        (SweepSettings, {"n_trials": -1}, "n_trials must be at least 1, got -1"),
+        (SweepSettings, {"n_workers": 0}, "n_workers must be at least 1, got 0"),
+        (SweepSettings, {"n_workers": [2]}, "n_workers must be a whole number or null, got [2]"),
+        (SweepSettings, {"lease_s": "abc"}, "lease_s must be a number, got 'abc'"),
+        (SweepSettings, {"lease_s": 0}, "lease_s must be more than 0, got 0"),
+        (SweepSettings, {"lease_s": math.nan}, "lease_s must be a number, got nan"),
+        (SweepSettings, {"max_retries": -1}, "max_retries must be at least 0, got -1"),
+        (SweepSettings, {"patience_s": -1}, "patience_s must be at least 0, got -1"),
+        (SweepSettings, {"max_failure_rate": 2}, "max_failure_rate must be in 0..1, got 2"),
+        (SweepSettings, {"own_groups": "x"}, "own_groups must be a list such as [a,b], got 'x'"),
+        (SweepSettings, {"n_trails": 5}, "n_trails: no such setting; did you mean n_trials?"),
+        (SweepSettings, {"stu dy": 5}, "stu dy: no such setting; did you mean study_name?"),
+        (SweepSettings, {"params": "x"}, "params must be a mapping such as {x: interval(0, 1)}"),
+        (SweepSettings, {"pruner": 5}, "pruner must be null or a mapping with _target_, got 5"),
+        (SweepSettings, {"screen": {"a": 1}}, "screen must be null or a mapping with _target_"),
+        (LocalOptions, {"max_processes": 0}, "max_processes must be at least 1, got 0"),
+        (LocalOptions, {"grace_s": "soon"}, "grace_s must be a number, got 'soon'"),
+        (
+            LocalOptions,
+            {"threads": 2},
+            "threads: no such setting",
+        ),
+        (SlurmOptions, {"timeout_min": "1h"}, "timeout_min must be a whole number, got '1h'"),
+        (SlurmOptions, {"partition": ["a"]}, "partition must be a text or null, got ['a']"),
+        (SlurmOptions, {"setup": "module load x"}, "setup must be a list such as [a,b]"),
+        (SlurmOptions, {"sbatch": "x"}, "sbatch must be a mapping such as {a: 1}, got 'x'"),
+    ],
+)
+def test_an_unknown_setting_or_a_wrong_value_is_told_by_its_name(kind, setting, told):
+    name = {"study_name": "s"} if kind is SweepSettings else {}
+    with pytest.raises(SettingError) as error:
+        settings_of(kind, name | setting)
+    assert str(error.value).startswith(told)
+
+
+def test_values_of_the_command_line_get_the_type_of_their_setting():
+    made = settings_of(SweepSettings, {"study_name": 7, "n_trials": "3", "lease_s": 5})
+    assert (made.study_name, made.n_trials, made.lease_s) == ("7", 3, 5.0)
+    options = settings_of(SlurmOptions, {"sbatch": {"mail-type": "END"}, "setup": ["${A}"]})
+    assert (options.sbatch, options.setup) == ({"mail-type": "END"}, ["${A}"])
+
+
+@pytest.mark.parametrize(
+    ("config", "group"),
+    [({"pruner": "${hpo.pruner}"}, "hpo/pruner"), ({}, "hydra/sweeper/pruner")],
+)
+def test_a_name_in_place_of_a_node_is_answered_with_the_key_of_the_group(config, group):
+    app = OmegaConf.create({"hydra": {"sweeper": config}})
+    with (
+        pytest.raises(SweepError, match=rf"a name is chosen with a slash: {group}=asha$"),
+        told_by_typed_keys(app, "hydra.sweeper"),
+    ):
+        SweepSettings("s", pruner="asha")
