@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
 from commons.optuna_internals import import_lazy
+from hpo.hydra_internals import without_callbacks
 from hpo.launch.payload import Payload
 from hpo.search.pausing import decide
 from hpo.search.seeded import build, make_sampler
@@ -51,6 +53,18 @@ def check(spec: SweepSpec, app: Payload, here: bool) -> None:
     check_folder(spec.sweep_dir)
     check_parts(spec)
     check_trials(spec, app, here)
+
+
+def check_transport(app: Payload) -> None:
+    """Check that the application can be sent to workers in other processes."""
+    try:
+        replace(app, context=without_callbacks(app.context)).pack()
+    except Exception as error:  # each class has its own
+        rule = (
+            "the application cannot be sent to a worker: {}; make such objects in a function of "
+            "another module, which the function of @hydra.main calls"
+        )
+        raise SettingError(rule, reason(error)) from error
 
 
 def check_folder(folder: Path) -> None:

@@ -54,7 +54,7 @@ from hpo.study.tickets import Tickets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
-from hpo.sweep.preflight import check
+from hpo.sweep.preflight import check, check_transport
 from hpo.sweep.restart import begin_anew
 from hpo.sweep.traces import Traces, withdraw
 
@@ -107,6 +107,8 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     slurm = site if isinstance(site, Slurm) else None
     spec = _make_spec(settings, app, arguments)
     check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
+    if not runs_in_turn(launcher):
+        check_transport(app)
     n_workers = _n_workers(spec, launcher, slurm)
     if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
         return None

@@ -1,6 +1,7 @@
 """Mistakes are told in one line, with the key that was typed, before anything is created."""
 
 import sys
+import threading
 
 import optuna
 import pytest
@@ -75,7 +76,7 @@ def sweep(tmp_path, monkeypatch, capsys):
         store.store(group="model", name=name, node={"name": name, "depth": 1})
     store.store(group="model", name="torn", node={"name": "${no.such.key}", "depth": 1})
 
-    def run(*overrides):
+    def run(*overrides, task=lambda cfg: 0.0):
         with initialize(None, version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
             config = loader.load_configuration("app", list(overrides), RunMode.MULTIRUN)
@@ -88,7 +89,7 @@ def sweep(tmp_path, monkeypatch, capsys):
                 sweeper = Plugins.instance().instantiate_sweeper(
                     config=config,
                     hydra_context=HydraContext(loader, Callbacks(config)),
-                    task_function=lambda cfg: 0.0,
+                    task_function=task,
                 )
                 sweeper.sweep(arguments)
                 code = 0
@@ -221,3 +222,11 @@ def test_a_variable_that_workers_elsewhere_may_have_is_a_warning(sweep, caplog):
     code, error = sweep(*elsewhere, "text=${oc.env:NO_SUCH_VARIABLE}")
     assert code == 0, error
     assert "NO_SUCH_VARIABLE" in caplog.text
+
+
+def test_a_task_that_cannot_be_sent_to_a_worker_is_told(sweep, tmp_path):
+    lock = threading.Lock()
+    code, error = sweep(task=lambda cfg: lock.locked())
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("the application cannot be sent to a worker: TypeError: cannot pickle")
+    assert list(tmp_path.iterdir()) == []
