@@ -104,7 +104,9 @@ def _typed(kind: type[Any], name: str, value: Any) -> Any:
             raise ValueError(value)
         OmegaConf.update(node, name, value, force_add=True)
     except (OmegaConfBaseException, ValueError) as error:
-        raise SettingError(f"{{{name}}} must be {expected(hint)}, got {{!r}}", value) from error
+        raise SettingError(
+            f"{{{name}}} must be {{}}, got {{!r}}", expected(hint), value
+        ) from error
     return OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]
 
 
