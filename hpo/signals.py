@@ -76,14 +76,22 @@ def interrupt(once: bool = False) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def heed_interrupts() -> None:
-    """Let SIGINT interrupt this process, where it has inherited to ignore it.
+@contextmanager
+def handed_over() -> Iterator[None]:
+    """Let processes that are started meanwhile receive SIGINT from when they call `ready` on.
 
-    A command that a script starts in the background ignores SIGINT. Its jobs are interrupted by
-    the command alone. SIGHUP stays ignored under nohup.
+    While a process imports its modules, Python may lose a KeyboardInterrupt.
     """
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ready() -> None:
+    """Receive SIGINT from now on, and one that has come before; call it inside of `interrupt`."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _on_unraisable(hook: Callable[[Any], Any], unraisable: Any) -> None:

@@ -126,7 +126,7 @@ def _start(payload: Payload, result: Path, options: LocalOptions, slot: int, slo
     environment |= slots.environment(slot)
     if options.threads_per_worker is not None:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
-    with output.open("wb") as stream:
+    with output.open("wb") as stream, signals.handed_over():
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "hpo.launch.local", str(result)],
             stdin=subprocess.PIPE,
@@ -175,8 +175,8 @@ def _run_job(result: str) -> None:
     # Registered first, so called last. The parent, which would do it too, may be dead.
     atexit.register(lambda: kill(descendants()))
     signal_when_parent_dies()
-    signals.heed_interrupts()
-    with signals.interrupt():  # while modules are imported, Python may swallow KeyboardInterrupt
+    with signals.interrupt():
+        signals.ready()
         payload = unpack(sys.stdin.buffer.read())
         write_result(payload.run(payload.config), Path(result))
 

@@ -71,11 +71,12 @@ def _how(code: int) -> str:
 def _run(job: _Job) -> int:
     """Run a job, pass an interruption on to it; return its exit code."""
     paths = os.pathsep.join(path or "." for path in sys.path)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "hpo.worker.fresh"],
-        stdin=subprocess.PIPE,
-        env=dict(os.environ, PYTHONPATH=paths),
-    )
+    with signals.handed_over():
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "hpo.worker.fresh"],
+            stdin=subprocess.PIPE,
+            env=dict(os.environ, PYTHONPATH=paths),
+        )
     try:
         process.communicate(cloudpickle.dumps(job))
     except KeyboardInterrupt:
@@ -88,8 +89,8 @@ def _run(job: _Job) -> int:
 def main() -> int:
     """Run the job that comes on the standard input; return the exit code."""
     signal_when_parent_dies()
-    signals.heed_interrupts()
     with signals.interrupt(once=True):
+        signals.ready()
         job: _Job = cloudpickle.load(sys.stdin.buffer)
         restore_global_state(job.singletons)
         job.script.adopt()

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -90,11 +92,32 @@ def test_waiting_inside_an_operation_can_let_the_interruption_through():
     signals.raise_pending()  # it comes once
 
 
-def test_a_job_heeds_an_interruption_that_its_command_ignores():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+CHILD = """
+import sys, time
+from hpo import signals
+print("imports", flush=True)
+sys.stdin.read()
+try:
+    with signals.interrupt():
+        signals.ready()
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("inherited", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_process_heeds_an_interruption_that_came_while_it_was_starting(inherited):
+    """Also where its command ignores SIGINT, as in the background of a script."""
+    before = signal.signal(signal.SIGINT, inherited)
     try:
-        signals.heed_interrupts()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+        with signals.handed_over():
+            process = subprocess.Popen(
+                [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate()[0] == b"interrupted\n"
     finally:
         signal.signal(signal.SIGINT, before)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
