@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
-from hpo.current import current_trial
+from hpo.current import current_trial, note_data
 
 
 class ReportTrial(Callback):
@@ -15,6 +15,9 @@ class ReportTrial(Callback):
     Rank 0 asks the pruner and broadcasts the answer, so that all ranks stop together. The training
     ends as after its last epoch: checkpoints and logs are complete, `Trainer.fit` returns, and
     the trial counts as pruned or paused. Outside a sweep nothing happens.
+
+    If the data module has a method `fingerprint()`, a short text that is another one for other
+    data, the trial records it (`hpo.current.note_data`).
 
     Args:
         monitor: name of a metric that is logged once per validation epoch.
@@ -28,6 +31,13 @@ class ReportTrial(Callback):
 
     def __init__(self, monitor: str = "val_loss") -> None:
         self.monitor = monitor
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record what data the trial is trained on, if the data module can tell."""
+        del pl_module
+        fingerprint = getattr(getattr(trainer, "datamodule", None), "fingerprint", None)
+        if trainer.is_global_zero and current_trial() is not None and callable(fingerprint):
+            note_data(str(fingerprint()))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report the metric with step = epoch + 1; a step that is already reported is skipped.

@@ -156,6 +156,10 @@ class EventDataModule(pl.LightningDataModule):
                 owner[path] = split
         return {split: sorted(p for p in owner if owner[p] == split) for split in SPLITS}
 
+    def fingerprint(self) -> str:
+        """Return a short text that differs for other training or validation events."""
+        return ", ".join(f"{split} {text}" for split, text in self.state_dict()["events"].items())
+
     def state_dict(self) -> dict[str, Any]:
         """Return fingerprints of the events, for the checkpoint."""
         if not self._fingerprints:

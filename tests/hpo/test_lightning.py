@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from pytorch_lightning.trainer.states import TrainerFn
 
+from hpo.current import set_current_trial
 from hpo.lightning import ReportTrial
 
 HERE = Path(__file__).parent
@@ -58,3 +59,16 @@ def test_a_metric_that_is_not_logged_is_named_with_those_that_are():
     )
     with pytest.raises(ValueError, match="monitor=auc is not among the logged metrics: val_loss"):
         ReportTrial("auc").on_validation_end(trainer, None)
+
+
+def test_a_trial_records_the_data_that_the_data_module_tells():
+    noted = {}
+    trial = SimpleNamespace(note=noted.update)
+    for fingerprint, expected in ((lambda: "abc", {"data": "abc"}), (None, {"data": "abc"})):
+        data = SimpleNamespace(fingerprint=fingerprint)
+        set_current_trial(trial)
+        try:
+            ReportTrial().on_fit_start(SimpleNamespace(datamodule=data, is_global_zero=True), None)
+        finally:
+            set_current_trial(None)
+        assert noted == expected

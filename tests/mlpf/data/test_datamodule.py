@@ -115,6 +115,7 @@ def test_a_checkpoint_of_other_events_is_refused_with_the_split(folder):
     data, other = make(folder), make(folder, val=["d.parquet"], test=[])
     same = make(folder, train=["a.parquet", "b.parquet"])
     same.load_state_dict(data.state_dict())
+    assert same.fingerprint() == data.fingerprint() != other.fingerprint()
     with pytest.raises(ConfigError, match=rf"^data\.val: the files in {folder} hold other events"):
         other.load_state_dict(data.state_dict())
 
