@@ -120,11 +120,11 @@ def limited(reached: Callable[[], BaseException | None]) -> Iterator[bool]:
         yield False
         return
     signal.signal(LIMIT, _on_limit)  # for good: a late signal would end the process
-    _State.reached = reached
+    before, _State.reached = _State.reached, reached
     try:
         yield True
     finally:
-        _State.reached = None
+        _State.reached = before
         if not isinstance(_State.pending, KeyboardInterrupt):
             _State.pending = None
 

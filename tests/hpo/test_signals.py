@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -121,3 +122,44 @@ def test_a_process_heeds_an_interruption_that_came_while_it_was_starting(inherit
     finally:
         signal.signal(signal.SIGINT, before)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+class _Limited(BaseException):
+    pass
+
+
+def test_a_limit_is_what_the_innermost_block_says_and_late_ones_do_nothing():
+    reached = []
+    with signals.limited(lambda: reached.append("outer")):
+        with pytest.raises(_Limited), signals.limited(_Limited):
+            os.kill(os.getpid(), signals.LIMIT)
+        os.kill(os.getpid(), signals.LIMIT)
+    os.kill(os.getpid(), signals.LIMIT)
+    assert reached == ["outer"]
+
+
+def test_a_shield_holds_a_limit_back_and_it_does_not_outlive_its_block():
+    done = []
+    with pytest.raises(_Limited), signals.limited(_Limited):  # noqa: PT012 - the order is tested
+        with signals.shield():
+            os.kill(os.getpid(), signals.LIMIT)
+            done.append("written")
+        done.append("not reached")
+    with signals.shield():
+        with signals.limited(_Limited):
+            os.kill(os.getpid(), signals.LIMIT)
+        done.append("ended")
+    assert done == ["written", "ended"]
+
+
+def test_another_thread_cannot_be_interrupted_by_a_limit():
+    answers = []
+
+    def ask():
+        with signals.limited(_Limited) as can_be:
+            answers.append(can_be)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert answers == [False]
