@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,11 +17,14 @@ from optuna._imports import _LazyImport
 from optuna.distributions import BaseDistribution
 from optuna.samplers import GridSampler
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal._storage import JournalOperation
+from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
 from optuna.trial import FrozenTrial
 
-__all__ = ["JournalOperation", "append", "cached", "contains", "grid_ids", "grid_space"]
-__all__ += ["import_lazy", "stoppable", "storage_of", "study_id", "trial_id"]
+__all__ = ["JournalOperation", "Rehearsal", "append", "cached", "contains", "grid_ids"]
+__all__ += ["grid_space", "import_lazy", "stoppable", "storage_of", "study_id", "trial_id"]
+
+_STUDY = {"op_code": JournalOperation.CREATE_STUDY, "study_name": "", "directions": [1]}
+_TRIAL = {"op_code": JournalOperation.CREATE_TRIAL, "study_id": 0, "datetime_start": "2026-01-01"}
 
 
 def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
@@ -91,3 +95,28 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
         return distribution._contains(distribution.to_internal_repr(value))
     except ValueError:
         return False
+
+
+class Rehearsal(threading.local):
+    """A throw-away journal of the installed Optuna: study 0 with the running trial 0.
+
+    Any record can be tried on it, for it belongs to no study. Each thread has one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def play(self, record: dict[str, Any]) -> None:
+        """Replay a record; the journal is as before then. Raises whatever Optuna raises."""
+        try:
+            self._journal.apply_logs([record])
+        finally:
+            if record["op_code"] >= JournalOperation.SET_TRIAL_PARAM:
+                self._journal._trials[0] = self._trial
+            else:
+                self._renew()
+
+    def _renew(self) -> None:
+        self._journal = JournalStorageReplayResult("rehearsal-")
+        self._journal.apply_logs({**record, "worker_id": "-"} for record in (_STUDY, _TRIAL))
+        self._trial = self._journal._trials[0]

@@ -10,19 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from commons.optuna_internals import JournalOperation
+from commons.optuna_internals import JournalOperation, Rehearsal
 
 Record = dict[str, Any]
 MARKER = b'{"op_code":'
 _decoder = json.JSONDecoder()
+_rehearsal = Rehearsal()
 
 
 def parse(line: bytes) -> tuple[list[Record], list[bytes]]:
@@ -125,99 +122,73 @@ def _is_operation(record: Any) -> bool:
     """Return whether Optuna can replay the record; one that it cannot stops every process."""
     if not isinstance(record, dict) or type(record.get("op_code")) is not int:
         return False
-    checks = _CHECKS.get(record["op_code"])
-    if checks is None:  # an operation of a later Optuna, if that is installed
-        return record["op_code"] in _KNOWN
+    code = record["op_code"]
+    checks = {"worker_id": _is_text, **_FIELDS.get(code, {})}
     try:
-        return isinstance(record["worker_id"], str) and all(
-            check(record[key], record) for key, check in checks.items()
-        )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        types_fit = all(check(record[key]) for key, check in checks.items())
+    except KeyError:
         return False
+    return code in _KNOWN and types_fit and (code in _BY_TYPE or _can_be_replayed(record))
 
 
-def _is_int(value: Any, _: Record) -> bool:
+def _can_be_replayed(record: Record) -> bool:
+    """Try it on a throw-away journal, with ids that exist there: Optuna ignores unknown ones."""
+    tried = record | dict.fromkeys(record.keys() & {"study_id", "trial_id"}, 0)
+    try:
+        _rehearsal.play(tried)
+    except Exception:  # noqa: BLE001 - whatever Optuna raises
+        return False
+    is_new = record["op_code"] == JournalOperation.CREATE_TRIAL
+    return not is_new or all(
+        check(record[key]) for key, check in _OF_NEW_TRIAL.items() if key in record
+    )
+
+
+def _is_int(value: Any) -> bool:
     return type(value) is int
 
 
-def _is_text(value: Any, _: Record) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: Any, _: Record) -> bool:
-    return type(value) in (int, float)
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 1 << 64)
 
 
-def _is_attribute(value: Any, _: Record) -> bool:
+def _is_attribute(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1
 
 
-def _are_directions(value: Any, _: Record) -> bool:
-    return isinstance(value, list) and bool([StudyDirection(direction) for direction in value])
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
-def _are_values(value: Any, record: Record) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, list) and all(_is_number(each, record) for each in value)
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value)
 
 
-def _is_date(value: Any) -> bool:
-    return isinstance(value, str) and bool(datetime.fromisoformat(value))
-
-
-def _is_parameter(value: Any, record: Record) -> bool:
-    _distribution(record["distribution"]).to_external_repr(value)
-    return _is_number(value, record)
-
-
-@lru_cache(maxsize=1024)
-def _distribution(text: str) -> BaseDistribution:
-    return json_to_distribution(text)
-
-
-def _is_state(value: Any, record: Record) -> bool:
-    state = TrialState(value)
-    if state == TrialState.RUNNING:
-        return _is_date(record["datetime_start"])
-    return not state.is_finished() or _is_date(record["datetime_complete"])
-
-
-def _is_start(value: Any, record: Record) -> bool:
-    """Check a new trial, which may have all fields of a finished one."""
-    TrialState(record.get("state", TrialState.RUNNING.value))
-    texts = record.get("distributions", {})
-    for name, parameter in record.get("params", {}).items():
-        _distribution(texts[name]).to_external_repr(parameter)
-    for step in record.get("intermediate_values", {}):
-        int(step)
-    dates = [value, record.get("datetime_complete", value)]
-    attributes = record.get("user_attrs", {}), record.get("system_attrs", {})
-    return (
-        all(date is None or _is_date(date) for date in dates)
-        and all(isinstance(each, dict) for each in attributes)
-        and (record.get("value") is None or record.get("values") is None)
-        and _are_values(record.get("values"), record)
-    )
+def _are_values(value: Any) -> bool:
+    return value is None or (_is_list(value) and all(map(_is_number, value)))
 
 
 _STATES = {state.value: state.name for state in TrialState}
 _KNOWN = {int(operation) for operation in JournalOperation}
-_CHECKS: dict[int, dict[str, Callable[[Any, Record], bool]]] = {
-    JournalOperation.CREATE_STUDY: {"study_name": _is_text, "directions": _are_directions},
+# What Optuna takes without a look and others stumble over.
+_FIELDS: dict[int, dict[str, Callable[[Any], bool]]] = {
+    JournalOperation.CREATE_STUDY: {"study_name": _is_text, "directions": _is_list},
     JournalOperation.DELETE_STUDY: {"study_id": _is_int},
     JournalOperation.SET_STUDY_USER_ATTR: {"study_id": _is_int, "user_attr": _is_attribute},
     JournalOperation.SET_STUDY_SYSTEM_ATTR: {"study_id": _is_int, "system_attr": _is_attribute},
-    JournalOperation.CREATE_TRIAL: {"study_id": _is_int, "datetime_start": _is_start},
+    JournalOperation.CREATE_TRIAL: {"study_id": _is_int},
     JournalOperation.SET_TRIAL_PARAM: {
         "trial_id": _is_int,
         "param_name": _is_text,
-        "distribution": _is_text,
-        "param_value_internal": _is_parameter,
+        "param_value_internal": _is_number,
     },
     JournalOperation.SET_TRIAL_STATE_VALUES: {
         "trial_id": _is_int,
-        "state": _is_state,
+        "state": _is_int,
         "values": _are_values,
     },
     JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE: {
@@ -227,4 +198,21 @@ _CHECKS: dict[int, dict[str, Callable[[Any, Record], bool]]] = {
     },
     JournalOperation.SET_TRIAL_USER_ATTR: {"trial_id": _is_int, "user_attr": _is_attribute},
     JournalOperation.SET_TRIAL_SYSTEM_ATTR: {"trial_id": _is_int, "system_attr": _is_attribute},
+}
+# Further fields that a new trial may have.
+_OF_NEW_TRIAL: dict[str, Callable[[Any], bool]] = {
+    "state": _is_int,
+    "value": lambda value: value is None or _is_number(value),
+    "values": _are_values,
+    "user_attrs": _is_mapping,
+    "system_attrs": _is_mapping,
+    "intermediate_values": lambda value: all(map(_is_number, value.values())),
+}
+# Nine of ten records: their replay cannot fail once the types are right, so it is not tried.
+_BY_TYPE = {
+    JournalOperation.SET_STUDY_USER_ATTR,
+    JournalOperation.SET_STUDY_SYSTEM_ATTR,
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+    JournalOperation.SET_TRIAL_USER_ATTR,
+    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
 }

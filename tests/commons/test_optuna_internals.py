@@ -39,6 +39,9 @@ NEEDS = [
     "journal._backend.append_logs(logs)",
     "journal._backend.read_logs(log_number_from)",
     "journal._sync_with_backend()",
+    "optuna.storages.journal._storage:JournalStorageReplayResult(worker_id_prefix)",
+    "replay.apply_logs(logs)",
+    "replay._trials.__setitem__",
     # of the tests
     "optuna.storages._grpc.server:make_server(storage, host, port)",
     "database._backend.engine.dispose",
@@ -58,6 +61,7 @@ def examples(tmp_path):
         "distribution": optuna.distributions.IntDistribution(1, 2),
         "frozen_trial": study.trials[0],
         "journal": journal,
+        "replay": journal._replay_result,
         "database": optuna.storages.get_storage(RDBStorage("sqlite:///:memory:")),
     }
 

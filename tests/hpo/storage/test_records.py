@@ -3,6 +3,8 @@ from datetime import datetime
 
 import pytest
 from optuna.distributions import CategoricalDistribution, distribution_to_json
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 
 from commons.optuna_internals import JournalOperation
@@ -102,3 +104,89 @@ def test_whole_records_and_pieces_of_a_damaged_line(line, steps, pieces):
 )
 def test_a_piece_is_described_as_far_as_it_tells(piece, text):
     assert describe(piece, {7: 70}) == text
+
+
+NEW_TRIAL = {
+    "state": 1,
+    "value": 0.5,
+    "values": None,
+    "datetime_complete": NOW,
+    "distributions": {"x": GOOD["SET_TRIAL_PARAM"]["distribution"]},
+    "params": {"x": 0},
+    "user_attrs": {"a": 1},
+    "system_attrs": {"a": 1},
+    "intermediate_values": {"1": 0.5},
+}
+NONSENSE = [
+    *(None, True, -1, 7, 10**400, 0.5, float("nan"), "", "a", "9999-12-31", "0001-01-01"),
+    *(
+        [],
+        [None],
+        ["a"],
+        [[]],
+        {},
+        {"a": "b"},
+        {"a": None},
+        {"a": 1, "b": 2},
+        {"1": "x"},
+        {"1": []},
+    ),
+]
+
+
+def replayed(wrong):
+    """What a process of the installed Optuna has after it has replayed this record."""
+
+    class Journal(BaseJournalBackend):
+        def read_logs(self, log_number_from):
+            before = record("CREATE_STUDY"), record("CREATE_TRIAL")
+            return [*before, wrong][log_number_from:]
+
+        def append_logs(self, logs):
+            raise NotImplementedError
+
+    storage = JournalStorage(Journal())
+    return [trial for study in storage.get_all_studies() for trial in storage.get_all_trials(0)]
+
+
+def test_a_new_trial_with_all_fields_is_taken():
+    line = dump(record("CREATE_TRIAL", **NEW_TRIAL))
+    assert parse(line)[0] == [json.loads(line)]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_whatever_a_field_is_the_record_is_refused_or_harmless(name):
+    fields = {**GOOD[name], **(NEW_TRIAL if name == "CREATE_TRIAL" else {})}
+    refused = 0
+    for field in fields:
+        for nonsense in NONSENSE:
+            wrong = json.loads(dump(record(name, **{**fields, field: nonsense})))
+            if parse(dump(wrong))[0] == []:
+                refused += 1
+                continue
+            for trial in replayed(wrong):  # what processes do with each trial
+                numbers = [*(trial.values or []), *trial.intermediate_values.values()]
+                assert len([*map(float, numbers)]) == len(numbers)
+                assert {*trial.user_attrs, *trial.system_attrs, *trial.params} <= {
+                    "a",
+                    "b",
+                    "1",
+                    "x",
+                }
+                assert trial.last_step is None or trial.last_step >= -1
+    assert refused >= 5 * len(fields)
+
+
+def test_a_record_is_decided_alike_whatever_was_decided_before():
+    hostile = [
+        record("DELETE_STUDY", trial_id=0),
+        record("CREATE_TRIAL", trial_id=0, state=1, datetime_complete=NOW),
+        record("SET_TRIAL_STATE_VALUES"),
+        record("CREATE_STUDY", study_name=""),
+    ]
+    wrong = dump(record("CREATE_TRIAL", datetime_complete=None))
+    for line in map(dump, hostile):
+        assert len(parse(line)[0]) == 1
+        assert parse(wrong)[0] == []
+        for name in GOOD:
+            assert len(parse(dump(record(name)))[0]) == 1
