@@ -32,9 +32,9 @@ from typing import Any
 
 from rich.text import Text
 
-from benchmarks.chaos.checks import Row, check
-from benchmarks.chaos.faults import FAULTS, Fault, Stage
-from benchmarks.chaos.sweep import ROOT, Sweep
+from benchmarks.chaos.checks import Row, check, check_loss
+from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.sweep import ROOT, Stage, Sweep
 from commons.cli import Failure, choose, run_command
 from commons.console import Console, Table
 from commons.files import write_json
@@ -124,7 +124,8 @@ def run(
         try:
             fault.inject(Stage(sweep, random.Random(seed), cleanup, server))
             code = sweep.end()
-            return check(fault.name, sweep, code, time.monotonic() - begin, fault.expected)
+            examine = check_loss if fault.expected.loss else check
+            return examine(fault.name, sweep, code, time.monotonic() - begin, fault.expected)
         except Exception as error:  # noqa: BLE001 - the other rows are still worth running
             wall_s = round(time.monotonic() - begin, 1)
             problem = f"{type(error).__name__}: {error}"

@@ -27,6 +27,7 @@ class Expected:
         restarts: the least number of requeues of the job that had most.
         says: text that the commands must have printed.
         late: processes that noticed only after an epoch that another one has the trial.
+        loss: part of the error with which the command and all workers must end.
     """
 
     retries: tuple[int, int] = (0, 0)
@@ -36,6 +37,7 @@ class Expected:
     restarts: int = 0
     says: str = ""
     late: int = 0
+    loss: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,31 @@ def check(name: str, sweep: Sweep, code: int | None, wall_s: float, expected: Ex
     for trial in trials:
         problems += _check_trial(trial, lines[trial.number], sweep.size.epochs, expected.late)
     row.problems.extend(problems)
+    return row
+
+
+def check_loss(
+    name: str, sweep: Sweep, code: int | None, wall_s: float, expected: Expected
+) -> Row:
+    """Return the outcome of a sweep whose journal was lost: everything ends and says so."""
+    output = sweep.output.read_text(errors="replace")
+    told = [line for line in output.splitlines() if expected.loss in line]
+    files = [sweep.dir / "journal.log", sweep.left]
+    now, left = (file.read_bytes() if file.exists() else None for file in files)
+    workers = sweep.workers_outputs()
+    silent = sum(expected.loss not in text for text in workers)
+    jobs = Counter(f"{job['JobState']} {job['ExitCode']}" for job in sweep.jobs())
+    rules = {
+        f"the command ended with {code}": code == 1,
+        f"the command did not say '{expected.loss}'": bool(told),
+        "the command reported a result": "best configuration" not in output,
+        f"the jobs ended with {dict(jobs)}": set(jobs) == {"FAILED 1:0"},
+        f"{silent} of {len(workers)} workers did not say it": not silent,
+        "something was written to the file that was left": now == left,
+    }
+    problems = [text for text, good in rules.items() if not good]
+    row = Row(name, arrays=len(sweep.arrays()), wall_s=round(wall_s, 1), problems=problems)
+    row.failures.extend(told[-1:])
     return row
 
 

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import math
-import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from benchmarks.chaos.checks import Expected
 from benchmarks.chaos.disk import damage, damage_journal, fill, leave_lock
 from benchmarks.chaos.late import CLOCKS, LEASE_S, stop_worker
-from benchmarks.chaos.sweep import Size, Sweep, signal_process
-from testbed.postgres import PostgresServer
+from benchmarks.chaos.loss import delete, lose, put_back, replace, truncate, write_over
+from benchmarks.chaos.sweep import Size, Stage, Sweep, signal_process
 
 _AWAY_S = 20.0
 # Shorter than the outage of the storage: all leases expire, though all workers are alive.
 _SHORT_LEASE = "hydra.sweeper.lease_s=12"
 _NO_PRUNER = "hydra.sweeper.pruner=null"
 _SOME_MAY_FAIL = "hydra.sweeper.max_failure_rate=0.05"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What a fault may act on.
-
-    Attributes:
-        sweep: its command has just been started.
-        rng: seeded.
-        cleanup: what has to be undone when the sweep has ended.
-        postgres: the server that holds the study, if it is there.
-    """
-
-    sweep: Sweep
-    rng: random.Random
-    cleanup: ExitStack
-    postgres: PostgresServer | None
 
 
 @dataclass(frozen=True)
@@ -312,4 +294,20 @@ FAULTS = (
     ),
     Fault("torn", "torn and merged lines in the journal", tear_journal),
     Fault("lock", "locks left behind by dead owners", orphan_locks, Expected((1, 1))),
+    Fault("put_back", "the journal renamed and put back", partial(lose, put_back)),
+    Fault(
+        "deleted",
+        "the journal deleted",
+        partial(lose, delete),
+        Expected(loss="the storage was unreachable for 10 s"),
+        overrides=("hydra.sweeper.patience_s=10",),
+    ),
+    *(
+        Fault(name, text, partial(lose, change), Expected(loss="not the journal any more"))
+        for name, text, change in (
+            ("truncated", "the journal truncated", truncate),
+            ("older", "the journal replaced by an older copy", replace),
+            ("older_in_place", "an older copy written over it", write_over),
+        )
+    ),
 )

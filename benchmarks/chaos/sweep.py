@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from optuna.trial import TrialState
 from commons.processes import is_alive
 from hpo.attributes import LEASE, WORKER
 from hpo.storage.opening import open_storage
+from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +63,7 @@ class Sweep:
         size: of the sweep.
         dir: the sweep folder.
         output: everything that its commands have printed.
+        left: what a fault has left of the journal; absent: nothing.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Sweep:
         (folder / "witness").mkdir(parents=True)
         self.cluster, self.size, self.folder = cluster, size, folder
         self.dir, self.output = folder / "sweep", folder / "output"
+        self.left = folder / "left.log"
         self.storage = storage
         self._overrides = overrides
         self._known = {job["JobId"] for job in cluster.jobs()}
@@ -181,6 +186,11 @@ class Sweep:
             lines[int(file.name)] = [Line(**json.loads(x)) for x in file.read_text().splitlines()]
         return lines
 
+    def workers_outputs(self) -> list[str]:
+        """Return what each worker has printed."""
+        files = sorted(self.dir.glob("workers/*/*/*"))
+        return [file.read_text(errors="replace") for file in files if file.is_file()]
+
     def jobs(self) -> list[dict[str, str]]:
         """Return its array elements, as `scontrol show job` has them."""
         jobs = [job for job in self.cluster.jobs() if job["JobId"] not in self._known]
@@ -200,6 +210,23 @@ class Sweep:
     def restarts(self) -> list[int]:
         """Return how often each of its array elements was requeued."""
         return [int(job["Restarts"]) for job in self.jobs()]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a fault may act on.
+
+    Attributes:
+        sweep: its command has just been started.
+        rng: seeded.
+        cleanup: what has to be undone when the sweep has ended.
+        postgres: the server that holds the study, if it is there.
+    """
+
+    sweep: Sweep
+    rng: random.Random
+    cleanup: ExitStack
+    postgres: PostgresServer | None
 
 
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}

@@ -40,6 +40,7 @@ from hpo.settings import (
     told_by_typed_keys,
     typed_key,
 )
+from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import absolute
 from hpo.storage.passwords import (
     SETTINGS,
@@ -263,6 +264,9 @@ def _work_shown(sweep: Sweep) -> None:
             _work(sweep)
         except KeyboardInterrupt:
             sweep.crew.leave()
+            raise
+        except StorageLostError:
+            sweep.crew.finish()  # the workers end for the same reason
             raise
 
 

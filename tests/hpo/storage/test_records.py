@@ -167,12 +167,8 @@ def test_whatever_a_field_is_the_record_is_refused_or_harmless(name):
             for trial in replayed(wrong):  # what processes do with each trial
                 numbers = [*(trial.values or []), *trial.intermediate_values.values()]
                 assert len([*map(float, numbers)]) == len(numbers)
-                assert {*trial.user_attrs, *trial.system_attrs, *trial.params} <= {
-                    "a",
-                    "b",
-                    "1",
-                    "x",
-                }
+                names = [*trial.user_attrs, *trial.system_attrs, *trial.params]
+                assert all(isinstance(name, str) for name in names)
                 assert trial.last_step is None or trial.last_step >= -1
     assert refused >= 5 * len(fields)
 
