@@ -2,9 +2,16 @@
 
 A study has user attributes. A trial has user attributes for people and system attributes for
 workers.
+
+Other programs may write there too, so a value is read with `stored`: one of the wrong type counts
+as absent, and `hpo.doctor` names it.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 # Of a study.
 N_TRIALS = "hpo:n_trials"  # trials of the study when it is finished
@@ -34,3 +41,119 @@ SECONDS = "seconds"  # wall time inside the application
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text
 SKIPPED = "skipped"  # why a screen ended it before its first epoch
+
+
+def stored(attributes: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """Return the value of one of these names; the default if it is absent or of the wrong type.
+
+    >>> stored({RETRIES: 2}, RETRIES, 0), stored({RETRIES: "two"}, RETRIES, 0)
+    (2, 0)
+    """
+    return attributes[name] if name in attributes and _fits(name, attributes[name]) else default
+
+
+def all_stored(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the values of the right type by name, of the names that begin with a prefix."""
+    return {k: v for k, v in attributes.items() if k.startswith(prefix) and _fits(k, v)}
+
+
+def misfits(attributes: Mapping[str, Any]) -> list[str]:
+    """Return the names whose value is of the wrong type, in order.
+
+    >>> misfits({RETRIES: "two", PAUSED: None, "mine": "two"})
+    ['hpo:retries']
+    """
+    return sorted(name for name, value in attributes.items() if not _fits(name, value))
+
+
+def _fits(name: str, value: Any) -> bool:
+    prefix = next((prefix for prefix in (WORKER, LAUNCH) if name.startswith(prefix)), name)
+    return prefix not in _kinds or _kinds[prefix](value)
+
+
+def _is_anything(_: Any) -> bool:
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _record(**kinds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a check of a mapping that has these keys, perhaps among others."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(key in value and kind(value[key]) for key, kind in kinds.items())
+    )
+
+
+def _mapping(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(kind, value.values()))
+
+
+def _maybe(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or kind(value)
+
+
+def _is_lease(value: Any) -> bool:
+    owner = _record(id=_is_text, host=_is_text, pid=_is_count)
+    return owner(value) or (isinstance(value, dict) and "id" not in value)
+
+
+def _is_app(value: Any) -> bool:
+    lists = _record(searchpath=_are_texts, groups=_are_texts)
+    others = _record(config_name=_maybe(_is_text), always_multirun=_is_anything)
+    return lists(value) and others(value) and _are_texts(value.get("own_groups", []))
+
+
+def _is_launch(value: Any) -> bool:
+    watcher = _maybe(_record(host=_is_text, pid=_is_count))
+    launch = _record(job=_is_text, workers=_is_count)
+    return launch(value) and watcher(value.get("watcher"))
+
+
+def _is_beat(value: Any) -> bool:
+    return isinstance(value, list) and [*map(type, value)] == [str, int]
+
+
+def _is_pace(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+_kinds: dict[str, Callable[[Any], bool]] = {
+    N_TRIALS: _is_count,
+    SPACE: _mapping(_record(name=_is_text, attributes=_mapping(_is_anything))),
+    FIXED: _mapping(_is_text),
+    LEASE_S: _is_number,
+    TIME: _is_number,
+    CUSTOM_SPACE: _maybe(_is_text),
+    STUDY_ID: _is_text,
+    FOLDER: _is_text,
+    COMMAND_CODE: _mapping(_is_text),
+    APP: _is_app,
+    WORKER: _record(pid=_is_count, start=_is_number, end=_is_number, busy_s=_is_number),
+    LAUNCH: _is_launch,
+    LEASE: _is_lease,
+    BEAT: _is_beat,
+    PACE: _is_pace,
+    RETRIES: _is_count,
+    PAUSED: _maybe(_is_count),
+    CODE: lambda value: isinstance(value, list) and all(map(_mapping(_is_text), value)),
+    RUN: _record(overrides=_are_texts),
+    SECONDS: _is_number,
+    FAIL_REASON: _is_text,
+    DIVERGED: lambda value: _is_text(value) or _is_count(value),
+    SKIPPED: lambda value: isinstance(value, dict | str),
+}

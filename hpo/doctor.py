@@ -6,11 +6,11 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 from optuna.storages import BaseStorage
@@ -22,7 +22,8 @@ from commons.console import Console
 from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
-from hpo.attributes import LEASE, LEASE_S
+from commons.terminal import one_line
+from hpo.attributes import LEASE, LEASE_S, misfits, stored
 from hpo.settings import SweepSettings
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
@@ -52,6 +53,7 @@ Exit code: 0 healthy or mended, 1 something is left for you or the storage canno
 usage.
 """
 
+_SHOWN = 60  # characters of a value
 _NO_LIMIT = sys.maxsize  # of retries: the one of the sweep is not known here
 
 
@@ -134,7 +136,11 @@ def _examine_study(
     trials = storage.get_all_trials(study_id, deepcopy=False)
     counts = Counter(trial.state.name for trial in trials)
     states = ", ".join(f"{counts[s.name]} {s.name}" for s in TrialState if counts[s.name])
-    yield Finding(f"study {name}: {states or 'no trial'}")
+    yield Finding(f"study {one_line(name)}: {states or 'no trial'}")
+    yield from _ignored("the study", storage.get_study_user_attrs(study_id))
+    for trial in trials:
+        both = {**trial.user_attrs, **trial.system_attrs}
+        yield from _ignored(f"trial {trial.number}", both)
     if not _is_leased(storage, study_id, trials):
         for number in (trial.number for trial in trials if trial.state == TrialState.RUNNING):
             yield Finding(
@@ -167,6 +173,15 @@ def _examine_study(
             yield Finding(f"{trouble}; given back, the next worker goes on with it", "mended")
 
 
+def _ignored(owner: str, attributes: Mapping[str, Any]) -> Iterator[Finding]:
+    for key in misfits(attributes):
+        shown = one_line(repr(attributes[key]))[:_SHOWN]
+        yield Finding(
+            f"  attribute {one_line(key)} of {owner} is of the wrong type and ignored: {shown}",
+            "left" if key.startswith("hpo:") else "fine",  # others may use the other names
+        )
+
+
 def _is_leased(storage: BaseStorage, study_id: int, trials: list[FrozenTrial]) -> bool:
     """Tell whether the workers of a study take leases: those of plain Optuna do not."""
     return any(key.startswith("hpo:") for key in storage.get_study_user_attrs(study_id)) or any(
@@ -176,7 +191,7 @@ def _is_leased(storage: BaseStorage, study_id: int, trials: list[FrozenTrial]) -
 
 def _lease_s(storage: BaseStorage, study_id: int) -> float:
     """Return the duration of leases in a study; the default if it is not stored."""
-    return float(storage.get_study_user_attrs(study_id).get(LEASE_S, SweepSettings.lease_s))
+    return float(stored(storage.get_study_user_attrs(study_id), LEASE_S, SweepSettings.lease_s))
 
 
 def _watch(storage: BaseStorage, study_id: int, observer: Observer) -> Iterator[Finding]:

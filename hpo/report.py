@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage
 from commons.cli import UsageError, run_command
 from commons.console import Console
 from commons.files import replacing
-from hpo.attributes import APP, FOLDER, RUN, STUDY_ID
+from hpo.attributes import APP, FOLDER, RUN, STUDY_ID, stored
 from hpo.reporting.best import best_config
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.reporting.summary import Summary, summarize
@@ -58,12 +58,12 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
     with replacing(folder / "summary.json") as partial:
         partial.write_text(json.dumps(asdict(summary), indent=2) + "\n")
     best = summary.best
-    app = storage.get_study_user_attrs(study_id).get(APP)
-    if best is not None and app is not None:
+    app = stored(storage.get_study_user_attrs(study_id), APP)
+    run = stored(trials[best.number].user_attrs, RUN) if best is not None else None
+    if best is not None and app is not None and run is not None:
         comment = f"Trial {best.number} of study {study_name}: {best.value:.6g}."
-        overrides = trials[best.number].user_attrs[RUN]["overrides"]
         with replacing(folder / "best.yaml") as partial:
-            partial.write_text(best_config(app, overrides, comment))
+            partial.write_text(best_config(app, run["overrides"], comment))
     draw_history(trials, summary.direction, folder / "history.png")
     draw_learning_curves(trials, best.number if best else None, folder / "learning_curves.png")
     study = optuna.load_study(study_name=study_name, storage=storage)
@@ -84,7 +84,7 @@ def _report(settings: Settings) -> None:
     attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
     folder = settings.dir or _home(location, name, attributes)
     owner = owner_of(folder)
-    if owner is not None and owner.study_id != attributes.get(STUDY_ID):
+    if owner is not None and owner.study_id != stored(attributes, STUDY_ID):
         raise UsageError(f"dir={folder}: this folder belongs to {owner}; choose another one")
     summary = write_report(storage, name, folder)
     console = Console()
@@ -96,9 +96,9 @@ def _home(location: Path | str, name: str, attributes: Mapping[str, Any]) -> Pat
     """Return the folder of a study."""
     if isinstance(location, Path):
         return location.parent
-    recorded = Path(str(attributes.get(FOLDER, "")))
-    if FOLDER in attributes and recorded.is_dir():
-        return recorded
+    recorded = stored(attributes, FOLDER)
+    if recorded is not None and Path(recorded).is_dir():
+        return Path(recorded)
     try:
         return Path("outputs/sweeps", study_name(name))
     except SettingError as error:

@@ -188,8 +188,8 @@ class Sweep:
 
     def workers_outputs(self) -> list[str]:
         """Return what each worker has printed."""
-        files = sorted(self.dir.glob("workers/*/*/*"))
-        return [file.read_text(errors="replace") for file in files if file.is_file()]
+        logs = sorted(self.dir.glob("workers/*/*_log.out"))
+        return [log.read_text(errors="replace") for log in logs]
 
     def jobs(self) -> list[dict[str, str]]:
         """Return its array elements, as `scontrol show job` has them."""

@@ -31,7 +31,7 @@ from commons.processes import (
 from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
-from hpo.launch.payload import Payload, read_result, unpack, write_result
+from hpo.launch.payload import Payload, exit_code, read_result, unpack, write_result
 from hpo.protocols import SweepWorker
 from hpo.settings import LocalOptions
 
@@ -171,18 +171,20 @@ def _result(job: _Job) -> JobReturn:
     return failed(f"a process {how}; its output: {job.output}")
 
 
-def _run_job(result: str) -> None:
+def _run_job(result: str) -> int:
     # Registered first, so called last. The parent, which would do it too, may be dead.
     atexit.register(lambda: kill(descendants()))
     signal_when_parent_dies()
     with signals.interrupt():
         signals.ready()
         payload = unpack(sys.stdin.buffer.read())
-        write_result(payload.run(payload.config), Path(result))
+        returned = payload.run(payload.config)
+        write_result(returned, Path(result))
+        return exit_code(returned)
 
 
 if __name__ == "__main__":
     try:
-        _run_job(sys.argv[1])
+        sys.exit(_run_job(sys.argv[1]))
     except KeyboardInterrupt:
         sys.exit(130)

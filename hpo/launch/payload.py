@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +15,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from commons.files import replacing
-from hpo.hydra_internals import JobReturn, global_state, restore_global_state, run
+from hpo.hydra_internals import JobReturn, error_of, global_state, restore_global_state, run
 from hpo.launch.script import Script
+from hpo.settings import SweepError
 from hpo.storage.passwords import hide_in
 
 
@@ -63,6 +66,16 @@ def write_result(result: JobReturn, path: Path) -> None:
     """Write a job's result for `read_result`; the file appears as a whole or not at all."""
     with replacing(path) as partial:
         partial.write_bytes(cloudpickle.dumps(result))
+
+
+def exit_code(result: JobReturn) -> int:
+    """Return the exit code of a process whose job has this result, after its error is printed."""
+    error = error_of(result)
+    if isinstance(error, SweepError):
+        sys.stderr.write(f"error: {error}\n")
+    elif error is not None:
+        traceback.print_exception(error)
+    return int(error is not None)
 
 
 def read_result(path: Path) -> JobReturn | None:

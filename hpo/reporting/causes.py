@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.terminal import one_line
-from hpo.attributes import DIVERGED, FAIL_REASON, SKIPPED
+from hpo.attributes import DIVERGED, FAIL_REASON, SKIPPED, stored
 
 _MAX_CAUSES = 5
 
@@ -33,12 +33,12 @@ def why_none_is_complete(trials: Iterable[FrozenTrial]) -> str | None:
 
 def _cause(trial: FrozenTrial) -> str:
     if trial.state == TrialState.FAIL:
-        return f"failed: {one_line(trial.user_attrs.get(FAIL_REASON, 'no reason is known'))}"
+        return f"failed: {one_line(stored(trial.user_attrs, FAIL_REASON, 'no reason is known'))}"
     if trial.state != TrialState.PRUNED:
         return trial.state.name.lower()
-    if DIVERGED in trial.user_attrs:
+    if stored(trial.user_attrs, DIVERGED) is not None:
         return "diverged"
-    if SKIPPED in trial.user_attrs:
+    if stored(trial.user_attrs, SKIPPED) is not None:
         return "skipped by the screen"
     step = trial.last_step
     return "pruned before a step" if step is None else f"pruned at step {step}"

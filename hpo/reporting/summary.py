@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, N_TRIALS, SECONDS, SKIPPED, WORKER
+from hpo.attributes import DIVERGED, N_TRIALS, SECONDS, SKIPPED, WORKER, all_stored, stored
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class Summary:
 def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[FrozenTrial]]:
     """Return the figures of a study, and its trials without those beyond the budget."""
     attributes = storage.get_study_user_attrs(study_id)
-    budget = attributes.get(N_TRIALS)
+    budget = stored(attributes, N_TRIALS)
     trials = storage.get_all_trials(study_id, deepcopy=False)
     if budget is not None:
         trials = [t for t in trials if t.number < budget or t.state.is_finished()]
-    workers = [value for key, value in attributes.items() if key.startswith(WORKER)]
+    workers = [*all_stored(attributes, WORKER).values()]
     direction = storage.get_study_directions(study_id)[0]
-    used_s = sum(trial.user_attrs.get(SECONDS, _duration_s(trial)) for trial in trials)
+    used_s = sum(stored(trial.user_attrs, SECONDS, _duration_s(trial)) for trial in trials)
     epochs = _epochs(trials)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
@@ -87,14 +87,14 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         wall_s=_union_s(_intervals(workers, trials)),
         worker_busy_fraction=_busy_fraction(workers),
         n_workers=len(workers),
-        n_skipped=sum(SKIPPED in trial.user_attrs for trial in trials),
+        n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
     )
     return summary, trials
 
 
 def n_epochs(trial: FrozenTrial) -> int:
     """Return the epochs that a trial has run: its last step, reported or diverged."""
-    diverged = trial.user_attrs.get(DIVERGED)
+    diverged = stored(trial.user_attrs, DIVERGED)
     return max(trial.last_step or 0, diverged if isinstance(diverged, int) else 0)
 
 

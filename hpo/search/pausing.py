@@ -15,7 +15,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import PAUSED
+from hpo.attributes import PAUSED, stored
 from hpo.search.rungs import sign
 
 
@@ -57,7 +57,7 @@ class PausingPruner(BasePruner):
 
 def is_paused(trial: FrozenTrial) -> bool:
     """Tell whether a policy has paused this WAITING trial at its last step."""
-    paused_at = trial.system_attrs.get(PAUSED)
+    paused_at = stored(trial.system_attrs, PAUSED)
     return paused_at is not None and paused_at == trial.last_step
 
 

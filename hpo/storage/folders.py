@@ -16,7 +16,7 @@ from typing import Any
 import optuna
 
 from commons.files import write_json
-from hpo.attributes import FOLDER, STUDY_ID
+from hpo.attributes import FOLDER, STUDY_ID, stored
 from hpo.settings import SettingError
 
 RECORD = "owner.json"
@@ -83,7 +83,7 @@ def check_study_folder(folder: Path, name: str, attributes: Mapping[str, Any] | 
     Raises:
         SettingError: it is not.
     """
-    known = (attributes or {}).get(STUDY_ID)
+    known = stored(attributes or {}, STUDY_ID)
     owner = owner_of(folder)
     if owner is not None and owner.study_id == known:
         return
@@ -96,7 +96,7 @@ def check_study_folder(folder: Path, name: str, attributes: Mapping[str, Any] | 
     if attributes is None and holds_trials(folder):
         rule = "the folder {} holds trials, but its storage no study '{}'"
         raise SettingError(rule + _PUT_ASIDE, folder, name, name)
-    home = Path(str((attributes or {}).get(FOLDER, folder)))
+    home = Path(stored(attributes or {}, FOLDER, folder))
     if known is not None and home != folder and _has(home, known):
         rule = "the study '{}' is in the folder {}: use hydra.sweep.dir={} or another {study_name}"
         raise SettingError(rule, name, home, home)
@@ -118,7 +118,7 @@ def claim_study_folder(folder: Path, study: optuna.Study) -> None:
 
 def identify(study: optuna.Study) -> str:
     """Return the unique id of a study, which gets one if it has none; hold its lock."""
-    known = study.user_attrs.get(STUDY_ID)
+    known = stored(study.user_attrs, STUDY_ID)
     if known is None:
         known = uuid.uuid4().hex
         study.set_user_attr(STUDY_ID, known)

@@ -11,13 +11,13 @@ import os
 from typing import BinaryIO, NamedTuple
 
 from commons.cli import Failure
-from hpo.settings import SweepError
+from hpo.settings import SweepFailure
 from hpo.storage.records import dump, parse
 
 _TAIL = 512  # bytes of a record that are compared
 
 
-class StorageLostError(SweepError, Failure):
+class StorageLostError(SweepFailure, Failure):
     """The storage of a study is gone, or another one is in its place; the process has to end.
 
     Its text says what happened and what to do.

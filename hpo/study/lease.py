@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.optuna_internals import trial_id
 from commons.processes import born, this_host
 from hpo import signals
-from hpo.attributes import BEAT, FAIL_REASON, LEASE, PAUSED, RETRIES, SECONDS
+from hpo.attributes import BEAT, FAIL_REASON, LEASE, PAUSED, RETRIES, SECONDS, stored
 from hpo.study.observation import Observer, owner_of
 
 _log = logging.getLogger(__name__)
@@ -259,7 +259,7 @@ def release_abandoned(
 
 def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
     """Fail a trial that was retried more than `max_retries` times; return whether it was."""
-    retries = trial.system_attrs.get(RETRIES, 0)
+    retries = stored(trial.system_attrs, RETRIES, 0)
     if retries <= max_retries:
         return False
     reason = f"its worker died, or made no progress, {retries} times"
@@ -269,5 +269,5 @@ def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
 
 
 def _count_retry(storage: BaseStorage, trial: FrozenTrial) -> None:
-    retries = trial.system_attrs.get(RETRIES, 0) + 1
+    retries = stored(trial.system_attrs, RETRIES, 0) + 1
     storage.set_trial_system_attr(trial_id(trial), RETRIES, retries)

@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from commons.processes import adopt_orphans, descendants, kill
 from hpo import signals
-from hpo.attributes import PACE, TIME
+from hpo.attributes import PACE, TIME, stored
 from hpo.study.guard import GRACE_S, Guard
 from hpo.study.lease import Lease
 
@@ -87,8 +86,7 @@ class StudyTime:
         self._storage.set_study_user_attr(self._study_id, TIME, round(spent_s, 3))
 
     def _stored_s(self) -> float:
-        stored: Any = self._storage.get_study_user_attrs(self._study_id).get(TIME)
-        return float(stored) if _is_time(stored) else 0.0
+        return float(stored(self._storage.get_study_user_attrs(self._study_id), TIME, 0.0))
 
 
 @dataclass
@@ -237,11 +235,6 @@ class Watch:
 
 
 def _pace_of(trials: list[FrozenTrial]) -> tuple[int, float]:
-    noted = [trial.system_attrs.get(PACE) for trial in trials]
-    pairs = [pair for pair in noted if isinstance(pair, list) and len(pair) == 2]
-    pairs = [pair for pair in pairs if all(map(_is_time, pair))]
+    noted = [stored(trial.system_attrs, PACE) for trial in trials]
+    pairs = [pair for pair in noted if pair is not None]
     return int(sum(n for n, _ in pairs)), max((slowest for _, slowest in pairs), default=0.0)
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.clocks import OwnTime
 from commons.optuna_internals import trial_id
 from commons.processes import is_alive, is_stopped, this_host
-from hpo.attributes import BEAT, LEASE
+from hpo.attributes import BEAT, LEASE, stored
 
 
 class Observer:
@@ -82,8 +82,8 @@ def mark(trial: FrozenTrial) -> str:
 
 def owner_of(trial: FrozenTrial) -> dict[str, Any]:
     """Return the lease of a trial; empty: it has no owner that is known."""
-    lease = trial.system_attrs.get(LEASE)
-    return lease if isinstance(lease, dict) and lease.get("id") else {}
+    lease = stored(trial.system_attrs, LEASE, {})
+    return lease if lease.get("id") else {}
 
 
 def owner_is_dead(trial: FrozenTrial) -> bool:

@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
-from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE
+from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, stored
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
 from hpo.search.screen import Screen
@@ -94,13 +94,13 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     _check_same_space(spec, study, space)
     overrides = (override.partition("=") for override in spec.space.fixed)
     fixed = {key: value for key, _, value in overrides}
-    _check_same_settings(spec, study.user_attrs.get(FIXED, fixed), fixed)
+    _check_same_settings(spec, stored(study.user_attrs, FIXED, fixed), fixed)
     claim_study_folder(spec.sweep_dir, study)
     study.set_user_attr(SPACE, space)
     study.set_user_attr(CUSTOM_SPACE, spec.custom_search_space)
     study.set_user_attr(FIXED, fixed)
     spec.n_trials = _n_trials(spec, study)
-    study.set_user_attr(N_TRIALS, max(spec.n_trials, study.user_attrs.get(N_TRIALS, 0)))
+    study.set_user_attr(N_TRIALS, max(spec.n_trials, stored(study.user_attrs, N_TRIALS, 0)))
     study.set_user_attr(LEASE_S, spec.lease_s)
     issue_tickets(study, spec.n_trials, lock=lock)
     return study
@@ -148,7 +148,7 @@ def _as_json(distribution: BaseDistribution) -> Any:
 
 def _check_same_space(spec: SweepSpec, study: optuna.Study, wanted: dict[str, Any]) -> None:
     function = spec.custom_search_space
-    before = study.user_attrs.get(CUSTOM_SPACE, function)
+    before = stored(study.user_attrs, CUSTOM_SPACE, function)
     if before != function:
         rule = "{custom_search_space}: {} in study '{}', {} in this command; use the same function"
         raise _refusal(spec, rule, before, spec.study_name, function)
@@ -168,9 +168,9 @@ def _known_space(study: optuna.Study, of_settings: Iterable[str] | None) -> dict
     A study of others does not say what comes from where: `of_settings` are its names that do not
     come from a function, None for all.
     """
-    stored = study.user_attrs.get(SPACE)
-    if stored is not None:
-        return dict(stored)
+    noted = stored(study.user_attrs, SPACE)
+    if noted is not None:
+        return dict(noted)
     found = [trial.distributions for trial in study.get_trials(deepcopy=False)]
     spaces = {name: _as_json(d) for distributions in found for name, d in distributions.items()}
     if of_settings is not None:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
-from hpo.attributes import CODE, DIVERGED, FAIL_REASON, PACE, SECONDS
+from hpo.attributes import CODE, DIVERGED, FAIL_REASON, PACE, SECONDS, stored
 from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.storage.batching import batched
@@ -115,11 +115,11 @@ class LeasedTrial(optuna.Trial):
 
     def note(self, facts: Mapping[str, str]) -> None:
         """Record what the trial runs with; say so if it was begun with something else."""
-        stored = self.user_attrs.get(CODE)
-        versions, change = added(stored, facts)
+        before = stored(self.user_attrs, CODE)
+        versions, change = added(before, facts)
         if change is not None:
             _log.warning("trial %d was begun with %s", self.number, change)
-        if versions != stored:
+        if versions != before:
             self.set_user_attr(CODE, versions)
 
     def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
@@ -127,7 +127,7 @@ class LeasedTrial(optuna.Trial):
         begin = time.monotonic()
         trials = partial(self.study.get_trials, deepcopy=False)
         try:
-            with self._watch.over(trials, self.user_attrs.get(SECONDS, 0)):
+            with self._watch.over(trials, stored(self.user_attrs, SECONDS, 0)):
                 return application(*arguments)
         finally:
             self.seconds = time.monotonic() - begin
@@ -166,7 +166,7 @@ class LeasedTrial(optuna.Trial):
     def _write(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             _log.error("trial %d failed", self.number, exc_info=outcome.error)
-        self.set_user_attr(SECONDS, self.user_attrs.get(SECONDS, 0) + self.seconds)
+        self.set_user_attr(SECONDS, stored(self.user_attrs, SECONDS, 0) + self.seconds)
         if self._watch.pace is not None:
             self.storage.set_trial_system_attr(trial_id(self), PACE, self._watch.pace)
         if outcome.diverged is not None:

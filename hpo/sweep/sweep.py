@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.processes import n_cores
 from hpo import signals
-from hpo.attributes import FAIL_REASON, RETRIES
+from hpo.attributes import FAIL_REASON, RETRIES, stored
 from hpo.hydra_internals import make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.check import check_site
@@ -294,7 +294,9 @@ def _unfinished(sweep: Sweep) -> list[FrozenTrial]:
 
 def _marks(trials: list[FrozenTrial]) -> list[tuple[int, int, int]]:
     """What changes when workers make progress with these trials."""
-    return [(t.number, len(t.intermediate_values), t.system_attrs.get(RETRIES, 0)) for t in trials]
+    return [
+        (t.number, len(t.intermediate_values), stored(t.system_attrs, RETRIES, 0)) for t in trials
+    ]
 
 
 def _check_result(sweep: Sweep) -> None:
@@ -305,7 +307,7 @@ def _check_result(sweep: Sweep) -> None:
 
 def _too_many_failures(sweep: Sweep) -> SettingError:
     failed = sweep.tickets.trials(TrialState.FAIL)
-    reasons = {t.user_attrs.get(FAIL_REASON): t.number for t in failed}  # the last of each
+    reasons = {stored(t.user_attrs, FAIL_REASON): t.number for t in failed}  # the last of each
     last = [f"trial {number}: {reason}" for reason, number in reasons.items()][-3:]
     return SettingError(
         "{} trials failed, more than {max_failure_rate}={} of {n_trials}={} allows: {}. They stay "

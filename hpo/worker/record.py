@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from hpo.attributes import WORKER
+from hpo.attributes import WORKER, stored
 from hpo.study.trial import LeasedTrial
 
 _EVERY_S = 30.0
@@ -46,8 +46,8 @@ class WorkerRecord:
             "n_trials": 0,
             "n_reports": 0,
         }
-        earlier = storage.get_study_user_attrs(study_id).get(WORKER + self.name)
-        if isinstance(earlier, dict):
+        earlier = stored(storage.get_study_user_attrs(study_id), WORKER + self.name)
+        if earlier is not None:
             self._go_on_from(earlier)
         self.write()
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import RUN, STUDY_ID
+from hpo.attributes import RUN, STUDY_ID, stored
 from hpo.current import FollowedTrial
 from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
@@ -166,7 +166,7 @@ class _Leader:
         return study, seed
 
     def _train(self, trial: LeasedTrial, seed: int | None) -> Any:
-        is_new = RUN not in trial.user_attrs
+        is_new = stored(trial.user_attrs, RUN) is None
         overrides = self._suggest(trial, seed)
         if is_new and self._skips(trial):
             raise optuna.TrialPruned

@@ -373,3 +373,27 @@ def test_a_mistake_is_one_clear_line(tmp_path, sweep, capsys, arguments, message
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
+
+
+def test_attributes_of_the_wrong_type_are_named_and_stop_nobody(tmp_path, sweep, doctor):
+    study = optuna.load_study(study_name="s", storage=sweep)
+    trial = study.ask()
+    for name, value in {LEASE: "x\x1b[2J", RETRIES: "many"}.items():
+        sweep.set_trial_system_attr(trial._trial_id, name, value)
+    study.set_user_attr(LEASE_S, {})
+    trial.set_user_attr("seconds", "long")
+    study.tell(trial, 1.0)
+    damage(tmp_path, dump({"op_code": 4, "worker_id": "w", "study_id": 0, "datetime_start": 7}))
+    code, printed = doctor("mend=false")
+    assert code == 1
+    assert "attribute hpo:lease_s of the study is of the wrong type and ignored: {}" in printed
+    assert f"! attribute hpo:retries of trial {trial.number} is of the wrong type" in _flat(
+        printed
+    )
+    assert "\x1b" not in printed
+    assert f" attribute seconds of trial {trial.number} is of the wrong type" in printed
+    assert "lost: creation of a trial" in printed
+
+
+def _flat(text):
+    return " ".join(text.split())

@@ -11,8 +11,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo.attributes import LEASE, RETRIES
+from hpo import attributes
+from hpo.attributes import DIVERGED, LEASE, RETRIES, RUN, SECONDS, SKIPPED
 from hpo.optimize import optimize
+from hpo.report import write_report
 from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.promotion import PromotionPruner
 from hpo.storage.opening import open_storage
@@ -250,3 +252,28 @@ def test_a_study_without_a_result_says_why(tmp_path, caplog):
     optimize(objective, study_name="s", storage=journal, n_trials=3, folder=tmp_path)
     text = "study 's': no trial is complete: 2 diverged, 1 failed: RuntimeError: no luck"
     assert text in caplog.text
+
+
+@pytest.mark.parametrize("wrong", ["text", ["text", 1], {"id": 7}, True, float("nan")])
+def test_attributes_of_the_wrong_type_end_no_process_and_no_report(study, tmp_path, wrong):
+    storage = open_storage(tmp_path / "study.log", tmp_path)
+    made = optuna.create_study(study_name="plain", storage=storage)
+    names = [name for name in vars(attributes).values() if str(name).startswith("hpo:")]
+    for name in names:
+        made.set_user_attr(name + "a" * name.endswith(":"), wrong)
+    for _ in range(2):
+        made.enqueue_trial({}, user_attrs=dict.fromkeys((RUN, SECONDS, DIVERGED, SKIPPED), wrong))
+    for number in range(2):
+        for name in names:
+            storage.set_trial_system_attr(number, name, wrong)
+    optimize(
+        lambda trial: trial.suggest_float("x", 0, 1),
+        study_name="plain",
+        storage=tmp_path / "study.log",
+        n_trials=3,
+        folder=tmp_path,
+        pruner=PromotionPruner(),
+    )
+    assert states(study()) == {"COMPLETE": 3}
+    summary = write_report(storage, "plain", tmp_path)
+    assert (summary.n_finished, summary.n_workers) == (3, 0)

@@ -12,7 +12,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from hpo import signals
-from hpo.launch.payload import Payload, unpack, write_result
+from hpo.launch.payload import Payload, exit_code, unpack, write_result
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.protocols import SweepWorker
 from hpo.ranks import Group
@@ -93,7 +93,9 @@ class ArrayTask:
             HydraConfig.instance().set_config(config)
             worker.follow()
         else:
-            payload.run(config)  # the results of a worker are in the study
+            code = exit_code(payload.run(config))  # the results of a worker are in the study
+            if code:
+                sys.exit(code)
 
 
 def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:

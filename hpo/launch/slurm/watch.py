@@ -17,7 +17,7 @@ from optuna.storages import BaseStorage
 
 from commons.processes import is_alive, this_host
 from commons.terminal import one_line
-from hpo.attributes import LAUNCH
+from hpo.attributes import LAUNCH, all_stored
 from hpo.launch.slurm.answers import advice
 from hpo.launch.slurm.commands import Element, End
 from hpo.launch.slurm.site import Slurm
@@ -70,9 +70,9 @@ class Launches:
 
     def _running(self) -> dict[str, dict[str, Any]]:
         queue = self._slurm.queue() or {}
-        attributes = self._storage.get_study_user_attrs(self._study_id).items()
-        records = {key: _launch(value) for key, value in attributes if key.startswith(LAUNCH)}
-        return {k: record for k, record in records.items() if record and record["job"] in queue}
+        records = all_stored(self._storage.get_study_user_attrs(self._study_id), LAUNCH)
+        launches = {key: {"watcher": None, **record} for key, record in records.items()}
+        return {key: launch for key, launch in launches.items() if launch["job"] in queue}
 
     def add(self, launch_id: str, job_id: str) -> None:
         """Store an array that this command has just submitted."""
@@ -176,17 +176,6 @@ def _canceled(ends: dict[str, End]) -> str:
     jobs = f"job {', '.join(ends)} was" if len(ends) == 1 else f"jobs {', '.join(ends)} were"
     by = f" by {', '.join(others)}" if others else ""
     return f"{jobs} canceled (scancel{by}{''.join(f'; {text}' for text in comments)})"
-
-
-def _launch(value: Any) -> dict[str, Any] | None:
-    """Return the record of an array; None: it is not one of ours."""
-    if not isinstance(value, dict) or not isinstance(value.get("job"), str):
-        return None
-    watcher = value.get("watcher")
-    is_ours = isinstance(watcher, dict) and isinstance(watcher.get("pid"), int)
-    if type(value.get("workers")) is not int or not (watcher is None or is_ours):
-        return None
-    return {"job": value["job"], "workers": value["workers"], "watcher": watcher}
 
 
 def _is_here(watcher: dict[str, Any]) -> bool:
