@@ -7,7 +7,8 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from hpo.launch.payload import Payload, read_result, unpack, write_result
+from hpo.launch.payload import Payload, exit_code, read_result, unpack, write_result
+from hpo.settings import SweepFailure
 
 
 class Loader:
@@ -48,3 +49,24 @@ def test_a_result_is_read_as_it_was_written_and_leaves_nothing_else(tmp_path):
 
 def test_a_job_that_left_nothing_has_no_result(tmp_path):
     assert read_result(tmp_path / "result-3.pkl") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SweepFailure("the study is gone"), "error: the study is gone\n"),
+        (OSError("no"), "OSError: no\n"),
+    ],
+)
+def test_a_process_whose_job_failed_says_why_and_ends_with_1(error, told, capsys):
+    result = JobReturn(status=JobStatus.FAILED)
+    result.return_value = error
+    assert exit_code(result) == 1
+    printed = capsys.readouterr().err
+    assert printed.endswith(told)
+
+
+def test_a_process_whose_job_succeeded_says_nothing_and_ends_with_0(capsys):
+    result = JobReturn(status=JobStatus.COMPLETED)
+    result.return_value = None
+    assert (exit_code(result), capsys.readouterr().err) == (0, "")
