@@ -108,8 +108,10 @@ def _maybe(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _is_lease(value: Any) -> bool:
-    owner = _record(id=_is_text, host=_is_text, pid=_is_count)
-    return owner(value) or (isinstance(value, dict) and "id" not in value)
+    owner = {"id": "", "host": "", "pid": 0}
+    return isinstance(value, dict) and _record(id=_is_text, host=_is_text, pid=_is_count)(
+        owner | value
+    )
 
 
 def _is_app(value: Any) -> bool:
@@ -143,7 +145,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     FOLDER: _is_text,
     COMMAND_CODE: _mapping(_is_text),
     APP: _is_app,
-    WORKER: _record(pid=_is_count, start=_is_number, end=_is_number, busy_s=_is_number),
+    WORKER: _record(start=_is_number, end=_is_number, busy_s=_is_number),
     LAUNCH: _is_launch,
     LEASE: _is_lease,
     BEAT: _is_beat,

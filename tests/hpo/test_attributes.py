@@ -30,7 +30,7 @@ def test_the_table_of_the_page_has_exactly_these_names():
 
 
 OWNER = {"id": "i", "host": "h", "pid": 7}
-WORKER = {"pid": 7, "start": 1.0, "end": 2, "busy_s": 0.5}
+WORKER = {"start": 1.0, "end": 2, "busy_s": 0.5}
 WATCHER = {"host": "h", "pid": 7, "beat": 3}
 APP = {"config_name": "a", "searchpath": [], "always_multirun": False, "groups": ["g"]}
 RIGHT = {
@@ -51,7 +51,7 @@ RIGHT = {
         {"job": "7", "workers": 4, "watcher": None},
         {"job": "7", "workers": 4, "watcher": WATCHER},
     ],
-    "LEASE": [OWNER, {**OWNER, "born": 3}, {"released": "r"}],
+    "LEASE": [OWNER, {**OWNER, "born": 3}, {"id": "i"}, {"released": "r"}],
     "BEAT": [["i", 3]],
     "PACE": [[3, 0.5]],
     "RETRIES": [0, 3],
