@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
-from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, stored
+from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
 from hpo.search.screen import Screen
 from hpo.search.seeded import make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings, is_among
-from hpo.storage.folders import claim_study_folder
+from hpo.storage.folders import claim_study_folder, identify
+from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage, storage_file
 from hpo.study.earlier import read_earlier
 from hpo.study.tickets import Tickets, issue_tickets
@@ -36,14 +38,35 @@ class SweepSpec(SweepSettings):
     Attributes:
         sweep_dir: absolute.
         space: what is searched and what is fixed.
+        study_id: unique; set when the study is opened.
     """
 
     sweep_dir: Path
     space: Space
+    study_id: str = ""
 
     def open_storage(self, *, exists: bool = False) -> BaseStorage:
         """Return the storage of the sweep, see `hpo.open_storage`."""
         return open_storage(self.storage, self.sweep_dir, self.patience_s, exists=exists)
+
+    def find(self, storage: BaseStorage) -> int:
+        """Return Optuna's id of the study, for a worker that was started for it.
+
+        Raises:
+            StorageLostError: it is not there, or another one has its name.
+        """
+        known = None
+        with suppress(KeyError):
+            number = storage.get_study_id_from_name(self.study_name)
+            known = stored(storage.get_study_user_attrs(number), STUDY_ID)
+        if known is None or known != self.study_id:
+            what = "not in its storage any more" if known is None else "another one by now"
+            raise StorageLostError(
+                f"the study '{self.study_name}' that this worker was started for is {what}; "
+                "nothing was written. Move its journal back, if it was moved, and repeat the "
+                "command"
+            )
+        return number
 
     def tickets(self, storage: BaseStorage, pruner: BasePruner | None) -> Tickets:
         """Return the tickets of the sweep."""
@@ -96,6 +119,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     fixed = {key: value for key, _, value in overrides}
     _check_same_settings(spec, stored(study.user_attrs, FIXED, fixed), fixed)
     claim_study_folder(spec.sweep_dir, study)
+    spec.study_id = identify(study)
     study.set_user_attr(SPACE, space)
     study.set_user_attr(CUSTOM_SPACE, spec.custom_search_space)
     study.set_user_attr(FIXED, fixed)

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import RUN, STUDY_ID, stored
+from hpo.attributes import RUN, stored
 from hpo.current import FollowedTrial
 from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
@@ -122,16 +122,15 @@ class _Leader:
     def __init__(self, spec: SweepSpec, application: Application, group: Group, name: str) -> None:
         self._spec, self._application, self._group = spec, application, group
         self._storage = spec.open_storage(exists=True)
+        study_id = spec.find(self._storage)
         self._pruner = build(spec.pruner) if spec.pruner else None
         self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
-        study_id = self._storage.get_study_id_from_name(spec.study_name)
         key = partial(typed_key, application.config, "hydra.sweeper")
         time, is_alone = self._tickets.time, group.size == 1
         self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, key, is_alone)
-        attributes = self._storage.get_study_user_attrs(study_id)
         self._code = code_of(application.function)
-        self._home = StudyFolder(spec.sweep_dir, spec.study_name, attributes[STUDY_ID])
+        self._home = StudyFolder(spec.sweep_dir, spec.study_name, spec.study_id)
         self.record = WorkerRecord(self._storage, study_id, name)
 
     def work_on_next(self) -> bool:

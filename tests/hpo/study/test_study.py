@@ -6,6 +6,7 @@ from optuna.trial import TrialState
 from hpo.attributes import N_TRIALS
 from hpo.search.space import Space, parse_space
 from hpo.settings import SettingError
+from hpo.storage.identity import StorageLostError
 from hpo.study import study as hpo_study
 from hpo.study.study import SweepSpec, existing_study, too_many_failures
 from hpo.study.tickets import study_lock
@@ -114,3 +115,15 @@ def test_looking_for_a_study_makes_no_file(tmp_path):
 def test_a_smaller_command_does_not_shrink_the_budget(pair, tmp_path):
     open_study(spec(tmp_path, n_trials=5), pair[0])
     assert open_study(spec(tmp_path, n_trials=2), pair[1]).user_attrs[N_TRIALS] == 5
+
+
+def test_a_worker_finds_the_study_it_was_started_for_and_no_other(tmp_path):
+    wanted, storage = spec(tmp_path), spec(tmp_path).open_storage()
+    study = open_study(wanted, storage)
+    assert wanted.find(storage) == study._study_id
+    study.set_user_attr("hpo:study_id", "of a new one")
+    with pytest.raises(StorageLostError, match="was started for is another one by now"):
+        wanted.find(storage)
+    storage.delete_study(study._study_id)
+    with pytest.raises(StorageLostError, match="was started for is not in its storage any more"):
+        wanted.find(storage)
