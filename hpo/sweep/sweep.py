@@ -146,12 +146,10 @@ def run(sweep: Sweep) -> None:
     """Run workers until all trials are finished, then report; raises as `sweep` does."""
     spec = sweep.spec
     if not _unfinished(sweep):
-        _say_if_exhausted(sweep)
         key = typed_key(sweep.app.config, _SECTION, "n_trials")
-        text = (
-            "study '%s' is finished (%d trials); nothing to do. To add some, raise %s. Results: %s"
-        )
-        _log.info(text, spec.study_name, spec.n_trials, key, spec.sweep_dir)
+        more = "" if _say_if_exhausted(sweep) else f" To add some, raise {key}."
+        text = "study '%s' is finished (%d trials); nothing to do.%s Results: %s"
+        _log.info(text, spec.study_name, spec.n_trials, more, spec.sweep_dir)
         _check_result(sweep)
         return
     OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
@@ -182,9 +180,11 @@ def run(sweep: Sweep) -> None:
     _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
 
 
-def _say_if_exhausted(sweep: Sweep) -> None:
-    if sweep.spec.n_trials < sweep.n_wanted:
+def _say_if_exhausted(sweep: Sweep) -> bool:
+    is_exhausted = sweep.spec.n_trials < sweep.n_wanted
+    if is_exhausted:
         _log.info(EXHAUSTED, sweep.spec.n_trials, sweep.n_wanted)
+    return is_exhausted
 
 
 def _say_time_is_over(sweep: Sweep, waiting: int) -> None:

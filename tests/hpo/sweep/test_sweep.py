@@ -354,3 +354,13 @@ def test_a_refused_submission_leaves_an_older_study_as_it_was(toy, refusing, stu
     code, _ = toy("-m", *SLURM)
     assert code == 2
     assert states(study()) == {"COMPLETE": 2, "WAITING": 2}
+
+
+def test_a_grid_with_fewer_points_than_trials_finishes_the_study(toy, study):
+    grid = "hydra.sweeper.sampler={_target_: optuna.samplers.GridSampler}"
+    for _ in range(2):
+        code, printed = toy("-m", grid, "x=1,2", "hydra.sweeper.n_trials=5", "epochs=1")
+        assert code == 0
+        assert "the space is exhausted: 2 of 5 trials" in printed
+        assert sorted(t.params["x"] for t in study().trials) == [1, 2]
+    assert "study 'toy' is finished (2 trials); nothing to do. Results" in printed
