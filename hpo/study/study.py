@@ -204,7 +204,8 @@ def _known_space(study: optuna.Study, of_settings: Iterable[str] | None) -> dict
 
 def _refusal(spec: SweepSpec, rule: str, *values: Any) -> SettingError:
     """Return a rule with what else the user can do."""
-    folder = "" if spec.study_name in str(spec.sweep_dir) else " and hydra.sweep.dir"
+    named = any(spec.study_name in part for part in spec.sweep_dir.parts[-2:])
+    folder = "" if named else " and hydra.sweep.dir"
     others = f", another {{study_name}}{folder}, or begin anew with {{restart}}={{}}"
     return SettingError(rule + others, *values, spec.study_name)
 
