@@ -6,6 +6,7 @@ would go on from the checkpoint of a stranger, and replace its results.
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Mapping
@@ -162,6 +163,20 @@ class StudyFolder:
         elif (present.study_id, present.trial) != (self.study_id, number):
             raise FolderTakenError(f"the folder {folder} belongs to {present}, not to {owner}")
         return folder
+
+    def put_aside(self, number: int) -> Path | None:
+        """Rename the folder of a trial that begins now; return its new path.
+
+        Its files, if there are any, are of a run that an older copy of the storage does not know,
+        with other parameters. None: there is nothing of this study.
+        """
+        folder = self.path / "trials" / f"{number:04d}"
+        owner = owner_of(folder)
+        if owner is None or owner.study_id != self.study_id:
+            return None
+        names = (folder.with_name(f"{folder.name}.lost-{n}") for n in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        return folder.rename(aside)
 
     def _take_whole(self) -> None:
         self.check()

@@ -125,3 +125,16 @@ def test_a_record_that_cannot_be_read_is_an_error_that_names_the_file(tmp_path, 
     (tmp_path / RECORD).write_text(text)
     with pytest.raises(FolderTakenError, match=str(tmp_path / RECORD)):
         owner_of(tmp_path)
+
+
+def test_what_a_lost_run_has_left_is_put_aside_and_no_trial_resumes_from_it(tmp_path):
+    home = StudyFolder(tmp_path, "s", "id")
+    for n in (1, 2):
+        assert home.put_aside(3) is None
+        (home.take(3) / "last.ckpt").write_text(f"of run {n}")
+        aside = home.put_aside(3)
+        assert aside == tmp_path / f"trials/0003.lost-{n}"
+        assert (aside / "last.ckpt").read_text() == f"of run {n}"
+        assert not (tmp_path / "trials/0003").exists()
+    home.take(3)
+    assert StudyFolder(tmp_path, "s", "of another").put_aside(3) is None
