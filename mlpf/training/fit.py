@@ -60,6 +60,14 @@ def check_training(cfg: DictConfig) -> None:
 
     Raises:
         ConfigError: it could not.
+
+    >>> from hydra import compose, initialize_config_dir
+    >>> from mlpf.config import config_dir
+    >>> with initialize_config_dir(config_dir(), version_base="1.3"):
+    ...     cfg = compose("train", ["model=gnn_lsh_small", "trainer.max_epochs=0"])
+    >>> check_training(cfg)
+    Traceback (most recent call last):
+    mlpf.config.ConfigError: trainer.max_epochs must be an integer >= 1, got 0
     """
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _plain_exceptions():
         quiet_lightning()
