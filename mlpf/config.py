@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from commons.extras import missing_module, remedy
+from commons.terminal import printable
 
 
 class ConfigError(CompactHydraException):
@@ -20,6 +21,10 @@ class ConfigError(CompactHydraException):
     """
 
     code = 2
+
+    def __str__(self) -> str:
+        """Return the message as a terminal may show it: it may hold the name of a file."""
+        return printable(super().__str__())
 
 
 class WorkError(CompactHydraException):

@@ -43,3 +43,7 @@ def test_build_names_the_inner_node_whose_value_is_refused():
 def test_build_makes_an_inner_node_alone():
     cfg = OmegaConf.create({"data": {"selection": {"_target_": "mlpf.Selection"}}})
     assert build(cfg, "data.selection").min_elements == 1
+
+
+def test_the_name_of_a_file_cannot_steer_the_terminal():
+    assert str(ConfigError("data: no file a\x1b[2J.parquet")) == r"data: no file a\x1b[2J.parquet"
