@@ -28,6 +28,8 @@ from commons.terminal import one_line
 
 Settings = TypeVar("Settings")
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
+BORROWED: list[str] = []  # variables that a command has set for Hydra, and not its user
 _EXPECTED: dict[Any, str] = {
     bool: "true or false",
     str: "a text",
@@ -205,7 +207,7 @@ def end(message: str, code: int) -> int:
 
     To be called where an exception is handled.
     """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    if os.environ.get(FULL_ERROR) == "1" and FULL_ERROR not in BORROWED:
         traceback.print_exc()
     print(one_line(message), file=sys.stderr)
     return code

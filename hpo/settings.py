@@ -133,7 +133,8 @@ def told_by_typed_keys(
     except SettingError as error:
         raise kind(error.naming(lambda name: typed_key(config, section, name))) from error
     except OmegaConfBaseException as error:
-        raise kind(f"{error.full_key}: {error.msg}") from error
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise kind(f"{where}{error.msg or error}") from error
     except ValueError as error:
         raise kind(str(error)) from error
 

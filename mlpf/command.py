@@ -16,21 +16,18 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from commons.cli import UsageError, did_you_mean, guard
+from commons.cli import BORROWED, FULL_ERROR, UsageError, did_you_mean, guard
 from commons.cli import end as end_with
 from commons.keys import keys_of
 from commons.terminal import one_line
 from mlpf.config import ConfigError, DivergedError, FileWriteError, WorkError, config_dir
 
-_RAISE = "HYDRA_FULL_ERROR"  # Hydra raises what it cannot compose instead of printing it
-_borrowed: list[str] = []
-
 
 def run_command(main: Callable[[], Any], config_name: str) -> int:
     """Call a function of `hydra.main` and return the exit code of its command."""
-    if _RAISE not in os.environ:
-        os.environ[_RAISE] = "1"
-        _borrowed.append(_RAISE)
+    if FULL_ERROR not in os.environ:  # then Hydra raises what it cannot compose
+        os.environ[FULL_ERROR] = "1"
+        BORROWED.append(FULL_ERROR)
 
     def work() -> None:
         try:
@@ -47,8 +44,8 @@ def run_command(main: Callable[[], Any], config_name: str) -> int:
 
 def give_back() -> None:
     """Let Hydra print errors again: the configuration is composed, what runs is not ours alone."""
-    while _borrowed:
-        os.environ.pop(_borrowed.pop(), None)
+    while BORROWED:
+        os.environ.pop(BORROWED.pop(), None)
 
 
 @contextmanager

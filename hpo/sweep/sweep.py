@@ -220,7 +220,7 @@ def _without_passwords(
 def _launcher(app: Payload) -> Launcher:
     try:
         return make_launcher(app.context, app.config, app.function)
-    except (HydraException, ImportError, RuntimeError) as error:
+    except (HydraException, OmegaConfBaseException, ImportError, RuntimeError) as error:
         raise SettingError("hydra.launcher: {}", reason(error)) from error
 
 

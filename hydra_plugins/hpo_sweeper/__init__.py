@@ -13,10 +13,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import yaml
 from hydra.core.config_store import ConfigStore
+from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 import hpo
 from commons.cli import end
@@ -47,6 +49,26 @@ def _ended_in_one_line(method: Callable[P, R]) -> Callable[P, R]:
             sys.exit(end(str(error), error.code))
 
     return ended
+
+
+class SettingsCheck(Callback):
+    """Tells which setting of the sweeper cannot be read, before Hydra builds it with a traceback.
+
+    Registered with the sweeper, which Hydra gives the values alone.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Read each setting; end the command at one that has no value."""
+        sweeper = config.hydra.sweeper
+        for name in sweeper:
+            try:
+                value = None if OmegaConf.is_missing(sweeper, name) else sweeper[name]
+                if OmegaConf.is_config(value):
+                    OmegaConf.to_container(value, resolve=True)
+            except InterpolationResolutionError as error:
+                key = typed_key(config, "hydra.sweeper", str(name))
+                text = str(error).splitlines()[0]
+                sys.exit(end(f"{key}: {text}", 2))  # Hydra would warn of another exception
 
 
 class _Deferred:
@@ -201,6 +223,7 @@ def _register() -> None:
             {"screen@sweeper.screen": "by_rank"},
         ],
         "sweeper": SWEEPER,
+        "callbacks": {"hpo_settings": {"_target_": f"{__name__}.SettingsCheck"}},
         "sweep": {"dir": "outputs/sweeps/${hydra.sweeper.study_name}"},
     }
     store.store(
