@@ -18,7 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 import hpo
 from commons.cli import end
@@ -66,7 +66,10 @@ class SettingsCheck(Callback):
                 if OmegaConf.is_config(value):
                     OmegaConf.to_container(value, resolve=True)
             except InterpolationResolutionError as error:
-                key = typed_key(config, "hydra.sweeper", str(name))
+                # The key that an interpolation looks for in vain is not the application's.
+                is_lost = isinstance(error, InterpolationKeyError)
+                key = f"hydra.sweeper.{name}"
+                key = key if is_lost else typed_key(config, "hydra.sweeper", str(name))
                 text = str(error).splitlines()[0]
                 sys.exit(end(f"{key}: {text}", 2))  # Hydra would warn of another exception
 

@@ -165,3 +165,26 @@ def test_its_old_search_space_joins_the_parameters(monkeypatch):
     sweeper.setup(hydra_context=None, task_function=None, config=OmegaConf.create())
     sweeper.sweep([])
     assert seen[0].params == {"x": old["x"], "y": "1,2"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("n_trials=${nope}", "hydra.sweeper.n_trials: Interpolation key 'nope' not found"),
+        ("storage=${oc.env:NO_DB}", "hydra.sweeper.storage: KeyError raised while resolving"),
+        ("sampler.seed=${nope}", "hydra.sweeper.sampler: Interpolation key 'nope' not found"),
+    ],
+)
+def test_a_setting_without_a_value_is_one_line(monkeypatch, capsys, setting, told):
+    hydra = composed(monkeypatch, f"hydra.sweeper.{setting}")
+    with pytest.raises(SystemExit) as ended:
+        plugin.SettingsCheck().on_multirun_start(OmegaConf.create({"hydra": hydra}))
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(told)
+    assert error.count("\n") == 1
+
+
+def test_settings_that_have_a_value_or_need_none_pass(monkeypatch):
+    hydra = composed(monkeypatch, "hydra/sweeper/pruner=freeze_thaw")
+    plugin.SettingsCheck().on_multirun_start(OmegaConf.create({"hydra": hydra}))
