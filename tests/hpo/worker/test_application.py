@@ -87,7 +87,8 @@ def test_hydra_prints_no_traceback_when_a_trial_is_pruned(toy):
 
     toy.module.train = train
     code, printed = toy("-m", "hydra.sweeper.n_trials=1")
-    assert code == 0
+    assert code == 1  # there is no result
+    assert "no trial is complete: 1 pruned before a step" in printed
     assert "Traceback" not in printed
 
 
