@@ -1,12 +1,11 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra._internal.callbacks import Callbacks
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 import hydra_plugins.hpo_sweeper as plugin
@@ -37,7 +36,7 @@ def parts(monkeypatch):
             )
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose(name, list(overrides), return_hydra_config=True)
-            context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
+            context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
             changed = replace_parts(config, context)
         nodes = OmegaConf.to_container(config.hydra.sweeper)
         read = OmegaConf.select(config, "seed", default=None)
