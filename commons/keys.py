@@ -20,6 +20,7 @@ def keys_of(config: DictConfig) -> list[str]:
 def _walk(config: Any, prefix: str) -> Iterator[str]:
     for key in config:
         yield f"{prefix}{key}"
-        node = None if OmegaConf.is_interpolation(config, key) else config._get_node(key)
-        if isinstance(node, DictConfig) and not (node._is_none() or node._is_missing()):
-            yield from _walk(node, f"{prefix}{key}.")
+        if OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+            continue
+        if isinstance(config[key], DictConfig):
+            yield from _walk(config[key], f"{prefix}{key}.")

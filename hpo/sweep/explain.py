@@ -145,12 +145,12 @@ def values_at_fault(config: DictConfig) -> Iterator[Fault]:
     """Yield the values that cannot be read: the application's, and what Hydra needs for a job."""
     for key in config:
         if key != "hydra":
-            yield from _faults(config, key, str(key))
+            yield from _faults(config, config, key, str(key))
     for section in ("job", "sweep"):
-        yield from _faults(config.hydra, section, f"hydra.{section}")
+        yield from _faults(config, config.hydra, section, f"hydra.{section}")
 
 
-def _faults(parent: Any, key: Any, path: str) -> Iterator[Fault]:
+def _faults(root: DictConfig, parent: Any, key: Any, path: str) -> Iterator[Fault]:
     if OmegaConf.is_missing(parent, key):
         yield Fault(path, f"a value is needed (it is ???): give {path}=VALUE")
         return
@@ -159,7 +159,7 @@ def _faults(parent: Any, key: Any, path: str) -> Iterator[Fault]:
     except OmegaConfBaseException as error:
         is_certain = isinstance(error, InterpolationKeyError | InterpolationToMissingValueError)
         needs_resolver = isinstance(error, UnsupportedInterpolationType)
-        yield Fault(path, _interpolation(parent, key, error), is_certain, needs_resolver)
+        yield Fault(path, _interpolation(root, parent, key, error), is_certain, needs_resolver)
         return
     if OmegaConf.is_interpolation(parent, key):
         return  # what it points to is looked at in its own place
@@ -169,14 +169,14 @@ def _faults(parent: Any, key: Any, path: str) -> Iterator[Fault]:
     elif isinstance(node, ListConfig):
         names = [*range(len(node))]
     for name in names:
-        yield from _faults(node, name, f"{path}.{name}")
+        yield from _faults(root, node, name, f"{path}.{name}")
 
 
-def _interpolation(parent: Any, key: Any, error: OmegaConfBaseException) -> str:
-    raw = parent._get_node(key)._value()
+def _interpolation(
+    root: DictConfig, parent: DictConfig | ListConfig, key: Any, error: OmegaConfBaseException
+) -> str:
     text = first_line(error)
     if not isinstance(error, InterpolationKeyError):
         return text
-    root = parent._get_root()
-    wanted = repr(raw).strip("'${}")
-    return text + did_you_mean(wanted, keys_of(root)) if isinstance(root, DictConfig) else text
+    raw: Any = OmegaConf.to_container(parent, resolve=False)
+    return text + did_you_mean(str(raw[key]).strip("${}"), keys_of(root))

@@ -8,6 +8,8 @@ from tests.canary import missing
 
 # Imported late, so that this test says in one line what its import would say in many.
 NEEDS = [
+    "optuna._imports:_LazyImport",
+    "lazy._name",
     "optuna.storages:get_storage(storage)",
     "optuna.storages.journal._storage:JournalOperation",
     *(
@@ -50,10 +52,13 @@ NEEDS = [
 
 @pytest.fixture
 def examples(tmp_path):
+    from optuna._imports import _LazyImport
+
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
     journal = JournalStorage(backend)
     study = optuna.create_study(storage=journal)
     return {
+        "lazy": _LazyImport("json"),
         "study": study,
         "frozen_study": journal.get_all_studies()[0],
         "trial": study.ask(),

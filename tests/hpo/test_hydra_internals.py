@@ -13,6 +13,7 @@ TYPES = (
     "Transformer",
 )
 NEEDS = [
+    "hydra._internal.callbacks:Callbacks()",
     "hydra._internal.core_plugins.basic_launcher:BasicLauncher",
     "hydra.core.config_loader:ConfigLoader.load_sweep_config(master_config, sweep_overrides)",
     "hydra.core.config_loader:ConfigLoader.load_configuration(config_name, overrides, run_mode)",

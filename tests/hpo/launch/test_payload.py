@@ -20,7 +20,9 @@ class Loader:
 
 @pytest.fixture
 def payload():
-    config = OmegaConf.create({"x": 0, "hydra": {"job": {"id": "???", "num": "???"}}})
+    job = {"id": "???", "num": "???", "override_dirname": ""}
+    own = {"job": job, "overrides": {"task": [], "hydra": []}, "sweeper": {}}
+    config = OmegaConf.create({"x": 0, "hydra": own})
     OmegaConf.set_struct(config, True)
     return Payload(SimpleNamespace(config_loader=Loader()), config, lambda cfg: cfg.x + 1)
 
