@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import (
     Quote,
     QuotedString,
     RangeSweep,
+    Sweep,
     Transformer,
 )
 from hydra.core.plugins import Plugins
@@ -39,6 +40,7 @@ __all__ += [
     "Quote",
     "QuotedString",
     "RangeSweep",
+    "Sweep",
     "Transformer",
 ]
 

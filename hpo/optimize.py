@@ -28,8 +28,7 @@ from hpo import signals
 from hpo.attributes import LEASE_S
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
-from hpo.settings import SweepSettings, check_timeout
-from hpo.settings import study_name as checked
+from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
 from hpo.storage.opening import open_storage
 from hpo.study.lease import was_started
@@ -87,21 +86,22 @@ def optimize(
         patience_s: how long to wait for an unreachable storage (s).
 
     Raises:
-        ValueError: the storage cannot be opened, or `study_name` or `direction` is no such thing.
+        ValueError: the storage cannot be opened, or an argument is out of range or no such thing;
+            nothing is created.
     """
-    if direction not in ("minimize", "maximize"):
-        raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
-    study_name = checked(study_name)
-    check_timeout("timeout", timeout)
-    check_timeout("trial_timeout", trial_timeout)
-    check_timeout("epoch_timeout", epoch_timeout, may_be_auto=True)
+    _check_objects(objective, sampler, pruner)
+    numbers = {"n_trials": n_trials, "lease_s": lease_s, "max_retries": max_retries}
+    limits_s = {"trial_timeout": trial_timeout, "epoch_timeout": epoch_timeout, "timeout": timeout}
+    names = {"study_name": study_name, "direction": direction, "patience_s": patience_s}
+    settings = settings_of(SweepSettings, {**names, **numbers, **limits_s})
+    study_name = settings.study_name
     shared = open_storage(storage, Path(folder), patience_s)
     pruner = pruner or optuna.pruners.NopPruner()
     with study_lock(Path(folder)) as lock:
         study = optuna.create_study(
             storage=shared,
             study_name=study_name,
-            direction=StudyDirection[direction.upper()],
+            direction=StudyDirection[settings.direction.upper()],
             sampler=sampler,
             pruner=pruner,
             load_if_exists=True,
@@ -145,6 +145,15 @@ def optimize(
     if why is not None:
         _log.warning("study '%s': %s", study_name, why)
     return study
+
+
+def _check_objects(objective: Any, sampler: Any, pruner: Any) -> None:
+    if not callable(objective):
+        raise SettingError("objective must be a function of a trial, got {!r}", objective)
+    for name, part, kind in (("sampler", sampler, BaseSampler), ("pruner", pruner, BasePruner)):
+        if part is not None and not isinstance(part, kind):
+            rule = f"{{{name}}} must be None or an object of a subclass of {{}}, got {{!r}}"
+            raise SettingError(rule, kind.__name__, part)
 
 
 def _issue_next(tickets: Tickets, study: optuna.Study) -> bool:

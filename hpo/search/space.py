@@ -34,6 +34,7 @@ from hpo.hydra_internals import (
     Quote,
     QuotedString,
     RangeSweep,
+    Sweep,
     Transformer,
     make_parser,
 )
@@ -157,6 +158,8 @@ def _named(name: str, override: Override) -> tuple[BaseDistribution, frozenset[s
     """Return a distribution, and which of its choices are expressions."""
     value = override.value()
     try:
+        if override.is_delete():
+            raise ValueError("a key cannot be deleted in some trials only")
         if isinstance(value, IntervalSweep):
             return _interval(value), frozenset()
         if isinstance(value, RangeSweep):
@@ -173,6 +176,8 @@ def _named(name: str, override: Override) -> tuple[BaseDistribution, frozenset[s
 def _items(override: Override) -> list[Any]:
     value = override.value()
     if isinstance(value, ChoiceSweep):
+        if any(isinstance(item, Sweep) for item in value.list):
+            raise ValueError("a sweep is among the choices; a key has one sweep or plain choices")
         return list(value.list)  # in their order, also of `shuffle`: a study knows its space by it
     options = list(override.sweep_iterator())
     if not options:

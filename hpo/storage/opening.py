@@ -23,6 +23,10 @@ from hpo.storage.passwords import hide, passwords, with_passwords
 from hpo.storage.patient import PatientStorage, wait_for
 from hpo.storage.sqlite import BUSY_S, SqliteFile
 
+_HEAD_BYTES = 1 << 16
+_FIELD = b'"op_code"'  # each record has it
+_BEGINNING = b'{"op_code"'  # of which a dead writer may have left a part
+
 
 def open_storage(
     spec: Any, sweep_dir: Path, patience_s: float = 0.0, *, exists: bool = False
@@ -72,7 +76,20 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
     if not exists:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _check_journal(path)
     return BatchingJournal(JournalFile(path, exists=exists))
+
+
+def _check_journal(path: Path) -> None:
+    """Refuse what is there and no journal: records would be appended to the user's own file."""
+    if not path.exists() or path.is_dir():  # opening tells of a folder
+        return
+    if not path.is_file():
+        raise ValueError(f"{path} is no ordinary file; give the path of a journal")
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES).strip(b"\0\n")  # a crash leaves such bytes
+    if not (_FIELD in head or _BEGINNING.startswith(head[: len(_BEGINNING)])):
+        raise ValueError(f"{path} is no journal of a study; give the path of one, or of no file")
 
 
 def _open_proxy(url: str) -> BaseStorage:
@@ -107,9 +124,16 @@ def storage_file(spec: Any, sweep_dir: Path) -> Path | None:
 
 
 def absolute(spec: Any) -> Any:
-    """Return a storage setting that means the same in any working directory."""
-    if spec is None or isinstance(spec, Mapping):
+    """Return a storage setting that means the same in any working directory.
+
+    Raises:
+        SettingError: it is neither a text nor a node.
+    """
+    if spec is None or (isinstance(spec, Mapping) and "_target_" in spec):
         return spec
+    if not isinstance(spec, str):
+        rule = "{storage} must be null, a path, a URL or a mapping with _target_, got {!r}"
+        raise SettingError(rule, spec)
     scheme, slashes, path = str(spec).partition(":///")
     if scheme == "sqlite" and path:
         return f"{scheme}{slashes}{Path(path).absolute()}"

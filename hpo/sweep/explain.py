@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -27,6 +28,7 @@ from hpo.settings import SettingError
 from hpo.worker.application import Application
 
 _MAX_CHARACTERS = 300
+_LOCATED = re.compile("^Error locating target '([^']+)'")  # of a node inside of the one to build
 
 
 def reason(error: BaseException, target: str = "") -> str:
@@ -34,6 +36,8 @@ def reason(error: BaseException, target: str = "") -> str:
     module = missing_module(error)
     if module is not None and not _is_installed(module):
         return f"the package {module.partition('.')[0]} is not installed: {remedy(module, target)}"
+    inner = _LOCATED.search(str(error))
+    target = inner[1] if inner else target
     cause = error
     while _is_wrapping(cause) and cause.__cause__ is not None:
         cause = cause.__cause__

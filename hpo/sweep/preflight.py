@@ -155,8 +155,8 @@ def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
 
 def _check_options(key: str, option: Any, known: list[str]) -> None:
     for name in option if isinstance(option, list) else [option]:
-        if isinstance(name, str) and not set("[/") & set(name) and name not in known:
-            raise option_error(key, name, known)
+        if not (isinstance(name, str) and set("[/") & set(name)) and name not in known:
+            raise option_error(key, "null" if name is None else str(name), known)
 
 
 def first_value(distribution: BaseDistribution) -> Any:

@@ -179,7 +179,34 @@ def test_when_the_time_is_over_the_trial_waits_for_a_larger_one(tmp_path, caplog
 )
 def test_a_limit_that_is_no_time_is_refused_before_anything_is_written(tmp_path, name, value):
     with pytest.raises(ValueError, match=f"^{name} must be a positive number of seconds"):
-        optimized(tmp_path, None, n_trials=1, **{name: value})
+        optimized(tmp_path, lambda trial: 0.0, n_trials=1, **{name: value})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("n_trials", 0, "must be at least 1, got 0"),
+        ("n_trials", "ten", "must be a whole number, got 'ten'"),
+        ("n_trials", None, "must be a whole number, got None"),
+        ("n_trials", 2.5, "must be a whole number, got 2.5"),
+        ("lease_s", 0, "must be more than 0, got 0"),
+        ("lease_s", math.nan, "must be a number, got nan"),
+        ("max_retries", -1, "must be at least 0, got -1"),
+        ("patience_s", "x", "must be a number, got 'x'"),
+        ("direction", "up", "must be minimize or maximize, got up"),
+        ("sampler", "tpe", "must be None or an object of a subclass of BaseSampler, got 'tpe'"),
+        ("sampler", optuna.samplers.TPESampler, "must be None or an object of a subclass of "),
+        ("pruner", 5, "must be None or an object of a subclass of BasePruner, got 5"),
+        ("objective", 5, "must be a function of a trial, got 5"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused_before_anything_is_written(
+    tmp_path, name, value, rule
+):
+    arguments = {"objective": lambda trial: 0.0, "n_trials": 1, name: value}
+    with pytest.raises(ValueError, match=f"^{name} {rule}"):
+        optimized(tmp_path, **arguments)
     assert not any(tmp_path.iterdir())
 
 

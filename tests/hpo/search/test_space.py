@@ -68,12 +68,19 @@ def test_each_sweep_of_the_grammar_becomes_its_distribution(text, expected):
         "range(0, inf, 0.5)",
         "range(0, 5, 0)",
         "glob(*)",
+        "interval(0, 1), 2",
+        "1, range(2, 4)",
         {"a": {"b": "interval(0, 1)"}},
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused_by_the_name_of_its_key(text):
     with pytest.raises(ValueError, match=r"^model\.width"):
         parse_space({"model.width": text}, [])
+
+
+def test_a_deletion_is_not_searched():
+    with pytest.raises(ValueError, match=r"^~model\.width=choice\(1,2\): a key cannot be deleted"):
+        parse_space({}, ["~model.width=choice(1,2)"])
 
 
 def hydras(text):

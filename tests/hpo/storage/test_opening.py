@@ -109,6 +109,26 @@ def test_a_command_does_not_wait_for_a_storage_that_it_cannot_open(tmp_path):
     assert time.monotonic() - begin < 10
 
 
+@pytest.mark.parametrize(
+    "text", ["a: 1\n", "root:x:0:0\nbin:x:1:1\n", '{"epochs": 3}\n', "x,y\n1,2"]
+)
+def test_a_file_that_is_no_journal_stays_as_it_is(tmp_path, text):
+    (tmp_path / "mine").write_text(text)
+    with pytest.raises(SettingError, match="mine is no journal of a study"):
+        open_storage(tmp_path / "mine", tmp_path)
+    assert (tmp_path / "mine").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\n", b"\0" * 9, b'{"op_', b'{"op_code":0,"wor', b"\0\0\n{"]
+)
+def test_a_journal_whose_first_writer_died_is_one(tmp_path, text):
+    (tmp_path / "journal.log").write_bytes(text)
+    storage = open_storage(None, tmp_path)
+    assert optuna.create_study(study_name="s", storage=storage).trials == []
+
+
 def test_a_driver_that_is_missing_is_told_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     url = "postgresql+psycopg://me@127.0.0.1:1/x"

@@ -107,6 +107,7 @@ MISTAKES = [
     (["model.dept=1,2"], "model.dept: no such key", "did you mean model.depth?"),
     (["list.7=choice(1,2)"], "list.7: no such key"),
     (["model=choice(small,lrage)"], "model=lrage: no such option", "did you mean large?"),
+    (["hydra.sweeper.params={model: 'choice(small,null)'}"], "model=null: no such option"),
     (["model=choice(small,torn)"], "model.name: ", "no.such.key"),
     (["+extra=${x.y.z}"], "extra: ", "x.y.z"),
     (["copy=${tex}"], "copy: ", "did you mean text?"),
@@ -133,6 +134,10 @@ MISTAKES = [
         "did you mean MedianPruner?",
     ),
     (
+        ["hydra.sweeper.screen={_target_: hpo.Screen, regressor: {_target_: math.cso}}"],
+        "hydra.sweeper.screen: math.cso: math has no cso; did you mean cos",
+    ),
+    (
         ["hydra.sweeper.pruner={_target_: optuna.pruners.MedianPruner, n_startup: 1}"],
         "hydra.sweeper.pruner: ",
         "n_startup",
@@ -157,6 +162,9 @@ MISTAKES = [
     (["hydra/launcher=hpo_slurm"], "SLURM: no sbatch and no srun on PATH", "dry_run=true"),
     (["hydra/launcher=hpo_slurm", "hydra.launcher.needs_account=true"], "hydra.launcher.account"),
     # storage and folders
+    (["hydra.sweeper.storage=7"], "hydra.sweeper.storage must be null, a path, a URL or", "7"),
+    (["hydra.sweeper.storage={url: x}"], "hydra.sweeper.storage must be null, a path", "url"),
+    (["hydra.sweeper.storage=/dev/null"], "hydra.sweeper.storage: /dev/null is no ordinary file"),
     (["hydra.sweeper.storage='nonsense://host/db'"], "hydra.sweeper.storage: "),
     (["hydra.sweeper.storage='grpc://host'"], "hydra.sweeper.storage: ", "grpc://host:port"),
     (["hydra.sweeper.storage='postgresql://localhost:1/x'"], "hydra.sweeper.storage: "),
