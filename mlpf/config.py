@@ -9,6 +9,7 @@ from typing import Any
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from commons.extras import missing_module, remedy
 from commons.terminal import printable
@@ -62,11 +63,16 @@ def build(cfg: DictConfig, key: str) -> Any:
     """Return the object that the node `key` of `cfg` describes, for example `data.source`.
 
     Raises:
-        ConfigError: a constructor refused a value or does not know a key; the message begins with
-            the key of its node.
+        ConfigError: a constructor refused a value or does not know a key, or a value is missing;
+            the message begins with the key of its node.
     """
     try:
         return instantiate(OmegaConf.select(cfg, key))
+    except MissingMandatoryValue as error:
+        name = error.full_key
+        raise ConfigError(f"{name}: a value is needed (it is ???): give {name}=VALUE") from error
+    except OmegaConfBaseException as error:  # an interpolation without a value
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     except InstantiationException as error:
         node = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)
         raise ConfigError(_told(cfg, node[1] if node else key, error)) from error

@@ -191,6 +191,8 @@ def plan(spec: SweepSpec, n_workers: int) -> tuple[str, list[list[str]], Path]:
     folder = f"workers/{launch_id}"
     common = [*spec.space.fixed, f"hydra.sweep.dir={render(str(spec.sweep_dir))}"]
     common.append("hydra.job.chdir=false")  # each trial goes where the application wants it
+    # A launcher of Hydra's would compose a worker's files from the configuration with its secrets.
+    common.append("hydra.output_subdir=null")
     jobs = [[*common, f"hydra.sweep.subdir={folder}/{i}"] for i in range(n_workers)]
     return launch_id, jobs, _folder(spec, launch_id)
 

@@ -25,6 +25,8 @@ def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
     Raises:
         SettingError: the study or the folder is not the one of this command; nothing is created.
     """
+    # First, and closed to others: a storage of the user's own may write its file there.
+    spec.sweep_dir.mkdir(0o700, parents=True, exist_ok=True)
     known = existing_study(spec)
     check_study_folder(spec.sweep_dir, spec.study_name, known.user_attrs if known else None)
     with study_lock(spec.sweep_dir) as lock:

@@ -40,6 +40,20 @@ def test_build_names_the_inner_node_whose_value_is_refused():
         build(cfg, "data")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("???", r"data\.folder: a value is needed \(it is \?\?\?\): give data\.folder=VALUE"),
+        ("${oc.env:NO_SUCH_VARIABLE}", r"data: .*NO_SUCH_VARIABLE"),
+        ("${no.such.key}", r"data: .*no\.such\.key"),
+    ],
+)
+def test_build_names_the_key_that_has_no_value(value, told):
+    cfg = OmegaConf.create({"data": {"_target_": "mlpf.EventDataModule", "folder": value}})
+    with pytest.raises(ConfigError, match=f"^{told}"):
+        build(cfg, "data")
+
+
 def test_build_makes_an_inner_node_alone():
     cfg = OmegaConf.create({"data": {"selection": {"_target_": "mlpf.Selection"}}})
     assert build(cfg, "data.selection").min_elements == 1

@@ -31,6 +31,7 @@ def test_a_sweep_runs_under_a_launcher_of_hydras(toy, study, tmp_path, monkeypat
     code, printed = toy(*sweep, f"hydra/launcher={launcher}")
     assert code == 0, printed
     assert [trial.state.name for trial in study().trials] == ["COMPLETE"] * 2
+    assert not [*tmp_path.glob("sweep/workers/**/hydra.yaml")]  # it would hold secrets
     pids = set()
     for trial in ("0000", "0001"):
         folder = tmp_path / "sweep/trials" / trial

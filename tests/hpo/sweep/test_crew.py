@@ -35,6 +35,7 @@ def test_a_launch_names_its_folder_and_gives_each_worker_one(spec):
         "epochs=3",
         f"hydra.sweep.dir='{spec.sweep_dir}'",
         "hydra.job.chdir=false",
+        "hydra.output_subdir=null",
         f"hydra.sweep.subdir=workers/{launch_id}/1",
     ]
     assert plan(spec, 1)[0] != launch_id
