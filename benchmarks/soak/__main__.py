@@ -6,8 +6,8 @@ Each round is a study of 16 trials with 3 workers and two to five faults at rand
 of a worker or of the command, SIGSTOP for longer than a lease, a clock that jumps by up to ten
 minutes, a journal that is renamed and put back. Rounds alternate between processes that call
 `hpo.optimize` and a Hydra sweep with `hpo_local`. After each, the totals must be exact, every
-reported step must have been run, and no trial may repeat more than one epoch per takeover, by a
-record outside of the study. Exit code 1 if a round is wrong. The committed table of 100 rounds is
+reported step must have been run, and no trial may run more than one epoch again after it was taken over, by
+a record outside of the study. Exit code 1 if a round is wrong. The committed table of 100 rounds is
 `benchmarks/results/soak.json`.
 
     rounds  how many
@@ -87,7 +87,7 @@ def table(rounds: list[Round]) -> Table:
     shown = Table(title="sweeps under random faults", title_justify="left")
     for name in ("policy", "way"):
         shown.add_column(name)
-    for name in ("rounds", "faults", "finished", "paused", "takeovers", "retries", "repeated"):
+    for name in ("rounds", "faults", "finished", "paused", "starts", "retries", "repeated"):
         shown.add_column(name, justify="right")
     shown.add_column("wrong", justify="right")
     for policy, way in sorted({(each.policy, each.way) for each in rounds}):
@@ -98,7 +98,7 @@ def table(rounds: list[Round]) -> Table:
             sum(len(each.faults) for each in of),
             states["complete"] + states["pruned"],
             states["waiting"],
-            sum(each.takeovers for each in of),
+            sum(each.starts for each in of),
             sum(each.retries for each in of),
             sum(each.repeated for each in of),
             sum(bool(each.problems) for each in of),

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ class Round:
         faults: what was done, with its time (s).
         states: trials by state.
         repeated: finished epochs that were run again.
-        takeovers: changes of the process that worked on a trial, except after a pause.
+        starts: how often a process has begun to work on a trial.
         retries: as the study counts them.
         wall_s: from the start to the end.
         problems: what is wrong.
@@ -54,7 +53,7 @@ class Round:
     faults: list[str] = field(default_factory=list)
     states: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
-    takeovers: int = 0
+    starts: int = 0
     retries: int = 0
     wall_s: float = 0.0
     problems: list[str] = field(default_factory=list)
@@ -205,14 +204,14 @@ def _check(outcome: Round, folder: Path, codes: Sequence[int | None]) -> Round:
         "trials are running": "running" not in outcome.states,
     }
     outcome.problems.extend(text for text, good in problems.items() if not good)
-    repeated = takeovers = 0
+    repeated = starts = 0
     for trial in trials:
         lines = _witness(folder, trial)
-        again, changes = _repeated(lines), _changes(lines)
-        repeated, takeovers = repeated + again, takeovers + changes
-        outcome.problems.extend(_judge(trial, lines, again, changes))
+        again = _repeats(lines)
+        repeated, starts = repeated + sum(again), starts + len(again)
+        outcome.problems.extend(_judge(trial, lines, again))
     retries = sum(trial.system_attrs.get(RETRIES, 0) for trial in trials)
-    numbers = {"repeated": repeated, "takeovers": takeovers, "retries": retries}
+    numbers = {"repeated": repeated, "starts": starts, "retries": retries}
     return Round(**{**vars(outcome), **numbers})
 
 
@@ -226,24 +225,28 @@ def _witness(folder: Path, trial: FrozenTrial) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _repeated(lines: Sequence[dict[str, Any]]) -> int:
-    epochs = [line["epoch"] for line in lines if line["kind"] == "epoch"]
-    return len(epochs) - len(set(epochs))
-
-
-def _changes(lines: Sequence[dict[str, Any]]) -> int:
-    return sum(a["pid"] != b["pid"] for a, b in pairwise(lines))
+def _repeats(lines: Sequence[dict[str, Any]]) -> list[int]:
+    """Return for each start how many epochs were run again before the next one."""
+    repeats: list[int] = []
+    seen: set[int] = set()
+    for line in lines:
+        if line["kind"] == "start":
+            repeats.append(0)
+        elif line["kind"] == "epoch":
+            repeats[-1] += line["epoch"] in seen
+            seen.add(line["epoch"])
+    return repeats
 
 
 def _judge(
-    trial: FrozenTrial, lines: Sequence[dict[str, Any]], repeated: int, changes: int
+    trial: FrozenTrial, lines: Sequence[dict[str, Any]], repeats: Sequence[int]
 ) -> list[str]:
     steps = sorted(trial.intermediate_values)
     run = {line["epoch"] for line in lines if line["kind"] == "epoch"}
     rules = {
         f"reported {steps}": steps == list(range(1, len(steps) + 1)),
         f"ran {sorted(run)}, reported {steps}": set(steps) <= run,
-        f"{repeated} epochs again after {changes} takeovers": repeated <= changes,
+        f"epochs run again after each start: {repeats}": max(repeats, default=0) <= 1,
         f"complete after {len(steps)} epochs": trial.state.name != "COMPLETE"
         or len(steps) == EPOCHS,
     }

@@ -3,7 +3,7 @@ import pytest
 
 from benchmarks.soak.__main__ import main
 from benchmarks.soak.policies import POLICIES, node, overrides
-from benchmarks.soak.round import N_TRIALS, _judge, run
+from benchmarks.soak.round import N_TRIALS, _judge, _repeats, run
 from hpo.hydra_internals import instantiate
 
 
@@ -29,5 +29,8 @@ def test_wrong_settings_are_told(tmp_path, capsys):
 
 def test_what_the_witness_does_not_confirm_is_a_problem():
     trial = optuna.trial.create_trial(value=1.0, intermediate_values={1: 1.0, 3: 1.0})
-    lines = [{"kind": "epoch", "epoch": epoch, "pid": 1} for epoch in (1, 1, 2)]
-    assert len(_judge(trial, lines, repeated=1, changes=0)) == 4
+    lines = [{"kind": "start", "epoch": 0, "pid": 1}]
+    lines += [{"kind": "epoch", "epoch": epoch, "pid": 1} for epoch in (1, 1, 1, 2)]
+    assert _repeats(lines) == [2]
+    assert len(_judge(trial, lines, [2])) == 4
+    assert len(_judge(trial, lines, [1, 1])) == 3
