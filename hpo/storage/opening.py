@@ -75,7 +75,7 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
         return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec), exists))
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
     if not exists:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
         _check_journal(path)
     return BatchingJournal(JournalFile(path, exists=exists))
 

@@ -51,6 +51,9 @@ class StopsAfter:
     def should_stop(self, value, step, *, final):
         return step >= self.epoch
 
+    def note(self, facts):
+        pass
+
 
 def step(rank, port, config, folders, stop_after=None, fail_in=None, events=None):
     if events:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hpo.hydra_internals import JobReturn
 from hpo.launch.slurm import task as module
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.launch.slurm.task import ArrayTask, Place, choose_devices, requeue, state
@@ -111,7 +112,7 @@ def run(monkeypatch, tmp_path, step):
         payload = SimpleNamespace(
             function=function,
             compose=lambda overrides, number: overrides,
-            run=lambda config: done.append(config),
+            run=lambda config: done.append(config) or JobReturn(),
         )
         monkeypatch.setattr(module, "unpack", lambda _: payload)
         monkeypatch.setattr(module, "write_result", lambda _, path: done.append(path.name))
