@@ -168,11 +168,11 @@ class StudyFolder:
         """Rename the folder of a trial that begins now; return its new path.
 
         Its files, if there are any, are of a run that an older copy of the storage does not know,
-        with other parameters. None: there is nothing of this study.
+        with other parameters. None: there is nothing of this trial.
         """
         folder = self.path / "trials" / f"{number:04d}"
         owner = owner_of(folder)
-        if owner is None or owner.study_id != self.study_id:
+        if owner is None or (owner.study_id, owner.trial) != (self.study_id, number):
             return None
         names = (folder.with_name(f"{folder.name}.lost-{n}") for n in itertools.count(1))
         aside = next(name for name in names if not name.exists())
