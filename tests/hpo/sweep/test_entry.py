@@ -19,15 +19,13 @@ def test_two_studies_do_not_share_a_folder(toy, study, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_a_folder_of_another_trial_is_put_aside_and_not_resumed_from(toy, study, tmp_path):
+def test_a_trial_in_a_folder_that_is_not_its_own_fails(toy, study, tmp_path):
     toy("-m", "hydra.sweeper.n_trials=1")
     (tmp_path / "sweep/trials/0000").rename(tmp_path / "sweep/trials/0001")
     code, printed = toy("-m", "hydra.sweeper.n_trials=2")
-    assert code == 0
-    assert "0001.lost-1" in printed
-    assert '"trial": 0' in (tmp_path / "sweep/trials/0001.lost-1/owner.json").read_text()
-    assert '"trial": 1' in (tmp_path / "sweep/trials/0001/owner.json").read_text()
-    assert [trial.state.name for trial in study().trials] == ["COMPLETE", "COMPLETE"]
+    assert code
+    assert "belongs to trial 0 of study 'toy', not to trial 1" in printed
+    assert study().trials[1].intermediate_values == {}
 
 
 def test_a_sweep_that_failed_begins_anew_by_its_name(toy, study, tmp_path):
