@@ -35,7 +35,7 @@ _NAME_IN_APP = re.compile(
 _NAME_IN_STORAGE = re.compile(rf"{_NAME}|(.*[_-])?key", re.IGNORECASE)
 _IN_TEXT = re.compile(
     r"://[^:/@\s]*:(?P<url>[^@\s]+)@"
-    rf"|\b{_NAME}\s*=\s*(?P<quote>['\"]?)(?P<named>[^\s'\"&;,)}}\]]+)(?P=quote)",
+    rf"|\b{_NAME}\s*=\s*(?:'(?P<single>[^']+)'|\"(?P<double>[^\"]+)\"|(?P<plain>[^\s'\"&;,)}}\]]+))",
     re.IGNORECASE,
 )
 # A shorter secret may be a part of any word: it is only hidden where it is known to stand.
@@ -113,6 +113,15 @@ def hide_in_logs() -> None:
     make = logging.getLogRecordFactory()
     if not isinstance(make, _HidingFactory):
         logging.setLogRecordFactory(_HidingFactory(make))
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether an application or a shell that uses this name means a secret.
+
+    >>> is_secret_name("HF_TOKEN"), is_secret_name("pad_token")
+    (True, False)
+    """
+    return _NAME_IN_APP.fullmatch(name) is not None
 
 
 def setting_keys(config: DictConfig) -> list[str]:
@@ -204,7 +213,7 @@ def _hidden(key: str, value: str, raw: str, unneeded: Sequence[str]) -> str:
         starred = starred.replace(f":{secret}@", f":{_STARS}@")
     if starred != value:
         return starred
-    if raw and "${" not in raw and raw != _STARS and _NAME_IN_APP.fullmatch(key):
+    if raw and "${" not in raw and raw != _STARS and is_secret_name(key):
         return _reference(raw)
     for secret in stored_passwords():
         if len(secret) >= _LEAST_CHARACTERS:
@@ -236,7 +245,7 @@ def _mapped(value: Any, change: Callable[[str], str], *, secret: bool = False) -
 
 def _in_text(text: str, change: Callable[[str], str]) -> str:
     def replaced(match: re.Match[str]) -> str:
-        group = "url" if match["url"] is not None else "named"
+        group = match.lastgroup or ""
         if _is_reference(match[group]):
             return match[0]
         begin, end = match.start(group) - match.start(), match.end(group) - match.start()

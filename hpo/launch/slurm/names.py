@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hpo.settings import SettingError
+from hpo.storage.passwords import is_secret_name
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _ARGUMENT = re.compile(r"(?:-[A-Za-z]|--[a-z][a-z0-9-]*(?:=|$))")
+_ASSIGNMENT = re.compile(r"(?:^|[\s;&])(\w+)=[\"']?[^\s$`\"';]")
 _VALUE = re.compile(r"[^-]|-\d")
 
 # The long names of sbatch's single letters.
@@ -77,6 +79,18 @@ def check_text(key: str, text: str) -> None:
             f"{{{key}}}: a line break is not allowed, nor another control character; got {{!r}}",
             text,
         )
+
+
+def check_no_secret(key: str, line: str) -> None:
+    """Refuse a line of the shell that sets a secret: the job script is a file.
+
+    Raises:
+        SettingError: there is one; names the setting `key` and the variable.
+    """
+    for name in _ASSIGNMENT.findall(line):
+        if is_secret_name(name):
+            rule = "would stand in the job script; export it in your own shell, jobs inherit it"
+            raise SettingError(f"{{{key}}}: the value of {{}} {rule}", name)
 
 
 def sbatch_options(given: Mapping[Any, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpo.launch.slurm.names import check_srun, check_text, sbatch_options
+from hpo.launch.slurm.names import check_no_secret, check_srun, check_text, sbatch_options
 from hpo.settings import SettingError
 
 
@@ -120,6 +120,9 @@ class SlurmOptions:
         for key, value in texts.items():
             for text in value if isinstance(value, list) else [value]:
                 check_text(key, text if isinstance(text, str) else "")
+        for key in ("setup", "teardown"):
+            for line in getattr(self, key):
+                check_no_secret(key, line)
         _ = self.shape
 
     @property

@@ -39,6 +39,7 @@ def application(**values):
         "postgresql://host/db?user=me&password=hunter2",
         "mysql://host/db?ssl_ca=a.pem&sslpassword=hunter2&x=1",
         "host=h dbname=d user=u password='hunter2'",
+        'host=h password = "hunter2" dbname=d',
         {"_target_": "a.B", "url": URL},
         {"_target_": "a.B", "urls": [[URL, 1]]},
         {"_target_": "a.B", "password": "hunter2"},
@@ -80,6 +81,10 @@ def test_a_setting_without_secrets_stays_as_it_is(spec):
     assert passwords(spec) == ()
     assert without_passwords(spec) == spec
     assert stored_passwords() == ()
+
+
+def test_a_quoted_secret_may_have_blanks():
+    assert passwords("host=h password='my secret, really' dbname=d") == ("my secret, really",)
 
 
 def test_two_secrets_have_two_variables_and_one_has_one():

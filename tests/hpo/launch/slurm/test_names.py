@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpo.launch.slurm.names import check_srun, check_text, sbatch_options
+from hpo.launch.slurm.names import check_no_secret, check_srun, check_text, sbatch_options
 from hpo.settings import SettingError
 
 
@@ -101,3 +101,11 @@ def test_control_characters_are_refused_and_shown_harmless(text):
 
 def test_text_of_any_language_is_not_refused():
     check_text("comment", "Jülich, 東京; $(x) '#'")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["export HF_TOKEN=$(cat ~/.token)", "export DB_PASSWORD=$PGPASS", "N_TOKENS=4 true", "KEY=a"],
+)
+def test_a_line_without_a_secret_may_set_variables(line):
+    check_no_secret("setup", line)

@@ -41,6 +41,11 @@ def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, sha
         ({"sbatch": {"mail-user": "a\nrm -rf b"}}, r"sbatch: a line break is not allowed"),
         ({"sbatch": {"nice\nrm -rf b": 1}}, r"sbatch: .* is not the name of an option"),
         ({"srun_args": ["--label\nrm"]}, r"srun_args: a line break is not allowed"),
+        (
+            {"setup": ["export HF_TOKEN=abc"]},
+            r"setup: the value of HF_TOKEN would stand in",
+        ),
+        ({"setup": ["true; DB_PASSWORD='abc' srun x"]}, r"setup: the value of DB_PASSWORD would"),
         ({"setup": ["module load a", "true\x1b[2J"]}, r"setup: a line break is not allowed"),
         ({"teardown": ["a\nb"]}, r"teardown: a line break is not allowed"),
         ({"python": ["a\rb"]}, r"python: a line break is not allowed"),
