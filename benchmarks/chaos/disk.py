@@ -18,19 +18,21 @@ from commons.optuna_internals import JournalOperation
 from commons.processes import this_host
 
 
-def fill(folder: Path, cleanup: ExitStack) -> None:
-    """Make a folder that has room for little more than its configuration.
+def fill(sweep: Sweep, folder: Path, cleanup: ExitStack) -> None:
+    """Make the folder of a trial, which has room for little more than its configuration.
 
     A file system of 48 KiB where we may mount one; elsewhere a file of the application that
-    refuses to grow.
+    refuses to grow once the trial has begun.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(folder)]
     with suppress(OSError):
         if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
             cleanup.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=False)
             return
-    (folder / "history").symlink_to("/dev/full")
+    sweep.wait_until((folder / "history").exists, "the trial had begun")
+    (folder / "full").symlink_to("/dev/full")
+    (folder / "full").replace(folder / "history")
 
 
 def damage(sweep: Sweep) -> tuple[int, int, int]:

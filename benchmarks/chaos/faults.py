@@ -157,7 +157,9 @@ def kill_parent(stage: Stage) -> None:
 
 def fill_disk(stage: Stage) -> None:
     """Make the folder of one trial a small disk before it starts."""
-    fill(stage.sweep.dir / "trials" / "0007", stage.cleanup)
+    trials = stage.sweep.dir / "trials"
+    stage.sweep.wait_until(trials.exists, "the first trials had begun")
+    fill(stage.sweep, trials / "0020", stage.cleanup)
 
 
 def corrupt_checkpoint(stage: Stage) -> None:
