@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra import utils
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -44,6 +45,7 @@ __all__ += [
     "Transformer",
 ]
 
+_CHECK = "_ensure_sweep_config_controller_unchanged"
 # Hydra 1.4 warns of each `_target_` unless its checks are switched off: here any class is allowed.
 _UNSAFE = "UNSAFE_DISABLE_EXECUTION_CHECKS"
 _trusted = {"_execution_whitelist_": getattr(utils, _UNSAFE)} if hasattr(utils, _UNSAFE) else {}
@@ -66,6 +68,17 @@ def instantiate(node: Any, **options: Any) -> Any:
 def compose(loader: ConfigLoader, name: str | None, overrides: list[str]) -> DictConfig:
     """Return what a command with these overrides composes; sweeps among them are left out."""
     return loader.load_configuration(name, overrides, RunMode.MULTIRUN, from_shell=False)
+
+
+def compose_job(loader: ConfigLoader, config: DictConfig, overrides: list[str]) -> DictConfig:
+    """Return the configuration of a job; `config` is that of the sweep.
+
+    Hydra 1.4 refuses a `hydra.sweeper` other than that of the files. The sweep has changed its
+    own: its name, folder and parts are settled, its secrets taken out.
+    """
+    if hasattr(ConfigLoaderImpl, _CHECK):
+        setattr(ConfigLoaderImpl, _CHECK, staticmethod(lambda **_: None))
+    return loader.load_sweep_config(config, overrides)
 
 
 def make_parser(loader: ConfigLoader | None = None) -> OverridesParser:

@@ -15,7 +15,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from commons.files import replacing
-from hpo.hydra_internals import JobReturn, error_of, global_state, restore_global_state, run
+from hpo.hydra_internals import (
+    JobReturn,
+    compose_job,
+    error_of,
+    global_state,
+    restore_global_state,
+    run,
+)
 from hpo.launch.script import Script
 from hpo.settings import SweepError
 from hpo.storage.passwords import hide_in
@@ -37,7 +44,7 @@ class Payload:
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         """Return the configuration of job `number`."""
-        config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        config = compose_job(self.context.config_loader, self.config, list(overrides))
         with open_dict(config.hydra.job):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number

@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
 from hpo.current import CurrentTrial, set_current_trial
-from hpo.hydra_internals import run, without_callbacks
+from hpo.hydra_internals import compose_job, run, without_callbacks
 from hpo.launch.script import Script
 from hpo.storage.passwords import hide_in
 from hpo.study.lease import LeaseLostError
@@ -47,7 +47,7 @@ class Application:
 
     def compose(self, overrides: list[str], trial_number: int) -> DictConfig:
         """Return the configuration of a trial."""
-        config = self.context.config_loader.load_sweep_config(self.config, overrides)
+        config = compose_job(self.context.config_loader, self.config, overrides)
         hide_in(config)
         with open_dict(config.hydra):
             config.hydra.job.num = trial_number

@@ -14,6 +14,7 @@ TYPES = (
 )
 NEEDS = [
     "hydra._internal.callbacks:Callbacks()",
+    "hydra._internal.config_loader_impl:ConfigLoaderImpl",
     "hydra._internal.core_plugins.basic_launcher:BasicLauncher",
     "hydra.core.config_loader:ConfigLoader.load_sweep_config(master_config, sweep_overrides)",
     "hydra.core.config_loader:ConfigLoader.load_configuration(config_name, overrides, run_mode)",
