@@ -8,7 +8,7 @@ minutes, a journal that is renamed and put back. Rounds alternate between proces
 `hpo.optimize` and a Hydra sweep with `hpo_local`. After each, the totals must be exact, every
 reported step must have been run, and a trial that was taken over may run one epoch again, by a
 record outside of the study. Exit code 1 if a round is wrong. The committed table of 100 rounds
-is `benchmarks/results/soak.json`.
+is `benchmarks/results/soak.json`. One round per core runs at a time.
 
     rounds  how many
     seed    of the first round; each round prints its own
@@ -22,6 +22,7 @@ import logging
 import shutil
 import sys
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from benchmarks.soak.round import Round, run
 from commons.cli import UsageError, choose, run_command
 from commons.console import Console, Table
 from commons.files import write_json
+from commons.processes import n_cores
 
 _FULL = 100
 
@@ -59,15 +61,17 @@ def _soak(settings: Settings) -> int:
     if settings.policy:
         choose("policy", settings.policy, policies)
     console = Console(width=None if sys.stdout.isatty() else 150)
+    seeds = range(settings.seed, settings.seed + settings.rounds)
+    folders = [settings.out.absolute() / f"{seed:04d}" for seed in seeds]
+    chosen = [settings.policy or policies[seed % len(policies)] for seed in seeds]
+    ways = [list(CREWS)[seed // len(policies) % len(CREWS)] for seed in seeds]
     rounds = []
-    for seed in range(settings.seed, settings.seed + settings.rounds):
-        policy = settings.policy or policies[seed % len(policies)]
-        way = list(CREWS)[seed // len(policies) % len(CREWS)]
-        folder = settings.out.absolute() / f"{seed:04d}"
-        rounds.append(run(folder, seed, policy, way))
-        console.print(_line(rounds[-1]), markup=False, highlight=False)
-        if not rounds[-1].problems:
-            shutil.rmtree(folder)
+    with ProcessPoolExecutor(n_cores()) as pool:
+        for each, folder in zip(pool.map(run, folders, seeds, chosen, ways), folders, strict=True):
+            console.print(_line(each), markup=False, highlight=False)
+            if not each.problems:
+                shutil.rmtree(folder)
+            rounds.append(each)
     console.print(table(rounds))
     full = settings.rounds == _FULL and not settings.policy
     path = ROOT / "benchmarks" / "results" / "soak.json" if full else settings.out / "soak.json"

@@ -30,6 +30,10 @@ class Crew(Protocol):
         """Start them, or again those that were killed."""
         ...
 
+    def is_at_work(self, trained: set[int]) -> bool:
+        """Tell whether all have opened the study; `trained` are processes that trained a trial."""
+        ...
+
     def codes(self) -> list[int | None]:
         """Return their exit codes; None: runs."""
         ...
@@ -62,6 +66,10 @@ class PlainCrew:
             process = _FORK.Process(target=_work, args=(*self._arguments, self._started))
             process.start()
             self._processes.append(process)
+
+    def is_at_work(self, trained: set[int]) -> bool:
+        """Tell whether each worker has trained, or has ended."""
+        return all(p.exitcode is not None or p.pid in trained for p in self._processes)
 
     def codes(self) -> list[int | None]:
         """Return the exit codes of the workers."""
@@ -123,11 +131,13 @@ class HydraCrew:
             *overrides(policy),
         ]
         self._process: subprocess.Popen[bytes] | None = None
+        self._earlier: set[int] = set()
 
     def start(self) -> None:
         """Type the command."""
         if self._process is not None and self._process.poll() in (None, 0):
             return
+        self._earlier = {int(clock.name) for clock in self._folder.glob("clocks/*[0-9]")}
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
@@ -139,6 +149,10 @@ class HydraCrew:
                 stderr=output,
                 start_new_session=True,
             )
+
+    def is_at_work(self, trained: set[int]) -> bool:
+        """Tell whether a worker of this command has trained."""
+        return bool(trained - self._earlier)
 
     def codes(self) -> list[int | None]:
         """Return the exit code of the command."""

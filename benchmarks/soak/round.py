@@ -79,6 +79,13 @@ class Stage:
             clock for clock in clocks if clock.name.isdigit() and is_alive(int(clock.name))
         )
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether nobody is about to begin a study that it does not find."""
+        files = (self.folder / "witness").iterdir()
+        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return self.crew.is_at_work({line["pid"] for line in lines})
+
     def later(self, delay_s: float, action: Callable[[], object]) -> None:
         """Do something after a while, at the latest at the end of the round."""
         self._undo.append((time.monotonic() + delay_s, action))
@@ -126,7 +133,7 @@ def hide(stage: Stage) -> str:
     """The journal is renamed and put back."""
     journal, seconds = stage.folder / "sweep" / "journal.log", stage.rng.uniform(0.5, 3)
     away = journal.with_name("away")
-    if not journal.exists():
+    if not (journal.exists() and stage.is_at_work):
         return ""
     journal.rename(away)
     stage.later(seconds, lambda: away.rename(journal))
@@ -179,7 +186,7 @@ def _provoke(stage: Stage, begin: float) -> list[str]:
 
 
 def _wait_for_work(stage: Stage, begin: float) -> None:
-    while not any((stage.folder / "witness").iterdir()):
+    while not stage.is_at_work:
         if time.monotonic() - begin > _LIMIT_S:
             return
         time.sleep(0.02)

@@ -63,6 +63,8 @@ def train(number: int, x: float, report: Callable[[float, int], Any], folder: Pa
 
 
 def _save(checkpoint: Path, epoch: int) -> None:
+    if checkpoint.exists() and int(checkpoint.read_text()) > epoch:
+        return  # this process was stopped between its report and here, and the trial taken over
     partial = checkpoint.with_name(f"{checkpoint.name}.{os.getpid()}")
     partial.write_text(str(epoch))
     partial.replace(checkpoint)
