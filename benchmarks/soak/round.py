@@ -233,13 +233,18 @@ def _witness(folder: Path, trial: FrozenTrial) -> list[dict[str, Any]]:
 
 
 def _repeats(lines: Sequence[dict[str, Any]]) -> list[int]:
-    """Return for each start how many epochs were run again before the next one."""
+    """Return for each start how many epochs its process then ran again.
+
+    A former owner that was stopped in an epoch ends that one when it continues, and no other: it
+    does not count here.
+    """
     repeats: list[int] = []
-    seen: set[int] = set()
+    owner, seen = 0, set[int]()
     for line in lines:
         if line["kind"] == "start":
             repeats.append(0)
-        elif line["kind"] == "epoch":
+            owner = line["pid"]
+        elif line["kind"] == "epoch" and line["pid"] == owner:
             repeats[-1] += line["epoch"] in seen
             seen.add(line["epoch"])
     return repeats

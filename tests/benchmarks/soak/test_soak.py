@@ -32,5 +32,7 @@ def test_what_the_witness_does_not_confirm_is_a_problem():
     lines = [{"kind": "start", "epoch": 0, "pid": 1}]
     lines += [{"kind": "epoch", "epoch": epoch, "pid": 1} for epoch in (1, 1, 1, 2)]
     assert _repeats(lines) == [2]
+    late = {"kind": "epoch", "epoch": 3, "pid": 2}  # of a former owner
+    assert _repeats([*lines, late, {**late, "pid": 1}]) == [2]
     assert len(_judge(trial, lines, [2])) == 4
     assert len(_judge(trial, lines, [1, 1])) == 3
