@@ -12,8 +12,13 @@ EXTRAS = {
     "gp": ("torch", "scipy"),
     "qsvr": ("sklearn", "scipy", "dimod", "dwave"),
     "qpu": ("dwave.system", "dwave.cloud"),
-    "mlpf": ("torch", "pytorch_lightning", "torchmetrics", "pyarrow", "tensorboard"),
+    "cmaes": ("cmaes",),
+    "mlpf": ("torch", "pytorch_lightning", "torchmetrics", "pyarrow", "tensorboard", "mplhep"),
     "simulation": ("pythia8mc", "awkward"),
+    "jets": ("fastjet", "awkward"),
+    "root": ("uproot", "awkward"),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "gravnet": ("torch_geometric",),
 }
 
 
@@ -30,8 +35,8 @@ def remedy(module: str, needed_by: str = "") -> str:
 
     `needed_by` is what asked for it, for example `qsvr.QSVRPruner`: several extras have scipy.
 
-    >>> remedy("sklearn.svm"), remedy("cmaes")
-    ("pip install 'mlpf-hpo[qsvr]'", 'pip install cmaes')
+    >>> remedy("sklearn.svm"), remedy("somewhere.else")
+    ("pip install 'mlpf-hpo[qsvr]'", 'pip install somewhere')
     """
     package = needed_by.partition(".")[0]
     names = [name for name, modules in EXTRAS.items() if _is_in(module, modules)]

@@ -1,0 +1,1 @@
+"""A trained network judged beside the rules: tables, pages and pictures."""

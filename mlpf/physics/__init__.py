@@ -1,0 +1,1 @@
+"""Figures of physics performance, from arrays: classes, momenta, jets, missing energy."""

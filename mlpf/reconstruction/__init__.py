@@ -1,0 +1,1 @@
+"""Trained networks at work: exported models, particles of events in files."""
