@@ -7,11 +7,12 @@ from commons.exports import lazy
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
 if TYPE_CHECKING:
     from mlpf.command import SearchSpaceNeedsSearch
+    from mlpf.data.candidates import Candidates
     from mlpf.data.datamodule import EventDataModule
     from mlpf.data.events import Events, read_events, write_events
     from mlpf.data.selection import Selection
     from mlpf.generation.source import PythiaSource
-    from mlpf.network.candidates import Candidates, particles
+    from mlpf.network.candidates import particles
     from mlpf.network.model import MLPF
     from mlpf.network.saved import load_network
     from mlpf.schema import Particle
@@ -58,7 +59,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
         __name__,
         {
             "MLPF": "mlpf.network.model",
-            "Candidates": "mlpf.network.candidates",
+            "Candidates": "mlpf.data.candidates",
             "EpochCheckpoints": "mlpf.training.checkpoint",
             "EventDataModule": "mlpf.data.datamodule",
             "Events": "mlpf.data.events",

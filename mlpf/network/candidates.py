@@ -1,4 +1,4 @@
-"""Particles that a trained network finds in events, as flat arrays."""
+"""What a trained network finds in events: probabilities and particles, as arrays."""
 
 from __future__ import annotations
 
@@ -10,81 +10,88 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mlpf.data.batch import Batch
+from mlpf.data.candidates import Candidates
 from mlpf.data.events import Events
 from mlpf.data.loader import BatchSampler
-from mlpf.schema import N_Y, Particle
+from mlpf.schema import N_CLASSES, N_Y
+
+P_NONE_MAX = 0.7  # below this probability of no particle, an element counts as one for jets, MET
+_WIDTHS = (N_CLASSES, N_Y, N_Y)
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Particle candidates of a set of events; P of them in B events.
+class Predicted:
+    """The answers of a network for the M elements of a set of events, in their order.
 
     Args:
-        pid: shape (P,) int64, the class, 1 to 5 as in `mlpf.Particle`.
-        charge: shape (P,) int64, -1, 0 or 1.
-        pt: shape (P,) float32, transverse momentum in GeV.
-        eta: shape (P,) float32, pseudorapidity.
-        phi: shape (P,) float32, azimuth in [-pi, pi].
-        energy: shape (P,) float32, in GeV.
-        offsets: shape (B + 1,) int64; event b has candidates offsets[b] to offsets[b + 1].
-
-    >>> labels = np.array([[3, 0, 2.0, 0.5, 0.0, 1.0, 2.3], [0, 0, 0, 0, 0, 0, 0]])
-    >>> photon = Candidates.from_labels(labels, np.array([0, 2]))
-    >>> photon.pid.tolist(), photon.pt.tolist(), photon.phi.tolist(), len(photon)
-    ([3], [2.0], [0.0], 1)
+        probabilities: shape (M, 6) float32, of the classes `mlpf.Particle`; a row has the sum 1.
+        argmax: shape (M, 7) float32, columns `schema.Y_COLUMNS`, the particle of the most probable
+            class; all zero where that is class 0. It is right about the most elements.
+        kept: the same, but an element is a particle wherever the probability of class 0 is below
+            `p_none_max`. Fewer particles are lost, so sums over particles are nearer to the truth.
     """
 
-    pid: NDArray[np.int64]
-    charge: NDArray[np.int64]
-    pt: NDArray[np.float32]
-    eta: NDArray[np.float32]
-    phi: NDArray[np.float32]
-    energy: NDArray[np.float32]
-    offsets: NDArray[np.int64]
-
-    @classmethod
-    def from_labels(cls, labels: NDArray[np.floating], offsets: NDArray[np.int64]) -> Candidates:
-        """Return the rows of `labels` that are particles, for example of `Events.ygen`.
-
-        Args:
-            labels: shape (M, 7), columns `schema.Y_COLUMNS`; rows of class 0 are left out.
-            offsets: shape (B + 1,), the events' rows.
-        """
-        found = labels[:, 0] != Particle.NONE
-        pid, charge, pt, eta, sin_phi, cos_phi, energy = labels[found].T
-        return cls(
-            pid=pid.astype(np.int64),
-            charge=charge.astype(np.int64),
-            pt=pt.astype(np.float32),
-            eta=eta.astype(np.float32),
-            phi=np.arctan2(sin_phi, cos_phi).astype(np.float32),
-            energy=energy.astype(np.float32),
-            offsets=np.concatenate([[0], np.cumsum(found)]).astype(np.int64)[offsets],
-        )
-
-    def __len__(self) -> int:
-        """Return the number of events."""
-        return len(self.offsets) - 1
+    probabilities: NDArray[np.float32]
+    argmax: NDArray[np.float32]
+    kept: NDArray[np.float32]
 
 
 @torch.inference_mode()
-def particles(
-    network: nn.Module, events: Events, *, max_elements_per_batch: int = 32_000
-) -> Candidates:
-    """Return the particles that a network finds in events, at most one per detector element.
+def predict(
+    network: nn.Module,
+    events: Events,
+    *,
+    p_none_max: float = P_NONE_MAX,
+    max_elements_per_batch: int = 32_000,
+) -> Predicted:
+    """Return what a network finds in events, in one pass over them.
 
-    The network runs where its parameters are, on batches of whole events. Energy and transverse
-    momentum are independent outputs: together they do not determine a mass.
+    The network runs where its parameters are, on batches of whole events.
 
     Args:
         network: in evaluation mode, as `mlpf.load_network` returns it.
         events: any number of events; the labels in them are not used.
+        p_none_max: for `Predicted.kept`, in (0, 1].
         max_elements_per_batch: limits the memory, at least 1; a larger event is a batch by
             itself.
 
     Raises:
-        ValueError: the network is in training mode, where its answer would be random, or
-            `max_elements_per_batch` is below 1.
+        ValueError: the network is in training mode, where its answer would be random, or a number
+            is out of its range.
+    """
+    if network.training:
+        raise ValueError("the network is in training mode: call network.eval() first")
+    device = next(network.parameters()).device
+    parts = [tuple(np.zeros((0, width), np.float32) for width in _WIDTHS)]
+    for indices in BatchSampler(events.sizes, max_elements_per_batch) if len(events) else ():
+        batch = Batch.from_events(events.take(indices)).to(device)
+        found = network(batch)
+        kept = found.particles(batch.x, p_none_max)
+        answers = (found.probabilities, found.particles(batch.x), kept)
+        parts.append(tuple(answer.float().cpu().numpy() for answer in answers))
+    return Predicted(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def particles(
+    network: nn.Module,
+    events: Events,
+    *,
+    p_none_max: float | None = None,
+    max_elements_per_batch: int = 32_000,
+) -> Candidates:
+    """Return the particles that a network finds in events, at most one per detector element.
+
+    Args:
+        network: in evaluation mode, as `mlpf.load_network` returns it.
+        events: any number of events; the labels in them are not used.
+        p_none_max: an element is a particle if its probability of being none is below this, in
+            (0, 1]; None: if "none" is not its most probable class.
+        max_elements_per_batch: limits the memory, at least 1; a larger event is a batch by
+            itself.
+
+    Raises:
+        ValueError: the network is in training mode, where its answer would be random, or a number
+            is out of its range.
 
     >>> from mlpf import MLPF
     >>> empty = np.zeros((6, 7), np.float32)
@@ -93,11 +100,9 @@ def particles(
     >>> len(found), found.pt.shape == found.pid.shape, bool(found.offsets[-1] <= 6)
     (2, True, True)
     """
-    if network.training:
-        raise ValueError("the network is in training mode: call network.eval() first")
-    device = next(network.parameters()).device
-    labels = [np.zeros((0, N_Y), np.float32)]
-    for indices in BatchSampler(events.sizes, max_elements_per_batch) if len(events) else ():
-        batch = Batch.from_events(events.take(indices)).to(device)
-        labels.append(network(batch).particles(batch.x).cpu().numpy())
-    return Candidates.from_labels(np.concatenate(labels), events.offsets)
+    threshold = P_NONE_MAX if p_none_max is None else p_none_max
+    found = predict(
+        network, events, p_none_max=threshold, max_elements_per_batch=max_elements_per_batch
+    )
+    labels = found.argmax if p_none_max is None else found.kept
+    return Candidates.from_labels(labels, events.offsets)

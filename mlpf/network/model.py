@@ -38,13 +38,23 @@ class Prediction:
         """Most probable class of each element, shape (M,) int64."""
         return self.logits.argmax(1)
 
-    def particles(self, x: Tensor) -> Tensor:
+    @property
+    def probabilities(self) -> Tensor:
+        """Probability of each class, shape (M, 6)."""
+        return self.logits.softmax(1)
+
+    def particles(self, x: Tensor, p_none_max: float | None = None) -> Tensor:
         """Return the candidates in physical units, shape (M, 7), columns `schema.Y_COLUMNS`.
 
         A row of class 0 is all zero. Neutral classes have charge 0, charged classes the more
         probable sign. Momenta and energies are in GeV. `x`, shape (M, 12), are the input features.
+        With `p_none_max`, in (0, 1], an element is a particle if its probability of class 0 is
+        lower; its class is the most probable of the others.
+
+        Raises:
+            ValueError: `p_none_max` is out of its range.
         """
-        pid = self.pid
+        pid = self.pid if p_none_max is None else self._pid_below(p_none_max)
         values = self.momentum.to(x.dtype)
         pt = x[:, 1].clamp(min=FLOOR_GEV) * values[:, 0].exp()
         energy = x[:, 5].clamp(min=FLOOR_GEV) * values[:, 4].exp()
@@ -55,6 +65,12 @@ class Prediction:
         charge = sign.to(x.dtype).masked_fill(neutral, 0.0)
         columns = (pid.to(x.dtype), charge, pt, eta, sin_phi / length, cos_phi / length, energy)
         return torch.stack(columns, 1) * (pid != Particle.NONE).unsqueeze(1)
+
+    def _pid_below(self, p_none_max: float) -> Tensor:
+        if not 0.0 < p_none_max <= 1.0:
+            raise ValueError(f"p_none_max must be in (0, 1], got {p_none_max}")
+        pid = self.logits[:, 1:].argmax(1) + 1
+        return pid.masked_fill(self.probabilities[:, Particle.NONE] >= p_none_max, Particle.NONE)
 
 
 def momentum_targets(x: Tensor, ygen: Tensor) -> Tensor:

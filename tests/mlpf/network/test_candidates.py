@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlpf import MLPF, Candidates, Events, Particle, particles
+from mlpf import MLPF, Events, Particle, particles
+from mlpf.data.batch import Batch
 from mlpf.data.events import concatenate, from_arrays
+from mlpf.network.candidates import predict
 
 
 @pytest.fixture(scope="module")
@@ -22,26 +24,6 @@ def events_of(*sizes):
         event[:, 0] = rng.integers(1, 3, len(event))
     y = [np.zeros((n, 7)) for n in sizes]
     return from_arrays(x, y, y)
-
-
-def test_labels_become_particles_in_physical_units():
-    labels = np.array(
-        [
-            [1, -1, 2.0, 0.5, 1.0, 0.0, 3.0],  # phi = pi / 2
-            [0, 0, 0, 0, 0, 0, 0],
-            [5, 1, 4.0, -1.5, 0.0, -1.0, 9.5],  # phi = pi
-            [3, 0, 1.0, 2.0, -0.6, 0.8, 4.0],
-        ]
-    )
-    found = Candidates.from_labels(labels, np.array([0, 2, 2, 4]))
-    assert len(found) == 3
-    assert found.offsets.tolist() == [0, 1, 1, 3]
-    assert found.pid.tolist() == [Particle.CHARGED_HADRON, Particle.MUON, Particle.PHOTON]
-    assert found.charge.tolist() == [-1, 1, 0]
-    assert found.pt.tolist() == [2.0, 4.0, 1.0]
-    assert found.eta.tolist() == [0.5, -1.5, 2.0]
-    assert found.energy.tolist() == [3.0, 9.5, 4.0]
-    np.testing.assert_allclose(found.phi, [np.pi / 2, np.pi, -np.arctan2(0.6, 0.8)], rtol=1e-6)
 
 
 def test_particles_are_the_decoded_predictions_of_each_event(network):
@@ -102,3 +84,36 @@ def test_events_of_double_precision_give_the_same_particles(network):
     events = events_of(4, 6)
     double = Events(events.x.astype(float), events.ygen, events.ycand, events.offsets)
     np.testing.assert_array_equal(particles(network, double).pt, particles(network, events).pt)
+
+
+def test_one_pass_gives_probabilities_and_both_decodings(network):
+    events = events_of(9, 0, 20)
+    found = predict(network, events, p_none_max=0.9)
+    batch = Batch.from_events(events)
+    with torch.no_grad():
+        expected = network(batch)
+    np.testing.assert_allclose(found.probabilities.sum(1), 1.0, rtol=1e-5)
+    assert found.argmax[:, 0].tolist() == found.probabilities.argmax(1).tolist()
+    assert (found.kept[:, 0] > 0).tolist() == (found.probabilities[:, 0] < 0.9).tolist()
+    is_particle = found.kept[:, 0] > 0
+    best = found.probabilities[:, 1:].argmax(1) + 1
+    assert found.kept[is_particle, 0].tolist() == best[is_particle].tolist()
+    assert is_particle.sum() > (found.argmax[:, 0] > 0).sum()
+    both = found.argmax[:, 0] > 0
+    np.testing.assert_array_equal(found.kept[both], found.argmax[both])
+    np.testing.assert_allclose(found.argmax, expected.particles(batch.x).numpy(), rtol=1e-5)
+    assert [a.dtype for a in (found.probabilities, found.argmax, found.kept)] == [np.float32] * 3
+
+
+def test_particles_may_be_kept_by_their_probability(network):
+    events = events_of(30)
+    kept = predict(network, events, p_none_max=0.95).kept
+    found = particles(network, events, p_none_max=0.95)
+    assert found.pid.tolist() == kept[kept[:, 0] > 0, 0].tolist()
+    assert len(found.pid) > len(particles(network, events).pid)
+
+
+@pytest.mark.parametrize("p_none_max", [0.0, -0.1, 1.01, float("nan")])
+def test_an_impossible_threshold_is_refused(network, p_none_max):
+    with pytest.raises(ValueError, match=r"p_none_max must be in \(0, 1\], got"):
+        predict(network, events_of(3), p_none_max=p_none_max)
