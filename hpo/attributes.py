@@ -38,6 +38,7 @@ PAUSED = "hpo:paused"  # the step at which a policy paused it
 RUN = "run"  # its overrides, its worker, the seed of its sampler
 CODE = "code"  # versions of code, configuration and data that it ran with, oldest first
 SECONDS = "seconds"  # wall time inside the application
+FIGURES = "figures"  # figures beside its best reported value: number by name
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text
 SKIPPED = "skipped"  # why a screen ended it before its first epoch
@@ -75,8 +76,12 @@ def _is_anything(_: Any) -> bool:
     return True
 
 
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+    return _is_finite(value) and value >= 0
 
 
 def _is_count(value: Any) -> bool:
@@ -155,6 +160,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     CODE: lambda value: isinstance(value, list) and all(map(_mapping(_is_text), value)),
     RUN: _record(overrides=_are_texts),
     SECONDS: _is_number,
+    FIGURES: _mapping(_is_finite),
     FAIL_REASON: _is_text,
     DIVERGED: lambda value: _is_text(value) or _is_count(value),
     SKIPPED: lambda value: isinstance(value, dict | str),

@@ -26,8 +26,18 @@ class CurrentTrial(Protocol):
     def note(self, facts: Mapping[str, str]) -> None:
         """Record what the trial runs with; say so if it was begun with something else."""
 
-    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
-        """Store the value reached after `step` steps; return whether the trial should end now."""
+    def should_stop(
+        self,
+        value: float,
+        step: int,
+        *,
+        final: bool = False,
+        figures: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Store the value reached after `step` steps; return whether the trial should end now.
+
+        `figures` are kept with the trial if the value is its best so far.
+        """
 
 
 class FollowedTrial:
@@ -43,7 +53,14 @@ class FollowedTrial:
     def note(self, facts: Mapping[str, str]) -> None:
         """Do nothing: rank 0 records it."""
 
-    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:  # noqa: ARG002
+    def should_stop(
+        self,
+        value: float,  # noqa: ARG002
+        step: int,
+        *,
+        final: bool = False,  # noqa: ARG002
+        figures: Mapping[str, float] | None = None,  # noqa: ARG002
+    ) -> bool:
         """Return what rank 0 decides after this step; wait for it."""
         return self._group.decision(step)
 
@@ -76,7 +93,7 @@ def note_data(fingerprint: str) -> None:
         trial.note({"data": fingerprint})
 
 
-def report_value(value: float, step: int) -> None:
+def report_value(value: float, step: int, figures: Mapping[str, float] | None = None) -> None:
     """Report the objective after `step` steps; outside a sweep do nothing.
 
     In a trial of several ranks each of them calls this, and all stop together.
@@ -84,17 +101,19 @@ def report_value(value: float, step: int) -> None:
     Args:
         value: the objective so far, in the study's direction.
         step: steps (epochs) done, from 1.
+        figures: further figures of this step by name, for people: those beside the best value are
+            shown with the trial. One that is not finite is left out.
 
     Raises:
         optuna.TrialPruned: the trial should end now, for good or until it is resumed. Do not catch
             it: the worker expects it.
-        TypeError: `value` is not a number.
+        TypeError: `value` or a figure is not a number.
         ValueError: `step` is not a whole number, or negative.
         hpo.study.lease.LeaseLostError: another worker has taken the trial over. Not an
             `Exception`; do not catch it either.
     """
     trial = current_trial()
-    if trial is not None and trial.should_stop(value, step):
+    if trial is not None and trial.should_stop(value, step, figures=figures):
         from optuna import TrialPruned
 
         raise TrialPruned(f"trial {trial.number} stopped after step {step}")

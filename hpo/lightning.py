@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
@@ -21,6 +24,8 @@ class ReportTrial(Callback):
 
     Args:
         monitor: name of a metric that is logged once per validation epoch.
+        show: names of metrics that are shown beside the best value of the trial, for people; those
+            that are not logged, or not finite, are left out.
 
     Example:
         >>> import pytorch_lightning as pl
@@ -29,8 +34,8 @@ class ReportTrial(Callback):
         'val_loss'
     """
 
-    def __init__(self, monitor: str = "val_loss") -> None:
-        self.monitor = monitor
+    def __init__(self, monitor: str = "val_loss", show: Sequence[str] = ()) -> None:
+        self.monitor, self.show = monitor, tuple(show)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record what data the trial is trained on, if the data module can tell."""
@@ -54,8 +59,16 @@ class ReportTrial(Callback):
         stop = False
         trial = current_trial() if trainer.is_global_zero else None
         if trial is not None:
-            value = float(trainer.callback_metrics[self.monitor])
+            metrics = trainer.callback_metrics
+            value, figures = float(metrics[self.monitor]), self._figures(metrics)
             epoch, last = trainer.current_epoch + 1, trainer.max_epochs
-            stop = trial.should_stop(value, epoch, final=epoch == last)
+            stop = trial.should_stop(value, epoch, final=epoch == last, figures=figures)
         if trainer.strategy.broadcast(stop):
             trainer.should_stop = True
+
+    def _figures(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        return {
+            name: float(metrics[name])
+            for name in self.show
+            if name in metrics and name != self.monitor
+        }

@@ -10,16 +10,26 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, N_TRIALS, SECONDS, SKIPPED, WORKER, all_stored, stored
+from hpo.attributes import (
+    DIVERGED,
+    FIGURES,
+    N_TRIALS,
+    SECONDS,
+    SKIPPED,
+    WORKER,
+    all_stored,
+    stored,
+)
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best complete trial."""
+    """The best complete trial; `figures` are those that it reported beside its best value."""
 
     number: int
     value: float
     params: dict[str, Any]
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,8 @@ def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> Best | No
         return None
     better = max if direction == StudyDirection.MAXIMIZE else min
     best = better(complete, key=lambda trial: trial.value or 0.0)
-    return Best(best.number, float(best.value or 0.0), best.params)
+    figures = stored(best.user_attrs, FIGURES, {})
+    return Best(best.number, float(best.value or 0.0), best.params, figures)
 
 
 def _duration_s(trial: FrozenTrial) -> float:

@@ -29,6 +29,8 @@ def study_table(
     rows.add_column(overflow="fold")
     rows.add_row("trials", _counts(summary))
     rows.add_row("best", _best(summary))
+    if summary.best is not None and summary.best.figures:
+        rows.add_row("", _figures(summary.best.figures))
     rows.add_row("epochs", _epochs(summary))
     if (busy := summary.worker_busy_fraction) is not None:
         rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")
@@ -78,6 +80,15 @@ def _best(summary: Summary) -> str:
     if best is None:
         return "no trial is complete yet"
     return f"{best.value:.6g} (trial {best.number}): {_values(best.params)}"
+
+
+def _figures(figures: dict[str, float]) -> str:
+    """Return figures as text with four digits.
+
+    >>> _figures({"val_accuracy": 0.90712, "val_ratio": 1.0})
+    'val_accuracy 0.9071, val_ratio 1'
+    """
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
 
 
 def _running(trial: FrozenTrial) -> str:

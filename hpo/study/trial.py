@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import operator
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +17,10 @@ from optuna.trial import TrialState
 
 from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
-from hpo.attributes import CODE, DIVERGED, FAIL_REASON, PACE, SECONDS, stored
+from hpo.attributes import CODE, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
 from hpo.ranks import Group
 from hpo.search.pausing import decide
+from hpo.search.rungs import sign
 from hpo.storage.batching import batched
 from hpo.storage.folders import FolderTakenError, StudyFolder
 from hpo.storage.passwords import hide, stored_passwords
@@ -90,18 +92,35 @@ class LeasedTrial(optuna.Trial):
             self.life.decide(decision, max(self._steps))
         return self.life.stops
 
-    def should_stop(self, value: float, step: int, *, final: bool = False) -> bool:
+    def should_stop(
+        self,
+        value: float,
+        step: int,
+        *,
+        final: bool = False,
+        figures: Mapping[str, float] | None = None,
+    ) -> bool:
         """Do as `report`; return whether the trial should end now.
 
-        Optuna's pruners expect steps from 1. The pruner is not asked after the `final` step.
+        Optuna's pruners expect steps from 1. The pruner is not asked after the `final` step. The
+        `figures`, numbers by name, are kept if the value is the best that the trial has reported.
         """
-        begin = time.monotonic()
+        begin, finite = time.monotonic(), _finite(figures or {})
         with signals.shield():
-            self.report(value, step)
+            is_best = bool(finite) and self._is_best(value)
+            with batched(self.storage):
+                self.report(value, step)
+                if is_best and self._new:
+                    self.set_user_attr(FIGURES, finite)
             stop = self.life.pruned if final else self.should_prune()
             self._group.decide(step, stop)
         self.reporting_s += time.monotonic() - begin
         return stop
+
+    def _is_best(self, value: Any) -> bool:
+        number, factor = as_number(value), sign(self.study)
+        before = self.storage.get_trial(trial_id(self)).intermediate_values.values()
+        return number is not None and all(factor * number < factor * old for old in before)
 
     def folder(self) -> Path:
         """Return a folder that belongs to this trial alone, for checkpoints; it is made if needed.
@@ -179,6 +198,13 @@ class LeasedTrial(optuna.Trial):
         else:
             with stoppable(self.study):  # a sampler whose space is exhausted does so
                 self.study.tell(self, outcome.value, state=outcome.state)
+
+
+def _finite(figures: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {str(name): as_number(figure) for name, figure in figures.items()}
+    if wrong := [name for name, number in numbers.items() if number is None]:
+        raise TypeError(f"figures must be numbers, got {figures[wrong[0]]!r} for {wrong[0]}")
+    return {k: v for k, v in numbers.items() if v is not None and math.isfinite(v)}
 
 
 def _as_step(step: Any) -> int:

@@ -26,7 +26,7 @@ class Line(pl.LightningModule):
 
 
 class StopsAtTwo:
-    def should_stop(self, value, step, *, final):
+    def should_stop(self, value, step, *, final, figures):
         return step >= 2
 
 

@@ -72,3 +72,23 @@ def test_a_trial_records_the_data_that_the_data_module_tells():
         finally:
             set_current_trial(None)
         assert noted == expected
+
+
+def test_the_named_metrics_are_shown_but_those_that_are_not_logged_and_the_monitored_one():
+    seen = []
+    trial = SimpleNamespace(should_stop=lambda *values, **options: seen.append((values, options)))
+    trainer = SimpleNamespace(
+        sanity_checking=False,
+        is_global_zero=True,
+        state=SimpleNamespace(fn=TrainerFn.FITTING),
+        callback_metrics={"val_loss": 1.0, "val_ratio": 0.8, "lr": 0.1},
+        current_epoch=2,
+        max_epochs=3,
+        strategy=SimpleNamespace(broadcast=bool),
+    )
+    set_current_trial(trial)
+    try:
+        ReportTrial(show=["val_loss", "val_ratio", "val_jets"]).on_validation_end(trainer, None)
+    finally:
+        set_current_trial(None)
+    assert seen == [((1.0, 3), {"final": True, "figures": {"val_ratio": 0.8}})]

@@ -2,6 +2,7 @@ import io
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from commons.console import Console
 from hpo.attributes import WORKER
@@ -58,3 +59,16 @@ def test_the_line_of_an_empty_study_says_that_nothing_is_complete():
 )
 def test_times_are_rounded_to_seconds(elapsed_s, left_s, line):
     assert time_line(elapsed_s, left_s) == line
+
+
+def test_the_figures_of_the_best_trial_are_beside_its_value(study, add):
+    add(study, TrialState.COMPLETE, [0.5], figures={"val_ratio": 0.81234, "val_jets": 0.9})
+    lines = text(study_table(figures(study)[0])).splitlines()
+    place = next(n for n, line in enumerate(lines) if "0.5 (trial 6)" in line)
+    assert lines[place + 1].strip(" │").split() == ["val_ratio", "0.8123,", "val_jets", "0.9"]
+
+
+def test_figures_of_the_wrong_type_are_not_shown(study, add):
+    add(study, TrialState.COMPLETE, [0.5], figures={"val_ratio": "[red]much"})
+    assert figures(study)[0].best.figures == {}
+    assert "much" not in text(study_table(figures(study)[0]))

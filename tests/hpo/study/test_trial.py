@@ -3,6 +3,7 @@ import math
 import optuna
 import pytest
 
+from hpo.attributes import FIGURES
 from hpo.ranks import Group
 from hpo.search.pausing import PausingPruner
 from hpo.study.lease import Lease
@@ -81,3 +82,30 @@ def test_a_trial_says_that_it_goes_on_with_something_else(caplog):
     resumed.note({"git": "b", "data": "x"})
     assert caplog.messages == ["trial 0 was begun with git a, goes on with git b"]
     assert [facts["git"] for facts in resumed.user_attrs["code"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("direction", "kept"), [("minimize", 0.7), ("maximize", 0.8)])
+def test_the_figures_beside_the_best_value_are_kept_with_the_trial(direction, kept):
+    study = optuna.create_study(direction=direction)
+    trial = again(study, study.ask()._trial_id)
+    for step, (value, figure) in enumerate([(2.0, 0.9), (3.0, 0.8), (1.0, 0.7), (1.0, 0.6)], 1):
+        trial.should_stop(value, step, figures={"ratio": figure, "nothing": math.nan})
+    resumed = again(study, trial._trial_id)
+    resumed.should_stop(0.0 if direction == "minimize" else 9.0, 4, figures={"ratio": 0.1})
+    resumed.should_stop(2.5, 5, figures={"ratio": 0.2})
+    assert study.trials[0].user_attrs[FIGURES] == {"ratio": kept}
+
+
+def test_a_value_without_figures_leaves_those_that_are_kept():
+    trial = leased(optuna.pruners.NopPruner())
+    trial.should_stop(2.0, 1, figures={"ratio": 0.9})
+    trial.should_stop(1.0, 2)
+    assert trial.user_attrs[FIGURES] == {"ratio": 0.9}
+
+
+@pytest.mark.parametrize("figure", ["0.9", None, True])
+def test_a_figure_that_is_no_number_is_named_and_nothing_is_stored(figure):
+    trial = leased(optuna.pruners.NopPruner())
+    with pytest.raises(TypeError, match=f"figures must be numbers, got {figure!r} for ratio"):
+        trial.should_stop(1.0, 1, figures={"ratio": figure})
+    assert trial.storage.get_trial(trial._trial_id).intermediate_values == {}

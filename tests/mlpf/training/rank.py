@@ -48,7 +48,7 @@ class StopsAfter:
     def __init__(self, epoch):
         self.epoch = epoch
 
-    def should_stop(self, value, step, *, final):
+    def should_stop(self, value, step, *, final, figures):
         return step >= self.epoch
 
     def note(self, facts):
