@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
-from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from hpo.settings import typed_key
@@ -190,20 +190,27 @@ def _refer_in(config: DictConfig, unneeded: Sequence[str]) -> None:
 
 
 def _hide_in(config: DictConfig | ListConfig, raw: Any, unneeded: Sequence[str]) -> None:
-    keys: list[Any] = [*config] if isinstance(config, DictConfig) else [*range(len(config))]
-    for key in keys:
-        try:
-            value = config[key]
-        except OmegaConfBaseException:  # ??? or an interpolation that has no value yet
-            continue
-        if isinstance(value, DictConfig | ListConfig):
-            if not OmegaConf.is_interpolation(config, key):
-                _hide_in(value, raw[key], unneeded)
-        elif isinstance(value, str):
-            hidden = _hidden(str(key), value, raw[key], unneeded)
-            if hidden != raw[key]:
+    for key, plain in raw.items() if isinstance(raw, dict) else enumerate(raw):
+        if isinstance(plain, dict | list):
+            _hide_in(config[key], plain, unneeded)
+        elif isinstance(plain, str):
+            # Resolving is slow, and only what the sweep does not need is looked for in a value.
+            value = _resolved(config, key) if unneeded and "${" in plain else plain
+            if value is None or plain == MISSING:
+                continue
+            hidden = _hidden(str(key), value, plain, unneeded)
+            if hidden != plain:
                 with flag_override(config, "readonly", False):
                     config[key] = hidden
+
+
+def _resolved(config: DictConfig | ListConfig, key: Any) -> str | None:
+    """Return the text that an interpolation stands for; None if it is none, or has no value yet."""
+    try:
+        value = config[key]
+    except OmegaConfBaseException:
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _hidden(key: str, value: str, raw: str, unneeded: Sequence[str]) -> str:
