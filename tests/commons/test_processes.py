@@ -64,4 +64,4 @@ def test_descendants_are_found_over_generations(wait_until):
         assert {shell.pid, sleep} <= set(descendants())
         kill([sleep, shell.pid])
     kill([sleep, shell.pid, 2**30])
-    assert not is_alive(sleep)
+    wait_until(lambda: not is_alive(sleep))

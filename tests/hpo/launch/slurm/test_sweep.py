@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
 TOY = "toy/toy.py"
 SLURM = ("-m", "hydra/launcher=hpo_slurm", "hydra.launcher.poll_s=0.5")
 LONG = ("epochs=8", "epoch_s=0.4", "hydra.sweeper.n_workers=2")
+# On a busy machine a second command may start late; it must find the first one's jobs.
+LONGER = ("epochs=8", "epoch_s=1.5", "hydra.sweeper.n_workers=2")
 
 
 @pytest.fixture
@@ -189,14 +191,14 @@ def test_the_check_of_a_site_tries_a_job_and_makes_no_study(sweep, tmp_path, opt
 def test_detached_jobs_outlive_ctrl_c_and_the_same_command_attaches(
     sweep, study, arrays, tmp_path, wait_until
 ):
-    command = sweep(*LONG, "hydra.launcher.detach=true")
+    command = sweep(*LONGER, "hydra.launcher.detach=true")
     wait_until(started(tmp_path))
     command.interrupt()
     code, output = command.end()
     assert code == 130
     assert "the same command shows them again" in output
     assert states(study())["RUNNING"] == 2
-    code, output = sweep(*LONG, "hydra.launcher.detach=true").end()
+    code, output = sweep(*LONGER, "hydra.launcher.detach=true").end()
     assert code == 0, output
     assert "attached to array" in output
     assert states(study()) == {"COMPLETE": 4}
@@ -208,11 +210,11 @@ def test_detached_jobs_outlive_ctrl_c_and_the_same_command_attaches(
 def test_a_sweep_outlives_the_command_that_submitted_it(
     sweep, study, arrays, tmp_path, wait_until, number
 ):
-    command = sweep(*LONG)
+    command = sweep(*LONGER)
     wait_until(started(tmp_path))
     command.process.send_signal(number)
     command.end()
-    code, output = sweep(*LONG).end()
+    code, output = sweep(*LONGER).end()
     assert code == 0, output
     assert "attached to array" in output
     assert states(study()) == {"COMPLETE": 4}
