@@ -205,7 +205,7 @@ def _hide_in(config: DictConfig | ListConfig, raw: Any, unneeded: Sequence[str])
 
 
 def _resolved(config: DictConfig | ListConfig, key: Any) -> str | None:
-    """Return the text that an interpolation stands for; None if it is none, or has no value yet."""
+    """Return the text of an interpolation; None for another value, or none yet."""
     try:
         value = config[key]
     except OmegaConfBaseException:
