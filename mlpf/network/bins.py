@@ -38,15 +38,26 @@ class BinLayout:
         """Return the layout for events that begin at `offsets` and hold `n_elements` rows."""
         sizes = offsets.diff()
         n_bins = (sizes + bin_size - 1) // bin_size
-        first_slot = (n_bins.cumsum(0) - n_bins) * bin_size
-        event = torch.repeat_interleave(sizes, output_size=n_elements)
         rows = torch.arange(n_elements, device=offsets.device)
-        slots = rows + (first_slot - offsets[:-1])[event]
-        n_slots = int(n_bins.sum()) * bin_size
+        if len(sizes) == 1:
+            # All follows from shapes, so an exported program holds for any number of elements.
+            event, slots = torch.zeros_like(rows), rows
+            n_slots = (n_elements + bin_size - 1) // bin_size * bin_size
+        else:
+            first_slot = (n_bins.cumsum(0) - n_bins) * bin_size
+            event = torch.repeat_interleave(sizes, output_size=n_elements)
+            slots = rows + (first_slot - offsets[:-1])[event]
+            n_slots = int(n_bins.sum()) * bin_size
         valid = torch.zeros(n_slots, 1, dtype=torch.bool, device=offsets.device)
         valid[slots] = True
         n_columns = (n_bins // 2).clamp(min=1)[event].unsqueeze(1)
         return cls(bin_size, offsets, event, slots, n_columns, valid)
+
+    def centered(self, x: Tensor) -> Tensor:
+        """Return the rows `x`, shape (M, C), minus the mean of their event."""
+        if len(self.offsets) == 2:
+            return x - x.mean(0)
+        return x - torch.segment_reduce(x, "mean", offsets=self.offsets, axis=0)[self.event]
 
 
 @dataclass(frozen=True)
@@ -62,34 +73,41 @@ class Binning:
         """Fill the slots with the elements `order`, shape (M,): event by event, a permutation."""
         slot = torch.empty_like(order)
         slot[order] = layout.slots
-        source = torch.zeros(len(layout.valid), dtype=order.dtype, device=order.device)
+        source = torch.zeros(layout.valid.shape[0], dtype=order.dtype, device=order.device)
         source[layout.slots] = order
         return cls(layout, slot, source)
 
     def to_bins(self, x: Tensor) -> Tensor:
         """Return the rows of `x`, shape (M, C), in their bins, shape (K, S, C), 0 if empty."""
-        spread = apply(_ToBins, x, self.slot, self.source, self.layout.valid)
+        spread: Tensor = apply(_ToBins, x, self.slot, self.source, self.layout.valid)
         return spread.view(-1, self.layout.bin_size, x.shape[1])
 
     def from_bins(self, binned: Tensor) -> Tensor:
         """Return the rows, shape (M, C), of `binned`, shape (K, S, C); undoes `to_bins`."""
-        flat = binned.reshape(len(self.source), binned.shape[2])
-        return apply(_FromBins, flat, self.slot, self.source, self.layout.valid)
+        flat = binned.reshape(self.source.shape[0], binned.shape[2])
+        rows: Tensor = apply(_FromBins, flat, self.slot, self.source, self.layout.valid)
+        return rows
 
 
-def apply(function: type[torch.autograd.Function], *args: Any) -> Tensor:
-    """Return the result of an autograd function, with the type that PyTorch does not declare."""
-    result: Tensor = function.apply(*args)  # type: ignore[no-untyped-call]
-    return result
+def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
+    """Return the result of an autograd function that has a `setup_context`.
+
+    Where no gradient is wanted, only its operations run: they can be exported.
+    """
+    call: Any = function.apply if torch.is_grad_enabled() else function.forward
+    return call(*args)
 
 
 class _ToBins(torch.autograd.Function):
     """A gather whose gradient is a gather too: PyTorch's own would be a slow scatter-add."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
-        ctx.save_for_backward(slot)
+    def forward(x: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
         return x.index_select(0, source).mul_(valid)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
@@ -101,9 +119,12 @@ class _FromBins(torch.autograd.Function):
     """The transpose of `_ToBins`."""
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
-        ctx.save_for_backward(source, valid)
+    def forward(flat: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
         return flat.index_select(0, slot)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[2:])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
@@ -138,14 +159,15 @@ class Hashing(nn.Module):
     @torch.no_grad()
     def forward(self, embedding: Tensor, layout: BinLayout) -> Binning:
         """Return the bins of the elements with `embedding`, shape (M, D)."""
-        means = torch.segment_reduce(embedding, "mean", offsets=layout.offsets, axis=0)
-        projections = (embedding - means[layout.event]) @ self.codebook
+        projections = layout.centered(embedding) @ self.codebook
         width = projections.shape[1]
         unused = torch.arange(width, device=embedding.device) >= layout.n_columns
         column = projections.abs().masked_fill(unused, -1.0).argmax(1, keepdim=True)
         code = column + width * (projections.gather(1, column) < 0)
-        within = projections.gather(1, (column + 1) % width).double()
-        # One stable sort for all events: the whole part is (event, code), the rest lies in (0, 1).
-        key = layout.event * (2 * width) + code.squeeze(1) + 0.5
-        order = torch.argsort(key + within.squeeze(1).atan() / torch.pi, stable=True)
-        return Binning.from_order(layout, order)
+        within = projections.gather(1, (column + 1) % width).squeeze(1)
+        # By (event, code), then `within`. No two keys are equal: the sorts of other run-time
+        # systems need not be stable.
+        order = torch.argsort(within, stable=True)
+        rank = torch.arange(order.shape[0], device=order.device)
+        key = (layout.event * (2 * width) + code.squeeze(1))[order] * order.shape[0] + rank
+        return Binning.from_order(layout, order[torch.argsort(key)])

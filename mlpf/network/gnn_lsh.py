@@ -46,7 +46,32 @@ def gaussian_adjacency(
     Returns:
         Shape (K, S, S), symmetric, in [0, 1].
     """
-    return apply(_GaussianAdjacency, embedding, valid, dist_mult, clip_value_low)
+    edges: Tensor
+    if torch.is_grad_enabled():
+        edges, _, _ = apply(_GaussianAdjacency, embedding, valid, dist_mult, clip_value_low)
+    else:
+        squared = _squared_distances(embedding - embedding.mean(1, keepdim=True))
+        edges = _edge_weights(squared, valid, dist_mult, clip_value_low)
+    return edges
+
+
+def _squared_distances(centered: Tensor) -> Tensor:
+    # |a|^2 - 2ab + |b|^2 cancels; it does so less around the middle of the bin.
+    norms = centered.square().sum(2, keepdim=True)
+    squared = torch.baddbmm(norms.mT, centered, centered.mT, alpha=-2.0).add_(norms)
+    squared.flatten(1)[:, :: centered.shape[1] + 1] = 0.0  # the diagonal
+    return squared
+
+
+def _edge_weights(
+    squared: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
+) -> Tensor:
+    """Return the weights; `squared` then holds the distances."""
+    distance = squared.clamp_(min=_SQUARED_DISTANCE_FLOOR).sqrt_()
+    weights = (distance * -dist_mult).exp_()
+    if clip_value_low > 0.0:
+        weights.clamp_(min=clip_value_low)
+    return weights.mul_(valid.unsqueeze(1)).mul_(valid.unsqueeze(2))
 
 
 class _GaussianAdjacency(torch.autograd.Function):
@@ -54,25 +79,23 @@ class _GaussianAdjacency(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
-    ) -> Tensor:
-        # |a|^2 - 2ab + |b|^2 cancels; it does so less around the middle of the bin.
+        embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         centered = embedding - embedding.mean(1, keepdim=True)
-        norms = centered.square().sum(2, keepdim=True)
-        distance = torch.baddbmm(norms.mT, centered, centered.mT, alpha=-2.0).add_(norms)
-        distance.diagonal(dim1=1, dim2=2).zero_()
+        distance = _squared_distances(centered)
         floor = distance <= _SQUARED_DISTANCE_FLOOR
-        distance.clamp_(min=_SQUARED_DISTANCE_FLOOR).sqrt_()
-        adjacency = torch.exp(distance * -dist_mult)
+        adjacency = _edge_weights(distance, valid, dist_mult, clip_value_low)
         if clip_value_low > 0.0:
-            floor |= adjacency < clip_value_low
-            adjacency.clamp_(min=clip_value_low)
-        adjacency *= valid.unsqueeze(1)
-        adjacency *= valid.unsqueeze(2)
+            floor |= adjacency <= clip_value_low
         # An infinite distance stands for "no gradient": the backward pass divides by it.
-        ctx.save_for_backward(centered, adjacency, distance.masked_fill_(floor, torch.inf))
-        ctx.dist_mult = dist_mult
-        return adjacency
+        return adjacency, centered, distance.masked_fill_(floor, torch.inf)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        adjacency, centered, distance = output
+        ctx.mark_non_differentiable(centered, distance)
+        ctx.save_for_backward(centered, adjacency, distance)
+        ctx.dist_mult = inputs[2]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:

@@ -73,3 +73,34 @@ def test_more_bins_than_the_codebook_knows_are_filled_all_the_same():
     torch.manual_seed(0)
     binning = Hashing(8, 4)(torch.randn(100, 8), layout_of([100], 2))
     assert binning.slot.sort().values.tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 100])
+def test_an_event_alone_lies_in_the_bins_it_has_beside_an_empty_one(size):
+    torch.manual_seed(0)
+    points, hashing = torch.randn(size, 8, dtype=torch.float64), Hashing(8, 100).double()
+    alone, beside = layout_of([size], 16), layout_of([size, 0], 16)
+    assert torch.equal(alone.valid, beside.valid)
+    assert torch.equal(alone.n_columns, beside.n_columns)
+    assert torch.equal(hashing(points, alone).slot, hashing(points, beside).slot)
+    assert torch.equal(hashing(points, alone).source, hashing(points, beside).source)
+
+
+def test_elements_of_one_code_are_ordered_by_the_next_projection_then_by_row():
+    hashing = Hashing(2, 2)
+    hashing.codebook = torch.tensor([[1.0], [0.0]])
+    points = torch.tensor([[3.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 5.0], [-2.0, 0.0]])
+    slot = hashing(points, layout_of([5], 5)).slot  # code 0: x > 0, ascending; code 1: x < 0
+    assert slot.tolist() == [1, 3, 0, 4, 2]
+
+
+def test_gathers_without_gradients_are_those_with_them():
+    torch.manual_seed(0)
+    layout = layout_of([5, 7], 4)
+    binning = Binning.from_order(layout, torch.cat([torch.randperm(5), 5 + torch.randperm(7)]))
+    x = torch.randn(12, 3)
+    with torch.no_grad():
+        binned = binning.to_bins(x)
+        rows = binning.from_bins(binned)
+    assert torch.equal(binned, binning.to_bins(x))
+    assert torch.equal(rows, x)

@@ -136,6 +136,17 @@ def test_float32_distances_of_far_and_close_points_are_accurate():
     assert (single - double).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("clip_value_low", [0.0, 0.3])
+def test_edge_weights_are_the_same_without_gradients(clip_value_low):
+    torch.manual_seed(0)
+    points, valid = torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool)
+    valid[1, 3:] = False
+    with torch.no_grad():
+        plain = gaussian_adjacency(points, valid, 0.8, clip_value_low)
+    assert torch.equal(plain, gaussian_adjacency(points, valid, 0.8, clip_value_low))
+    assert plain[1, 3:].abs().max() == 0
+
+
 def test_a_layer_does_not_depend_on_the_order_of_the_rows():
     layer, layout = layer_of(), layout_of([30, 45], 8)
     x, position = inputs(75)
