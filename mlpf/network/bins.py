@@ -102,11 +102,11 @@ class _ToBins(torch.autograd.Function):
     """A gather whose gradient is a gather too: PyTorch's own would be a slow scatter-add."""
 
     @staticmethod
-    def forward(x: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
+    def forward(x: Tensor, _slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
         return x.index_select(0, source).mul_(valid)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         ctx.save_for_backward(inputs[1])
 
     @staticmethod
@@ -119,11 +119,11 @@ class _FromBins(torch.autograd.Function):
     """The transpose of `_ToBins`."""
 
     @staticmethod
-    def forward(flat: Tensor, slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
+    def forward(flat: Tensor, slot: Tensor, *_unused: Tensor) -> Tensor:
         return flat.index_select(0, slot)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         ctx.save_for_backward(*inputs[2:])
 
     @staticmethod
