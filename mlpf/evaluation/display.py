@@ -1,0 +1,187 @@
+"""Event displays: what truth, rules and MLPF see in one event, side by side in eta and phi.
+
+A marker is a particle: its shape and color say the class, its area is proportional to the
+transverse momentum. A thin line leads from the direction of a charged particle at the vertex to
+where its track enters the calorimeter. Circles are jets, the arrow is the missing transverse
+momentum, which has no pseudorapidity: its height is the direction, its length the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from numpy.typing import NDArray
+
+from mlpf.evaluation.style import label, look, paper_style, plain, save
+from mlpf.schema import ElementType, Particle
+
+Array = NDArray[np.floating[Any]]
+
+_MAX_ETA: Final = 5.2
+_RADIUS: Final = 0.4  # of the jets
+_AREA: Final = 4.0  # of a marker, points^2 per GeV
+_MIN_TRACK_PT: Final = 1.0  # softer ones have no line (GeV)
+_MET_LENGTH: Final = 2.5  # of the longest arrow, in units of eta
+_WIDTH, _HEIGHT = 5.4, 4.4  # of a panel (inch)
+_MARKS: Final = {  # marker and color of each class, those of style.py's reference
+    Particle.CHARGED_HADRON: ("o", "#5790fc"),
+    Particle.NEUTRAL_HADRON: ("s", "#f89c20"),
+    Particle.PHOTON: ("^", "#e42536"),
+    Particle.ELECTRON: ("D", "#7a21dd"),
+    Particle.MUON: ("X", "black"),
+}
+_EXAMPLES_GEV: Final = (1, 10, 50)  # of the areas in the legend
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One view of an event.
+
+    Args:
+        particles: shape (N, 7), columns `schema.Y_COLUMNS`; class 0 is no particle.
+        jets: shape (J, 3): pt in GeV, eta, phi; None: none were made.
+    """
+
+    particles: Array
+    jets: Array | None = None
+
+
+@dataclass(frozen=True)
+class Display:
+    """One event.
+
+    Args:
+        title: what event it is.
+        elements: shape (N, 12), columns `schema.X_COLUMNS`; row i belongs to row i of the panels.
+        panels: by column, `truth`, `rules` or `mlpf`.
+    """
+
+    title: str
+    elements: Array
+    panels: Mapping[str, Panel]
+
+
+def draw_displays(displays: Sequence[Display], folder: Path) -> list[Path]:
+    """Draw `event_1.png`, `event_2.png` and so on into `folder`; return their paths."""
+    with paper_style():
+        return [
+            save(draw_display(display), folder / f"event_{number}.png")
+            for number, display in enumerate(displays, 1)
+        ]
+
+
+def draw_display(display: Display) -> Figure:
+    """Return the figure of an event, inside of `paper_style`."""
+    figure = Figure(figsize=(_WIDTH * len(display.panels), _HEIGHT), layout="constrained")
+    figure.suptitle(plain(display.title), x=0.01, ha="left", fontsize="medium")
+    rows = figure.subplots(1, len(display.panels), sharex=True, sharey=True, squeeze=False)
+    mets = {column: missing(panel.particles) for column, panel in display.panels.items()}
+    longest = max((float(np.hypot(*met)) for met in mets.values()), default=0.0)
+    for axes, (column, panel) in zip(rows[0], display.panels.items(), strict=True):
+        _draw_tracks(axes, panel.particles, display.elements)
+        _draw_particles(axes, panel.particles)
+        if panel.jets is not None:
+            _draw_jets(axes, panel.jets)
+        _draw_met(axes, mets[column], longest)
+        n = int(np.count_nonzero(panel.particles[:, 0]))
+        axes.set_title(f"{look(column).label}: {n} particles", loc="left")
+        axes.set(xlim=(-_MAX_ETA, _MAX_ETA), ylim=(-np.pi, np.pi), xlabel=r"$\eta$")
+        axes.set_aspect("equal")
+    rows[0][0].set_ylabel(r"$\phi$")
+    has_jets = any(panel.jets is not None for panel in display.panels.values())
+    figure.legend(
+        handles=_legend(has_jets), loc="outside lower center", ncols=12, columnspacing=1.2
+    )
+    return figure
+
+
+def missing(particles: Array) -> NDArray[np.float64]:
+    """Return px and py of the missing transverse momentum, shape (2,), in GeV."""
+    found = particles[:, 0] != Particle.NONE
+    pt, sin, cos = particles[found][:, [2, 4, 5]].T.astype(np.float64)
+    return -np.array([(pt * cos).sum(), (pt * sin).sum()])
+
+
+def _phi(rows: Array, sin: int, cos: int) -> NDArray[np.float64]:
+    return np.arctan2(rows[:, sin].astype(np.float64), rows[:, cos].astype(np.float64))
+
+
+def _draw_particles(axes: Axes, particles: Array) -> None:
+    for kind, (marker, color) in _MARKS.items():
+        some = particles[particles[:, 0] == kind]
+        some = some[np.argsort(-some[:, 2])]  # soft ones on top
+        axes.scatter(
+            some[:, 3],
+            _phi(some, 4, 5),
+            s=_AREA * some[:, 2],
+            marker=marker,
+            color=color,
+            alpha=0.6,
+            linewidths=0.4,
+            edgecolors="white",
+        )
+
+
+def _draw_tracks(axes: Axes, particles: Array, elements: Array) -> None:
+    is_track = (elements[:, 0] == ElementType.TRACK) & (particles[:, 0] != Particle.NONE)
+    is_track &= particles[:, 2] > _MIN_TRACK_PT
+    some, tracks = particles[is_track], elements[is_track]
+    begin, end = _phi(some, 4, 5), _phi(tracks, 7, 8)
+    end = begin + (end - begin + np.pi) % (2 * np.pi) - np.pi  # the short way round
+    lines = np.stack([np.stack([some[:, 3], begin], 1), np.stack([tracks[:, 6], end], 1)], 1)
+    axes.add_collection(LineCollection(list(lines), colors="0.6", linewidths=0.6, zorder=0))
+
+
+def _draw_jets(axes: Axes, jets: Array) -> None:
+    for pt, eta, phi in jets.astype(float).tolist():
+        for turn in (-2 * np.pi, 0.0, 2 * np.pi):  # a circle may cross phi = pi
+            center = (eta, phi + turn)
+            axes.add_patch(Circle(center, _RADIUS, fill=False, edgecolor="black", linewidth=1.1))
+        axes.annotate(
+            f"{pt:.0f}",
+            (eta + 0.75 * _RADIUS, phi + 0.75 * _RADIUS),
+            fontsize=8,
+            annotation_clip=True,
+        )
+
+
+def _draw_met(axes: Axes, met: NDArray[np.float64], longest: float) -> None:
+    value, phi = float(np.hypot(*met)), float(np.arctan2(met[1], met[0]))
+    if value == 0.0:
+        return
+    tip = -_MAX_ETA + _MET_LENGTH * value / longest
+    style = {"arrowstyle": "-|>", "color": "#964a8b", "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (tip, phi), (-_MAX_ETA, phi), arrowprops=style)
+    below = phi > np.pi - 0.5  # where there is no room above
+    axes.annotate(
+        f"MET {value:.0f} GeV",
+        (-_MAX_ETA + 0.15, phi + (-0.12 if below else 0.1)),
+        color="#964a8b",
+        fontsize=8.5,
+        va="top" if below else "bottom",
+    )
+
+
+def _legend(has_jets: bool) -> list[Line2D]:
+    def mark(marker: str, color: str, area: float, text: str, **more: Any) -> Line2D:
+        options = {"linestyle": "none", "markersize": area**0.5, "color": color} | more
+        return Line2D([], [], marker=marker, label=text, **options)
+
+    handles = [
+        mark(marker, color, 45, label(kind.name.lower()))
+        for kind, (marker, color) in _MARKS.items()
+    ]
+    if has_jets:
+        hollow = {"markerfacecolor": "none", "markeredgecolor": "black"}
+        handles.append(mark("o", "black", 130, "jet, pt [GeV]", **hollow))
+    handles += [mark("o", "0.6", _AREA * pt, f"{pt} GeV") for pt in _EXAMPLES_GEV]
+    return handles
