@@ -1,26 +1,28 @@
 """The inputs of the network for each detector element: features of order 1 and a position.
 
-Shapes: M elements of the batch, F = 24 features, R rings of calorimeter cells.
+Shapes: M elements of the batch, F = 31 features.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from mlpf.detector import HCAL, CellGrid
-from mlpf.schema import ElementType
+from mlpf.detector import ECAL, HCAL, CellGrid
+from mlpf.network.cells import Cells, cell_sums
+from mlpf.network.resolution import (
+    FLOOR_GEV,
+    ecal_sigma,
+    hcal_sigma,
+    is_ecal,
+    is_tower,
+    is_track,
+    track_resolution,
+)
 
-N_ENCODED = 24
-FLOOR_GEV = 1e-3  # below any threshold of the detector; keeps logarithms finite
+N_ENCODED = 31
 _CELL_SCALE = 0.1  # about the size of a cell
-
-
-def log_gev(value: Tensor) -> Tensor:
-    """Return the logarithm of a momentum or energy in GeV, at least that of 1 MeV."""
-    return value.clamp(min=FLOOR_GEV).log()
+_MAX_SIGNIFICANCE = 10.0
 
 
 class Encoder(nn.Module):
@@ -40,45 +42,72 @@ class Encoder(nn.Module):
     compared. 22-23: eta and phi at the face minus those of the cell's center, in units of 0.1.
     The raw columns 6 to 8 differ between towers and tracks; a feature that only one type has is 0
     for the other.
+
+    24-30 are sums over a cell of the element's event, what rules subtract from each other. T is
+    the momentum of the tracks that shower in the element's own cell and E the energy found there:
+    of the ECAL for ECAL towers and electrons, of the HCAL for the rest. 24: log(1 + T / GeV) / 2.
+    25: log(1 + number of these tracks). 26: (E - T) / 4 in units of its resolution, within +-2.5.
+    27: log(1 + |E - T| / GeV) / 2 with the sign of E - T. 28: change of T / T, within +-1, that
+    makes it the weighted mean of T and E. 29-30: energy of the ECAL and the HCAL towers in
+    the HCAL cell, log(1 + E / GeV) / 2.
     """
 
-    eta_edges: Tensor
-    n_phi: Tensor
-
-    def __init__(self, grid: CellGrid = HCAL.grid) -> None:
+    def __init__(self, ecal: CellGrid = ECAL.grid, hcal: CellGrid = HCAL.grid) -> None:
         super().__init__()
-        self.register_buffer("eta_edges", torch.tensor(grid.eta_edges, dtype=torch.float32))
-        self.register_buffer("n_phi", torch.tensor(grid.n_phi))
+        self.ecal, self.hcal = Cells(ecal), Cells(hcal)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features, shape (M, F), and positions (eta, sin(phi), cos(phi)), (M, 3).
 
         Args:
             x: shape (M, 12), columns `schema.X_COLUMNS`.
+            event: shape (M,) int64, the event of each element.
         """
-        face = torch.where(x[:, :1] == ElementType.TOWER, x[:, 2:5], x[:, 6:9])
+        face = torch.where(is_tower(x).unsqueeze(1), x[:, 2:5], x[:, 6:9])
         eta, phi = face[:, 0], torch.atan2(face[:, 1], face[:, 2])
-        center_eta, center_phi = self.cell_centers(eta, phi)
+        center_eta, center_phi = self.hcal.centers(eta, phi)
         offsets = torch.stack([eta - center_eta, torch.sin(phi - center_phi)], 1) / _CELL_SCALE
         position = torch.stack([center_eta, center_phi.sin(), center_phi.cos()], 1)
-        return torch.cat([_features(x, face), offsets], 1), position
+        sums = self._cell_features(x, event, eta, phi)
+        return torch.cat([_features(x, face), offsets, sums], 1), position
 
-    def cell_centers(self, eta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
-        """Return eta and phi of the centers of the cells around directions, all of shape (M,)."""
-        ring = torch.bucketize(eta.contiguous(), self.eta_edges, right=True) - 1
-        inside = (ring >= 0) & (ring < len(self.n_phi))
-        ring = ring.clamp(0, len(self.n_phi) - 1)
-        n_phi = self.n_phi[ring]
-        slices = ((phi / (2 * math.pi) + 0.5) * n_phi).floor().clamp(min=0).minimum(n_phi - 1)
-        center_phi = ((slices + 0.5) / n_phi - 0.5) * (2 * math.pi)
-        center_eta = (self.eta_edges[ring] + self.eta_edges[ring + 1]) / 2
-        return torch.where(inside, center_eta, eta), torch.where(inside, center_phi, phi)
+    def _cell_features(self, x: Tensor, event: Tensor, eta: Tensor, phi: Tensor) -> Tensor:
+        """The columns 24 to 30."""
+        in_ecal = is_ecal(x)
+        n_ecal, n_hcal = self.ecal.n_cells, self.hcal.n_cells
+        behind = event * (n_ecal + n_hcal) + self.hcal.find(eta, phi)
+        front = event * (n_ecal + n_hcal) + n_hcal + self.ecal.find(eta, phi)
+        showers = is_track(x) & (x[:, 10] <= 0)  # a muon leaves no energy
+        momentum = x[:, 5].clamp(min=0.0)
+        track, tower = momentum * showers, momentum * is_tower(x)
+        variance = (track * track_resolution(x)).square()
+        own = torch.stack([track, variance, showers.to(x.dtype), tower], 1)
+        own = cell_sums(own, torch.where(in_ecal, front, behind))
+        deposits = torch.stack([tower * in_ecal, tower * ~in_ecal], 1)
+        excess = _excess(own, torch.where(in_ecal, ecal_sigma(eta, own[:, 3]), hcal_sigma(eta, own[:, 3])))
+        return torch.cat([excess, cell_sums(deposits, behind).log1p() / 2], 1)
+
+
+def _excess(own: Tensor, sigma: Tensor) -> Tensor:
+    """The columns 24 to 28 from the sums over the own cell and the resolution of its energy."""
+    momentum, variance, number, energy = own.unbind(1)
+    excess = energy - momentum
+    total = variance + sigma.square() + FLOOR_GEV**2
+    significance = (excess / total.sqrt()).clamp(-_MAX_SIGNIFICANCE, _MAX_SIGNIFICANCE)
+    change = excess * variance / total / momentum.clamp(min=FLOOR_GEV)
+    columns = (
+        momentum.log1p() / 2,
+        number.log1p(),
+        significance / 4,
+        excess.sign() * excess.abs().log1p() / 2,
+        change.clamp(-1.0, 1.0),
+    )
+    return torch.stack(columns, 1)
 
 
 def _features(x: Tensor, face: Tensor) -> Tensor:
-    """The first 22 columns."""
-    tower = (x[:, :1] == ElementType.TOWER).to(x.dtype)
-    track = (x[:, :1] == ElementType.TRACK).to(x.dtype)
+    """The columns 0 to 21."""
+    tower, track = (kind(x).to(x.dtype).unsqueeze(1) for kind in (is_tower, is_track))
     deposits = x[:, 6:8].clamp(min=0.0) * tower
     share = deposits / deposits.sum(1, keepdim=True).clamp(min=FLOOR_GEV)
     sin_a, cos_a, sin_b, cos_b = (t.unsqueeze(1) for t in (*x[:, 3:5].T, *face[:, 1:].T))
@@ -86,8 +115,8 @@ def _features(x: Tensor, face: Tensor) -> Tensor:
         [
             tower,
             track,
-            log_gev(x[:, 1:2]),
-            log_gev(x[:, 5:6]) / 2,
+            x[:, 1:2].clamp(min=FLOOR_GEV).log(),
+            x[:, 5:6].clamp(min=FLOOR_GEV).log() / 2,
             x[:, 2:3] / 2,
             x[:, 3:5],
             face[:, :1] / 2,

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from mlpf.config import DivergedError
 from mlpf.data.batch import Batch
 from mlpf.data.loader import BatchSampler
-from mlpf.network.model import Prediction
+from mlpf.network.decoding import Prediction
 from mlpf.schema import N_CLASSES, N_X, N_Y
 from mlpf.training.metrics import ClassMetrics, quality
 
@@ -145,7 +145,7 @@ class TrainingModule(pl.LightningModule):
         """Return the names of the values that are logged once per epoch."""
         labels = torch.zeros(0, N_Y)
         nothing = Batch(torch.zeros(0, N_X), labels, labels, torch.zeros(1, dtype=torch.int64))
-        prediction = Prediction(torch.zeros(0, N_CLASSES), torch.zeros(0, 3), torch.zeros(0, 5))
+        prediction = Prediction(torch.zeros(0, N_CLASSES), torch.zeros(0, 3), torch.zeros(0, 4))
         losses = [
             f"{stage}_{name}" for stage in self._sums for name in self.loss(prediction, nothing)
         ]
