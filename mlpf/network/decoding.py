@@ -92,16 +92,17 @@ class Prediction:
     def _charge(self, pid: Tensor, x: Tensor) -> Tensor:
         neutral = (pid == Particle.NEUTRAL_HADRON) | (pid == Particle.PHOTON)
         of_tower = torch.where(self.charge[:, 2] >= self.charge[:, 0], 1.0, -1.0).to(x.dtype)
-        return torch.where(is_tower(x) | (x[:, 9] == 0), of_tower, x[:, 9].sign()).masked_fill(neutral, 0)
+        return torch.where(is_tower(x) | (x[:, 9] == 0), of_tower, x[:, 9].sign()).masked_fill(
+            neutral, 0
+        )
 
 
 def _energy(pt: Tensor, eta: Tensor, mass: Tensor) -> Tensor:
     """E of particles on their mass shell, shape (M,), rounded up from double precision."""
-    pt, eta, mass = pt.double(), eta.double(), mass.double()
-    momentum = pt * (eta.exp() + eta.neg().exp()) / 2
-    energy = (momentum.square() + mass.square()).sqrt()
-    single = energy.to(pt.dtype)
-    return single * (1 + _N_ROUNDINGS * torch.finfo(single.dtype).eps)
+    eta_64 = eta.double()
+    momentum = pt.double() * (eta_64.exp() + eta_64.neg().exp()) / 2
+    energy = (momentum.square() + mass.double().square()).sqrt().to(pt.dtype)
+    return energy * (1 + _N_ROUNDINGS * torch.finfo(pt.dtype).eps)
 
 
 def pt_unit(x: Tensor) -> Tensor:

@@ -47,9 +47,9 @@ class Encoder(nn.Module):
     the momentum of the tracks that shower in the element's own cell and E the energy found there:
     of the ECAL for ECAL towers and electrons, of the HCAL for the rest. 24: log(1 + T / GeV) / 2.
     25: log(1 + number of these tracks). 26: (E - T) / 4 in units of its resolution, within +-2.5.
-    27: log(1 + |E - T| / GeV) / 2 with the sign of E - T. 28: change of T / T, within +-1, that
-    makes it the weighted mean of T and E. 29-30: energy of the ECAL and the HCAL towers in
-    the HCAL cell, log(1 + E / GeV) / 2.
+    27: log(1 + |E - T| / GeV) / 2 with the sign of E - T. 28: the relative change of T, within
+    +-1, that makes it the weighted mean of T and E; 0 if E is 0. 29-30: energy of the ECAL and of
+    the HCAL towers in the HCAL cell, log(1 + E / GeV) / 2.
     """
 
     def __init__(self, ecal: CellGrid = ECAL.grid, hcal: CellGrid = HCAL.grid) -> None:
@@ -84,7 +84,9 @@ class Encoder(nn.Module):
         own = torch.stack([track, variance, showers.to(x.dtype), tower], 1)
         own = cell_sums(own, torch.where(in_ecal, front, behind))
         deposits = torch.stack([tower * in_ecal, tower * ~in_ecal], 1)
-        excess = _excess(own, torch.where(in_ecal, ecal_sigma(eta, own[:, 3]), hcal_sigma(eta, own[:, 3])))
+        excess = _excess(
+            own, torch.where(in_ecal, ecal_sigma(eta, own[:, 3]), hcal_sigma(eta, own[:, 3]))
+        )
         return torch.cat([excess, cell_sums(deposits, behind).log1p() / 2], 1)
 
 
@@ -94,7 +96,7 @@ def _excess(own: Tensor, sigma: Tensor) -> Tensor:
     excess = energy - momentum
     total = variance + sigma.square() + FLOOR_GEV**2
     significance = (excess / total.sqrt()).clamp(-_MAX_SIGNIFICANCE, _MAX_SIGNIFICANCE)
-    change = excess * variance / total / momentum.clamp(min=FLOOR_GEV)
+    change = excess * variance / total / momentum.clamp(min=FLOOR_GEV) * (energy > 0)
     columns = (
         momentum.log1p() / 2,
         number.log1p(),

@@ -22,6 +22,7 @@ from mlpf.data.datamodule import EventDataModule
 from mlpf.network.saved import CHECKPOINTS
 from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
+from mlpf.training.initial import initialize
 from mlpf.training.lightning_internals import MisconfigurationException
 from mlpf.training.module import TrainingModule
 from mlpf.training.objective import Objective, with_objective
@@ -73,7 +74,9 @@ def check_training(cfg: DictConfig) -> None:
         quiet_lightning()
         _check_seed(cfg)
         cfg = with_objective(cfg)
-        _objective(cfg, _module(cfg))
+        module = _module(cfg)
+        _objective(cfg, module)
+        initialize(module.network, cfg)
         data = build(cfg, "data")
         if isinstance(data, EventDataModule):
             data.check()
@@ -110,6 +113,8 @@ def _train(cfg: DictConfig, run_dir: Path) -> float:
     resume = on_rank_0(lambda: _start(cfg, run_dir))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
+    if resume is None:
+        initialize(module.network, cfg)
     objective = _objective(cfg, module)
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     return on_rank_0(lambda: _summarize(objective, run_dir))

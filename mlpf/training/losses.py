@@ -88,7 +88,9 @@ class ParticleFlowLoss(nn.Module):
             "cos_phi": weight_cos_phi,
         }
         powers = {"focal_gamma": focal_gamma, "power_cls": power_cls, "power_pt": power_pt}
-        for name, value in powers.items() | {f"weight_{k}": v for k, v in self.weights.items()}.items():
+        for name, value in (
+            powers.items() | {f"weight_{k}": v for k, v in self.weights.items()}.items()
+        ):
             if not isinstance(value, int | float) or not value >= 0:
                 raise ValueError(f"{name} must be >= 0, got {value}")
         self.gamma = focal_gamma if classification == "focal" else 0.0
@@ -116,7 +118,9 @@ class ParticleFlowLoss(nn.Module):
         cls = self._classification(prediction.logits.to(x.dtype), pid) * pt**self.power_cls
         per_element = torch.stack([cls, self._pt(momentum[:, 0], batch) * pt**self.power_pt], 1)
         charge = ygen[:, 1].round().long().clamp(-1, 1) + 1
-        of_charge = functional.cross_entropy(prediction.charge.to(x.dtype), charge, reduction="none")
+        of_charge = functional.cross_entropy(
+            prediction.charge.to(x.dtype), charge, reduction="none"
+        )
         off = momentum[:, 1:] - (ygen[:, 3:6] - x[:, 2:5]) / ANGLE_SCALE
         per_particle = torch.cat([of_charge.unsqueeze(1), self._huber(off)], 1)
         # where, not a product: the direction of class 0 is meaningless and may be infinite.

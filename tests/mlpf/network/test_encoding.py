@@ -1,9 +1,10 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 
-from mlpf.detector import HCAL
+from mlpf.detector import CHARGED_HADRON, ELECTRON, ecal_sigma, hcal_sigma
 from mlpf.network.encoding import N_ENCODED, Encoder
 from mlpf.schema import N_X
 
@@ -18,7 +19,12 @@ TOWER_CENTRE = 6.5 * 0.087, 11.5 * STEP
 
 
 def encoded(*rows):
-    return Encoder().double()(torch.tensor(rows, dtype=torch.float64))
+    """The features that an element has alone, and the positions; one event per element."""
+    features, positions = Encoder().double()(
+        torch.tensor(rows, dtype=torch.float64), torch.arange(len(rows))
+    )
+    assert features.shape == (len(rows), N_ENCODED)
+    return features[:, :24], positions
 
 
 def test_a_track_is_encoded_as_documented():
@@ -48,7 +54,6 @@ def test_a_track_is_encoded_as_documented():
         *offsets,
     ]
     np.testing.assert_allclose(features[0], expected, atol=2e-6, rtol=1e-6)
-    assert features.shape == (1, N_ENCODED)
 
 
 def test_a_tower_is_encoded_as_documented():
@@ -74,25 +79,85 @@ def test_a_track_and_the_towers_that_it_hits_are_at_one_place():
     assert torch.equal(track, hit)
 
 
-def test_the_cells_are_those_of_the_simulation():
-    rng = np.random.default_rng(0)
-    eta, phi = rng.uniform(-4.99, 4.99, 5000), rng.uniform(-math.pi, math.pi, 5000)
-    eta0, d_eta, phi0, d_phi = HCAL.grid.bounds(HCAL.grid.find(eta, phi))
-    got = Encoder().double().cell_centers(torch.tensor(eta), torch.tensor(phi))
-    np.testing.assert_allclose(got[0], eta0 + d_eta / 2, atol=1e-6)
-    np.testing.assert_allclose(got[1], phi0 + d_phi / 2, atol=1e-6)
-
-
-def test_outside_of_the_grid_and_at_its_seam_the_position_stays_near_the_element():
-    eta = torch.tensor([-7.0, 5.5, 0.1, 0.1])
-    phi = torch.tensor([1.0, -1.0, math.pi, -math.pi])
-    center_eta, center_phi = Encoder().cell_centers(eta, phi)
-    assert center_eta[:2].tolist() == [-7.0, 5.5]
-    assert center_phi[:2].tolist() == [1.0, -1.0]
-    assert (phi - center_phi)[2:].abs().max() <= STEP / 2 + 1e-6
-
-
 def test_the_features_of_zeros_are_finite():
-    features, position = Encoder()(torch.zeros(2, N_X))
+    features, position = Encoder()(torch.zeros(2, N_X), torch.zeros(2, dtype=torch.int64))
     assert features.isfinite().all()
     assert position.isfinite().all()
+
+
+def sums_of(*rows, event=None):
+    x = torch.tensor(rows, dtype=torch.float64)
+    event = torch.zeros(len(x), dtype=torch.int64) if event is None else torch.tensor(event)
+    return Encoder().double()(x, event)[0][:, 24:].numpy()
+
+
+def at(kind, eta, phi, energy, *, ecal=False, electron=0, muon=0):
+    """An element that meets the calorimeter at (eta, phi)."""
+    angles = [eta, math.sin(phi), math.cos(phi)]
+    pt = energy / math.cosh(eta)
+    if kind == "track":
+        return [2, pt, *angles, energy, *angles, -1, muon, electron]
+    return [1, pt, *angles, energy, energy * ecal, energy * (not ecal), 0, 0, 0, 0]
+
+
+def test_a_tower_knows_the_tracks_that_explain_it():
+    rows = [
+        at("tower", 0.60, 1.0, 12.0),
+        at("tower", 0.60, 1.0, 5.0, ecal=True),
+        at("track", 0.60, 1.02, 8.0),
+        at("track", 0.60, 1.0, 2.0),
+        at("track", 0.60, 1.0, 3.0, muon=1),
+        at("track", 0.60, 1.0, 4.0, electron=1),
+        at("tower", -0.60, 1.0, 7.0),  # another cell
+    ]
+    hadrons, electrons = hcal_figures(12.0, [8.0, 2.0]), ecal_figures(5.0, 4.0)
+    energies = [math.log1p(5.0) / 2, math.log1p(12.0) / 2]
+    expected = [
+        [*hadrons, *energies],
+        [*electrons, *energies],
+        [*hadrons, *energies],
+        [*hadrons, *energies],
+        [*hadrons, *energies],
+        [*electrons, *energies],
+        [*hcal_figures(7.0, []), 0, math.log1p(7.0) / 2],
+    ]
+    np.testing.assert_allclose(sums_of(*rows), expected, rtol=1e-4, atol=1e-6)
+
+
+def hcal_figures(energy, tracks):
+    return figures(energy, tracks, CHARGED_HADRON, hcal_sigma(np.array(0.6), np.array(energy)))
+
+
+def ecal_figures(energy, track):
+    return figures(energy, [track], ELECTRON, ecal_sigma(np.array(0.6), np.array(energy)))
+
+
+def figures(energy, tracks, model, sigma):
+    """The features 24 to 28 by the formulas."""
+    p, momentum = np.array(tracks), sum(tracks)
+    variance = ((p * model.resolution_at(p / math.cosh(0.6), np.full(p.shape, 0.6))) ** 2).sum()
+    excess, total = energy - momentum, variance + sigma**2
+    change = excess * variance / total / momentum if tracks else 0
+    number, significance = math.log1p(len(tracks)), excess / total**0.5 / 4
+    signed = math.log1p(excess) / 2
+    return [math.log1p(momentum) / 2, number, significance, signed, change]
+
+
+def test_energy_without_tracks_and_tracks_without_energy_are_bounded():
+    alone = sums_of(at("track", 0.6, 1.0, 100.0), at("tower", -0.6, 1.0, 1e4))
+    assert alone[0, 2] == pytest.approx(-1 / math.hypot(0.1, 0.17 / math.cosh(0.6)) / 4)
+    assert alone[1, 2] == 2.5
+    assert alone[:, 4].tolist() == [0, 0]
+    few, many = at("tower", 0.6, 1.0, 1e4), at("track", 0.6, 1.0, 10.0)
+    assert sums_of(few, many)[0, 4] == 1.0
+    assert np.abs(alone).max() < 10
+
+
+def test_events_do_not_share_cells_and_the_order_does_not_matter():
+    rng = np.random.default_rng(0)
+    rows = [at(rng.choice(["track", "tower"]), 0.6, 1.0, e) for e in rng.uniform(1, 9, 8)]
+    event = [0, 0, 0, 1, 1, 1, 1, 1]
+    together = sums_of(*rows, event=event)
+    np.testing.assert_allclose(together[:3], sums_of(*rows[:3]))
+    np.testing.assert_allclose(together[3:], sums_of(*rows[3:]))
+    np.testing.assert_allclose(sums_of(*rows[::-1])[::-1], sums_of(*rows), rtol=1e-12)
