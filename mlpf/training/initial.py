@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from mlpf.config import ConfigError
 from mlpf.network.saved import load_network
 
 log = logging.getLogger(__name__)
+
+_MIN_SHARE = 0.01  # of the numbers in the weights; biases of the heads always fit
 
 
 def initialize(network: nn.Module, cfg: DictConfig) -> None:
@@ -25,7 +28,7 @@ def initialize(network: nn.Module, cfg: DictConfig) -> None:
         cfg: `init_from` is null or what `mlpf.load_network` reads.
 
     Raises:
-        ConfigError: there is no trained network, or none of its weights fits.
+        ConfigError: there is no trained network, or less than a hundredth of it fits.
     """
     if cfg.init_from is None:
         return
@@ -40,14 +43,18 @@ def initialize(network: nn.Module, cfg: DictConfig) -> None:
         if name in own and own[name].shape == weight.shape
     }
     others = [name for name in own if name not in fitting]
-    if not any(name in fitting for name, _ in network.named_parameters()):
+    if _n_numbers(fitting.values()) < _MIN_SHARE * _n_numbers(own.values()):
         raise ConfigError(
-            f"init_from: no weight of {cfg.init_from} fits this network in name and shape; "
+            f"init_from: nothing of {cfg.init_from} fits this network in name and shape; "
             "take the model of that training"
         )
     network.load_state_dict(fitting, strict=False)
     kept = f"; not loaded: {_summary(others)}" if others else ""
     log.info("%d of %d weights from %s%s", len(fitting), len(own), cfg.init_from, kept)
+
+
+def _n_numbers(weights: Iterable[Tensor]) -> int:
+    return sum(weight.numel() for weight in weights)
 
 
 def _summary(names: list[str]) -> str:
