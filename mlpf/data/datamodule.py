@@ -1,4 +1,4 @@
-"""Events for training: read, selected, split by file, and served in batches."""
+"""Events for training: selected, split by file, and served in batches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from glob import glob
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from mlpf.config import ConfigError, check_at_least
+from mlpf.config import ConfigError, FileWriteError, check_at_least
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events, concatenate, read_events
+from mlpf.data.copies import Chosen, open_events
+from mlpf.data.events import read_events
 from mlpf.data.loader import BatchLoader, BatchSampler
+from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
 from mlpf.schema import SPLITS
 
@@ -30,8 +31,9 @@ class EventSource(Protocol):
 
 
 class EventDataModule(pl.LightningDataModule):
-    """Training, validation and test events of a folder of Parquet files, held in memory.
+    """Training, validation and test events of a folder of Parquet files.
 
+    A split is copied once into a file that all processes map into memory (`mlpf.data.copies`).
     Each rank of a distributed training gets its share of the batches, so Lightning's own
     distributed samplers are neither needed nor used.
 
@@ -47,12 +49,15 @@ class EventDataModule(pl.LightningDataModule):
             all. Counted after the selection.
         source: makes the missing events of `folder`; None if all files exist.
         seed: determines the order of the training events.
+        cache_dir: folder of the copies; None for `mapped` beside the events, or one on the disk of
+            the node where that cannot be written.
 
     Raises:
         ValueError: a number is out of range, or `max_events` has an unknown key.
 
     >>> import tempfile
-    >>> from mlpf import write_events
+    >>> import numpy as np
+    >>> from mlpf import Events, write_events
     >>> tower = np.array([1, 5, 0, 0, 1, 5, 5, 0, 0, 0, 0, 0])
     >>> x, nothing = np.tile(tower, (5, 1)), np.zeros((5, 7))
     >>> events = Events(x, nothing, nothing, np.array([0, 2, 5]))
@@ -77,20 +82,23 @@ class EventDataModule(pl.LightningDataModule):
         max_events: Mapping[str, int | None] | None = None,
         source: EventSource | None = None,
         seed: int = 0,
+        cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
         check_at_least(1, max_elements_per_batch=max_elements_per_batch)
         check_at_least(0, seed=seed)
         if not isinstance(folder, str | Path):
             raise ValueError(f"folder must be a path, got {folder}")
+        if not isinstance(cache_dir, str | Path | None) or cache_dir == "":
+            raise ValueError(f"cache_dir must be a path or null, got {cache_dir}")
         self.folder, self.source, self.seed = Path(folder), source, seed
         given = {"train": train, "val": val, "test": test}
         self.patterns = {split: _checked_patterns(split, given[split]) for split in SPLITS}
         self.max_elements_per_batch = max_elements_per_batch
         self.selection = selection or Selection()
         self.max_events = _checked_limits(max_events or {})
-        self._events: dict[str, Events] = {}
-        self._fingerprints: dict[str, str] = {}
+        self.cache_dir = None if cache_dir is None else Path(cache_dir)
+        self._events: dict[str, MappedEvents] = {}
 
     def check(self) -> None:
         """Check the files of training and validation; a source makes those that are missing.
@@ -121,25 +129,27 @@ class EventDataModule(pl.LightningDataModule):
                 self.source.prepare()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the splits that a stage (`fit`, `validate`, `test`; None for all) needs.
+        """Open the splits that a stage (`fit`, `validate`, `test`; None for all) needs.
 
         Raises:
             ConfigError: a pattern matches no file, a file is in two splits or unreadable, or the
                 selection removes everything.
+            FileWriteError: the disk has no room for the copy of a split.
         """
         needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
         for split in needed.get(stage or "", SPLITS):
             with _as_config_error():
                 self.events(split)
 
-    def events(self, split: str) -> Events:
-        """Return the selected events of a split, reading them on the first call.
+    def events(self, split: str) -> MappedEvents:
+        """Return the selected events of a split; the first call opens or makes the copy.
 
         Raises:
             ValueError: as `setup`.
         """
         if split not in self._events:
-            self._events[split] = self._read(split)
+            chosen = Chosen(split, self._found(split), self.selection, self.max_events[split])
+            self._events[split] = open_events(chosen, self.cache_dir)
         return self._events[split]
 
     def files(self) -> dict[str, list[Path]]:
@@ -162,10 +172,7 @@ class EventDataModule(pl.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Return fingerprints of the events, for the checkpoint."""
-        if not self._fingerprints:
-            splits = ("train", "val")
-            self._fingerprints = {split: self.events(split).fingerprint() for split in splits}
-        return {"events": self._fingerprints}
+        return {"events": {split: self.events(split).fingerprint() for split in ("train", "val")}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Compare with the events of the checkpoint; Lightning calls this after `setup`.
@@ -212,22 +219,6 @@ class EventDataModule(pl.LightningDataModule):
                 raise ValueError(f"{split}: no file matches {self.folder / pattern}")
         return paths
 
-    def _read(self, split: str) -> Events:
-        paths = self._found(split)
-        limit = self.max_events[split]
-        parts: list[Events] = []
-        for path in paths:
-            raw = read_events(path)
-            parts.append(self.selection.apply(raw))
-            if limit is not None and sum(map(len, parts)) >= limit:
-                break
-        events = concatenate(parts)
-        if len(events.x) == 0:
-            cause = self.selection.culprit(raw)
-            reason = f"selection.{cause} removes everything" if cause else f"{paths} are empty"
-            raise ValueError(f"{split}: {reason}")
-        return events if limit is None else events.take(np.arange(min(limit, len(events))))
-
     def _loader(self, split: str, shuffle: bool = False) -> BatchLoader:
         events, trainer = self.events(split), self.trainer
         with _as_config_error():
@@ -263,5 +254,7 @@ def _checked_limits(max_events: Mapping[str, int | None]) -> dict[str, int | Non
 def _as_config_error() -> Iterator[None]:
     try:
         yield
+    except FileWriteError:
+        raise
     except (ValueError, OSError) as error:
         raise ConfigError(f"data: {error}") from error

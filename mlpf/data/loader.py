@@ -1,18 +1,20 @@
 """Batches of whole events, bounded by their number of elements, the same on every run.
 
-Events are in memory and a batch is a selection of them, so no worker processes are needed.
+Reading a batch is copying some of the mapped events; while a batch is in use, the system reads the
+next one from the disk. So no worker processes are needed.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events
+from mlpf.data.mapped import MappedEvents
 
 _N_DRAWS = 20  # epochs tried to choose the number of batches
 
@@ -128,13 +130,16 @@ class BatchLoader:
 
     batch_sampler = None  # Lightning reads it from any loader that has a `sampler`
 
-    def __init__(self, events: Events, sampler: BatchSampler, *, pin_memory: bool = False) -> None:
+    def __init__(
+        self, events: MappedEvents, sampler: BatchSampler, *, pin_memory: bool = False
+    ) -> None:
         self.events, self.sampler, self.pin_memory = events, sampler, pin_memory
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        for indices in self.sampler:
+        for indices, following in pairwise([*self.sampler, np.zeros(0, dtype=np.int64)]):
+            self.events.prefetch(following)
             batch = Batch.from_events(self.events.take(indices))
             yield batch.pin_memory() if self.pin_memory else batch

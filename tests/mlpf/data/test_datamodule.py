@@ -10,10 +10,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from mlpf.config import ConfigError, config_dir
+from mlpf.config import ConfigError, FileWriteError, config_dir
 from mlpf.data.batch import Batch
 from mlpf.data.datamodule import EventDataModule
-from mlpf.data.events import Events, from_arrays, write_events
+from mlpf.data.events import from_arrays, write_events
+from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
 
 # Lightning and torch at their tested versions disagree about a name.
@@ -47,8 +48,10 @@ def all_numbers(batches: list[list[int]]) -> list[int]:
     return [number for batch in batches for number in batch]
 
 
-def numbers(events: Events | Batch) -> list[int]:
+def numbers(events: MappedEvents | Batch) -> list[int]:
     """The numbers of the events, in order."""
+    if isinstance(events, MappedEvents):
+        events = events.take(range(len(events)))
     return [int(events.x[a, 1]) for a in events.offsets[:-1]]
 
 
@@ -145,6 +148,7 @@ def test_a_broken_file_is_named(folder):
         ({"max_events": {"train": 0}}, "max_events.train must be >= 1 or null, got 0"),
         ({"max_events": {"train": "all"}}, "max_events.train must be >= 1 or null, got all"),
         ({"seed": "abc"}, "seed must be an integer >= 0, got abc"),
+        ({"cache_dir": 3}, "cache_dir must be a path or null, got 3"),
         ({"train": "a.parquet"}, "train must be a list of file name patterns, got a.parquet"),
         ({"val": None}, "val must be a list of file name patterns, got None"),
         ({"max_events": {"training": 5}}, r"max_events has keys .*, not \['training'\]"),
@@ -153,6 +157,24 @@ def test_a_broken_file_is_named(folder):
 def test_impossible_settings_are_refused_at_once(folder, changes, message):
     with pytest.raises(ValueError, match=message):
         make(folder, **changes)
+
+
+def test_copies_lie_beside_the_events_or_in_a_chosen_folder(folder, tmp_path, composed):
+    make(folder).setup("fit")
+    assert sorted(path.name.split("-")[0] for path in (folder / "mapped").iterdir()) == [
+        "train",
+        "val",
+    ]
+    chosen = ["data=delphes", f"data.folder={folder}", f"data.cache_dir={tmp_path}/fast"]
+    data = composed(*chosen, "data.train=[a.parquet]", "data.val=[b.parquet]")
+    data.setup("validate")
+    assert [path.name[:4] for path in (tmp_path / "fast").iterdir()] == ["val-"]
+
+
+def test_a_full_disk_is_no_mistake_of_the_configuration(folder):
+    (folder / "file").touch()
+    with pytest.raises(FileWriteError, match=r"data\.cache_dir=DIR"):
+        make(folder, cache_dir=folder / "file" / "inside").setup("fit")
 
 
 def test_a_selection_may_empty_a_file_but_not_a_split(folder):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mlpf.data.events import from_arrays
 from mlpf.data.loader import BatchLoader, BatchSampler
+from mlpf.data.mapped import MappedEvents
 
 SIZES = np.random.default_rng(3).integers(100, 1300, 150)
 
@@ -88,10 +89,11 @@ def test_impossible_shares_are_refused(sizes, options, message):
         BatchSampler(np.array(sizes), **options)
 
 
-def test_the_loader_gives_the_events_of_each_batch():
+def test_the_loader_gives_the_events_of_each_batch(tmp_path):
     x = [np.full((n, 12), n) for n in (1, 2, 3, 4)]
     y = [np.full((n, 7), n) for n in (1, 2, 3, 4)]
-    events = from_arrays(x, y, y)
+    MappedEvents.write(tmp_path / "a.arrow", [from_arrays(x, y, y)])
+    events = MappedEvents(tmp_path / "a.arrow")
     loader = BatchLoader(events, BatchSampler(events.sizes, 4))
     found = [batch.x[:, 0].tolist() for batch in loader]
     assert found == [[1, 2, 2], [3, 3, 3], [4, 4, 4, 4]]

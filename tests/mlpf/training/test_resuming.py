@@ -42,7 +42,10 @@ def test_what_would_be_another_training_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("override", ["trainer.max_epochs=5", "trainer.threads=2", "hpo=random"])
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.max_epochs=5", "trainer.threads=2", "data.cache_dir=/fast", "hpo=random"],
+)
 def test_where_and_how_long_it_trains_may_change(run, compose_tiny, override):
     check(compose_tiny("trainer.max_epochs=3", override), run)
 
