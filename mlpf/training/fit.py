@@ -26,7 +26,7 @@ from mlpf.training.initial import initialize
 from mlpf.training.lightning_internals import MisconfigurationException
 from mlpf.training.module import TrainingModule
 from mlpf.training.objective import Objective, with_objective
-from mlpf.training.plots import draw_loss_curves
+from mlpf.training.plots import PHYSICS, draw_loss_curves
 from mlpf.training.ranks import joined, on_rank_0
 from mlpf.training.resuming import check_same_training, record
 from mlpf.training.torch_internals import ProcessRaisedException
@@ -207,13 +207,15 @@ def _summarize(objective: Objective, run_dir: Path) -> float:
         raise ConfigError(f"{run_dir / METRICS_FILE}: no finite {objective.name} in any epoch")
     draw_loss_curves(history, run_dir / "loss_curves.png")
     values = [f"{name} {best[name]:.6g}" for name in dict.fromkeys([objective.name, "val_loss"])]
+    physics = [f"{text} {best[name]:.4f}" for name, text in PHYSICS.items() if name in best]
     log.info(
-        "best epoch %.0f of %d: %s, tower accuracy %.4f (rule-based %.4f); files in %s",
+        "best epoch %.0f of %d: %s, tower accuracy %.4f (rule-based %.4f)%s; files in %s",
         best["epoch"],
         len(history),
         ", ".join(values),
         best["val_tower_accuracy"],
         best["val_rule_based_tower_accuracy"],
+        "".join(f", {figure}" for figure in physics),
         run_dir,
     )
     return best[objective.name]

@@ -10,10 +10,11 @@ from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.events import read_events
 from mlpf.network.saved import load_network
-from mlpf.training.callbacks import read_history
-from mlpf.training.fit import _plain_exceptions, train
+from mlpf.training.callbacks import METRICS_FILE, read_history, write_history
+from mlpf.training.fit import _plain_exceptions, _summarize, train
 from mlpf.training.losses import ParticleFlowLoss
 from mlpf.training.module import TrainingModule
+from mlpf.training.objective import Objective
 from mlpf.training.torch_internals import ProcessRaisedException
 
 
@@ -129,6 +130,20 @@ def test_a_finished_training_is_only_summarized(run, compose_tiny, tmp_path):
     before = rows(folder)
     assert train(compose_tiny(*FOUR_EPOCHS), folder) == run[1]
     assert rows(folder) == before
+
+
+def test_the_last_line_has_the_towers_and_what_is_logged_of_met_and_jets(tmp_path, caplog):
+    towers = {"val_tower_accuracy": 0.9071, "val_rule_based_tower_accuracy": 0.8982}
+    worse = {"epoch": 1.0, "val_loss": 0.6, **towers, "val_met_ratio": 1.4}
+    best = {"epoch": 2.0, "val_loss": 0.5, **towers, "val_met_ratio": 0.853}
+    write_history([worse, best | {"val_jet_efficiency": 0.957}], tmp_path / METRICS_FILE)
+    with caplog.at_level("INFO", "mlpf"):
+        assert _summarize(Objective("val_loss", "min"), tmp_path) == 0.5
+    line = (
+        "best epoch 2 of 2: val_loss 0.5, tower accuracy 0.9071 (rule-based 0.8982), "
+        "MET error / rules 0.8530, jets found 0.9570; files in"
+    )
+    assert line in caplog.text
 
 
 def test_a_folder_with_another_training_is_refused(run, compose_tiny):

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mlpf.training.plots import draw_loss_curves
@@ -13,3 +15,24 @@ def test_the_curves_are_drawn_even_with_one_epoch_and_missing_figures(tmp_path):
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size[0] > picture.size[1] > 200
         assert picture.convert("L").getextrema() == (0, 255)
+
+
+@pytest.mark.parametrize("names", [[], ["val_met_ratio", "val_jet_efficiency"]])
+def test_figures_of_physics_have_a_panel_where_they_are_logged(names, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: path.touch())
+    monkeypatch.setattr(
+        "mlpf.training.plots.Figure",
+        lambda **options: figures.append(Figure(**options)) or figures[-1],
+    )
+    history = [{"epoch": e, "val_loss": 2.0} | dict.fromkeys(names, 0.8) for e in (1.0, 2.0)]
+    history[0].pop("val_met_ratio", None)  # not at each epoch
+    draw_loss_curves(history, tmp_path / "curves.png")
+    panels = figures[0].axes
+    assert len(panels) == (4 if names else 3)
+    if names:
+        _, met, jets = panels[-1].lines  # the first is the line at 1
+        assert met.get_xydata().tolist() == [[2, 0.8]]
+        assert jets.get_xydata().tolist() == [[1, 0.8], [2, 0.8]]
+        labels = [text.get_text() for text in panels[-1].get_legend().get_texts()]
+        assert labels == ["MET error / rules", "jets found"]
