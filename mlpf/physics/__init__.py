@@ -1,1 +1,1 @@
-"""Figures of physics performance, from arrays: classes, momenta, jets, missing energy."""
+"""Physics performance: figures of events, with errors, from truth and the algorithms' answers."""

@@ -1,0 +1,158 @@
+"""Figures summed over any number of events, in memory that hardly grows with them.
+
+There are two kinds. A figure of elements counts them in a fixed number of bins; the counts are
+added, for all events and for each bootstrap draw. A figure of events or jets keeps a few numbers
+of each. Counts are whole numbers, and what is kept is sorted by the content of the events, so
+neither the order of the events nor how they come in batches changes a digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpf.physics.bootstrap import Keys, Weights, draw_weights
+from mlpf.physics.results import Result, Values
+from mlpf.physics.sample import Indices, Sample
+
+_BUFFERED: Final = 32  # events whose counts are multiplied with their weights at once
+
+
+class CountFigure(Protocol):
+    """A figure from counts of elements."""
+
+    @property
+    def width(self) -> int:
+        """Number of counts."""
+
+    def count(self, sample: Sample) -> Indices:
+        """Return the counts of each event, shape (B, width)."""
+
+    def results(self, sums: Values) -> Iterator[Result]:
+        """Yield the figure from the counts of all events and of each draw, (1 + D, width)."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Numbers of events, jets or the like: n of them."""
+
+    event: Indices  # shape (n,), the event of each, from 0 in its sample
+    values: Values  # shape (n, k)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The items of all events, sorted by the content of the events."""
+
+    event: Indices  # shape (n,)
+    values: Values  # shape (n, k)
+    weights: Weights  # shape (1 + D, B), how often a draw has each event
+
+    @cached_property
+    def _weights(self) -> Values:
+        return self.weights.astype(np.float64)
+
+    def sums(self, of_items: NDArray[np.floating] | NDArray[np.bool_]) -> Values:
+        """Return the sum of `of_items`, shape (n,), for all events and each draw: (1 + D,)."""
+        n_events = self.weights.shape[1]
+        per_event = np.bincount(self.event, of_items.astype(np.float64), minlength=n_events)
+        return self._weights @ per_event
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+
+class ItemFigure(Protocol):
+    """A figure from some numbers of each event or jet."""
+
+    def measure(self, sample: Sample) -> Mapping[str, Items]:
+        """Return the items by name; every sample must have the same names."""
+
+    def results(self, tables: Mapping[str, Table]) -> Iterator[Result]:
+        """Yield the figure from the items of all events."""
+
+
+class Accumulator:
+    """Adds samples to figures.
+
+    Args:
+        counts: figures of elements.
+        items: figures of events and jets.
+        n_draws: bootstrap draws, at least 0; with 0 there are no errors.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self,
+        counts: Sequence[CountFigure],
+        items: Sequence[ItemFigure],
+        *,
+        n_draws: int = 200,
+        seed: int = 1,
+    ) -> None:
+        self.counts, self.items = counts, items
+        self._n_draws, self._seed = n_draws, seed
+        self._keys: list[Keys] = []
+        self._weights: list[Weights] = []
+        self._waiting: list[Indices] = []
+        self._sums = np.zeros((1 + n_draws, sum(figure.width for figure in counts)))
+        self._items: list[dict[str, list[Items]]] = [{} for _ in items]
+        self.n_events, self.n_elements = 0, 0
+
+    def add(self, sample: Sample) -> None:
+        """Add some events."""
+        if not len(sample.events):
+            return
+        self._keys.append(sample.keys)
+        self._weights.append(draw_weights(sample.keys, n_draws=self._n_draws, seed=self._seed))
+        for figure, kept in zip(self.items, self._items, strict=True):
+            for name, items in figure.measure(sample).items():
+                kept.setdefault(name, []).append(Items(items.event + self.n_events, items.values))
+        self.n_events += len(sample.events)
+        self.n_elements += len(sample.event)
+        if self.counts:
+            counted = [figure.count(sample) for figure in self.counts]
+            self._waiting.append(np.concatenate(counted, 1))
+            if sum(map(len, self._waiting)) >= _BUFFERED:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            n_waiting = sum(map(len, self._waiting))
+            weights = np.concatenate(self._weights, 1)[:, -n_waiting:]
+            self._weights = [np.concatenate(self._weights, 1)]
+            # Whole numbers below 2^53: exact, in any order.
+            self._sums += weights.astype(np.float64) @ np.concatenate(self._waiting)
+            self._waiting = []
+
+    def results(self) -> Iterator[Result]:
+        """Yield the rows and curves of all figures, for at least one event."""
+        self._flush()
+        widths = np.cumsum([figure.width for figure in self.counts])[:-1]
+        for figure, sums in zip(self.counts, np.split(self._sums, widths, 1), strict=False):
+            yield from figure.results(sums)
+        order = np.argsort(np.concatenate(self._keys), kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        weights = np.concatenate(self._weights, 1)[:, order]
+        for item_figure, kept in zip(self.items, self._items, strict=True):
+            yield from item_figure.results(
+                {name: _table(parts, rank, weights) for name, parts in kept.items()}
+            )
+
+    def digest(self) -> str:
+        """Return a short text that differs for other events, whatever their order."""
+        keys = np.sort(np.concatenate([np.zeros(0, np.uint64), *self._keys]))
+        return f"{int(np.bitwise_xor.reduce(keys * np.uint64(0x9E3779B97F4A7C15))):016x}"
+
+
+def _table(parts: Sequence[Items], rank: NDArray[np.int64], weights: Weights) -> Table:
+    event = rank[np.concatenate([part.event for part in parts])]
+    order = np.argsort(event, kind="stable")
+    values = np.concatenate([part.values for part in parts])
+    return Table(event[order], values[order], weights)
