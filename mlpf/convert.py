@@ -1,4 +1,4 @@
-"""Command: published Delphes files (`*.pkl.bz2`) to Parquet."""
+"""Command: published files (`*.pkl.bz2`) and Delphes files (`*.root`) to Parquet."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from omegaconf.errors import MissingMandatoryValue
 from commons.console import Console
 from mlpf.command import ended_in_one_line, run_command
 from mlpf.config import ConfigError, WorkError, config_dir
-from mlpf.delphes.conversion import convert_folder
+from mlpf.delphes.conversion import convert_files
 
 
 def run(cfg: DictConfig) -> None:
@@ -22,8 +22,8 @@ def run(cfg: DictConfig) -> None:
         WorkError: some files were damaged and left out.
     """
     try:
-        problems = convert_folder(
-            Path(cfg.src),
+        problems = convert_files(
+            str(cfg.src),
             Path(cfg.dst),
             events_per_file=cfg.events_per_file,
             overwrite=bool(cfg.overwrite),

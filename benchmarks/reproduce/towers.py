@@ -31,7 +31,7 @@ from commons.files import write_json
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, concatenate, read_events
-from mlpf.delphes.conversion import convert_folder
+from mlpf.delphes.conversion import convert_files
 from mlpf.network.saved import load_network
 from mlpf.schema import ElementType, Particle
 from mlpf.training.callbacks import METRICS_FILE, read_history
@@ -59,7 +59,7 @@ def _reproduce(settings: Settings) -> int:
     if not (settings.delphes / f"{STEM}.pkl.bz2").is_file():
         raise UsageError(f"delphes={settings.delphes}: no {STEM}.pkl.bz2 there")
     try:
-        convert_folder(settings.delphes, CONVERTED, events_per_file=80)
+        convert_files(settings.delphes, CONVERTED, events_per_file=80)
         command = [sys.executable, "-m", "mlpf.train", "experiment=towers"]
         overrides = [f"trainer={settings.trainer}", f"hydra.run.dir={settings.run}"]
         subprocess.run([*command, *overrides], check=True)

@@ -1,4 +1,4 @@
-"""Conversion of a folder of published files to Parquet on all cores, resumable.
+"""Conversion of published files and Delphes ROOT files to Parquet on all cores, resumable.
 
 Files are written to a staging folder beside the destination and moved at the end, so the
 destination stays unchanged if a file is refused. A conversion that was killed resumes from the
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,16 +24,15 @@ from commons.files import sha256
 from commons.locks import FileLock
 from commons.pools import advance, run_tasks
 from mlpf import __version__
-from mlpf.data.events import Events, check_is_file, read_provenance, write_events
-from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED, correct, read_published
-from mlpf.delphes.unpickle import DamagedPickle
-
-SUFFIX: Final = ".pkl.bz2"
+from mlpf.data.events import Events, check_is_file, concatenate, read_provenance, write_events
+from mlpf.delphes.damage import DamagedFile
+from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED
+from mlpf.delphes.sources import find_sources, open_source, stem
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One source file and the settings of its conversion, see `convert_folder`."""
+    """One source file and the settings of its conversion, see `convert_files`."""
 
     path: Path
     destination: Path
@@ -39,14 +40,14 @@ class SourceFile:
     overwrite: bool
 
     @property
-    def stem(self) -> str:
-        """Name of the source file without its suffix."""
-        return self.path.name.removesuffix(SUFFIX)
-
-    @property
     def staging(self) -> Path:
         """Folder in which the results wait until all files are read."""
         return self.destination.with_name(self.destination.name + ".partial")
+
+    @property
+    def n_steps(self) -> int:
+        """Size of the source in MiB, at least 1: what its conversion adds to the progress."""
+        return max(1, self.path.stat().st_size >> 20) if self.path.is_file() else 1
 
     def provenance(self) -> dict[str, Any]:
         """Return what decides the content of the results."""
@@ -60,44 +61,59 @@ class SourceFile:
         }
 
 
-def convert_folder(
-    src: Path,
+@dataclass
+class _Progress:
+    """Of one source, in steps of the progress bar."""
+
+    n_steps: int
+    done: int = 0
+
+    def reach(self, share: float) -> None:
+        """Show that this share of the work, 0 to 1, is done."""
+        n = int(share * self.n_steps) - self.done
+        advance(n)
+        self.done += n
+
+
+def convert_files(
+    src: str | Path,
     dst: Path,
     *,
     events_per_file: int | None = None,
     overwrite: bool = False,
     n_processes: int | None = None,
 ) -> list[str]:
-    """Convert every `*.pkl.bz2` file of `src` into Parquet files in `dst`.
+    """Convert published files (`*.pkl.bz2`) and Delphes files (`*.root`) to Parquet in `dst`.
 
-    A source `name.pkl.bz2` becomes `name.parquet`, or `name.000.parquet`, `name.001.parquet` and
-    so on if `events_per_file` is given. Existing results of the same source content and settings
-    are kept.
+    A source `name.root` becomes `name.parquet`, or `name.000.parquet`, `name.001.parquet` and so
+    on if `events_per_file` is given. Existing results of the same source content and settings are
+    kept.
 
     Args:
-        src: folder with the published files.
+        src: a folder, a file, or a pattern such as `DIR/*.root`.
         dst: folder for the results, made if needed.
         events_per_file: largest number of events per result, at least 1; None for no limit.
         overwrite: make all results again, even existing ones.
         n_processes: files read at the same time, at least 1; None for one per core.
 
     Returns:
-        One line for each source that was left out: damaged, or no readable file. Empty if all were
-        converted.
+        One line for each source that was left out: damaged, of another card, or no readable file.
+        Empty if all were converted.
 
     Raises:
         RefusedPickle: a file would run code. `dst` is left as it was.
-        ValueError: an argument is out of range, `src` has no such files, `dst` holds results of
-            other settings and `overwrite` is false, or of a source of another name.
+        ConfigError: there are ROOT files, and `uproot` is not installed.
+        ValueError: an argument is out of range, `src` has no such files, two of them would have
+            results of one name, `dst` holds results of other settings and `overwrite` is false,
+            or of a source of another name.
     """
     for name, value in (("events_per_file", events_per_file), ("n_processes", n_processes)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be >= 1 or null, got {value}")
-    sources = sorted(src.glob(f"*{SUFFIX}"))
-    if not sources:
-        raise ValueError(f"src={src}: no *{SUFFIX} files there")
     dst = dst.resolve()
-    files = [SourceFile(source, dst, events_per_file, overwrite) for source in sources]
+    files = [
+        SourceFile(source, dst, events_per_file, overwrite) for source in find_sources(str(src))
+    ]
     # Other conversions into this folder wait. The file of the lock is made, never opened through
     # a link, and lies outside of the staging folder, which is removed.
     with FileLock(files[0].staging).kept_fresh():
@@ -108,9 +124,18 @@ def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[s
     staging = files[0].staging
     try:
         outcomes = run_tasks(
-            _convert, files, n_steps=len(files), description="files", n_processes=n_processes
+            _convert,
+            files,
+            n_steps=sum(file.n_steps for file in files),
+            description="MiB",
+            n_processes=n_processes,
         )
-        staged = {file: _results(file, staging) for file in files}
+        # Of a file that was found to be damaged at its end, some parts may be there.
+        staged = {
+            file: _results(file, staging)
+            for file, outcome in zip(files, outcomes, strict=True)
+            if isinstance(outcome, int)
+        }
         _check_owners(staged)
     except ValueError:  # the user must act first; a killed conversion keeps the folder
         shutil.rmtree(staging, ignore_errors=True)
@@ -125,30 +150,49 @@ def _convert_all(files: Sequence[SourceFile], n_processes: int | None) -> list[s
 
 def _convert(file: SourceFile) -> int | str:
     """Convert one file; return its number of events, or the line about what is wrong with it."""
+    progress = _Progress(file.n_steps)
+    try:
+        return _n_converted(file, progress)
+    except DamagedFile as error:
+        return str(error)
+    finally:
+        progress.reach(1)
+
+
+def _n_converted(file: SourceFile, progress: _Progress) -> int:
     try:
         check_is_file(file.path)
         provenance = file.provenance()
-        if _is_converted(file, provenance):
-            return _n_events(file, file.staging) or _n_events(file, file.destination)
-        events = _read(file.path)
-    except DamagedPickle as error:
-        return str(error)
     except OSError as error:
-        return f"{file.path}: {error.strerror or error}"
-    finally:
-        advance()
-    _write(events, file, provenance)
-    return len(events)
+        raise DamagedFile(f"{file.path}: {error.strerror or error}") from error
+    if _is_converted(file, provenance):
+        return _n_events(file, file.staging) or _n_events(file, file.destination)
+    n_events, portions = open_source(file.path)
+    step = file.events_per_file or n_events
+    n_parts = -(-n_events // step)
+    pieces = _cut(portions, step, n_events, progress)
+    for part, group in groupby(pieces, key=itemgetter(0)):
+        number = f".{part:03d}" if file.events_per_file else ""
+        parts = {"part": part, "n_parts": n_parts, "n_events": n_events}
+        path = file.staging / f"{stem(file.path)}{number}.parquet"
+        write_events(concatenate([events for _, events in group]), path, provenance | parts)
+    return n_events
 
 
-def _read(path: Path) -> Events:
-    events = correct(read_published(path))
-    for table in ("x", "ygen", "ycand"):
-        rows = np.flatnonzero(~np.isfinite(getattr(events, table)).all(axis=1))
-        if len(rows):  # too large for float32, or for cosh(eta)
-            event = int(np.searchsorted(events.offsets, rows[0], side="right")) - 1
-            raise DamagedPickle(f"{path}: event {event}: {table} has a value beyond float32")
-    return events
+def _cut(
+    portions: Iterator[Events], step: int, n_events: int, progress: _Progress
+) -> Iterator[tuple[int, Events]]:
+    """Yield the events in pieces of at most `step`, each with the number of its part."""
+    done = 0
+    for events in portions:
+        start = 0
+        while start < len(events):
+            part, n_there = divmod(done, step)
+            end = min(start + step - n_there, len(events))
+            yield part, events.take(np.arange(start, end))
+            done += end - start
+            start = end
+            progress.reach(done / n_events)
 
 
 def _n_events(file: SourceFile, folder: Path) -> int:
@@ -193,22 +237,12 @@ def _is_converted(file: SourceFile, provenance: dict[str, Any]) -> bool:
     return _is_complete(file, file.staging, provenance)
 
 
-def _write(events: Events, file: SourceFile, provenance: dict[str, Any]) -> None:
-    step = file.events_per_file or len(events)
-    starts = range(0, len(events), step)
-    for part, start in enumerate(starts):
-        number = f".{part:03d}" if file.events_per_file else ""
-        chosen = events.take(np.arange(start, min(start + step, len(events))))
-        parts = {"part": part, "n_parts": len(starts), "n_events": len(events)}
-        write_events(chosen, file.staging / f"{file.stem}{number}.parquet", provenance | parts)
-
-
 def _results(file: SourceFile, folder: Path) -> list[Path]:
     """Return the results of one source file in a folder, in order.
 
     Without splitting, `a.000.pkl.bz2` gives the name that a part of `a.pkl.bz2` has.
     """
-    name = re.compile(re.escape(file.stem) + r"(\.\d{3,})?\.parquet")
+    name = re.compile(re.escape(stem(file.path)) + r"(\.\d{3,})?\.parquet")
     files = [path for path in _entries(folder) if name.fullmatch(path.name)]
     return [path for path in files if read_provenance(path).get("source_file") == file.path.name]
 

@@ -18,12 +18,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpf.delphes.damage import DamagedFile
+
 
 class RefusedPickle(ValueError):
     """The pickle contains something that is not plain data; the message names it."""
 
 
-class DamagedPickle(ValueError):
+class DamagedPickle(DamagedFile):
     """The pickle is truncated, or its content is not a valid array."""
 
 

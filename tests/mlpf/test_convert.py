@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+DELPHES = ROOT.parent / "shared/data/delphes_root/tev14_pythia8_ttbar_pu0_skim.root"
 
 
 def convert(*args: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +66,7 @@ def test_a_file_that_would_run_code_is_refused_by_name(src, tmp_path):
     ("args", "message"),
     [
         (["src={src}"], "Missing mandatory value: dst"),
-        (["src={src}/none", "dst={src}"], "none: no *.pkl.bz2 files there"),
+        (["src={src}/none", "dst={src}"], "none: no *.pkl.bz2 or *.root files there"),
         (["src={src}", "dst={src}", "event_per_file=3"], "event_per_file"),
     ],
 )
@@ -73,6 +74,17 @@ def test_mistakes_are_answered_without_a_traceback(src, args, message):
     done = convert(*(arg.format(src=src) for arg in args))
     assert done.returncode == 2
     assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not DELPHES.exists(), reason="needs ../shared/data/delphes_root")
+def test_delphes_files_are_converted_and_what_is_none_is_one_line(tmp_path):
+    (tmp_path / "good.root").symlink_to(DELPHES)
+    (tmp_path / "cut.root").write_bytes(DELPHES.read_bytes()[:50_000])
+    done = convert(f"src={tmp_path}/*.root", f"dst={tmp_path / 'dst'}", "n_processes=1")
+    assert done.returncode == 1
+    assert f"5 events in 1 files in {tmp_path / 'dst'}" in done.stderr
+    assert f"{tmp_path}/cut.root: truncated: 50000 of 201696 bytes are there" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from commons.files import sha256
 from commons.locks import FileLock
-from mlpf.data.events import read_events, read_provenance
-from mlpf.delphes import conversion
-from mlpf.delphes.conversion import convert_folder
+from mlpf.data.events import Events, concatenate, read_events, read_provenance
+from mlpf.delphes import branches, conversion, sources
+from mlpf.delphes.conversion import convert_files
+from mlpf.delphes.damage import DamagedFile
 from mlpf.delphes.published import correct, read_published
+from mlpf.delphes.root import open_root
 
 SIZES = {"a": [3, 5, 0, 2], "b": [4]}
 
@@ -33,6 +35,10 @@ def write_source(path: Path, sizes: list[int], **more: object) -> None:
             if key != "X":
                 array[:, 1] = 0
     path.write_bytes(bz2.compress(pickle.dumps(value | more)))
+
+
+def read_root(path: Path) -> Events:
+    return concatenate(list(open_root(path)[1]))
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def assert_same_as_source(src: Path, dst: Path, stem: str) -> None:
 @pytest.mark.parametrize("n_processes", [1, 2])
 def test_each_source_becomes_a_file_with_its_origin_in_the_metadata(src, tmp_path, n_processes):
     dst = tmp_path / "deep" / "dst"
-    assert convert_folder(src, dst, n_processes=n_processes) == []
+    assert convert_files(src, dst, n_processes=n_processes) == []
     assert names(dst) == ["a.parquet", "b.parquet"]
     assert names(dst.parent) == ["dst"]
     for stem in SIZES:
@@ -73,7 +79,7 @@ def test_each_source_becomes_a_file_with_its_origin_in_the_metadata(src, tmp_pat
 
 
 def test_a_source_is_split_into_files_of_some_events(src, tmp_path):
-    convert_folder(src, tmp_path / "dst", events_per_file=3, n_processes=1)
+    convert_files(src, tmp_path / "dst", events_per_file=3, n_processes=1)
     assert names(tmp_path / "dst") == ["a.000.parquet", "a.001.parquet", "b.000.parquet"]
     assert read_events(tmp_path / "dst/a.000.parquet").sizes.tolist() == [3, 5, 0]
     assert read_events(tmp_path / "dst/a.001.parquet").sizes.tolist() == [2]
@@ -88,7 +94,7 @@ def read_files(monkeypatch) -> list[str]:
         seen.append(path.name)
         return read_published(path)
 
-    monkeypatch.setattr(conversion, "read_published", read)
+    monkeypatch.setattr(sources, "read_published", read)
     return seen
 
 
@@ -96,11 +102,11 @@ def test_results_that_are_there_are_kept_unless_overwrite(src, tmp_path, read_fi
     dst = tmp_path / "dst"
     for more, expected in (({}, ["a", "b"]), ({}, []), ({"overwrite": True}, ["a", "b"])):
         read_files.clear()
-        convert_folder(src, dst, n_processes=1, **more)
+        convert_files(src, dst, n_processes=1, **more)
         assert read_files == [f"{stem}.pkl.bz2" for stem in expected]
     write_source(src / "c.pkl.bz2", [1])
     read_files.clear()
-    convert_folder(src, dst, n_processes=1)
+    convert_files(src, dst, n_processes=1)
     assert read_files == ["c.pkl.bz2"]
 
 
@@ -113,27 +119,27 @@ def test_a_conversion_that_was_killed_goes_on(src, tmp_path, monkeypatch, read_f
     with monkeypatch.context() as patch:
         patch.setattr(conversion, "_publish", killed)
         with pytest.raises(KeyboardInterrupt):
-            convert_folder(src, dst, n_processes=1)
+            convert_files(src, dst, n_processes=1)
     assert not dst.exists()
     read_files.clear()
-    convert_folder(src, dst, n_processes=1)
+    convert_files(src, dst, n_processes=1)
     assert read_files == []
     assert names(dst) == ["a.parquet", "b.parquet"]
 
 
 def test_other_settings_or_content_need_overwrite_and_then_leave_nothing_old(src, tmp_path):
     dst = tmp_path / "dst"
-    convert_folder(src, dst, n_processes=1)
+    convert_files(src, dst, n_processes=1)
     with pytest.raises(
         ValueError, match=r"results of a\.pkl\.bz2 made .* other settings; overwrite=true"
     ):
-        convert_folder(src, dst, events_per_file=2, n_processes=1)
+        convert_files(src, dst, events_per_file=2, n_processes=1)
     assert names(dst) == ["a.parquet", "b.parquet"]
-    convert_folder(src, dst, events_per_file=2, overwrite=True, n_processes=1)
+    convert_files(src, dst, events_per_file=2, overwrite=True, n_processes=1)
     assert names(dst) == ["a.000.parquet", "a.001.parquet", "b.000.parquet"]
     write_source(src / "b.pkl.bz2", [7, 7])
     with pytest.raises(ValueError, match=r"results of b\.pkl\.bz2 made from other content"):
-        convert_folder(src, dst, events_per_file=2, n_processes=1)
+        convert_files(src, dst, events_per_file=2, n_processes=1)
 
 
 @pytest.mark.parametrize("n_processes", [1, 2])
@@ -142,7 +148,7 @@ def test_a_damaged_file_is_left_out_and_named_and_the_others_are_converted(
 ):
     write_source(src / "bad.pkl.bz2", [2], X=[np.zeros((2, 11))])
     (src / "cut.pkl.bz2").write_bytes((src / "a.pkl.bz2").read_bytes()[:100])
-    problems = convert_folder(src, tmp_path / "dst", n_processes=n_processes)
+    problems = convert_files(src, tmp_path / "dst", n_processes=n_processes)
     assert len(problems) == 2
     assert problems[0].startswith(f"{src}/bad.pkl.bz2: event 0: X has shape (2, 11)")
     assert problems[1].startswith(f"{src}/cut.pkl.bz2: truncated")
@@ -161,14 +167,14 @@ class Attack:
 def test_one_malicious_file_stops_all_and_nothing_is_written(src, tmp_path, n_processes):
     write_source(src / "z.pkl.bz2", [2], extra=Attack(tmp_path / "made"))
     with pytest.raises(ValueError, match=rf"refused: posix\.system in {src}/z\.pkl\.bz2"):
-        convert_folder(src, tmp_path / "dst", n_processes=n_processes)
+        convert_files(src, tmp_path / "dst", n_processes=n_processes)
     assert names(tmp_path) == ["src"]
     (src / "z.pkl.bz2").unlink()
-    convert_folder(src, tmp_path / "dst", n_processes=1)
+    convert_files(src, tmp_path / "dst", n_processes=1)
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dst").iterdir()}
     write_source(src / "z.pkl.bz2", [2], extra=Attack(tmp_path / "made"))
     with pytest.raises(ValueError, match="refused"):
-        convert_folder(src, tmp_path / "dst", overwrite=True, n_processes=n_processes)
+        convert_files(src, tmp_path / "dst", overwrite=True, n_processes=n_processes)
     assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dst").iterdir()}
 
 
@@ -181,14 +187,16 @@ def test_one_malicious_file_stops_all_and_nothing_is_written(src, tmp_path, n_pr
 )
 def test_impossible_options_are_refused(src, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        convert_folder(src, tmp_path / "dst", **options)
+        convert_files(src, tmp_path / "dst", **options)
 
 
 @pytest.mark.parametrize("name", ["empty", "missing"])
 def test_a_folder_without_files_is_named(tmp_path, name):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=rf"src={tmp_path}/{name}: no \*\.pkl\.bz2 files there"):
-        convert_folder(tmp_path / name, tmp_path / "dst")
+    with pytest.raises(
+        ValueError, match=rf"src={tmp_path}/{name}: no \*\.pkl\.bz2 or \*\.root files there"
+    ):
+        convert_files(tmp_path / name, tmp_path / "dst")
 
 
 @pytest.mark.parametrize("split", [None, 1])
@@ -198,23 +206,23 @@ def test_sources_whose_results_have_similar_names_lose_no_event(tmp_path, split)
     for name, sizes in {"a": [1, 2], "a.000": [3, 4, 5], "a.000.000": [6]}.items():
         write_source(src / f"{name}.pkl.bz2", sizes)
     for _ in range(2):
-        assert convert_folder(src, dst, events_per_file=split, n_processes=1) == []
+        assert convert_files(src, dst, events_per_file=split, n_processes=1) == []
         sizes = [n for path in dst.iterdir() for n in read_events(path).sizes.tolist()]
         assert sorted(sizes) == [1, 2, 3, 4, 5, 6]
     other = None if split else 1
-    convert_folder(src, dst, events_per_file=other, overwrite=True, n_processes=1)
+    convert_files(src, dst, events_per_file=other, overwrite=True, n_processes=1)
     sizes = [n for path in dst.iterdir() for n in read_events(path).sizes.tolist()]
     assert sorted(sizes) == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_result_of_a_source_that_is_elsewhere_is_not_replaced(src, tmp_path):
     dst = tmp_path / "dst"
-    convert_folder(src, dst, events_per_file=1, n_processes=1)
+    convert_files(src, dst, events_per_file=1, n_processes=1)
     other = tmp_path / "other"
     other.mkdir()
     write_source(other / "a.000.pkl.bz2", [3])
     with pytest.raises(ValueError, match=r"a\.000\.parquet was made from a\.pkl\.bz2, not"):
-        convert_folder(other, dst, overwrite=True, n_processes=1)
+        convert_files(other, dst, overwrite=True, n_processes=1)
     assert read_events(dst / "a.000.parquet").sizes.tolist() == [3]
 
 
@@ -223,7 +231,7 @@ def test_what_is_no_readable_file_is_named_and_the_others_are_converted(src, tmp
     (src / "link.pkl.bz2").symlink_to("nowhere")
     os.mkfifo(src / "pipe.pkl.bz2")
     (src / "void.pkl.bz2").touch()
-    problems = convert_folder(src, tmp_path / "dst", n_processes=1)
+    problems = convert_files(src, tmp_path / "dst", n_processes=1)
     assert [
         line.removeprefix(f"{src}/").partition(".pkl.bz2: ")[::2] for line in problems[:3]
     ] == [
@@ -250,7 +258,7 @@ def test_values_that_float32_cannot_hold_are_damage_of_an_event(src, tmp_path, t
     for column, value in values.items():
         events[table][1][0, column] = value
     (src / "c.pkl.bz2").write_bytes(bz2.compress(pickle.dumps(events)))
-    (problem,) = convert_folder(src, tmp_path / "dst", n_processes=1)
+    (problem,) = convert_files(src, tmp_path / "dst", n_processes=1)
     name = {"X": "x"}.get(table, table)
     assert problem == f"{src}/c.pkl.bz2: event 1: {name} has a value beyond float32"
 
@@ -261,7 +269,7 @@ def test_events_that_are_missing_from_the_results_are_noticed(src, tmp_path, mon
         conversion, "write_events", lambda events, *rest: write(events.take([0]), *rest)
     )
     with pytest.raises(ValueError, match=r"holds 1 of the 4 events of a\.pkl\.bz2; over"):
-        convert_folder(src, tmp_path / "dst", n_processes=1)
+        convert_files(src, tmp_path / "dst", n_processes=1)
 
 
 def test_the_lock_of_a_conversion_follows_no_link(src, tmp_path):
@@ -274,5 +282,56 @@ def test_the_lock_of_a_conversion_follows_no_link(src, tmp_path):
     lock = FileLock(staging, grace_s=0.1)
     lock.acquire()  # takes the place of the link, not of the file behind it
     lock.release()
-    convert_folder(src, tmp_path / "dst", n_processes=1)
+    convert_files(src, tmp_path / "dst", n_processes=1)
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("events_per_file", [None, 8])
+def test_delphes_files_become_files_with_all_of_their_events(
+    tmp_path, monkeypatch, events_per_file, delphes_file
+):
+    monkeypatch.setattr(branches, "CHUNK", 7)  # events
+    dst = tmp_path / "dst"
+    problems = convert_files(
+        delphes_file("pu*"), dst, events_per_file=events_per_file, n_processes=1
+    )
+    assert problems == []
+    for name, n_events in (("pu0", 20), ("pu20", 5), ("pu0_skim", 5)):
+        paths = sorted(dst.glob(f"{delphes_file(name).stem}.*"))
+        assert len(paths) == (1 if events_per_file is None else -(-n_events // events_per_file))
+        events, expected = read_events(*paths), correct(read_root(delphes_file(name)))
+        for table in ("x", "ygen", "ycand", "offsets"):
+            assert np.array_equal(getattr(events, table), getattr(expected, table))
+        origin = read_provenance(paths[-1])
+        assert origin["source_file"] == f"tev14_pythia8_ttbar_{name}.root"
+        assert origin["source_sha256"] == sha256(delphes_file(name))
+        assert (origin["n_events"], origin["n_parts"]) == (n_events, len(paths))
+
+
+def test_of_a_file_whose_end_is_damaged_no_part_stays(src, tmp_path, monkeypatch):
+    def opened(path):
+        def portions():
+            yield from [correct(read_published(src / "a.pkl.bz2"))] * 2
+            raise DamagedFile(f"{path}: event 8: Track.PT is nan")
+
+        return 12, portions()
+
+    monkeypatch.setattr(conversion, "open_source", opened)
+    problems = convert_files(src / "a*", tmp_path / "dst", events_per_file=3, n_processes=1)
+    assert problems == [f"{src}/a.pkl.bz2: event 8: Track.PT is nan"]
+    assert names(tmp_path) == ["src"]
+
+
+def test_the_progress_is_in_mebibytes_of_the_sources(src, tmp_path, monkeypatch):
+    class Bar(list):
+        def run(self, function, tasks, *, n_steps, **_):
+            self.n_steps = n_steps
+            return [function(task) for task in tasks]
+
+    bar = Bar()
+    monkeypatch.setattr(conversion, "run_tasks", bar.run)
+    monkeypatch.setattr(conversion, "advance", bar.append)
+    with (src / "a.pkl.bz2").open("ab") as file:
+        file.truncate(5 * 2**20)
+    assert convert_files(src, tmp_path / "dst") == []
+    assert bar.n_steps == sum(bar) == 6
