@@ -1,12 +1,12 @@
 """A stored pool of minimum-bias events and their mixing into a hard event.
 
-The pool is stored as numbers in an `.npz` file. Each hard event receives a Poisson number of pool
-events, each turned by a random angle around the beam and moved to a random vertex along it.
+Processes that simulate map the file of the pool into memory, so it is there once per node. Each
+hard event receives a Poisson number of pool events, each turned by a random angle around the beam
+and moved to a random vertex along it.
 """
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,25 +39,34 @@ class Pool:
         return Pool(self.records[offsets[0] : offsets[-1]], offsets - offsets[0])
 
     def save(self, path: Path) -> None:
-        """Write the pool; the file appears under its name only when it is complete."""
-        with replacing(path) as partial, partial.open("wb") as stream:
-            np.savez(stream, records=self.records, offsets=self.offsets)
+        """Write the records, then the offsets, as arrays of numpy, one file for both.
+
+        The file appears under its name only when it is complete.
+        """
+        with replacing(path) as partial, partial.open("wb") as file:
+            for array in (self.records, self.offsets):
+                np.save(file, array, allow_pickle=False)
 
     @classmethod
     def load(cls, path: Path) -> Pool:
-        """Read a pool that `save` wrote.
+        """Map a pool that `save` wrote: its records are read where they are used.
 
         Raises:
             ValueError: the file is damaged or holds something else.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                pool = cls(arrays["records"], arrays["offsets"])
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            records = np.lib.format.open_memmap(path, mode="r")
+            if records.dtype != RECORD:
+                raise ValueError("its records are those of another version")
+            with path.open("rb") as file:
+                file.seek(records.offset + records.nbytes)
+                offsets = np.load(file, allow_pickle=False)
+            sizes = np.diff(offsets)
+            if offsets[:1].tolist() != [0] or np.any(sizes < 0) or sizes.sum() != len(records):
+                raise ValueError("its offsets do not fit")
+        except (EOFError, ValueError, OSError) as error:
             raise ValueError(f"{path}: not a pool of events ({error}); delete it") from error
-        if pool.records.dtype != RECORD:
-            raise ValueError(f"{path}: a pool of another version; delete it")
-        return pool
+        return cls(records, offsets)
 
 
 def join(parts: list[Pool]) -> Pool:

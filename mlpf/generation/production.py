@@ -97,7 +97,7 @@ class EventFile:
         """File of the pile-up pool."""
         seed, purpose = self.pool_seed
         size, settings = self.settings.n_minbias, digest(MINIMUM_BIAS)
-        return self.cache / f"pool-{seed}-{purpose}-{size}-{settings}.npz"
+        return self.cache / f"pool-{seed}-{purpose}-{size}-{settings}.npy"
 
     def is_done(self) -> bool:
         """Tell whether the file exists and is complete.

@@ -54,7 +54,7 @@ def test_no_two_files_share_an_event(generated):
 def test_training_and_other_splits_have_different_pile_up(generated):
     seeds = {name: read_provenance(generated / f"{name}.parquet")["pool_seed"] for name in FILES}
     assert seeds["train-000"] == seeds["train-001"] != seeds["val-000"] == seeds["test-000"]
-    one, two = (Pool.load(path) for path in (generated / "pythia").glob("*.npz"))
+    one, two = (Pool.load(path) for path in (generated / "pythia").glob("*.npy"))
     assert len(one) == len(two) == 60
     assert not np.intersect1d(one.records["px"], two.records["px"]).size
 
@@ -99,5 +99,5 @@ def test_jets_are_generated_without_pile_up_and_without_a_pool(tmp_path):
     changes = {"process": "qcd", "pileup": 0, "n_events": n_events}
     PythiaSource(folder=tmp_path, **SETTINGS | changes).prepare()
     assert [path.name for path in tmp_path.glob("*.parquet")] == ["train-000.parquet"]
-    assert not list(tmp_path.rglob("*.npz"))
+    assert not list(tmp_path.rglob("*.npy"))
     assert len(read_events(tmp_path / "train-000.parquet")) == 2

@@ -14,34 +14,51 @@ def pool_of(sizes, px=1.0):
     return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
 
-def test_a_pool_comes_back_from_disk_as_it_was(tmp_path):
-    pool = pool_of([2, 0, 3])
-    pool.save(tmp_path / "sub" / "pool.npz")
-    back = Pool.load(tmp_path / "sub" / "pool.npz")
+@pytest.fixture
+def saved(tmp_path):
+    pool_of([2, 0, 3]).save(tmp_path / "sub" / "pool.npy")
+    return tmp_path / "sub" / "pool.npy"
+
+
+def test_a_pool_comes_back_from_disk_as_it_was(saved):
+    pool, back = pool_of([2, 0, 3]), Pool.load(saved)
     np.testing.assert_array_equal(back.records, pool.records)
     np.testing.assert_array_equal(back.offsets, pool.offsets)
-    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["pool.npz"]
+    assert [path.name for path in saved.parent.iterdir()] == ["pool.npy"]
 
 
-def test_a_damaged_pool_is_named(tmp_path):
-    path = tmp_path / "pool.npz"
-    path.write_bytes(b"PK\x03\x04 no more")
-    with pytest.raises(ValueError, match=r"pool\.npz: not a pool"):
-        Pool.load(path)
+def test_a_pool_is_mapped_and_not_read(saved):
+    pool = Pool.load(saved)
+    assert isinstance(pool.records, np.memmap)
+    assert not pool.records.flags.writeable
+    assert isinstance(pool.part(1, 3).records, np.memmap)
 
 
-def test_a_pickled_pool_is_not_read(tmp_path):
-    path = tmp_path / "pool.npz"
-    np.savez(path, records=np.array([{}], dtype=object), offsets=np.zeros(1))
-    with pytest.raises(ValueError, match="not a pool"):
-        Pool.load(path)
+def test_a_pool_that_is_not_whole_is_named(saved):
+    content = saved.read_bytes()
+    for length in range(0, len(content), 7):
+        saved.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"pool\.npy: not a pool .*; delete it$"):
+            Pool.load(saved)
 
 
-def test_a_pool_of_other_columns_is_refused(tmp_path):
-    path = tmp_path / "pool.npz"
-    np.savez(path, records=np.zeros(3), offsets=np.array([0, 3]))
-    with pytest.raises(ValueError, match="another version"):
-        Pool.load(path)
+@pytest.mark.parametrize(
+    ("records", "offsets", "message"),
+    [
+        (np.zeros(3), [0, 3], "another version"),
+        (np.array([{}], dtype=object), [0, 1], "not a pool"),
+        (np.zeros(3, dtype=RECORD), [0, 2], "its offsets do not fit"),
+        (np.zeros(3, dtype=RECORD), [0, 4, 3], "its offsets do not fit"),
+        (np.zeros(3, dtype=RECORD), [1, 3], "its offsets do not fit"),
+        (np.zeros(3, dtype=RECORD), [], "its offsets do not fit"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, records, offsets, message):
+    with (tmp_path / "pool.npy").open("wb") as file:
+        np.save(file, records, allow_pickle=True)
+        np.save(file, np.array(offsets, dtype=np.int64))
+    with pytest.raises(ValueError, match=rf"pool\.npy: .*{message}"):
+        Pool.load(tmp_path / "pool.npy")
 
 
 def test_joined_and_parted_pools_keep_their_events():
