@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from mlpf.command import SearchSpaceNeedsSearch
     from mlpf.data.candidates import Candidates
     from mlpf.data.datamodule import EventDataModule
-    from mlpf.data.events import Events, read_events, write_events
+    from mlpf.data.events import Events
+    from mlpf.data.files import iterate_events, read_events, write_events
+    from mlpf.data.generator import Generator
     from mlpf.data.selection import Selection
     from mlpf.generation.source import PythiaSource
     from mlpf.network.candidates import particles
@@ -36,6 +38,7 @@ __all__ = [
     "EpochCheckpoints",
     "EventDataModule",
     "Events",
+    "Generator",
     "MetricsFile",
     "Particle",
     "ParticleFlowLoss",
@@ -47,6 +50,7 @@ __all__ = [
     "constant_schedule",
     "cosine_schedule",
     "exponential_schedule",
+    "iterate_events",
     "load_network",
     "onecycle_schedule",
     "particles",
@@ -63,6 +67,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "EpochCheckpoints": "mlpf.training.checkpoint",
             "EventDataModule": "mlpf.data.datamodule",
             "Events": "mlpf.data.events",
+            "Generator": "mlpf.data.generator",
             "MetricsFile": "mlpf.training.callbacks",
             "Particle": "mlpf.schema",
             "ParticleFlowLoss": "mlpf.training.losses",
@@ -74,10 +79,11 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "constant_schedule": "mlpf.training.schedulers",
             "cosine_schedule": "mlpf.training.schedulers",
             "exponential_schedule": "mlpf.training.schedulers",
+            "iterate_events": "mlpf.data.files",
             "load_network": "mlpf.network.saved",
             "onecycle_schedule": "mlpf.training.schedulers",
             "particles": "mlpf.network.candidates",
-            "read_events": "mlpf.data.events",
-            "write_events": "mlpf.data.events",
+            "read_events": "mlpf.data.files",
+            "write_events": "mlpf.data.files",
         },
     )

@@ -3,7 +3,9 @@
 An event is a list of detector elements (tracks first, then calorimeter towers). Each element has
 12 input features `x`, 7 true values `ygen` and the 7 values `ycand` of the rule-based
 particle-flow algorithm; row i of the three belongs to the same element. The layout is that of the
-published Delphes data set (Zenodo 4559324). Momenta and energies are in GeV, angles in radians.
+published Delphes data set (Zenodo 4559324). Real data have no `ygen`. Simulated events may also
+hold what their generator knew: the particles of the hard process and the pile-up. Momenta and
+energies are in GeV, angles in radians.
 """
 
 from enum import IntEnum
@@ -53,3 +55,18 @@ X_COLUMNS: Final = (
 Y_COLUMNS: Final = ("pid", "charge", "pt", "eta", "sin_phi", "cos_phi", "energy")
 N_X: Final = len(X_COLUMNS)
 N_Y: Final = len(Y_COLUMNS)
+
+# What the generator knew: of each particle of the hard process, and of each event.
+PARTICLE_COLUMNS: Final = (
+    "pid",  # PDG code
+    "charge",
+    "pt",
+    "eta",
+    "phi",
+    "energy",
+    "x",  # production point in mm
+    "y",
+    "z",
+    "vertex",  # number of the collision, 0 is the hard process
+)
+EVENT_COLUMNS: Final = ("met_px", "met_py", "n_pileup")

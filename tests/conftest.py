@@ -17,7 +17,8 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig
 
 from mlpf.config import config_dir
-from mlpf.data.events import Events, from_arrays, write_events
+from mlpf.data.events import Events, from_arrays
+from mlpf.data.files import write_events
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster

@@ -30,7 +30,8 @@ from commons.cli import Failure, UsageError, run_command
 from commons.files import write_json
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events, concatenate, read_events
+from mlpf.data.events import Events, concatenate
+from mlpf.data.files import read_events
 from mlpf.delphes.conversion import convert_files
 from mlpf.network.saved import load_network
 from mlpf.schema import ElementType, Particle

@@ -26,7 +26,8 @@ import torch
 from commons.cli import Failure, UsageError, run_command
 from commons.files import write_json
 from mlpf.data.batch import Batch
-from mlpf.data.events import Events, read_events
+from mlpf.data.events import Events
+from mlpf.data.files import read_events
 from mlpf.delphes.published import read_published
 from mlpf.network.model import MLPF
 from mlpf.training.losses import ParticleFlowLoss

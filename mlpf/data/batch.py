@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,9 +22,9 @@ class Batch:
 
     @classmethod
     def from_events(cls, events: Events) -> Batch:
-        """Return the events as one batch of CPU tensors; float32 arrays are not copied."""
+        """Return the events as one batch of CPU tensors; writable arrays are not copied."""
         arrays = (events.x, events.ygen, events.ycand)
-        x, ygen, ycand = (torch.as_tensor(array, dtype=torch.float32) for array in arrays)
+        x, ygen, ycand = (torch.from_numpy(np.require(a, np.float32, ("C", "W"))) for a in arrays)
         return cls(x, ygen, ycand, torch.as_tensor(events.offsets))
 
     def __len__(self) -> int:

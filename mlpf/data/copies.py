@@ -25,7 +25,8 @@ from commons.files import replacing
 from commons.locks import FileLock
 from commons.pools import advance, run_tasks
 from mlpf.config import FileWriteError
-from mlpf.data.events import Events, read_events
+from mlpf.data.events import Events
+from mlpf.data.files import read_events
 from mlpf.data.mapped import ROW_BYTES, MappedEvents
 from mlpf.data.selection import Selection
 
@@ -59,7 +60,7 @@ class Chosen:
         """
         n_events = n_elements = 0
         for path in self.files:
-            raw = read_events(path)
+            raw = read_events(path) if self.split == "test" else read_labeled(path)
             part = self.selection.apply(raw)
             if self.limit is not None and n_events + len(part) > self.limit:
                 part = part.take(np.arange(self.limit - n_events))
@@ -72,6 +73,18 @@ class Chosen:
             cause = self.selection.culprit(raw)
             reason = f"selection.{cause} removes everything" if cause else "the files are empty"
             raise ValueError(f"{self.split}: {reason}")
+
+
+def read_labeled(path: Path) -> Events:
+    """Return the events of a file for a training.
+
+    Raises:
+        ValueError: the file is damaged or has no truth.
+    """
+    events = read_events(path)
+    if not events.has_truth:
+        raise ValueError(f"{path} has no truth (columns ygen_*), which a training needs")
+    return events
 
 
 def open_events(chosen: Chosen, cache_dir: Path | None = None) -> MappedEvents:

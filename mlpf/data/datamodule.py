@@ -13,8 +13,7 @@ import torch
 
 from mlpf.config import ConfigError, FileWriteError, check_at_least
 from mlpf.data.batch import Batch
-from mlpf.data.copies import Chosen, open_events
-from mlpf.data.events import read_events
+from mlpf.data.copies import Chosen, open_events, read_labeled
 from mlpf.data.loader import BatchLoader, BatchSampler
 from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
@@ -116,7 +115,7 @@ class EventDataModule(pl.LightningDataModule):
             ]
             if sum(path.stat().st_size for path in paths) <= _CHECKED_BYTES:
                 for path in paths:
-                    read_events(path)
+                    read_labeled(path)
 
     def prepare_data(self) -> None:
         """Make the missing events if there is a source; only once if several processes call it.

@@ -24,7 +24,9 @@ from commons.files import sha256
 from commons.locks import FileLock
 from commons.pools import advance, run_tasks
 from mlpf import __version__
-from mlpf.data.events import Events, check_is_file, concatenate, read_provenance, write_events
+from mlpf.data.events import Events, concatenate
+from mlpf.data.files import read_provenance, write_events
+from mlpf.data.portions import check_is_file
 from mlpf.delphes.damage import DamagedFile
 from mlpf.delphes.published import CORRECTIONS, NOT_CORRECTED
 from mlpf.delphes.sources import find_sources, open_source, stem

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from commons.pools import advance, run_tasks
-from mlpf.data.events import concatenate, write_events
+from mlpf.data.events import concatenate
+from mlpf.data.files import write_events
 from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
 from mlpf.generation.production import (

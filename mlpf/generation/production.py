@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mlpf import __version__, detector
-from mlpf.data.events import read_provenance
+from mlpf.data.files import read_provenance
 from mlpf.generation.particle_flow import labels
 from mlpf.schema import SPLITS
 

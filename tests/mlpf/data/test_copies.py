@@ -15,7 +15,8 @@ import pytest
 from mlpf.config import FileWriteError
 from mlpf.data import copies
 from mlpf.data.copies import Chosen, open_events
-from mlpf.data.events import from_arrays, write_events
+from mlpf.data.events import from_arrays
+from mlpf.data.files import write_events
 from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from hydra.utils import instantiate
 from mlpf.config import ConfigError, FileWriteError, config_dir
 from mlpf.data.batch import Batch
 from mlpf.data.datamodule import EventDataModule
-from mlpf.data.events import from_arrays, write_events
+from mlpf.data.events import from_arrays
+from mlpf.data.files import read_events, write_events
 from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
 
@@ -130,6 +132,17 @@ def test_events_are_checked_before_a_search_begins(folder, monkeypatch):
         make(folder).check()
     monkeypatch.setattr("mlpf.data.datamodule._CHECKED_BYTES", 0)  # large ones by the trials
     make(folder).check()
+
+
+def test_a_training_needs_the_truth_and_a_test_does_not(folder):
+    real = replace(read_events(folder / "b.parquet"), has_truth=False)
+    write_events(real, folder / "b.parquet")
+    for ask in (make(folder).check, make(folder).setup):
+        with pytest.raises(ConfigError, match=r"b\.parquet has no truth \(columns ygen_\*\)"):
+            ask()
+    data = make(folder, train=["a.parquet"], test=["b.parquet"])
+    (batch, *_) = data.test_dataloader()
+    assert not batch.ygen.any()
 
 
 def test_a_broken_file_is_named(folder):

@@ -10,7 +10,8 @@ import pytest
 
 from commons.files import sha256
 from commons.locks import FileLock
-from mlpf.data.events import Events, concatenate, read_events, read_provenance
+from mlpf.data.events import Events, concatenate
+from mlpf.data.files import read_events, read_provenance
 from mlpf.delphes import branches, conversion, sources
 from mlpf.delphes.conversion import convert_files
 from mlpf.delphes.damage import DamagedFile

@@ -8,7 +8,7 @@ import pytest
 
 from commons.processes import this_host
 from mlpf import PythiaSource, read_events
-from mlpf.data.events import read_provenance
+from mlpf.data.files import read_provenance
 from mlpf.generation.pileup import Pool
 from mlpf.schema import ElementType
 

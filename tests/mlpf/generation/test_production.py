@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mlpf import PythiaSource
-from mlpf.data.events import from_arrays, write_events
+from mlpf.data.events import from_arrays
+from mlpf.data.files import write_events
 from mlpf.generation.production import EventFile, independent_seeds, portions
 
 SETTINGS = {

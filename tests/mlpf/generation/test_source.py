@@ -8,7 +8,8 @@ import pytest
 
 from mlpf.config import ConfigError
 from mlpf.data.datamodule import EventDataModule
-from mlpf.data.events import from_arrays, write_events
+from mlpf.data.events import from_arrays
+from mlpf.data.files import write_events
 from mlpf.generation.source import PythiaSource
 
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 import mlpf.generation.generate
 from hpo.current import set_current_trial
-from mlpf.data.events import read_events, write_events
+from mlpf.data.files import read_events, write_events
 from mlpf.training.checkpoint import EpochCheckpoints
 from mlpf.training.fit import train
 from mlpf.training.module import TrainingModule

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
-from mlpf.data.events import read_events
+from mlpf.data.files import read_events
 from mlpf.network.saved import load_network
 from mlpf.training.callbacks import METRICS_FILE, read_history, write_history
 from mlpf.training.fit import _plain_exceptions, _summarize, train
