@@ -13,7 +13,7 @@ from commons.terminal import one_line
 # By the beginning of a name, in the order of the table; the other names are the first group's.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Classes": (),
-    "Momentum": ("momentum", "direction"),
+    "Momentum": ("momentum", "direction", "element_direction"),
     "Multiplicity": ("multiplicity",),
     "Jets": ("jet",),
     "Missing transverse momentum": ("met", "sum_pt"),
@@ -79,9 +79,8 @@ class Line:
     @property
     def _ideal(self) -> float | None:
         """What the truth as prediction would give; None: not known."""
-        if "truth" in self.columns:
-            return self.columns["truth"][0]
-        return next((ideal for ideal, ends in _IDEAL.items() if self.name.endswith(ends)), None)
+        known = (ideal for ideal, ends in _IDEAL.items() if self.name.endswith(ends))
+        return next(known, self.columns.get("truth", (None,))[0])
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts below `HEADINGS`."""

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from mlpf.physics.accumulator import Items, Table
+from mlpf.physics.distributions import histogram
 from mlpf.physics.results import (
     TRUTH,
     Curve,
@@ -30,6 +31,8 @@ from mlpf.physics.statistics import weighted_quantiles
 from mlpf.schema import N_CLASSES, Particle
 
 _MET_EDGES: Final = (0.0, 30.0, 60.0, 100.0, 200.0, np.inf)
+_MET_RESIDUAL_EDGES: Final = np.linspace(-102.5, 102.5, 42)  # 0 is the middle of a bin
+_SHIFT_EDGES: Final = np.linspace(-1.025, 1.025, 42)
 _ALL_QUARTILES: Final = np.array([0.25, 0.5, 0.75])
 
 
@@ -76,6 +79,8 @@ def _multiplicity(
         r = np.where(some, (n - true) / np.where(some, true, 1), 0.0)
         shift[column], width[column] = _moments(table, r, some)
         correlation[column] = _correlation(table, true, n)
+        names = ("multiplicity_residual", selection, column)
+        yield histogram(names, ("(N' - N) / N", "events"), r[some], _SHIFT_EDGES)
     n_some = int(some.sum())
     yield from rows_of("multiplicity_shift", selection, shift, n_some)
     yield from rows_of("multiplicity_std", selection, width, n_some)
@@ -126,6 +131,12 @@ class MetFigure:
         yield from self._means(table, {TRUTH: true} | by_column)
         residuals = {c: y[:, :2] - true[:, :2] for c, y in by_column.items()}
         yield from _residual_rows(table, "all", residuals)
+        for column, r in residuals.items():
+            names, labels = (
+                ("met_residual", "all", column),
+                ("residual of MET x, y [GeV]", "events"),
+            )
+            yield histogram(names, labels, r.ravel(), _MET_RESIDUAL_EDGES)
         sum_pt = {
             c: divide(table.sums(y[:, 2]), table.sums(true[:, 2])) for c, y in by_column.items()
         }

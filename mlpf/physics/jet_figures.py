@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from mlpf.physics.accumulator import Items, Table
+from mlpf.physics.distributions import histogram, shares
 from mlpf.physics.jets import Jets, Momenta, cluster, match
 from mlpf.physics.results import (
     MLPF,
@@ -41,6 +42,7 @@ PT_EDGES: Final = (20.0, 30.0, 45.0, 70.0, 100.0, 200.0, np.inf)
 ETA_EDGES: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 _MAX_ETAS: Final = (2.5, 5.0)
 _DISTANCES: Final = (0.2, 0.1)
+_RESPONSE_EDGES: Final = np.linspace(0.4, 1.6, 50)
 _QUARTILES: Final = np.array([0.25, 0.5, 0.75])
 _CROWDED: Final = 3000  # elements per event; between pile-up of 20 (1,300) and 200 (5,500)
 
@@ -154,6 +156,7 @@ class _JetRows:
             yield from self._shares(f"{self.selection}{mark}", distance)
         yield from self._at_equal_number()
         yield from self._responses()
+        yield from self._distributions()
 
     def _chosen(self, side: _Side) -> Mask:
         """Return which jets are above the threshold and central."""
@@ -221,6 +224,30 @@ class _JetRows:
         if self.max_eta == max(_MAX_ETAS):
             eta_bins = [((self.pt_min, np.inf), bin_) for bin_ in pairwise(ETA_EDGES)]
             yield from self._curves("abs(eta)", "|eta| of the true jet", eta_bins)
+
+    def _distributions(self) -> Iterator[Result]:
+        for column, side in self.true.items():
+            chosen = self._chosen(side) & (side.partner >= FLOOR_GEV)
+            names = ("jet_response", self.selection, column)
+            response = side.partner[chosen] / side.pt[chosen]
+            yield histogram(names, ("pt / true pt", "jets"), response, _RESPONSE_EDGES)
+            hit = (side.distance < np.inf) & (side.partner >= self.pt_min)
+            yield from self._binned("jet_efficiency", column, side, hit, "true jet")
+            found = self.found[column]
+            yield from self._binned("jet_purity", column, found, found.distance < np.inf, "jet")
+
+    def _binned(
+        self, name: str, column: str, side: _Side, passed: Mask, of: str
+    ) -> Iterator[Result]:
+        """Yield the share that has passed in bins of pt and of |eta|."""
+        chosen, y_label = self._chosen(side), name.removeprefix("jet_")
+        for label, edges, values in (
+            (f"{of} pt [GeV]", PT_EDGES, side.pt),
+            (f"{of} |eta|", ETA_EDGES, np.abs(side.eta)),
+        ):
+            labels = (label, y_label)
+            names = (name, self.selection, column)
+            yield shares(names, labels, values[chosen], passed[chosen], edges)
 
     def _response(
         self, mark: str, pt: tuple[float, float], eta: tuple[float, float]

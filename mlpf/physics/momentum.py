@@ -16,13 +16,15 @@ from typing import Final
 
 import numpy as np
 
-from mlpf.physics.results import TRUTH, Result, Values, divide, row
+from mlpf.physics.distributions import from_counts
+from mlpf.physics.results import TRUTH, Curve, Result, Values, divide, row
 from mlpf.physics.results import rows as rows_of
 from mlpf.physics.sample import Indices, Labels, Mask, Sample, class_names, usable
 from mlpf.physics.statistics import Residuals
 from mlpf.schema import N_CLASSES, Particle
 
 _CLIP: Final = 10.0
+_EDGES: Final = np.linspace(-1, 1, 52)  # of the distribution; 0 is inside of a bin
 _NEUTRAL: Final = (Particle.NEUTRAL_HADRON, Particle.PHOTON)
 _CHARGED: Final = (Particle.CHARGED_HADRON, Particle.ELECTRON, Particle.MUON)
 
@@ -75,6 +77,9 @@ class MomentumFigure:
         for selection, classes in groups.items():
             counts = {c: m[:, list(classes)].sum(1) for c, m in by_column.items()}
             yield from self._rows(selection, counts)
+            if len(classes) == 1:
+                for column, m in counts.items():
+                    yield self._distribution(selection, column, m[0])
 
     def _rows(self, selection: str, counts: dict[str, Values]) -> Iterator[Result]:
         n = int(next(iter(counts.values()))[0].sum())
@@ -85,6 +90,12 @@ class MomentumFigure:
         }
         for name, statistic in statistics.items():
             yield from rows_of(name, selection, {c: statistic(m) for c, m in counts.items()}, n)
+
+    def _distribution(self, selection: str, column: str, counts: Values) -> Curve:
+        x = "E" if Particle[selection.upper()] in _NEUTRAL else "pt"
+        labels = (f"({x}' - {x}) / {x}", "particles")
+        names = ("momentum_residual", selection, column)
+        return from_counts(names, labels, self._BINS.rebinned(counts, _EDGES), _EDGES)
 
     def _iqr(self, counts: Values) -> Values:
         low, middle, high = (self._BINS.quantile(counts, q) for q in (0.25, 0.5, 0.75))

@@ -49,6 +49,7 @@ class Curve:
     values: list[float | None]
     errors: list[Any]  # of each value: a number, or [below, above], or None
     n: list[int]
+    kind: str = "points"  # or histogram: the values are counts
 
     def as_dict(self) -> dict[str, Any]:
         """Return the curve as JSON can hold it."""

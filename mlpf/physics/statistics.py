@@ -51,6 +51,14 @@ class Residuals:
         found = [np.interp(q * row[-1], row, self.edges) for row in summed]
         return np.where(summed[:, -1] > 0, found, np.nan)
 
+    def rebinned(self, counts: Values, edges: Values) -> Values:
+        """Return the counts, shape (n,), in other bins; inside of a bin they are spread evenly.
+
+        No edge may be 0: which side the zeros belong to is not known.
+        """
+        summed = np.concatenate([[0.0], np.cumsum(counts)])
+        return np.diff(np.interp(edges, self.edges, summed))
+
     def mean(self, counts: Values) -> Values:
         """Return the mean of each row."""
         return divide(counts @ self.centers, counts.sum(1))

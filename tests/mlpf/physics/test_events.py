@@ -74,3 +74,19 @@ def test_multiplicity_by_hand(by_hand, as_row):
     assert correlation == pytest.approx(np.corrcoef(true, given)[0, 1], 1e-6)
     assert as_row(found, "multiplicity", "photon", "truth").value == pytest.approx(8 / 3, 1e-6)
     assert as_row(found, "multiplicity_shift", "muon", "rules").value is None
+
+
+def test_residuals_and_numbers_of_particles_are_counted(by_hand):
+    p = photon(52, 0)
+    events = by_hand([(1, p, p), (1, p, NO)], [(1, p, p)])
+    found = [r for r in results(MetFigure(["rules"]), events) if r.name == "met_residual"]
+    ((residual,), middle) = found, 20
+    # The rules miss 52 GeV in x in one event; the three other residuals are 0.
+    assert (sum(residual.values), residual.values[middle]) == (4, 3)
+    assert residual.values[[e <= -52 < e + 5 for e in residual.edges].index(True)] == 1
+    counts = results(MultiplicityFigure(["rules"]), events)
+    (number,) = (r for r in counts if (r.name, r.selection) == ("multiplicity_residual", "photon"))
+    assert {number.edges[i].__round__(3): n for i, n in enumerate(number.values) if n} == {
+        -0.525: 1,
+        -0.025: 1,
+    }

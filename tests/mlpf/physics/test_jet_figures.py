@@ -3,6 +3,7 @@ import pytest
 
 from mlpf.physics.accumulator import Accumulator
 from mlpf.physics.jet_figures import JetFigure
+from mlpf.physics.results import Curve
 from mlpf.physics.sample import Answer, Sample
 
 pytest.importorskip("fastjet")
@@ -84,8 +85,26 @@ def test_crowded_events_have_a_threshold_of_30_gev(by_hand):
 
 
 def test_the_last_bin_of_a_curve_is_drawn_with_twice_its_lower_edge(results):
-    curves = [r for r in results if hasattr(r, "edges")]
+    curves = [r for r in results if isinstance(r, Curve) and r.name.startswith("jet_response_")]
     assert {r.name for r in curves} == {"jet_response_median", "jet_response_iqr"}
     curve = next(r for r in curves if r.selection == "eta<2.5, pt" and r.column == "rules")
     assert curve.edges == [20, 30, 45, 70, 100, 200, 400]
     assert curve.n == [1, 1, 1, 0, 0, 0]
+
+
+def test_shares_and_responses_of_jets_are_drawn_in_bins(results):
+    curves = {
+        (r.name, r.x_label): r
+        for r in results
+        if isinstance(r, Curve) and (r.selection, r.column) == ("eta<2.5", "rules")
+    }
+    # Of the true jets of 22, 40 and 50 GeV the first is lost; the jet of 25 GeV is a fake.
+    efficiency = curves["jet_efficiency", "true jet pt [GeV]"]
+    assert (efficiency.values[:3], efficiency.n[:3]) == ([0, 1, 1], [1, 1, 1])
+    assert curves["jet_efficiency", "true jet |eta|"].values[:4] == [1, None, 0.5, None]
+    purity = curves["jet_purity", "jet pt [GeV]"]
+    assert (purity.values[:3], purity.n[:3]) == ([0, 1, 1], [1, 1, 1])
+    response = curves["jet_response", "pt / true pt"]
+    low = [edge for edge, n in zip(response.edges, response.values, strict=False) if n]
+    assert [edge < r < edge + 0.025 for edge, r in zip(low, (15 / 22, 1.1, 1.2), strict=True)]
+    assert response.kind == "histogram"

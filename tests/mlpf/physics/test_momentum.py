@@ -44,3 +44,15 @@ def test_directions_are_compared_around_the_circle(by_hand, as_row):
     assert dr == pytest.approx(np.hypot(dphi, 0.1), 0.04)
     assert as_row(found, "element_direction_dr_median", "towers", "truth").value == 0
     assert angle_between(events.ygen, events.ycand) == pytest.approx(dphi, 1e-5)
+
+
+def test_residuals_of_each_class_are_counted(drawn, noisy, as_row):
+    figure = Accumulator([MomentumFigure(["rules", "mlpf"])], [], n_draws=0)
+    figure.add(Sample.of(drawn, noisy(drawn)))
+    found = list(figure.results())
+    curves = {(r.selection, r.column): r for r in found if r.name == "momentum_residual"}
+    hadrons = curves["charged_hadron", "mlpf"]
+    n = as_row(found, "momentum_resolution", "charged_hadron", "mlpf").n
+    assert sum(hadrons.values) == pytest.approx(n, rel=0.02)
+    assert hadrons.x_label == "(pt' - pt) / pt"
+    assert curves["photon", "rules"].x_label == "(E' - E) / E"
