@@ -14,7 +14,7 @@ from mlpf.network.saved import load_network
 
 log = logging.getLogger(__name__)
 
-_MIN_SHARE = 0.01  # of the numbers in the weights; biases of the heads always fit
+_MIN_SHARE = 0.05  # of the numbers in the weights; biases of the heads always fit
 
 
 def initialize(network: nn.Module, cfg: DictConfig) -> None:
@@ -28,7 +28,7 @@ def initialize(network: nn.Module, cfg: DictConfig) -> None:
         cfg: `init_from` is null or what `mlpf.load_network` reads.
 
     Raises:
-        ConfigError: there is no trained network, or less than a hundredth of it fits.
+        ConfigError: there is no trained network, or less than a twentieth of it fits.
     """
     if cfg.init_from is None:
         return
