@@ -125,3 +125,13 @@ def pt_ratio(output: Tensor, x: Tensor) -> Tensor:
         x: shape (M, 12), columns `schema.X_COLUMNS`.
     """
     return 1 + functional.elu(pt_unit(x) * output)
+
+
+def pt_output(ratio: Tensor, x: Tensor) -> Tensor:
+    """Return the output that `pt_ratio` makes `ratio` of, shape (M,).
+
+    Args:
+        ratio: pt / pt_in, shape (M,), positive.
+        x: shape (M, 12), columns `schema.X_COLUMNS`.
+    """
+    return torch.where(ratio < 1, ratio.log(), ratio - 1) / pt_unit(x)

@@ -23,6 +23,8 @@ from mlpf.network.resolution import (
 N_ENCODED = 31
 _CELL_SCALE = 0.1  # about the size of a cell
 _MAX_SIGNIFICANCE = 10.0
+_SIGNIFICANT = 2.0  # as the rules of the published data set say
+_RATIOS = (0.1, 2.0)  # not 0: there the head could hardly change it
 
 
 class Encoder(nn.Module):
@@ -56,8 +58,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.ecal, self.hcal = Cells(ecal), Cells(hcal)
 
-    def forward(self, x: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features, shape (M, F), and positions (eta, sin(phi), cos(phi)), (M, 3).
+    def forward(self, x: Tensor, event: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the network starts from.
+
+        The features, shape (M, F); positions (eta, sin(phi), cos(phi)), shape (M, 3); and the
+        ratio pt / pt_in that follows from the sums alone, shape (M,), in [0.1, 2]: what the tracks
+        leave of a tower, (E - T) / E, and for tracks that explain the energy of their cell, within
+        two standard deviations, the mean of both measurements.
 
         Args:
             x: shape (M, 12), columns `schema.X_COLUMNS`.
@@ -68,11 +75,13 @@ class Encoder(nn.Module):
         center_eta, center_phi = self.hcal.centers(eta, phi)
         offsets = torch.stack([eta - center_eta, torch.sin(phi - center_phi)], 1) / _CELL_SCALE
         position = torch.stack([center_eta, center_phi.sin(), center_phi.cos()], 1)
-        sums = self._cell_features(x, event, eta, phi)
-        return torch.cat([_features(x, face), offsets, sums], 1), position
+        sums, ratio = self._of_cells(x, event, eta, phi)
+        return torch.cat([_features(x, face), offsets, sums], 1), position, ratio
 
-    def _cell_features(self, x: Tensor, event: Tensor, eta: Tensor, phi: Tensor) -> Tensor:
-        """The columns 24 to 30."""
+    def _of_cells(
+        self, x: Tensor, event: Tensor, eta: Tensor, phi: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The columns 24 to 30 and the ratio."""
         in_ecal = is_ecal(x)
         n_ecal, n_hcal = self.ecal.n_cells, self.hcal.n_cells
         behind = event * (n_ecal + n_hcal) + self.hcal.find(eta, phi)
@@ -83,28 +92,35 @@ class Encoder(nn.Module):
         variance = (track * track_resolution(x)).square()
         own = torch.stack([track, variance, showers.to(x.dtype), tower], 1)
         own = cell_sums(own, torch.where(in_ecal, front, behind))
-        deposits = torch.stack([tower * in_ecal, tower * ~in_ecal], 1)
-        excess = _excess(
-            own, torch.where(in_ecal, ecal_sigma(eta, own[:, 3]), hcal_sigma(eta, own[:, 3]))
-        )
-        return torch.cat([excess, cell_sums(deposits, behind).log1p() / 2], 1)
+        energy = own[:, 3]
+        sigma = torch.where(in_ecal, ecal_sigma(eta, energy), hcal_sigma(eta, energy))
+        columns, of_track, of_tower = _balance(own, sigma)
+        deposits = cell_sums(torch.stack([tower * in_ecal, tower * ~in_ecal], 1), behind)
+        of_track = torch.where(showers, of_track, 1.0)
+        ratio = torch.where(is_tower(x), of_tower, of_track).clamp(*_RATIOS)
+        return torch.cat([columns, deposits.log1p() / 2], 1), ratio
 
 
-def _excess(own: Tensor, sigma: Tensor) -> Tensor:
-    """The columns 24 to 28 from the sums over the own cell and the resolution of its energy."""
+def _balance(own: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The columns 24 to 28 and pt / pt_in of the tracks and of the tower of a cell.
+
+    Args:
+        own: shape (M, 4), sums over the own cell: T, its variance, number of tracks, and E.
+        sigma: shape (M,), resolution of E in GeV.
+    """
     momentum, variance, number, energy = own.unbind(1)
-    excess = energy - momentum
-    total = variance + sigma.square() + FLOOR_GEV**2
-    significance = (excess / total.sqrt()).clamp(-_MAX_SIGNIFICANCE, _MAX_SIGNIFICANCE)
+    excess, total = energy - momentum, variance + sigma.square() + FLOOR_GEV**2
+    significance = excess / total.sqrt()
     change = excess * variance / total / momentum.clamp(min=FLOOR_GEV) * (energy > 0)
     columns = (
         momentum.log1p() / 2,
         number.log1p(),
-        significance / 4,
+        significance.clamp(-_MAX_SIGNIFICANCE, _MAX_SIGNIFICANCE) / 4,
         excess.sign() * excess.abs().log1p() / 2,
         change.clamp(-1.0, 1.0),
     )
-    return torch.stack(columns, 1)
+    of_track = 1 + change * (significance < _SIGNIFICANT)
+    return torch.stack(columns, 1), of_track, excess / energy.clamp(min=FLOOR_GEV)
 
 
 def _features(x: Tensor, face: Tensor) -> Tensor:

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from mlpf.config import check_at_least
 from mlpf.data.batch import Batch
 from mlpf.network.bins import BinLayout
-from mlpf.network.decoding import MOMENTUM_OUTPUTS, N_CHARGES, Prediction
+from mlpf.network.decoding import MOMENTUM_OUTPUTS, N_CHARGES, Prediction, pt_output
 from mlpf.network.encoding import N_ENCODED, Encoder
 from mlpf.network.gnn_lsh import GraphLayer, GraphOptions
 from mlpf.network.heads import Heads
@@ -68,7 +69,7 @@ class ParticleFlowNetwork(nn.Module, ABC):
     One stack is for the class and the charge, one for the momentum. The heads read the encoded
     features and the output of every layer of their stack. The momentum heads also read the class
     logits, without passing gradients back; they start at 0, so a new network gives each element
-    the momentum that the detector measured.
+    the momentum that the detector measured, and each tower what its tracks leave of it.
 
     To add a backbone, derive a class whose constructor passes on what makes one layer, and whose
     `layout` returns what the layers need to know of the events of a batch. A layer is a module
@@ -122,12 +123,13 @@ class ParticleFlowNetwork(nn.Module, ABC):
 
     def predict(self, x: Tensor, layout: Layout) -> Prediction:
         """Return the prediction for the elements `x`, shape (M, 12), of events in `layout`."""
-        encoded, position = self.encoder(x, layout.event)
+        encoded, position, ratio = self.encoder(x, layout.event)
         classes = self.class_heads(self.id_stack(encoded, position, layout))
         logits, charge = classes.split([N_CLASSES, N_CHARGES], dim=1)
         parts = self.reg_stack(encoded, position, layout)
         momentum = self.momentum_heads([*parts, logits.detach()])
-        return Prediction(logits, charge, momentum)
+        pt = momentum[:, :1] + pt_output(ratio, x).unsqueeze(1)
+        return Prediction(logits, charge, torch.cat([pt, momentum[:, 1:]], 1))
 
 
 class MLPF(ParticleFlowNetwork):

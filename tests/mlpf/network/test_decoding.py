@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlpf.network.decoding import MASSES_GEV, Prediction, pt_ratio, pt_unit
+from mlpf.network.decoding import MASSES_GEV, Prediction, pt_output, pt_ratio, pt_unit
 from mlpf.schema import Particle
 
 
@@ -97,6 +97,12 @@ def test_pt_is_the_elements_own_at_zero_and_never_negative():
         torch.eye(6)[[3] * len(x)], torch.zeros(len(x), 3), zero[:, None].expand(-1, 4) - 1e3
     )
     assert found.particles(x)[:, 2].gt(0).all()
+
+
+def test_the_output_of_a_ratio_gives_this_ratio():
+    x = elements(40)
+    ratio = torch.linspace(0.1, 2, 40)
+    torch.testing.assert_close(pt_ratio(pt_output(ratio, x), x), ratio)
 
 
 def test_units_are_those_of_the_detector():

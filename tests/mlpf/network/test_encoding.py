@@ -20,7 +20,7 @@ TOWER_CENTRE = 6.5 * 0.087, 11.5 * STEP
 
 def encoded(*rows):
     """The features that an element has alone, and the positions; one event per element."""
-    features, positions = Encoder().double()(
+    features, positions, _ = Encoder().double()(
         torch.tensor(rows, dtype=torch.float64), torch.arange(len(rows))
     )
     assert features.shape == (len(rows), N_ENCODED)
@@ -80,9 +80,10 @@ def test_a_track_and_the_towers_that_it_hits_are_at_one_place():
 
 
 def test_the_features_of_zeros_are_finite():
-    features, position = Encoder()(torch.zeros(2, N_X), torch.zeros(2, dtype=torch.int64))
+    features, position, ratio = Encoder()(torch.zeros(2, N_X), torch.zeros(2, dtype=torch.int64))
     assert features.isfinite().all()
     assert position.isfinite().all()
+    assert ratio.isfinite().all()
 
 
 def sums_of(*rows, event=None):
@@ -159,3 +160,25 @@ def test_events_do_not_share_cells_and_the_order_does_not_matter():
     np.testing.assert_allclose(together[:3], sums_of(*rows[:3]))
     np.testing.assert_allclose(together[3:], sums_of(*rows[3:]))
     np.testing.assert_allclose(sums_of(*rows[::-1])[::-1], sums_of(*rows), rtol=1e-12)
+
+
+def ratios_of(*rows):
+    x = torch.tensor(rows, dtype=torch.float64)
+    return Encoder().double()(x, torch.zeros(len(x), dtype=torch.int64))[2].tolist()
+
+
+def test_a_tower_starts_with_what_the_tracks_leave_of_it():
+    tower, track = at("tower", 0.6, 1.0, 40.0), at("track", 0.6, 1.0, 10.0)
+    assert ratios_of(tower, track) == pytest.approx([0.75, 1.0])  # 2.9 standard deviations
+    assert ratios_of(tower, at("track", 0.6, 1.0, 10.0, muon=1)) == [1.0, 1.0]
+    assert ratios_of(tower, at("track", 0.6, 1.0, 80.0))[0] == 0.1
+
+
+def test_a_track_that_explains_its_cell_starts_with_the_mean_of_both_measurements():
+    tower, track = at("tower", 0.6, 1.0, 40.0), at("track", 0.6, 1.0, 35.0)
+    pt = 35.0 / math.cosh(0.6)
+    of_track = (35.0 * CHARGED_HADRON.resolution_at(np.array(pt), np.array(0.6))) ** -2
+    of_tower = hcal_sigma(np.array(0.6), np.array(40.0)) ** -2
+    mean = (35.0 * of_track + 40.0 * of_tower) / (of_track + of_tower)
+    found = ratios_of(tower, track, at("track", 0.6, 1.0, 3.0, muon=1))
+    assert found == pytest.approx([5 / 40, mean / 35, 1.0], rel=1e-5)

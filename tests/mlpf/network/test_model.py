@@ -71,12 +71,13 @@ def test_the_prediction_has_a_row_per_element():
     assert flat(prediction).isfinite().all()
 
 
-def test_a_new_network_gives_each_element_what_the_detector_measured():
+def test_a_new_network_gives_each_element_what_detector_and_sums_say():
     batch = batch_of([13, 30])
-    prediction = MLPF(**SMALL).double()(batch)
-    found = prediction.particles(batch.x, p_none_max=1.0)
-    torch.testing.assert_close(found[:, 2:6], batch.x[:, 1:5])
-    assert prediction.momentum.eq(0).all()
+    model = MLPF(**SMALL).double()
+    found = model(batch).particles(batch.x, p_none_max=1.0)
+    ratio = model.encoder(batch.x, torch.repeat_interleave(torch.tensor([13, 30])))[2]
+    torch.testing.assert_close(found[:, 2], batch.x[:, 1] * ratio)
+    torch.testing.assert_close(found[:, 3:6], batch.x[:, 2:5])
 
 
 @pytest.mark.parametrize("sizes", [[0], [0, 0], [1], [3, 0, 2]])
@@ -121,7 +122,7 @@ def test_a_new_network_puts_close_towers_and_tracks_into_one_bin():
     for seed in range(3):
         torch.manual_seed(seed)
         model = MLPF(**{**SMALL, "bin_size": bin_size}).double()
-        encoded, position = model.encoder(batch.x, torch.zeros(900, dtype=torch.int64))
+        encoded, position, _ = model.encoder(batch.x, torch.zeros(900, dtype=torch.int64))
         layer = model.id_stack.layers[0]
         embedding = layer.embed(model.id_stack.node_encoding(encoded))
         embedding = embedding + layer.options.position_gain * layer.locate(position)
