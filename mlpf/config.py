@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,11 @@ def check_at_least(minimum: int, **values: int) -> None:
     for name, value in values.items():
         if not isinstance(value, int) or value < minimum:
             raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
+
+
+def check_number(name: str, value: float, *, below: float = math.inf, zero: bool = True) -> None:
+    """Raise a ValueError unless `value` is a number from 0 (itself if `zero`) up to `below`."""
+    valid = isinstance(value, int | float) and 0.0 <= value < below
+    if not valid or (value == 0.0 and not zero):
+        start = "[" if zero else "("
+        raise ValueError(f"{name} must be a number in {start}0, {below}), got {value}")

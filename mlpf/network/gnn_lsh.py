@@ -13,7 +13,6 @@ O output width.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlpf.config import check_at_least
+from mlpf.config import check_at_least, check_number
 from mlpf.network.bins import BinLayout, Binning, Hashing, apply
 
 _SQUARED_DISTANCE_FLOOR = 1e-6  # keeps the gradient of the distance finite at equal embeddings
@@ -169,18 +168,10 @@ class GraphOptions:
             num_node_messages=self.num_node_messages,
         )
         check_at_least(2, max_n_bins=self.max_n_bins)
-        _check_number("dist_mult", self.dist_mult, zero=False)
-        _check_number("position_gain", self.position_gain)
-        _check_number("clip_value_low", self.clip_value_low, below=1.0)
-        _check_number("dropout", self.dropout, below=1.0)
-
-
-def _check_number(name: str, value: float, *, below: float = math.inf, zero: bool = True) -> None:
-    """Raise a ValueError unless `value` is a number from 0 (itself if `zero`) up to `below`."""
-    valid = isinstance(value, int | float) and 0.0 <= value < below
-    if not valid or (value == 0.0 and not zero):
-        start = "[" if zero else "("
-        raise ValueError(f"{name} must be a number in {start}0, {below}), got {value}")
+        check_number("dist_mult", self.dist_mult, zero=False)
+        check_number("position_gain", self.position_gain)
+        check_number("clip_value_low", self.clip_value_low, below=1.0)
+        check_number("dropout", self.dropout, below=1.0)
 
 
 class GraphLayer(nn.Module):
