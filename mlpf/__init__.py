@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from mlpf.data.selection import Selection
     from mlpf.generation.source import PythiaSource
     from mlpf.network.candidates import particles
+    from mlpf.network.gravnet import GravNet
     from mlpf.network.model import MLPF
     from mlpf.network.saved import load_network
+    from mlpf.network.transformer import Transformer
     from mlpf.schema import Particle
     from mlpf.training.callbacks import MetricsFile
     from mlpf.training.checkpoint import EpochCheckpoints
@@ -39,12 +41,14 @@ __all__ = [
     "EventDataModule",
     "Events",
     "Generator",
+    "GravNet",
     "MetricsFile",
     "Particle",
     "ParticleFlowLoss",
     "PythiaSource",
     "SearchSpaceNeedsSearch",
     "Selection",
+    "Transformer",
     "build_trainer",
     "check_training",
     "constant_schedule",
@@ -68,12 +72,14 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "EventDataModule": "mlpf.data.datamodule",
             "Events": "mlpf.data.events",
             "Generator": "mlpf.data.generator",
+            "GravNet": "mlpf.network.gravnet",
             "MetricsFile": "mlpf.training.callbacks",
             "Particle": "mlpf.schema",
             "ParticleFlowLoss": "mlpf.training.losses",
             "PythiaSource": "mlpf.generation.source",
             "SearchSpaceNeedsSearch": "mlpf.command",
             "Selection": "mlpf.data.selection",
+            "Transformer": "mlpf.network.transformer",
             "build_trainer": "mlpf.training.trainer",
             "check_training": "mlpf.training.fit",
             "constant_schedule": "mlpf.training.schedulers",

@@ -72,9 +72,16 @@ def test_every_key_of_an_option_is_known_to_its_constructor(group, name):
         assert 0 < schedule.get_last_lr()[0] <= 1
 
 
+NEEDS = {
+    "curves7": ["optimizer=adamw"],
+    "gravnet": ["model=gravnet"],
+    "transformer": ["model=transformer"],
+}
+
+
 @pytest.mark.parametrize("name", [n for g, n in OPTIONS if g == "search_space"])
 def test_every_searched_key_is_a_key_of_the_configuration(name):
-    needs = ["optimizer=adamw"] if name == "curves7" else []
+    needs = NEEDS.get(name, [])
     with initialize_config_dir(config_dir(), version_base="1.3"):
         cfg = compose(
             "train", overrides=[f"search_space={name}", *needs], return_hydra_config=True

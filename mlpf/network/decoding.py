@@ -87,10 +87,10 @@ class Prediction:
         energy = _energy(pt, eta, x.new_tensor(MASSES_GEV)[pid])
         columns = (pid.to(x.dtype), self._charge(pid, x), pt, eta, sin_phi / length)
         rows = torch.stack([*columns, cos_phi / length, energy], 1)
-        return rows.where((pid != Particle.NONE).unsqueeze(1), 0.0)
+        return rows.where(pid.ne(Particle.NONE).unsqueeze(1), 0.0)
 
     def _charge(self, pid: Tensor, x: Tensor) -> Tensor:
-        neutral = (pid == Particle.NEUTRAL_HADRON) | (pid == Particle.PHOTON)
+        neutral = pid.eq(Particle.NEUTRAL_HADRON) | pid.eq(Particle.PHOTON)
         of_tower = torch.where(self.charge[:, 2] >= self.charge[:, 0], 1.0, -1.0).to(x.dtype)
         return torch.where(is_tower(x) | (x[:, 9] == 0), of_tower, x[:, 9].sign()).masked_fill(
             neutral, 0

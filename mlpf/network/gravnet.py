@@ -137,6 +137,12 @@ class GravNet(ParticleFlowNetwork):
 
     Raises:
         ValueError: an argument is out of its range.
+
+    >>> from mlpf.data.batch import Batch
+    >>> x, labels = torch.rand(7, 12), torch.zeros(7, 7)
+    >>> batch = Batch(x, labels, labels, offsets=torch.tensor([0, 4, 7]))
+    >>> [*GravNet(output_dim=8)(batch).logits.shape]
+    [7, 6]
     """
 
     def __init__(

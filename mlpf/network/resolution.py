@@ -16,12 +16,12 @@ FLOOR_GEV = 1e-3  # below any threshold of the detector; keeps logarithms and ra
 
 def is_tower(x: Tensor) -> Tensor:
     """Tell which elements are towers, shape (M,) bool; `x` has columns `schema.X_COLUMNS`."""
-    return x[:, 0] == ElementType.TOWER
+    return x[:, 0].eq(ElementType.TOWER)  # torch.compile takes == with an enum for False
 
 
 def is_track(x: Tensor) -> Tensor:
     """Tell which elements are tracks, shape (M,) bool."""
-    return x[:, 0] == ElementType.TRACK
+    return x[:, 0].eq(ElementType.TRACK)
 
 
 def is_ecal(x: Tensor) -> Tensor:

@@ -171,6 +171,12 @@ class Transformer(ParticleFlowNetwork):
 
     Raises:
         ValueError: an argument is out of its range.
+
+    >>> from mlpf.data.batch import Batch
+    >>> x, labels = torch.rand(7, 12), torch.zeros(7, 7)
+    >>> batch = Batch(x, labels, labels, offsets=torch.tensor([0, 4, 7]))
+    >>> [*Transformer(output_dim=8, num_heads=2)(batch).logits.shape]
+    [7, 6]
     """
 
     def __init__(

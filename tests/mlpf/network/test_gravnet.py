@@ -1,7 +1,12 @@
+import sys
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch.nn import functional
 
+import mlpf
+from mlpf.config import ConfigError, build
 from mlpf.network.gravnet import GravNetLayer, GravNetOptions
 from mlpf.network.neighbors import EventLayout
 
@@ -96,3 +101,16 @@ def test_dropout_is_active_in_training_only():
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(ValueError, match=f"{name} must be .*, got {value}"):
         GravNetOptions(**{**OPTIONS, name: value})
+
+
+def test_without_its_package_a_network_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_geometric", None)
+    for module in ("torch_geometric.nn", "torch_geometric.nn.aggr", "mlpf.network.gravnet"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.delitem(vars(mlpf), "GravNet", raising=False)
+    cfg = OmegaConf.create({"model": {"_target_": "mlpf.GravNet", "output_dim": 8}})
+    with pytest.raises(ConfigError) as error:
+        build(cfg, "model")
+    assert str(error.value) == (
+        "model: the package torch_geometric is not installed: pip install 'mlpf-hpo[gravnet]'"
+    )
