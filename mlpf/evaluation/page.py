@@ -62,7 +62,10 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_report(
-    evaluation: Mapping[str, Any], folder: Path, displays: Sequence[Display] = ()
+    evaluation: Mapping[str, Any],
+    folder: Path,
+    displays: Sequence[Display] = (),
+    provenance: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write `table.md`, the pictures and `evaluation.html`; return their paths.
 
@@ -70,20 +73,25 @@ def write_report(
         evaluation: the content of an `evaluation.json`.
         folder: is made if needed.
         displays: events to show.
+        provenance: what the page says beside the settings, for example the command and the files;
+            numbers, texts and lists of them by name.
     """
     table, page = folder / TABLE, folder / PAGE
     with replacing(table) as partial:
         partial.write_text(markdown(evaluation))
     plots, events = draw_plots(evaluation, folder), draw_displays(displays, folder)
     with replacing(page) as partial:
-        partial.write_text(html_page(evaluation, plots, events))
+        partial.write_text(html_page(evaluation, plots, events, provenance))
     return [table, *plots, *events, page]
 
 
 def html_page(
-    evaluation: Mapping[str, Any], plots: Iterable[Path] = (), events: Iterable[Path] = ()
+    evaluation: Mapping[str, Any],
+    plots: Iterable[Path] = (),
+    events: Iterable[Path] = (),
+    provenance: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the page; `plots` and `events` are PNG files that it is to hold."""
+    """Return the page, as `write_report`; `plots` and `events` are PNG files that it holds."""
     sections = [("Key figures", _table(key_lines(evaluation)) + f"<p>{escape(EXPLANATION)}</p>")]
     tables, pictures = grouped(lines(evaluation)), _by_group(plots)
     for group in GROUPS:
@@ -93,7 +101,8 @@ def html_page(
         sections.append((group, content))
     sections.append(("Events", _pictures(events)))
     sections.append(("Missing", _list(evaluation["missing"])))
-    sections.append(("What was evaluated", _settings(evaluation["settings"])))
+    facts = {**(provenance or {}), **evaluation["settings"]}
+    sections.append(("What was evaluated", _settings(facts)))
     shown = [(title, content) for title, content in sections if content]
     links = "".join(f'<a href="#{_anchor(title)}">{escape(title)}</a>' for title, _ in shown)
     body = "".join(
@@ -169,6 +178,8 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, Mapping):
+        return "<br>".join(f"{escape(one_line(k))}: {_value(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
         return "<br>".join(map(_value, value))
     return escape(one_line(value if isinstance(value, str) else json.dumps(value)))

@@ -23,7 +23,7 @@ _CONFUSION: Final = "confusion"
 _WIDTH, _HEIGHT = 4.2, 3.4  # of a panel (inch)
 _LEGEND: Final = 0.3  # height of its line (inch)
 _PER_LINE: Final = 3
-_LOG_FROM: Final = 30.0  # ratio of the largest to the smallest x
+_LOG_FROM: Final = 15.0  # ratio of the largest to the smallest x
 _DARK: Final = 55  # percent, below white numbers
 _WIDTHS: Final = ("resolution", "iqr", "rms")  # small is good, and the ratio to the rules counts
 

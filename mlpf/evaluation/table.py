@@ -1,4 +1,8 @@
-"""The figures of an `evaluation.json` as tables: truth, rules, MLPF and the difference."""
+"""The figures of an `evaluation.json` as tables: truth, rules, MLPF and the difference.
+
+Of several networks the name begins the selection, and the lines that compare two of them have a
+difference only.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Sanity": ("unphysical", "calibration", "reliability"),
     "Speed": ("ms_", "mb_", "speed", "memory"),
 }
-# What a physicist asks first; of each the first selection.
+# What a physicist asks first.
 KEY_NAMES: Final = (
     *("tower_accuracy", "met_rms", "sum_pt_ratio", "jet_efficiency", "jet_purity"),
     *("jet_response_iqr", "unphysical_share", "ms_per_event"),
@@ -31,11 +35,12 @@ HEADINGS: Final = (
     "truth",
     "rules",
     "MLPF",
-    "MLPF - rules",
+    "difference",
     "",
     "n",
     "unit",
 )
+_DIFFERENCES: Final = ("mlpf-rules", "mlpf-mlpf")  # columns, of which a line has one
 # What the truth as prediction gives, by the end of a name.
 _IDEAL: Final[Mapping[float, tuple[str, ...]]] = {
     1.0: (
@@ -68,13 +73,17 @@ class Line:
         The nearer to the ideal the better, if the difference exceeds two of its standard errors.
         """
         rules, mlpf = (self.columns.get(column, (None,))[0] for column in ("rules", "mlpf"))
-        difference, error = self.columns.get("mlpf-rules", (None, None))
+        difference, error = self._difference
         best = self._ideal
         if best is None or rules is None or mlpf is None or difference is None:
             return ""
         if abs(difference) <= _SIGNIFICANT * (error or 0.0):
             return "same"
         return "better" if abs(mlpf - best) < abs(rules - best) else "worse"
+
+    @property
+    def _difference(self) -> tuple[float | None, float | None]:
+        return next((self.columns[c] for c in _DIFFERENCES if c in self.columns), (None, None))
 
     @property
     def _ideal(self) -> float | None:
@@ -84,10 +93,8 @@ class Line:
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts below `HEADINGS`."""
-        values = [
-            measured(*self.columns.get(column, (None, None)))
-            for column in ("truth", "rules", "mlpf", "mlpf-rules")
-        ]
+        columns = [self.columns.get(c, (None, None)) for c in ("truth", "rules", "mlpf")]
+        values = [measured(*each) for each in (*columns, self._difference)]
         names = (text.replace("_", " ") for text in (self.name, self.selection))
         return *names, *values, _MARKS[self.verdict], str(self.n), self.unit
 
@@ -145,11 +152,13 @@ def grouped(some: Iterable[Line]) -> dict[str, list[Line]]:
 
 
 def key_lines(evaluation: Mapping[str, Any]) -> list[Line]:
-    """Return the first figure of each of `KEY_NAMES`, as far as there are any."""
-    first: dict[str, Line] = {}
+    """Return the first figure of each of `KEY_NAMES`, as far as there are any, of each network."""
+    several = len(evaluation["settings"].get("networks", ())) > 1
+    first: dict[tuple[str, str], Line] = {}
     for line in lines(evaluation):
-        first.setdefault(line.name, line)
-    return [first[name] for name in KEY_NAMES if name in first]
+        network = line.selection.partition(", ")[0] if several else ""
+        first.setdefault((line.name, network), line)
+    return [line for key in KEY_NAMES for (name, _), line in first.items() if name == key]
 
 
 def markdown(evaluation: Mapping[str, Any]) -> str:

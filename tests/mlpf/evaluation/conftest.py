@@ -37,6 +37,7 @@ def evaluation():
         "settings": {
             "model": "runs/<script>alert(1)</script>",
             "n_events": 80,
+            "networks": {"a": "1<2"},
             "commands": ["mlpf.evaluate run=a", "mlpf.train -m 'x&y'"],
         },
         "rows": [

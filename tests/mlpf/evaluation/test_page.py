@@ -33,13 +33,13 @@ class Reader(HTMLParser):
 def test_what_comes_from_files_is_text_and_nothing_is_loaded_or_run(evaluation, tmp_path):
     picture = tmp_path / 'a"onload="x.png'
     picture.write_bytes(b"\x89PNG")
-    page = html_page(evaluation, [picture])
+    page = html_page(evaluation, [picture], provenance={"files": ["<u>.parquet", "b"]})
     reader = Reader(page)
     assert reader.open == []
     assert not {"script", "link", "iframe", "b", "i"} & {tag for tag, _ in reader.tags}
     for text in ("runs/<script>alert(1)</script>", "jets: <i>fastjet</i> is not installed"):
         assert text in reader.texts
-    assert "mlpf.train -m 'x&y'" in reader.texts
+    assert {"mlpf.train -m 'x&y'", "<u>.parquet", "b", "a: 1<2"} <= set(reader.texts)
     (image,) = reader.named("img")
     assert set(image) == {"alt", "src"}
     assert image["src"].startswith("data:image/png;base64,")

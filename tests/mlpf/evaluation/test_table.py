@@ -70,6 +70,19 @@ def test_the_key_figures_are_the_first_of_their_name(evaluation):
     assert found == [*expected, ("jet_efficiency", "|eta|<2.5 <b>")]
 
 
+def test_of_several_networks_each_has_its_key_figures_and_two_their_difference(evaluation):
+    evaluation["settings"]["networks"] = {"a": "x", "b": "y"}
+    row = evaluation["rows"][1]
+    evaluation["rows"] = [
+        row | {"selection": f"{name}, {of}"} for name in "ab" for of in ("x", "y")
+    ]
+    pair = {"selection": "b - a, x", "column": "mlpf-mlpf", "value": 0.01, "error": 0.002}
+    evaluation["rows"].append(row | pair)
+    found = key_lines(evaluation)
+    assert [line.selection for line in found] == ["a, x", "b, x", "b - a, x"]
+    assert found[-1].cells()[2:7] == ("", "", "", "0.0100 ± 0.0020", "")
+
+
 def test_markdown_has_a_table_per_group_and_shows_names_as_text(evaluation):
     evaluation["rows"].append(evaluation["rows"][0] | {"name": "a|b\n## c", "unit": "`x`"})
     text = markdown(evaluation)
