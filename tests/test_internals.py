@@ -12,14 +12,14 @@ SEAMS = {
     "optuna": "commons/optuna_internals.py",
     "hydra": "hpo/hydra_internals.py",
     "submitit": "hpo/launch/slurm/submitit_internals.py",
-    "torch": "mlpf/training/torch_internals.py",
+    "torch": "mlpf/torch_internals.py",
     "lightning_fabric": "mlpf/training/lightning_internals.py",
 }
 CANARIES = {
     "optuna": "tests/commons/test_optuna_internals.py",
     "hydra": "tests/hpo/test_hydra_internals.py",
     "submitit": "tests/hpo/launch/slurm/test_submitit_internals.py",
-    "torch": "tests/mlpf/training/test_torch_internals.py",
+    "torch": "tests/mlpf/test_torch_internals.py",
     "lightning_fabric": "tests/mlpf/training/test_lightning_internals.py",
 }
 PRIVATE_MODULE = {

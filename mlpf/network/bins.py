@@ -30,28 +30,32 @@ class BinLayout:
     event: Tensor  # shape (M,) int64, the event of each row
     # shape (M,) int64, ascending: element r of an event in hashed order goes to the slot of row r
     slots: Tensor
-    n_columns: Tensor  # shape (M, 1) int64, codebook columns in use: half the bins, at least 1
-    valid: Tensor  # shape (P, 1) bool, false where a slot stays empty
+    rows: Tensor  # shape (P,) int64, undoes `slots`; an empty slot repeats its event's last row
+    # shape (M, 1), or (1, 1) of one event, int64: codebook columns in use, half the bins or 1
+    n_columns: Tensor
+    valid: Tensor  # shape (P,) bool, false where a slot stays empty
 
     @classmethod
     def from_offsets(cls, offsets: Tensor, bin_size: int, n_elements: int) -> BinLayout:
         """Return the layout for events that begin at `offsets` and hold `n_elements` rows."""
         sizes = offsets.diff()
         n_bins = (sizes + bin_size - 1) // bin_size
+        n_columns = (n_bins // 2).clamp(min=1)
         rows = torch.arange(n_elements, device=offsets.device)
         if len(sizes) == 1:
             # All follows from shapes, so an exported program holds for any number of elements.
-            event, slots = torch.zeros_like(rows), rows
             n_slots = (n_elements + bin_size - 1) // bin_size * bin_size
-        else:
-            first_slot = (n_bins.cumsum(0) - n_bins) * bin_size
-            event = torch.repeat_interleave(sizes, output_size=n_elements)
-            slots = rows + (first_slot - offsets[:-1])[event]
-            n_slots = int(n_bins.sum()) * bin_size
-        valid = torch.zeros(n_slots, 1, dtype=torch.bool, device=offsets.device)
-        valid[slots] = True
-        n_columns = (n_bins // 2).clamp(min=1)[event].unsqueeze(1)
-        return cls(bin_size, offsets, event, slots, n_columns, valid)
+            filled = torch.arange(n_slots, device=offsets.device)
+            valid, filled = filled < n_elements, filled.clamp(max=n_elements - 1)
+            return cls(bin_size, offsets, rows * 0, rows, filled, n_columns.view(1, 1), valid)
+        first_slot = (n_bins.cumsum(0) - n_bins) * bin_size
+        event = torch.repeat_interleave(sizes, output_size=n_elements)
+        slots = rows + (first_slot - offsets[:-1])[event]
+        filled = rows.new_zeros(int(n_bins.sum()) * bin_size)
+        valid = torch.zeros_like(filled, dtype=torch.bool)
+        filled[slots], valid[slots] = rows, True
+        filled = filled.cummax(0).values
+        return cls(bin_size, offsets, event, slots, filled, n_columns[event].unsqueeze(1), valid)
 
     def centered(self, x: Tensor) -> Tensor:
         """Return the rows `x`, shape (M, C), minus the mean of their event."""
@@ -66,26 +70,29 @@ class Binning:
 
     layout: BinLayout
     slot: Tensor  # shape (M,) int64, the slot of each element
-    source: Tensor  # shape (P,) int64, the element in each slot; 0 in an empty one
+    source: Tensor  # shape (P,) int64, the element in each slot; in an empty one of the same bin
 
     @classmethod
     def from_order(cls, layout: BinLayout, order: Tensor) -> Binning:
         """Fill the slots with the elements `order`, shape (M,): event by event, a permutation."""
-        slot = torch.empty_like(order)
-        slot[order] = layout.slots
-        source = torch.zeros(layout.valid.shape[0], dtype=order.dtype, device=order.device)
-        source[layout.slots] = order
-        return cls(layout, slot, source)
+        slot = torch.empty_like(order).scatter(0, order, layout.slots)
+        return cls(layout, slot, order[layout.rows])
 
     def to_bins(self, x: Tensor) -> Tensor:
-        """Return the rows of `x`, shape (M, C), in their bins, shape (K, S, C), 0 if empty."""
-        spread: Tensor = apply(_ToBins, x, self.slot, self.source, self.layout.valid)
+        """Return the rows of `x`, shape (M, C), in their bins, shape (K, S, C).
+
+        An empty slot holds a copy of another element of its bin, which must get no weight.
+        """
+        spread: Tensor = apply(_Gather, x, self.source, self.slot)
         return spread.view(-1, self.layout.bin_size, x.shape[1])
 
     def from_bins(self, binned: Tensor) -> Tensor:
-        """Return the rows, shape (M, C), of `binned`, shape (K, S, C); undoes `to_bins`."""
+        """Return the rows, shape (M, C), of `binned`, shape (K, S, C); undoes `to_bins`.
+
+        The gradient of an empty slot is that of the element it copies: it must get no weight.
+        """
         flat = binned.reshape(self.source.shape[0], binned.shape[2])
-        rows: Tensor = apply(_FromBins, flat, self.slot, self.source, self.layout.valid)
+        rows: Tensor = apply(_Gather, flat, self.slot, self.source)
         return rows
 
 
@@ -98,38 +105,21 @@ def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
     return call(*args)
 
 
-class _ToBins(torch.autograd.Function):
+class _Gather(torch.autograd.Function):
     """A gather whose gradient is a gather too: PyTorch's own would be a slow scatter-add."""
 
     @staticmethod
-    def forward(x: Tensor, _slot: Tensor, source: Tensor, valid: Tensor) -> Tensor:
-        return x.index_select(0, source).mul_(valid)
+    def forward(x: Tensor, source: Tensor, _target: Tensor) -> Tensor:
+        return x.index_select(0, source)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        ctx.save_for_backward(inputs[1])
+        ctx.save_for_backward(inputs[2])
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (slot,) = ctx.saved_tensors
-        return grads[0].index_select(0, slot), None, None, None
-
-
-class _FromBins(torch.autograd.Function):
-    """The transpose of `_ToBins`."""
-
-    @staticmethod
-    def forward(flat: Tensor, slot: Tensor, *_unused: Tensor) -> Tensor:
-        return flat.index_select(0, slot)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[2:])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        source, valid = ctx.saved_tensors
-        return grads[0].index_select(0, source).mul_(valid), None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (target,) = ctx.saved_tensors
+        return grads[0].index_select(0, target), None, None
 
 
 class Hashing(nn.Module):

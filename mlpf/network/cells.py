@@ -49,7 +49,12 @@ class Cells(nn.Module):
         return torch.where(inside, center_eta, eta), torch.where(inside, center_phi, phi)
 
     def _ring(self, eta: Tensor) -> tuple[Tensor, Tensor]:
-        ring = torch.bucketize(eta.contiguous(), self.eta_edges, right=True) - 1
+        ring = (
+            torch.bucketize(
+                eta.clone(memory_format=torch.contiguous_format), self.eta_edges, right=True
+            )
+            - 1
+        )
         n_rings = len(self.n_phi)
         return ring.clamp(0, n_rings - 1), (ring >= 0) & (ring < n_rings)
 
@@ -74,7 +79,6 @@ def cell_sums(values: Tensor, cell: Tensor) -> Tensor:
     """
     # Cells are numbered in the order of `cell`: at most M, however many a detector has.
     cell, order = cell.sort()
-    is_next = torch.cat([cell[:1] != cell[:1], cell[1:] != cell[:-1]])
-    number = torch.empty_like(order)
-    number[order] = is_next.cumsum(0)
+    previous = (torch.arange(cell.shape[0], device=cell.device) - 1).clamp(min=0)
+    number = torch.empty_like(order).scatter(0, order, (cell != cell[previous]).cumsum(0))
     return torch.zeros_like(values).index_add(0, number, values)[number]

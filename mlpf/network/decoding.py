@@ -24,7 +24,7 @@ MASSES_GEV: Final = (0.0, 0.13957, 0.49761, 0.0, 0.000511, 0.10566)
 # Change of the pt of a tower for one unit of the head. Wider than the resolution, because much of
 # a tower may belong to tracks; photons leave most ECAL towers as they are.
 _ECAL_UNIT, _HCAL_UNIT = 0.2, 1.0
-_N_ROUNDINGS: Final = 3  # E >= p holds also where p = pt cosh(eta) is computed in float32
+_N_ROUNDINGS: Final = 4  # E >= p holds also where p = pt cosh(eta) is computed in float32
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,9 @@ class Prediction:
 
 
 def _energy(pt: Tensor, eta: Tensor, mass: Tensor) -> Tensor:
-    """E of particles on their mass shell, shape (M,), rounded up from double precision."""
-    eta_64 = eta.double()
-    momentum = pt.double() * (eta_64.exp() + eta_64.neg().exp()) / 2
-    energy = (momentum.square() + mass.double().square()).sqrt().to(pt.dtype)
+    """E of particles on their mass shell, shape (M,), rounded up; without double precision."""
+    momentum = pt * (eta.exp() + eta.neg().exp()) / 2
+    energy = (momentum.square() + mass.square()).sqrt()
     return energy * (1 + _N_ROUNDINGS * torch.finfo(pt.dtype).eps)
 
 

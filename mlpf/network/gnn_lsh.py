@@ -13,6 +13,7 @@ O output width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -58,7 +59,7 @@ def _squared_distances(centered: Tensor) -> Tensor:
     # |a|^2 - 2ab + |b|^2 cancels; it does so less around the middle of the bin.
     norms = centered.square().sum(2, keepdim=True)
     squared = torch.baddbmm(norms.mT, centered, centered.mT, alpha=-2.0).add_(norms)
-    squared.flatten(1)[:, :: centered.shape[1] + 1] = 0.0  # the diagonal
+    squared.diagonal(dim1=1, dim2=2).zero_()
     return squared
 
 
@@ -127,14 +128,21 @@ class GHConv(nn.Module):
 
         Shapes: `x` (M, n_in), `adjacency` (K, S, S), `norm` (M, 1) or None.
         """
-        message, own, gate = functional.linear(x, self.weight).chunk(3, dim=1)
+        message, own, gate = self._products(x)
         if norm is not None:
             message = message * norm
         gathered = binning.from_bins(torch.bmm(adjacency, binning.to_bins(message)))
         if norm is not None:
             gathered = gathered * norm
-        gate = torch.sigmoid(gate + self.gate_bias).to(own.dtype)
-        return functional.elu(torch.lerp(own, gathered.to(own.dtype), gate))
+        return functional.elu_(torch.lerp(own, gathered.to(own.dtype), gate.sigmoid()))
+
+    def _products(self, x: Tensor) -> Sequence[Tensor]:
+        if torch.is_grad_enabled():  # one product, since the backward pass needs its sum
+            bias = functional.pad(self.gate_bias, (self.weight.shape[0] - len(self.gate_bias), 0))
+            return functional.linear(x, self.weight, bias).chunk(3, dim=1)
+        message, own, gate = self.weight.chunk(3)
+        products = functional.linear(x, message), functional.linear(x, own)
+        return *products, functional.linear(x, gate, self.gate_bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +197,7 @@ class GraphLayer(nn.Module):
         widths = [n_in] + [options.ffn_dist_hidden_dim] * options.ffn_dist_num_layers
         hidden: list[nn.Module] = []
         for a, b in pairwise(widths):
-            hidden += [nn.Linear(a, b), nn.ELU(), nn.Dropout(options.dropout)]
+            hidden += [nn.Linear(a, b), nn.ELU(inplace=True), nn.Dropout(options.dropout)]
         self.embed = nn.Sequential(*hidden, nn.Linear(widths[-1], options.distance_dim))
         self.locate = nn.Linear(3, options.distance_dim, bias=False)
         nn.init.orthogonal_(self.locate.weight)
@@ -208,7 +216,7 @@ class GraphLayer(nn.Module):
         # Rounding to bfloat16 would change the bins and remove small distances.
         with torch.autocast(x.device.type, enabled=False):
             embedding = features.to(position.dtype)
-            embedding = embedding + self.options.position_gain * self.locate(position)
+            embedding = embedding + self.locate(self.options.position_gain * position)
             adjacency, norm, binning = self._graph(embedding, layout)
         for conv in self.convs:
             x = self.dropout(conv(x, adjacency, norm, binning))

@@ -13,8 +13,8 @@ class Heads(nn.Module):
     """Several small networks of one hidden layer each.
 
     Each head: linear, ELU, layer normalization, dropout, linear. The normalization has no weights
-    of its own: the linear layer after it absorbs them. The features come in parts that are never
-    concatenated. Shapes: M elements.
+    of its own: the linear layer after it absorbs them. The features come in parts that are only
+    concatenated where no gradient is wanted. Shapes: M elements.
 
     Args:
         n_in: widths of the parts.
@@ -45,11 +45,19 @@ class Heads(nn.Module):
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the outputs, shape (M, n_heads * n_out), for `parts`, shapes (M, n_in[i])."""
+        hidden = self._hidden(parts)
+        hidden = functional.elu_(hidden).view(hidden.shape[0], self.n_heads, self.width)
+        hidden = self.dropout(functional.layer_norm(hidden, (self.width,)))
+        out = torch.bmm(hidden.transpose(0, 1), self.out_weight) + self.out_bias
+        return torch.cat(out.unbind(), 1)
+
+    def _hidden(self, parts: Sequence[Tensor]) -> Tensor:
+        if not torch.is_grad_enabled():
+            joined = torch.cat([part.to(parts[0].dtype) for part in parts], 1)
+            return functional.linear(joined, self.hidden.weight, self.hidden.bias)
+        # Without the concatenation, whose backward pass would copy all parts once more.
         first, *others = torch.split(self.hidden.weight, self.n_in, dim=1)
         hidden = functional.linear(parts[0], first, self.hidden.bias)
         for part, weight in zip(parts[1:], others, strict=True):
             hidden.addmm_(part.to(hidden.dtype), weight.T.to(hidden.dtype))
-        hidden = functional.elu_(hidden).view(len(hidden), self.n_heads, self.width)
-        hidden = self.dropout(functional.layer_norm(hidden, (self.width,)))
-        out = torch.bmm(hidden.transpose(0, 1), self.out_weight) + self.out_bias
-        return out.transpose(0, 1).flatten(1)
+        return hidden

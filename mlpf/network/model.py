@@ -119,7 +119,7 @@ class ParticleFlowNetwork(nn.Module, ABC):
 
     def forward(self, batch: Batch) -> Prediction:
         """Return the prediction for the elements of `batch`, in their order."""
-        return self.predict(batch.x, self.layout(batch.offsets, len(batch.x)))
+        return self.predict(batch.x, self.layout(batch.offsets, batch.x.shape[0]))
 
     def predict(self, x: Tensor, layout: Layout) -> Prediction:
         """Return the prediction for the elements `x`, shape (M, 12), of events in `layout`."""

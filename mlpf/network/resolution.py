@@ -26,7 +26,7 @@ def is_track(x: Tensor) -> Tensor:
 
 def is_ecal(x: Tensor) -> Tensor:
     """Tell which elements shower in the ECAL, shape (M,) bool: its towers, and electrons."""
-    return torch.where(is_tower(x), x[:, 6] > 0, x[:, 11] > 0)
+    return torch.where(is_tower(x), x[:, 6], x[:, 11]) > 0
 
 
 def track_resolution(x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from mlpf.command import ended_in_one_line
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build, told
 from mlpf.data.datamodule import EventDataModule
 from mlpf.network.saved import CHECKPOINTS
+from mlpf.torch_internals import ProcessRaisedException
 from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
 from mlpf.training.initial import initialize
@@ -29,7 +30,6 @@ from mlpf.training.objective import Objective, with_objective
 from mlpf.training.plots import PHYSICS, draw_loss_curves
 from mlpf.training.ranks import joined, on_rank_0
 from mlpf.training.resuming import check_same_training, record
-from mlpf.training.torch_internals import ProcessRaisedException
 from mlpf.training.trainer import quiet_lightning
 
 log = logging.getLogger(__name__)

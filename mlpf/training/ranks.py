@@ -22,8 +22,8 @@ from pytorch_lightning.callbacks import Callback
 from torch.nn.parallel import DistributedDataParallel
 
 from mlpf.config import ConfigError
+from mlpf.torch_internals import abort, disconnect
 from mlpf.training.lightning_internals import TorchElasticEnvironment
-from mlpf.training.torch_internals import abort, disconnect
 
 log = logging.getLogger("mlpf")
 

@@ -17,8 +17,8 @@ def test_rows_go_to_bins_and_come_back():
     x = torch.arange(1.0, 13.0).unsqueeze(1)
     binned = binning.to_bins(x)
     assert binned.shape == (4, 4, 1)
-    assert binned[0, :, 0].tolist() == [*x[order[:3], 0].tolist(), 0]
-    assert binned[2, :, 0].tolist() == [x[order[7], 0].item(), 0, 0, 0]
+    assert binned[0, :, 0].tolist() == x[order[[0, 1, 2, 2]], 0].tolist()
+    assert binned[2, :, 0].tolist() == [x[order[7], 0]] * 4  # an empty slot has a copy
     torch.testing.assert_close(binning.from_bins(binned), x)
 
 
@@ -81,7 +81,6 @@ def test_an_event_alone_lies_in_the_bins_it_has_beside_an_empty_one(size):
     points, hashing = torch.randn(size, 8, dtype=torch.float64), Hashing(8, 100).double()
     alone, beside = layout_of([size], 16), layout_of([size, 0], 16)
     assert torch.equal(alone.valid, beside.valid)
-    assert torch.equal(alone.n_columns, beside.n_columns)
     assert torch.equal(hashing(points, alone).slot, hashing(points, beside).slot)
     assert torch.equal(hashing(points, alone).source, hashing(points, beside).source)
 

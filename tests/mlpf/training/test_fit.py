@@ -10,12 +10,12 @@ from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.files import read_events
 from mlpf.network.saved import load_network
+from mlpf.torch_internals import ProcessRaisedException
 from mlpf.training.callbacks import METRICS_FILE, read_history, write_history
 from mlpf.training.fit import _plain_exceptions, _summarize, train
 from mlpf.training.losses import ParticleFlowLoss
 from mlpf.training.module import TrainingModule
 from mlpf.training.objective import Objective
-from mlpf.training.torch_internals import ProcessRaisedException
 
 
 @pytest.fixture(scope="module")

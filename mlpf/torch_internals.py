@@ -1,15 +1,18 @@
 """Everything of PyTorch outside of its documented interface that we use, in one place.
 
-`tests/mlpf/training/test_torch_internals.py` says what of it is missing after an upgrade.
+`tests/mlpf/test_torch_internals.py` says what of it is missing after an upgrade.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch.distributed as dist
+import torch.fx.experimental._config as shapes
 from torch.multiprocessing.spawn import ProcessRaisedException
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["ProcessRaisedException", "abort", "disconnect"]
+__all__ = ["ProcessRaisedException", "abort", "any_size", "disconnect"]
 
 
 def disconnect(model: DistributedDataParallel) -> None:
@@ -27,3 +30,11 @@ def disconnect(model: DistributedDataParallel) -> None:
 def abort() -> None:
     """Leave a group of NCCL without waiting for the other ranks, which wait for this one."""
     dist.distributed_c10d._abort_process_group()
+
+
+def any_size() -> AbstractContextManager[None]:
+    """Let sizes of an exported program be 0 and 1 too, which are special ones otherwise."""
+    patched: AbstractContextManager[None] = shapes.patch(  # type: ignore[attr-defined]
+        backed_size_oblivious=True
+    )
+    return patched

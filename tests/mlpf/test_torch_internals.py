@@ -4,12 +4,14 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from mlpf.training.torch_internals import ProcessRaisedException, abort, disconnect
+from mlpf.torch_internals import ProcessRaisedException, abort, disconnect
 from tests.canary import missing
 
 NEEDS = [
     "torch.multiprocessing.spawn:ProcessRaisedException(msg, error_index, error_pid)",
     "torch.distributed:distributed_c10d._abort_process_group()",
+    "torch.fx.experimental._config:patch",
+    "torch.fx.experimental._config:backed_size_oblivious",
     "model.process_group",
     "model.reducer",
 ]
