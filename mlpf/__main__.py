@@ -6,6 +6,7 @@ from commons.cli import run_subcommand
 
 COMMANDS = {
     "train": "train a network, or with -m search its hyperparameters",
+    "evaluate": "physics performance beside the rule-based candidates: figures, plots, displays",
     "generate": "proton collisions seen by the simulated detector, as Parquet",
     "convert": "published Delphes files to Parquet",
 }

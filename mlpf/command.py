@@ -7,13 +7,15 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from commons.cli import BORROWED, FULL_ERROR, UsageError, did_you_mean, guard
@@ -40,6 +42,18 @@ def run_command(main: Callable[[], Any], config_name: str) -> int:
         return guard(work)
     finally:
         give_back()
+
+
+def apart(name: str) -> dict[str, Any]:
+    """Return arguments of `hydra.main` for a command with keys that are groups of a training.
+
+    Hydra would take `model=FILE` for a choice among the files of `conf/model`. So it gets the
+    configuration `conf/NAME.yaml` alone, without the folder that it lies in.
+    """
+    node = OmegaConf.load(Path(config_dir()) / f"{name}.yaml")
+    stored = f"mlpf_{name}"  # another name than the file's, for which it would be a schema
+    ConfigStore.instance().store(stored, node, provider="mlpf")
+    return {"config_path": None, "config_name": stored, "version_base": "1.3"}
 
 
 def give_back() -> None:

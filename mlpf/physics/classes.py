@@ -96,10 +96,10 @@ def _confusion(selection: str, column: str, counts: Values) -> Curve:
         "given class",
         "share of true class",
         "",
-        [k - 0.5 for k in range(N_CLASSES + 1)],
-        numbers(divide(counts, total)),
-        [list(pair) for pair in zip(numbers(below), numbers(above), strict=True)],
-        counts.astype(int).tolist(),
+        values=numbers(divide(counts, total)),
+        errors=[list(pair) for pair in zip(numbers(below), numbers(above), strict=True)],
+        n=counts.astype(int).tolist(),
+        edges=[k - 0.5 for k in range(N_CLASSES + 1)],
     )
 
 

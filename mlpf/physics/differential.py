@@ -91,8 +91,8 @@ def _curve(
         label,
         name.replace("_", " "),
         "",
-        [float(f"{edge:.6g}") for edge in edges],
-        numbers(divide(passed, total)),
-        errors,
-        total.astype(int).tolist(),
+        values=numbers(divide(passed, total)),
+        errors=errors,
+        n=total.astype(int).tolist(),
+        edges=[float(f"{edge:.6g}") for edge in edges],
     )

@@ -37,7 +37,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Curve:
-    """One number per bin of a variable, or per class; None in an empty bin."""
+    """One number per bin of a variable (`edges`, one more than values), or per point (`x`).
+
+    A value is None where nothing could be measured.
+    """
 
     name: str
     selection: str
@@ -45,15 +48,16 @@ class Curve:
     x_label: str
     y_label: str
     unit: str
-    edges: list[float]  # one more than values
     values: list[float | None]
     errors: list[Any]  # of each value: a number, or [below, above], or None
     n: list[int]
     kind: str = "points"  # or histogram: the values are counts
+    edges: list[float] | None = None
+    x: list[float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the curve as JSON can hold it."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 Result = Row | Curve
