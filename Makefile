@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers clean
+	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers repro-models clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -82,6 +82,9 @@ repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=
 
 repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.reproduce.towers $(if $(DELPHES),delphes=$(DELPHES))
+
+repro-models: $(STAMP)  ## GNN-LSH, GravNet and transformer at equal CPU seconds
+	$(BIN)/python -m benchmarks.reproduce.models
 
 curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
 	$(BIN)/python -m benchmarks.reproduce.curves
