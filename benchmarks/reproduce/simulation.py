@@ -30,7 +30,8 @@ from mlpf.delphes.published import read_published
 from mlpf.generation.generate import make_pools
 from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
-from mlpf.generation.production import PROCESSES, pythia_version
+from mlpf.generation.processes import choose
+from mlpf.generation.production import pythia_version
 from mlpf.generation.pythia import make_events
 
 POOL_SIZE: Final = 10_000
@@ -81,8 +82,9 @@ def simulate(task: Task) -> tuple[Events, float]:
     start = time.process_time()
     events = []
     for i in range(len(task.hard)):
-        particles = mix(task.hard.event(i), pool, task.pileup, rng)
-        events.append(simulate_event(particles, rng, count_once=False))
+        crossing = mix(task.hard.event(i), pool, task.pileup, rng)
+        event, _ = simulate_event(crossing, rng, count_once=False)
+        events.append(event)
         advance()
     return concatenate(events), time.process_time() - start
 
@@ -95,9 +97,9 @@ def hard_collisions(request: tuple[int, int]) -> Pool:
     """
     n_events, seed = request
     with tempfile.TemporaryDirectory() as empty:
-        events = join(list(make_events(PROCESSES["ttbar"], n_events, seed, Path(empty))))
+        events = join(list(make_events(choose("ttbar"), n_events, seed, Path(empty))))
     advance(n_events)
-    return events
+    return events.seen()
 
 
 def tasks_for(reference: Reference, hard: Pool, cache: Path) -> list[Task]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +13,11 @@ import numpy as np
 from commons.pools import advance, run_tasks
 from mlpf.data.events import concatenate
 from mlpf.data.files import write_events
+from mlpf.generation.describe import describe
 from mlpf.generation.particle_flow import simulate_event
 from mlpf.generation.pileup import Pool, join, mix
+from mlpf.generation.processes import MINIMUM_BIAS
 from mlpf.generation.production import (
-    MINIMUM_BIAS,
-    PROCESSES,
     EventFile,
     independent_seeds,
     portions,
@@ -45,7 +46,7 @@ def make_files(files: Sequence[EventFile], n_processes: int | None) -> tuple[flo
 def _prepare(files: Sequence[EventFile], n_processes: int | None) -> None:
     """Make Pythia's tables and the pile-up pools that the files need."""
     first = files[0]
-    make_tables(PROCESSES[first.settings.process], first.cache)
+    make_tables(first.settings.process, first.cache)
     if first.settings.pileup == 0:
         return
     missing = {file.pool_path: file for file in files if not file.pool_path.is_file()}
@@ -64,12 +65,15 @@ def _make_file(file: EventFile) -> tuple[float, float]:
     pythia_s, simulation_s = 0.0, 0.0
     simulated = []
     clock = time.process_time()
-    for batch in make_events(PROCESSES[settings.process], file.n_events, pythia_seed, file.cache):
+    for batch in make_events(settings.process, file.n_events, pythia_seed, file.cache):
         pythia_s += time.process_time() - clock
         clock = time.process_time()
+        seen = batch.seen()
         for i in range(len(batch)):
-            particles = mix(batch.event(i), pool, settings.pileup, rng)
-            simulated.append(simulate_event(particles, rng, count_once=settings.count_once))
+            crossing = mix(seen.event(i), pool, settings.pileup, rng)
+            event, share = simulate_event(crossing, rng, count_once=settings.count_once)
+            known = describe(batch.event(i), crossing, share)
+            simulated.append(replace(event, generator=known))
             advance()
         simulation_s += time.process_time() - clock
         clock = time.process_time()
@@ -103,6 +107,6 @@ def _make_pool_part(task: tuple[int, int, Path]) -> Pool:
     n_events, pythia_seed, cache = task
     batches = []
     for batch in make_events(MINIMUM_BIAS, n_events, pythia_seed, cache):
-        batches.append(batch)
+        batches.append(batch.seen())
         advance(len(batch))
     return join(batches)

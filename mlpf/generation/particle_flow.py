@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mlpf import detector
 from mlpf.data.events import Events
 from mlpf.detector import Calorimeter, Floats, Ints
+from mlpf.generation.pileup import Crossing
 from mlpf.generation.simulation import (
     Cells,
     Particles,
@@ -58,29 +59,39 @@ def labels(*, count_once: bool = True) -> dict[str, str]:
 
 
 def simulate_event(
-    particles: Particles, rng: np.random.Generator, *, count_once: bool = True
-) -> Events:
+    crossing: Crossing, rng: np.random.Generator, *, count_once: bool = True
+) -> tuple[Events, NDArray[np.float32]]:
     """Return one event: detector elements, truth and rule-based candidates.
 
     Args:
-        particles: all stable particles, pile-up included.
+        crossing: all particles that can be seen, pile-up included.
         rng: source of every random number.
         count_once: see `tower_truth`; false only to compare with published labels.
+
+    Returns:
+        The event; and for each element the share of its energy that comes from pile-up, before
+        the detector smears it.
     """
+    particles, is_pileup = crossing.particles, crossing.collision > 0
     impact = propagate(particles)
     tracks = make_tracks(particles, impact, rng)
     tracked = np.zeros(len(particles), dtype=bool)
     tracked[tracks.particle] = True
     fractions = detector.ecal_fraction(particles.pid), detector.hcal_fraction(particles.pid)
+    deposits = [share * particles.energy for share in fractions]
     ecal, hcal = (
-        make_cells(calorimeter, impact, share * particles.energy, rng)
-        for calorimeter, share in zip((detector.ECAL, detector.HCAL), fractions, strict=True)
+        make_cells(calorimeter, impact, deposit, rng)
+        for calorimeter, deposit in zip((detector.ECAL, detector.HCAL), deposits, strict=True)
     )
     ecal_excess, ecal_scale = energy_flow(detector.ECAL, ecal, tracks)
     hcal_excess, hcal_scale = energy_flow(detector.HCAL, hcal, tracks)
     truth = tower_truth(particles, tracked, ecal, hcal, count_once=count_once)
     x = _float32(_track_x(particles, tracks), _tower_x(ecal, 6), _tower_x(hcal, 7))
-    return Events(
+    shares = [
+        pileup_share(cells, deposit, is_pileup)
+        for cells, deposit in zip((ecal, hcal), deposits, strict=True)
+    ]
+    event = Events(
         x=x,
         offsets=np.array([0, len(x)]),
         ygen=_float32(_track_truth(particles, tracks), truth),
@@ -90,6 +101,19 @@ def simulate_event(
             _tower_candidates(hcal, hcal_excess, Particle.NEUTRAL_HADRON),
         ),
     )
+    return event, _float32(is_pileup[tracks.particle].astype(np.float64), *shares)
+
+
+def pileup_share(cells: Cells, deposit: Floats, is_pileup: NDArray[np.bool_]) -> Floats:
+    """Return the share of pile-up in the energy of each tower, in order, 0 to 1.
+
+    `deposit`, shape (P,), is the energy of each particle in this calorimeter.
+    """
+    hit = cells.of_particle >= 0
+    cell, energy = cells.of_particle[hit], deposit[hit]
+    n_cells, of_pileup = len(cells.energy), np.where(is_pileup[hit], energy, 0.0)
+    share = sum_by(cell, of_pileup, n_cells) / sum_by(cell, energy, n_cells)
+    return share[cells.energy > 0]
 
 
 def _float32(*parts: Floats) -> NDArray[np.float32]:

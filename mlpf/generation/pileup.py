@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commons.files import replacing
-from mlpf.detector import VERTEX_SIGMA_Z_MM, Ints
-from mlpf.generation.simulation import RECORD, Particles
+from mlpf.detector import VERTEX_SIGMA_Z_MM, Floats, Ints
+from mlpf.generation.simulation import RECORD, Particles, can_be_seen
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class Pool:
         """Return the events `start` to `stop` - 1."""
         offsets = self.offsets[start : stop + 1]
         return Pool(self.records[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def seen(self) -> Pool:
+        """Return the events with only the particles that the detector can see."""
+        keep = can_be_seen(self.records)
+        kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
+        return Pool(self.records[keep], kept_before[self.offsets])
 
     def save(self, path: Path) -> None:
         """Write the records, then the offsets, as arrays of numpy, one file for both.
@@ -76,7 +82,16 @@ def join(parts: list[Pool]) -> Pool:
     return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
 
-def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Generator) -> Particles:
+@dataclass(frozen=True)
+class Crossing:
+    """A hard collision and the pile-up, P particles in all."""
+
+    particles: Particles
+    collision: Ints  # shape (P,), which collision each particle comes from; 0 is the hard one
+    vertex_z: Floats  # shape (1 + number of pile-up collisions,), in mm
+
+
+def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Generator) -> Crossing:
     """Return a hard event with pile-up, each interaction at its own vertex.
 
     Args:
@@ -103,7 +118,8 @@ def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Gener
     angle = rng.uniform(-np.pi, np.pi, n_pileup + 1)
     angle[0] = 0.0
     vertex_z = rng.normal(0.0, VERTEX_SIGMA_Z_MM, n_pileup + 1)
-    return _displaced(particles, angle[interaction], vertex_z[interaction])
+    moved = _displaced(particles, angle[interaction], vertex_z[interaction])
+    return Crossing(moved, interaction, vertex_z)
 
 
 def _displaced(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,18 +19,9 @@ import pyarrow.parquet as pq
 from mlpf import __version__, detector
 from mlpf.data.files import read_provenance
 from mlpf.generation.particle_flow import labels
+from mlpf.generation.processes import MINIMUM_BIAS, Process
 from mlpf.schema import SPLITS
 
-PILEUPS: Final = (0, 20, 50, 200)
-PROCESSES: Final[dict[str, tuple[str, ...]]] = {
-    "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
-    "qcd": ("HardQCD:all = on", "PhaseSpace:pTHatMin = 20."),
-}
-MINIMUM_BIAS: Final = (
-    "SoftQCD:nonDiffractive = on",
-    "SoftQCD:singleDiffractive = on",
-    "SoftQCD:doubleDiffractive = on",
-)
 # Settings of the published data set. Its PDF set comes from LHAPDF there; 13 is the same set.
 COMMON: Final = (
     "Beams:eCM = 14000.",
@@ -60,11 +51,16 @@ _MAX_PYTHIA_SEED = 900_000_000
 class Settings:
     """What all files of a folder have in common; `mlpf.PythiaSource` describes the fields."""
 
-    process: str
-    pileup: int
+    process: Process
+    pileup: float
     seed: int
     n_minbias: int
     count_once: bool = True
+
+    def described(self) -> dict[str, Any]:
+        """Return the settings for the metadata of a file."""
+        names = (field.name for field in fields(self) if field.name != "process")
+        return self.process.described() | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ class EventFile:
     def pool_path(self) -> Path:
         """File of the pile-up pool."""
         seed, purpose = self.pool_seed
-        size, settings = self.settings.n_minbias, digest(MINIMUM_BIAS)
+        size, settings = self.settings.n_minbias, digest(MINIMUM_BIAS.settings)
         return self.cache / f"pool-{seed}-{purpose}-{size}-{settings}.npy"
 
     def is_done(self) -> bool:
@@ -108,7 +104,7 @@ class EventFile:
         if not self.path.is_file():
             return False
         made = read_provenance(self.path)
-        for key, asked in asdict(self.settings).items():
+        for key, asked in self.settings.described().items():
             if made.get(key) != asked:
                 raise ValueError(
                     f"{self.path} was made with {key}={made.get(key)}, not {key}={asked}: "
@@ -122,13 +118,13 @@ class EventFile:
         return {
             "generator": pythia_version(),
             "made_by": f"mlpf.generate {__version__}",
-            **asdict(self.settings),
+            **self.settings.described(),
             "split": self.split,
             "file": self.number,
             "pythia_seed": pythia_seed,
             "pool_seed": list(self.pool_seed),
-            "settings": [*COMMON, *PROCESSES[self.settings.process]],
-            "settings_pileup": [*COMMON, *MINIMUM_BIAS],
+            "settings": [*COMMON, *self.settings.process.settings],
+            "settings_pileup": [*COMMON, *MINIMUM_BIAS.settings],
             "detector_card": detector.CARD,
             "vertex_sigma_z_mm": detector.VERTEX_SIGMA_Z_MM,
             "labels": labels(count_once=self.settings.count_once),

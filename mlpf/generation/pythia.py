@@ -7,7 +7,7 @@ Pythia is an optional extra of the package (`[simulation]`) because of its licen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,35 +16,41 @@ from numpy.typing import NDArray
 
 from commons.files import replacing
 from mlpf.config import ConfigError
-from mlpf.generation.pileup import Pool
+from mlpf.generation.gun import Gun
+from mlpf.generation.pileup import Pool, join
+from mlpf.generation.processes import Process
 from mlpf.generation.production import COMMON, digest
 from mlpf.generation.simulation import RECORD
 
 _BATCH: Final = 50  # events per call of Pythia
-_MAX_ETA: Final = 5.5  # nothing beyond reaches a calorimeter, which ends at 5
-_NEUTRINOS: Final = (12, 14, 16)
 
 
-def make_events(
-    process: Sequence[str], n_events: int, pythia_seed: int, cache: Path
-) -> Iterator[Pool]:
-    """Yield `n_events` events of a process (Pythia settings beyond `COMMON`), in batches.
+def make_events(process: Process, n_events: int, pythia_seed: int, cache: Path) -> Iterator[Pool]:
+    """Yield `n_events` events of a process, in batches: all particles that are stable.
 
     The folder `cache` should have the tables of `make_tables`: missing ones are made, but then
     the events are different, because making tables draws random numbers.
+
+    Raises:
+        ValueError: Pythia does not accept the process, or can't make it.
     """
     pythia = _start_pythia(process, pythia_seed, _tables(process, cache))
+    shots = np.random.default_rng(pythia_seed)
     made = 0
     while made < n_events:
-        events = _stable_particles(pythia, pythia.nextBatch(min(_BATCH, n_events - made)))
+        n = min(_BATCH, n_events - made)
+        if process.gun is None:
+            events = _stable_particles(pythia, pythia.nextBatch(n))
+        else:
+            events = join([_shoot(pythia, process.gun, shots) for _ in range(n)])
         if not len(events):
-            raise RuntimeError(f"Pythia gave no events for {process}")
+            raise ValueError(f"process {process.name}: Pythia makes no events of it")
         made += len(events)
         yield events
 
 
 def _stable_particles(pythia: Any, batch: Any) -> Pool:
-    """Return the particles of an awkward array of event records that can reach the detector."""
+    """Return the particles of an awkward array of event records that are stable."""
     import awkward as ak
 
     particles = batch.prt
@@ -53,17 +59,14 @@ def _stable_particles(pythia: Any, batch: Any) -> Pool:
         flat: NDArray[Any] = ak.to_numpy(ak.flatten(field))
         return flat
 
-    momenta = {name: column(getattr(particles.p, name)) for name in ("px", "py", "pz")}
-    pid = column(particles.id)
-    pt = np.hypot(momenta["px"], momenta["py"])
-    keep = (column(particles.status) > 0) & ~np.isin(np.abs(pid), _NEUTRINOS)
-    keep &= np.abs(momenta["pz"]) < np.sinh(_MAX_ETA) * pt
-    records = np.empty(np.count_nonzero(keep), dtype=RECORD)
-    records["pid"] = pid[keep]
-    records["charge"] = _charges(pythia, pid[keep])
+    keep = column(particles.status) > 0
+    pid = column(particles.id)[keep]
+    records = np.empty(len(pid), dtype=RECORD)
+    records["pid"] = pid
+    records["charge"] = _charges(pythia, pid)
     records["energy"] = column(particles.p.e)[keep]
-    for name, values in momenta.items():
-        records[name] = values[keep]
+    for name in ("px", "py", "pz"):
+        records[name] = column(getattr(particles.p, name))[keep]
     for name in ("x", "y", "z"):  # the vertex is a four-vector with the names of a momentum
         vertex = ak.fill_none(getattr(particles.vProd, f"p{name}"), 0.0)
         records[name] = column(vertex)[keep]
@@ -72,17 +75,35 @@ def _stable_particles(pythia: Any, batch: Any) -> Pool:
     return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
 
+def _shoot(pythia: Any, gun: Gun, rng: np.random.Generator) -> Pool:
+    """Return one event of a gun after the decays."""
+    masses = {code: pythia.particleData.m0(code) for code in gun.pid}
+    particles = gun.shoot(masses, rng)
+    pythia.event.reset()
+    for pid, px, py, pz, energy in zip(*(values.tolist() for values in particles), strict=True):
+        pythia.event.append(pid, 1, 0, 0, px, py, pz, energy, masses[pid])
+    if not pythia.next():
+        raise ValueError(f"gun.pid {gun.pid}: Pythia can't let them decay")
+    final = [
+        (p.id(), round(p.charge()), p.px(), p.py(), p.pz(), p.e(), p.xProd(), p.yProd(), p.zProd())
+        for p in pythia.event
+        if p.isFinal()
+    ]
+    return Pool(np.array(final, dtype=RECORD), np.array([0, len(final)]))
+
+
 def _charges(pythia: Any, pid: NDArray[Any]) -> NDArray[np.int8]:
     codes, inverse = np.unique(pid, return_inverse=True)
     charges = [round(pythia.particleData.charge(int(code))) for code in codes]
     return np.asarray(charges, dtype=np.int8)[inverse]
 
 
-def make_tables(process: Sequence[str], cache: Path) -> None:
+def make_tables(process: Process, cache: Path) -> None:
     """Let Pythia write the tables that take most of its start time, unless they exist.
 
     Raises:
         ConfigError: Pythia is not installed.
+        ValueError: Pythia does not accept the process.
     """
     _import_pythia()
     tables = _tables(process, cache)
@@ -90,25 +111,38 @@ def make_tables(process: Sequence[str], cache: Path) -> None:
         return
     with replacing(tables) as partial:
         _start_pythia(process, 1, partial)
+        partial.touch()  # not written without multiparton interactions
 
 
-def _tables(process: Sequence[str], cache: Path) -> Path:
-    return cache / f"multiparton-{digest(process)}.txt"
+def _tables(process: Process, cache: Path) -> Path:
+    return cache / f"multiparton-{digest(process.settings)}.txt"
 
 
-def _start_pythia(process: Sequence[str], seed: int, tables: Path) -> Any:
+def _start_pythia(process: Process, seed: int, tables: Path) -> Any:
     """Return Pythia, ready to make events; it writes its `tables` if they are missing."""
     pythia = _import_pythia().Pythia("", False)
     seeded = ("Random:setSeed = on", f"Random:seed = {seed}")
     reused = "MultipartonInteractions:reuseInit = 3"
-    for setting in ("Print:quiet = on", *COMMON, *process, *seeded, reused):
-        if not pythia.readString(setting):
-            raise RuntimeError(f"Pythia does not accept {setting!r}")
+    for setting in ("Print:quiet = on", *COMMON, *process.settings, *seeded, reused):
+        if not pythia.readString(setting, False):
+            raise ValueError(f"process {process.name}: Pythia does not know {setting!r}")
     # not by readString, which cuts a path at its first space
     pythia.settings.word("MultipartonInteractions:initFile", str(tables))
+    if process.gun is not None:
+        _check_gun(process.gun, pythia.particleData)
     if not pythia.init():
-        raise RuntimeError(f"Pythia does not start with {process}")
+        raise ValueError(f"process {process.name}: Pythia can't start with {process.settings}")
     return pythia
+
+
+def _check_gun(gun: Gun, data: Any) -> None:
+    for code in gun.pid:
+        if not data.isParticle(code) or data.colType(code) or data.isResonance(code):
+            raise ValueError(f"gun.pid has {code}, which is no code of a particle that flies")
+        if gun.energy is not None and gun.energy[0] < data.m0(code):
+            raise ValueError(
+                f"gun.energy begins below the mass of {code}, {data.m0(code):.6g} GeV"
+            )
 
 
 def _import_pythia() -> Any:

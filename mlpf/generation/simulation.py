@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpf import detector
+from mlpf.data.generator import is_visible
 from mlpf.detector import Calorimeter, Floats, Ints, TrackModel
+
+_MAX_ETA: Final = 5.5  # nothing beyond reaches a calorimeter, which ends at 5
 
 # One stable particle as stored in a pool of pile-up events.
 RECORD: Final = np.dtype(
@@ -56,6 +59,13 @@ class Particles:
     def pt(self) -> Floats:
         """Transverse momentum in GeV."""
         return np.hypot(self.px, self.py)
+
+
+def can_be_seen(records: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which particles, an array of dtype `RECORD`, can leave a trace in the detector."""
+    pt = np.hypot(records["px"], records["py"], dtype=np.float64)
+    reaches: NDArray[np.bool_] = np.abs(records["pz"]) < np.sinh(_MAX_ETA) * pt
+    return is_visible(records["pid"]) & reaches
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def test_a_wrong_value_is_one_clear_line_and_a_failure(tmp_path):
-    command = [sys.executable, "-m", "mlpf.generate", "data.source.pileup=30"]
+    command = [sys.executable, "-m", "mlpf.generate", "data.source.pileup=-3"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert result.returncode == 2
-    assert "data.source.pileup must be one of [0, 20, 50, 200], got 30" in result.stderr
+    assert "data.source.pileup must be a number from 0 to 1000, got -3" in result.stderr
     assert "Traceback" not in result.stderr

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from mlpf import detector
-from mlpf.generation.particle_flow import energy_flow, simulate_event, tower_truth
+from mlpf.generation.particle_flow import (
+    energy_flow,
+    pileup_share,
+    simulate_event,
+    tower_truth,
+)
+from mlpf.generation.pileup import Crossing
 from mlpf.generation.simulation import RECORD, Cells, Particles, Tracks
 from mlpf.schema import N_X, N_Y, ElementType, Particle
 
@@ -16,6 +22,10 @@ def particles(*rows):
         record["pid"], record["charge"], record["energy"] = pid, charge, energy
         record["px"], record["pz"] = energy / np.cosh(eta), energy * np.tanh(eta)
     return Particles.from_records(records)
+
+
+def only_hard(made):
+    return Crossing(made, np.zeros(len(made), dtype=np.int64), np.zeros(1))
 
 
 def cells(energy, of_particle, sigma=1.0):
@@ -144,7 +154,10 @@ def event():
     pid = rng.choice([211, -211, 22, 130, 310, 11, -11, 13, -13, 2112], n)
     charge = np.select([np.isin(pid, (211, -11, -13)), np.isin(pid, (-211, 11, 13))], [1, -1], 0)
     rows = zip(pid, charge, rng.exponential(20, n) + 0.2, rng.uniform(-5, 5, n), strict=True)
-    return simulate_event(particles(*rows), rng)
+    made, share = simulate_event(only_hard(particles(*rows)), rng)
+    assert share.shape == (len(made.x),)
+    assert not share.any()
+    return made
 
 
 def test_an_event_has_tracks_first_then_ecal_then_hcal_towers(event):
@@ -195,6 +208,24 @@ def test_a_tower_candidate_lies_at_its_tower_and_holds_no_more_energy(event):
 
 
 def test_an_event_without_particles_is_empty():
-    empty = simulate_event(particles(), np.random.default_rng(0))
+    empty, share = simulate_event(only_hard(particles()), np.random.default_rng(0))
+    assert share.shape == (0,)
     assert empty.x.shape == (0, N_X)
     assert empty.ygen.shape == empty.ycand.shape == (0, N_Y)
+
+
+def test_the_share_of_pile_up_is_that_of_the_deposits_in_a_tower():
+    seen = cells([5.0, 0.0, 9.0], [0, 2, 2, 1, -1, 0])  # the second cell is below threshold
+    deposit = np.array([3.0, 2, 6, 1, 7, 1])
+    is_pileup = np.array([False, True, False, True, True, True])
+    np.testing.assert_allclose(pileup_share(seen, deposit, is_pileup), [1 / 4, 2 / 8])
+
+
+def test_pile_up_is_told_for_tracks_and_towers():
+    hard, pileup = (211, 1, 50.0, 0.5), (211, 1, 40.0, -1.5)
+    made = particles(hard, hard, pileup, pileup)
+    crossing = Crossing(made, np.array([0, 0, 1, 2]), np.zeros(3))
+    event, share = simulate_event(crossing, np.random.default_rng(1))
+    assert share.dtype == np.float32
+    assert set(event.x[:, 0]) == {ElementType.TRACK, ElementType.TOWER}
+    np.testing.assert_array_equal(share, event.x[:, 2] < 0)

@@ -69,14 +69,24 @@ def test_joined_and_parted_pools_keep_their_events():
     np.testing.assert_array_equal(part.event(0), joined.event(1))
 
 
+def test_what_cannot_be_seen_is_left_out_of_each_event():
+    pool = pool_of([3, 1, 2])
+    pool.records["pid"] = 211, 12, 22, 1000022, -16, 130
+    pool.records["pz"] = 0, 0, 1000, 0, 0, 100  # eta 7.6 is beyond the detector, 5.3 is not
+    seen = pool.seen()
+    assert seen.records["pid"].tolist() == [211, 130]
+    assert np.diff(seen.offsets).tolist() == [1, 0, 1]
+
+
 def test_without_pile_up_only_the_vertex_moves():
     hard = pool_of([3]).records
-    mixed = mix(hard, None, 0, np.random.default_rng(0))
+    crossing = mix(hard, None, 0, np.random.default_rng(0))
+    mixed = crossing.particles
     assert len(mixed) == 3
     np.testing.assert_array_equal(mixed.px, hard["px"])
     np.testing.assert_array_equal(mixed.py, 0)
-    assert len(set(mixed.z)) == 1
-    assert mixed.z[0] != 0
+    assert set(mixed.z) == {*crossing.vertex_z} != {0.0}
+    assert not crossing.collision.any()
 
 
 def test_pile_up_without_a_pool_is_refused():
@@ -89,8 +99,11 @@ def test_interactions_are_poisson_turned_at_random_and_spread_along_the_beam():
     hard, pool = pool_of([1], px=5.0).records, pool_of([1] * 50)
     counts, angles, vertices, chosen = [], [], [], []
     for _ in range(400):
-        mixed = mix(hard, pool, 20, rng)
-        counts.append(len(mixed) - 1)
+        crossing = mix(hard, pool, 20, rng)
+        mixed = crossing.particles
+        assert crossing.collision.tolist() == [*range(len(mixed))]
+        np.testing.assert_array_equal(mixed.z, crossing.vertex_z)
+        counts.append(len(crossing.vertex_z) - 1)
         angles.append(np.arctan2(mixed.py, mixed.px)[1:])
         vertices.append(mixed.z)
         chosen.append(mixed.pid[1:])

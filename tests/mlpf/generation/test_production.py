@@ -8,6 +8,7 @@ import pytest
 from mlpf import PythiaSource
 from mlpf.data.events import from_arrays
 from mlpf.data.files import write_events
+from mlpf.generation.processes import choose
 from mlpf.generation.production import EventFile, independent_seeds, portions
 
 SETTINGS = {
@@ -66,7 +67,8 @@ def test_a_complete_file_is_done_and_a_shorter_one_is_not(files):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("process", "qcd"), ("pileup", 50), ("seed", 2), ("n_minbias", 11)]
+    ("key", "value"),
+    [("process", choose("qcd")), ("pileup", 20.5), ("seed", 2), ("n_minbias", 11)],
 )
 def test_a_file_of_other_settings_is_refused_by_name(files, key, value):
     write(files[0], 2)

@@ -4,11 +4,13 @@ import sys
 
 import numpy as np
 import pytest
+import pythia8mc
 
 from benchmarks.reproduce.comparison import COUNTS
 from benchmarks.reproduce.simulation import Task, hard_collisions, simulate
 from mlpf.config import ConfigError
-from mlpf.generation.production import MINIMUM_BIAS, PROCESSES
+from mlpf.data.generator import is_visible
+from mlpf.generation.processes import MINIMUM_BIAS, choose
 from mlpf.generation.pythia import make_events, make_tables
 from mlpf.schema import ElementType
 
@@ -39,7 +41,8 @@ DELPHES_QUANTILES = {  # 10, 50, 90 %
 
 def test_minimum_bias_particles_are_stable_visible_and_charged_as_their_name(tmp_path):
     make_tables(MINIMUM_BIAS, tmp_path)
-    (batch,) = make_events(MINIMUM_BIAS, 20, 1, tmp_path)
+    (made,) = make_events(MINIMUM_BIAS, 20, 1, tmp_path)
+    batch = made.seen()
     codes = np.abs(batch.records["pid"])
     assert not np.isin(codes, (12, 14, 16, 111)).any()
     assert np.isin(211, codes)
@@ -51,7 +54,7 @@ def test_minimum_bias_particles_are_stable_visible_and_charged_as_their_name(tmp
 def test_without_pythia_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pythia8mc", None)
     with pytest.raises(ConfigError, match=r"pythia8mc: pip install 'mlpf-hpo\[simulation\]'"):
-        make_tables(PROCESSES["ttbar"], tmp_path)
+        make_tables(choose("ttbar"), tmp_path)
 
 
 def test_simulated_events_agree_with_delphes(tmp_path):
@@ -70,3 +73,16 @@ def test_simulated_events_agree_with_delphes(tmp_path):
     for name, expected in DELPHES_QUANTILES.items():
         quantiles = np.quantile(values[name], [0.1, 0.5, 0.9])
         np.testing.assert_allclose(quantiles, expected, rtol=0.05, err_msg=name)
+
+
+def test_what_cannot_be_seen_is_what_pythia_calls_invisible():
+    data = pythia8mc.Pythia("", False).particleData
+    code, codes = data.nextId(1), []
+    while code:
+        codes.append(code)
+        code = data.nextId(code)
+    stable = [code for code in codes if not data.canDecay(code) and not data.isResonance(code)]
+    stable += [1000022, 1000012]  # decay only if a model says so
+    expected = np.array([data.isVisible(code) for code in stable])
+    codes = np.array(stable)
+    assert codes[is_visible(codes) != expected].tolist() == []

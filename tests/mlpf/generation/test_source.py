@@ -28,8 +28,15 @@ def source(folder: Path, **changes: object) -> PythiaSource:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"process": "higgs"}, r"^process must be one of \['ttbar', 'qcd'\], got 'higgs'"),
-        ({"pileup": 30}, r"^pileup must be one of \[0, 20, 50, 200\], got 30"),
+        (
+            {"process": "higgs"},
+            r"^process must be one of \['ttbar', 'qcd', 'gun'\] or a file \*\.cmnd, got 'higgs'",
+        ),
+        ({"process": "no.cmnd"}, r"^process no\.cmnd: No such file"),
+        ({"process": "gun"}, "^gun: missing 1 required keyword-only argument: 'pid'"),
+        ({"pileup": -1}, "^pileup must be a number from 0 to 1000, got -1"),
+        ({"pileup": float("nan")}, "^pileup"),
+        ({"pileup": "20"}, "^pileup"),
         ({"pileup": None}, "^pileup"),
         ({"n_events": {"training": 5}}, r"^n_events .*'training'"),
         ({"n_events": {"val": -1}}, r"^n_events\.val must be an integer >= 0"),
