@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from mlpf.config import check_at_least, check_number
 from mlpf.network.bins import BinLayout, Binning, Hashing, apply
+from mlpf.network.precision import full_precision
 
 _SQUARED_DISTANCE_FLOOR = 1e-6  # keeps the gradient of the distance finite at equal embeddings
 
@@ -100,7 +101,7 @@ class _GaussianAdjacency(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         centered, adjacency, distance = ctx.saved_tensors
-        with torch.autocast(centered.device.type, enabled=False):
+        with torch.autocast(centered.device.type, enabled=False), full_precision():
             pull = (grads[0] + grads[0].mT).mul_(adjacency).div_(distance)
             grad = pull.sum(2, keepdim=True) * centered
             grad = torch.baddbmm(grad, pull, centered, beta=-ctx.dist_mult, alpha=ctx.dist_mult)
@@ -213,8 +214,8 @@ class GraphLayer(nn.Module):
         """
         x = self.input_norm(x)
         features = self.embed(x)
-        # Rounding to bfloat16 would change the bins and remove small distances.
-        with torch.autocast(x.device.type, enabled=False):
+        # Rounding to bfloat16 or TF32 would change the bins and remove small distances.
+        with torch.autocast(x.device.type, enabled=False), full_precision():
             embedding = features.to(position.dtype)
             embedding = embedding + self.locate(self.options.position_gain * position)
             adjacency, norm, binning = self._graph(embedding, layout)

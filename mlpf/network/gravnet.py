@@ -25,6 +25,7 @@ from torch_geometric.nn.aggr import MultiAggregation
 from mlpf.config import check_at_least, check_number
 from mlpf.network.model import ParticleFlowNetwork
 from mlpf.network.neighbors import EventLayout, find_neighbors
+from mlpf.network.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,8 @@ class GravNetLayer(MessagePassing):  # type: ignore[misc]
         `position`, shape (M, 3), is where the elements are in space; coordinates of order 1.
         """
         x = self.input_norm(x)
-        # Rounding to bfloat16 would change the neighbors.
-        with torch.autocast(x.device.type, enabled=False):
+        # Rounding to bfloat16 or TF32 would change the neighbors.
+        with torch.autocast(x.device.type, enabled=False), full_precision():
             points = self.embed(x.to(position.dtype))
             points = points + self.options.position_gain * self.locate(position)
             neighbors = find_neighbors(points, layout, self.options.n_neighbors)

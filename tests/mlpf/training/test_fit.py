@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -9,6 +10,7 @@ from omegaconf import OmegaConf
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.files import read_events
+from mlpf.data.loader import BatchSampler
 from mlpf.network.saved import load_network
 from mlpf.torch_internals import ProcessRaisedException
 from mlpf.training.callbacks import METRICS_FILE, read_history, write_history
@@ -215,8 +217,18 @@ def test_two_processes_train_as_one_with_all_their_elements(compose_tiny, tmp_pa
     expected, found = weights(tmp_path / "one"), weights(tmp_path)
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-6, msg=name)
+    sizes = read_events(f"{cfg.data.folder}/train.parquet").sizes
+    bound = cfg.data.max_elements_per_batch
+    sampler = BatchSampler(sizes, bound, shuffle=True, seed=cfg.seed, world_size=2)
+    elements = [sizes[np.concatenate(sampler._batches()[rank::2])].sum() for rank in (0, 1)]
+    assert elements[0] != elements[1]  # the mean of the ranks' means would be wrong
     history = read_history(tmp_path / "metrics.csv")
     assert [row["epoch"] for row in history] == [1, 2]
+    assert history[0]["train_loss"] > history[1]["train_loss"] + 1e-3  # the steps were no nothing
+    for both, alone in zip(history, read_history(tmp_path / "one/metrics.csv"), strict=True):
+        assert both.keys() == alone.keys()
+        for name in both.keys() - {"seconds"}:
+            assert both[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-7, nan_ok=True), name
     assert best == min(row["val_loss"] for row in history)
     network = load_network(tmp_path / "checkpoints/last.ckpt")
     batch = Batch.from_events(read_events(f"{cfg.data.folder}/val.parquet"))
