@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlpf.training.checkpoint import EpochCheckpoints
     from mlpf.training.fit import check_training
     from mlpf.training.losses import ParticleFlowLoss
+    from mlpf.training.physics import ValidationPhysics
     from mlpf.training.schedulers import (
         constant_schedule,
         cosine_schedule,
@@ -49,6 +50,7 @@ __all__ = [
     "SearchSpaceNeedsSearch",
     "Selection",
     "Transformer",
+    "ValidationPhysics",
     "build_trainer",
     "check_training",
     "constant_schedule",
@@ -79,6 +81,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "PythiaSource": "mlpf.generation.source",
             "SearchSpaceNeedsSearch": "mlpf.command",
             "Selection": "mlpf.data.selection",
+            "ValidationPhysics": "mlpf.training.physics",
             "Transformer": "mlpf.network.transformer",
             "build_trainer": "mlpf.training.trainer",
             "check_training": "mlpf.training.fit",

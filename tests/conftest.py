@@ -94,6 +94,7 @@ def tiny(events_folder: Path) -> list[str]:
         "trainer.threads=1",
         "trainer.max_epochs=2",
         "logger=none",
+        "physics.max_events=0",  # its packages take time to import; test_physics.py
     ]
 
 

@@ -9,7 +9,7 @@ neither the order of the events nor how they come in batches changes a digit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -77,6 +77,18 @@ class ItemFigure(Protocol):
         """Yield the figure from the items of all events."""
 
 
+@dataclass
+class Content:
+    """What an accumulator has of the events."""
+
+    sums: Values  # counts of all events and of each draw, shape (1 + D, widths of the figures)
+    items: list[dict[str, list[Items]]]  # by figure and name
+    keys: list[Keys] = field(default_factory=list)
+    weights: list[Weights] = field(default_factory=list)
+    n_events: int = 0
+    n_elements: int = 0
+
+
 class Accumulator:
     """Adds samples to figures.
 
@@ -97,57 +109,87 @@ class Accumulator:
     ) -> None:
         self.counts, self.items = counts, items
         self._n_draws, self._seed = n_draws, seed
-        self._keys: list[Keys] = []
-        self._weights: list[Weights] = []
         self._waiting: list[Indices] = []
-        self._sums = np.zeros((1 + n_draws, sum(figure.width for figure in counts)))
-        self._items: list[dict[str, list[Items]]] = [{} for _ in items]
-        self.n_events, self.n_elements = 0, 0
+        sums = np.zeros((1 + n_draws, sum(figure.width for figure in counts)))
+        self._content = Content(sums, [{} for _ in items])
+
+    @property
+    def n_events(self) -> int:
+        """Number of events so far."""
+        return self._content.n_events
+
+    @property
+    def n_elements(self) -> int:
+        """Number of their elements."""
+        return self._content.n_elements
+
+    @property
+    def content(self) -> Content:
+        """What was added."""
+        self._flush()
+        return self._content
 
     def add(self, sample: Sample) -> None:
         """Add some events."""
         if not len(sample.events):
             return
-        self._keys.append(sample.keys)
-        self._weights.append(draw_weights(sample.keys, n_draws=self._n_draws, seed=self._seed))
-        for figure, kept in zip(self.items, self._items, strict=True):
+        self._content.keys.append(sample.keys)
+        self._content.weights.append(
+            draw_weights(sample.keys, n_draws=self._n_draws, seed=self._seed)
+        )
+        for figure, kept in zip(self.items, self._content.items, strict=True):
             for name, items in figure.measure(sample).items():
                 kept.setdefault(name, []).append(Items(items.event + self.n_events, items.values))
-        self.n_events += len(sample.events)
-        self.n_elements += len(sample.event)
+        self._content.n_events += len(sample.events)
+        self._content.n_elements += len(sample.event)
         if self.counts:
             counted = [figure.count(sample) for figure in self.counts]
             self._waiting.append(np.concatenate(counted, 1))
             if sum(map(len, self._waiting)) >= _BUFFERED:
                 self._flush()
 
+    def absorb(self, other: Accumulator) -> None:
+        """Add the events of another accumulator of the same figures, draws and seed."""
+        own, more = self.content, other.content
+        own.keys += more.keys
+        own.weights += more.weights
+        own.sums += more.sums
+        for kept, added in zip(own.items, more.items, strict=True):
+            for name, parts in added.items():
+                moved = [Items(part.event + own.n_events, part.values) for part in parts]
+                kept.setdefault(name, []).extend(moved)
+        own.n_events += more.n_events
+        own.n_elements += more.n_elements
+
     def _flush(self) -> None:
         if self._waiting:
             n_waiting = sum(map(len, self._waiting))
-            weights = np.concatenate(self._weights, 1)[:, -n_waiting:]
-            self._weights = [np.concatenate(self._weights, 1)]
+            weights = np.concatenate(self._content.weights, 1)[:, -n_waiting:]
+            self._content.weights = [np.concatenate(self._content.weights, 1)]
             # Whole numbers below 2^53: exact, in any order.
-            self._sums += weights.astype(np.float64) @ np.concatenate(self._waiting)
+            self._content.sums += weights.astype(np.float64) @ np.concatenate(self._waiting)
             self._waiting = []
 
     def results(self) -> Iterator[Result]:
         """Yield the rows and curves of all figures, for at least one event."""
         self._flush()
         widths = np.cumsum([figure.width for figure in self.counts])[:-1]
-        for figure, sums in zip(self.counts, np.split(self._sums, widths, 1), strict=False):
+        for figure, sums in zip(
+            self.counts, np.split(self._content.sums, widths, 1), strict=False
+        ):
             yield from figure.results(sums)
-        order = np.argsort(np.concatenate(self._keys), kind="stable")
+        order = np.argsort(np.concatenate(self._content.keys), kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        weights = np.concatenate(self._weights, 1)[:, order]
-        for item_figure, kept in zip(self.items, self._items, strict=True):
+        weights = np.concatenate(self._content.weights, 1)[:, order]
+        for item_figure, kept in zip(self.items, self._content.items, strict=True):
             yield from item_figure.results(
                 {name: _table(parts, rank, weights) for name, parts in kept.items()}
             )
 
     def digest(self) -> str:
         """Return a short text that differs for other events, whatever their order."""
-        keys = np.sort(np.concatenate([np.zeros(0, np.uint64), *self._keys]))
+        keys = np.sort(np.concatenate([np.zeros(0, np.uint64), *self._content.keys]))
         return f"{int(np.bitwise_xor.reduce(keys * np.uint64(0x9E3779B97F4A7C15))):016x}"
 
 

@@ -44,7 +44,8 @@ _MAX_ETAS: Final = (2.5, 5.0)
 _DISTANCES: Final = (0.2, 0.1)
 _RESPONSE_EDGES: Final = np.linspace(0.4, 1.6, 50)
 _QUARTILES: Final = np.array([0.25, 0.5, 0.75])
-_CROWDED: Final = 3000  # elements per event; between pile-up of 20 (1,300) and 200 (5,500)
+_SIZES: Final = "elements"  # table of the number of elements of each event
+_CROWDED: Final = 3000  # elements per event; at a pile-up of 20 they are 700, at 200 5,400
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,13 @@ class JetFigure:
         if pt_min is not None and not pt_min >= FLOOR_GEV:
             raise ValueError(f"jet_pt_min must be >= {FLOOR_GEV:.0f} or null, got {pt_min}")
         self.columns, self._pt_min, self._massless = columns, pt_min, massless
-        self._n_elements, self._n_events = 0, 0
+        self.pt_min = pt_min  # or what was chosen for the last results
 
     def measure(self, sample: Sample) -> Mapping[str, Items]:
         """Return true and reconstructed jets with their partners, per algorithm."""
-        self._n_elements += len(sample.event)
-        self._n_events += len(sample.events)
         clustered = self._cluster(sample)
-        tables = {}
+        sizes = sample.events.sizes.astype(np.float64)
+        tables = {_SIZES: Items(np.arange(len(sizes)), sizes[:, None])}
         for massless in self._massless:
             true = clustered[TRUTH, massless]
             for column in self.columns:
@@ -115,15 +115,11 @@ class JetFigure:
         found = cluster(list(momenta.values()), len(sample.events), pt_min=FLOOR_GEV)
         return dict(zip(momenta, found, strict=True))
 
-    @property
-    def pt_min(self) -> float:
-        """Threshold in GeV for the events so far."""
-        if self._pt_min is not None:
-            return self._pt_min
-        return 30.0 if self._n_elements > _CROWDED * self._n_events else 20.0
-
     def results(self, tables: Mapping[str, Table]) -> Iterator[Result]:
-        """Yield rows for |eta| < 2.5 and < 5 and the other choices, curves for |eta| < 2.5."""
+        """Yield the figures of all choices; `pt_min` becomes the threshold of these events."""
+        crowded = tables[_SIZES].values.mean() > _CROWDED
+        pt_min = self._pt_min or (30.0 if crowded else 20.0)
+        self.pt_min = pt_min
         for massless in self._massless:
             true, found = (
                 {c: _Side.of(tables[_name(c, side, massless)]) for c in self.columns}
@@ -131,7 +127,7 @@ class JetFigure:
             )
             mark = ", massless" if massless else ""
             for max_eta in _MAX_ETAS:
-                figures = _JetRows(true, found, max_eta, self.pt_min, f"eta<{max_eta:g}{mark}")
+                figures = _JetRows(true, found, max_eta, pt_min, f"eta<{max_eta:g}{mark}")
                 yield from figures.results()
 
 

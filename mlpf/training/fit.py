@@ -20,6 +20,8 @@ from mlpf.command import ended_in_one_line
 from mlpf.config import ConfigError, DivergedError, FileWriteError, build, told
 from mlpf.data.datamodule import EventDataModule
 from mlpf.network.saved import CHECKPOINTS
+from mlpf.physics.figures import NO_FASTJET
+from mlpf.physics.jets import has_fastjet
 from mlpf.torch_internals import ProcessRaisedException
 from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
@@ -131,15 +133,32 @@ def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
 
 
 def _objective(cfg: DictConfig, module: TrainingModule) -> Objective:
-    """Return what decides which epoch is best; a wrong name is told before the first epoch."""
-    objective, names = Objective(**cfg.objective), module.metric_names()
-    if objective.name not in names and not set(cfg.callbacks) - _CALLBACKS:
-        hint = did_you_mean(objective.name, names)
-        raise ConfigError(
-            f"objective.name: no {objective.name} among the logged values{hint}; they are "
-            f"{', '.join(names)}"
-        )
+    """Return what decides which epoch is best; a wrong name is told before the first epoch.
+
+    A figure of `mlpf.evaluate` that is not logged by default is logged if it decides.
+    """
+    objective = Objective(**cfg.objective)
+    for name in module.physics.weights:
+        _log_also(module, "physics.weights", f"val_{name}")
+    if not set(cfg.callbacks) - _CALLBACKS:  # another one may log anything
+        _log_also(module, "objective.name", objective.name)
     return objective
+
+
+def _log_also(module: TrainingModule, key: str, name: str) -> None:
+    logged, figure = module.metric_names(), name.removeprefix("val_")
+    if name in logged:
+        return
+    if name.startswith("val_jet") and not has_fastjet():
+        raise ConfigError(f"{key}: {name} needs {NO_FASTJET}")
+    known = module.physics.known()
+    if name != figure and figure in known:
+        module.physics.include(figure)
+        return
+    hint = did_you_mean(name, [*logged, *(f"val_{each}" for each in known)])
+    raise ConfigError(
+        f"{key}: no {name} among the logged values{hint}; they are {', '.join(logged)}"
+    )
 
 
 def _check_seed(cfg: DictConfig) -> None:
@@ -155,6 +174,7 @@ def _module(cfg: DictConfig) -> TrainingModule:
         optimizer=build(cfg, "optimizer"),
         scheduler=build(cfg, "scheduler"),
         seed=cfg.seed,
+        physics=build(cfg, "physics"),
     )
     try:  # their values are checked only when they are built
         module.make_optimizer(total_steps=1)

@@ -45,8 +45,9 @@ class ClassMetrics(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Return scalars by name; NaN where no element was counted.
 
-        `accuracy`, `tower_accuracy`, `efficiency_<class>`, `fake_rate_<class>` of the network, the
-        last two over all elements, and the same with the prefix `rule_based_` of the baseline.
+        `accuracy`, `tower_accuracy`, `f1_neutral_hadron`, `efficiency_<class>`,
+        `fake_rate_<class>` of the network, the last three over all elements, and the same with the
+        prefix `rule_based_` of the baseline.
         Classes: none, charged_hadron, neutral_hadron, photon, electron, muon.
         """
         return quality(self.confusion)
@@ -63,6 +64,8 @@ def quality(confusion: Tensor) -> dict[str, Tensor]:
         ):
             results[f"{prefix}efficiency_{particle.name.lower()}"] = efficiency
             results[f"{prefix}fake_rate_{particle.name.lower()}"] = fake
+        neutral = f1_scores(counts[0])[Particle.NEUTRAL_HADRON]
+        results[f"{prefix}f1_neutral_hadron"] = neutral
     return results
 
 
@@ -85,3 +88,8 @@ def efficiencies(counts: Tensor) -> Tensor:
 def fake_rates(counts: Tensor) -> Tensor:
     """Return, per class, the share of elements assigned to it of another class, shape (6,)."""
     return 1 - counts.diagonal() / counts.sum(0)
+
+
+def f1_scores(counts: Tensor) -> Tensor:
+    """Return, per class, the harmonic mean of efficiency and purity, shape (6,)."""
+    return 2 * counts.diagonal() / (counts.sum(0) + counts.sum(1))

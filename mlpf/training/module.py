@@ -23,6 +23,7 @@ from mlpf.data.loader import BatchSampler
 from mlpf.network.decoding import Prediction
 from mlpf.schema import N_CLASSES, N_X, N_Y
 from mlpf.training.metrics import ClassMetrics, quality
+from mlpf.training.physics import WEIGHTED, ValidationPhysics
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
@@ -68,6 +69,7 @@ class TrainingModule(pl.LightningModule):
         optimizer: parameters -> optimizer.
         scheduler: (optimizer, number of optimizer steps) -> schedule, advanced at each step.
         seed: together with epoch and rank it determines all random numbers of an epoch.
+        physics: figures of the validation events; None for none.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class TrainingModule(pl.LightningModule):
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory,
         seed: int,
+        physics: ValidationPhysics | None = None,
     ) -> None:
         super().__init__()
+        self.physics = physics or ValidationPhysics([], max_events=0)
         self.network = network
         self.loss = loss
         self._optimizer = optimizer
@@ -149,13 +153,21 @@ class TrainingModule(pl.LightningModule):
         losses = [
             f"{stage}_{name}" for stage in self._sums for name in self.loss(prediction, nothing)
         ]
-        return [*losses, *(f"val_{name}" for name in quality(self.class_metrics.confusion)), "lr"]
+        names = [*quality(self.class_metrics.confusion), *self.physics.names]
+        summed = [f"val_{WEIGHTED}"] if self.physics.weights else []
+        return [*losses, *(f"val_{name}" for name in names), *summed, "lr"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the values of the epoch."""
         prediction: Prediction = self.network(batch)
         self._sums["val"].add(self.loss(prediction, batch), len(batch.x))
         self.class_metrics.update(prediction.pid, batch)
+        self.physics.add(batch, prediction, self._numbers[batch_idx])
+
+    def on_validation_epoch_start(self) -> None:
+        """Note which validation events each batch of this rank holds."""
+        loader = self.trainer.val_dataloaders
+        self._numbers = list(loader.sampler)  # type: ignore[union-attr]
 
     def on_validation_epoch_end(self) -> None:
         """Log the values of the epoch; every rank takes part.
@@ -173,7 +185,14 @@ class TrainingModule(pl.LightningModule):
             epoch = self.current_epoch + 1
             raise DivergedError(f"diverged in epoch {epoch}: {', '.join(diverged)}")
         metrics = {k: torch.tensor(v, dtype=torch.float64) for k, v in losses.items()}
+        figures = {
+            k: torch.tensor(v, dtype=torch.float64) for k, v in self.physics.compute().items()
+        }
+        metrics |= {f"val_{k}": v for k, v in figures.items()}
         metrics |= {f"val_{k}": v for k, v in self.class_metrics.compute().items()}
+        if self.physics.weights:
+            parts = [w * metrics[f"val_{k}"] for k, w in self.physics.weights.items()]
+            metrics[f"val_{WEIGHTED}"] = torch.stack([part.double() for part in parts]).sum()
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         metrics["lr"] = torch.tensor(lr, dtype=torch.float64)
         self.class_metrics.reset()

@@ -72,13 +72,12 @@ def test_mass_counts_only_where_it_is_not_removed(by_hand, as_row):
 
 
 def test_crowded_events_have_a_threshold_of_30_gev(by_hand):
-    figure = JetFigure(["rules"])
-    few = by_hand([(1, tower(50, 0), tower(50, 0))])
-    figure.measure(Sample.of(few))
-    assert figure.pt_min == 20
-    many = by_hand([(1, NO, NO)] * 7000)
-    figure.measure(Sample.of(many))
-    assert figure.pt_min == 30
+    for n_elements, threshold in ((1, 20), (7000, 30)):
+        figure = JetFigure(["rules"])
+        accumulator = Accumulator([], [figure], n_draws=0)
+        accumulator.add(Sample.of(by_hand([(1, NO, NO)] * n_elements)))
+        list(accumulator.results())
+        assert figure.pt_min == threshold
     assert JetFigure(["rules"], pt_min=15).pt_min == 15
     with pytest.raises(ValueError, match="jet_pt_min must be >= 10 or null, got 5"):
         JetFigure(["rules"], pt_min=5)

@@ -48,7 +48,8 @@ def test_counts_accumulate_over_batches_for_both_algorithms_and_for_towers_alone
     assert results["efficiency_neutral_hadron"].item() == pytest.approx(1 / 2)
     assert results["fake_rate_photon"].item() == pytest.approx(1)
     assert results["rule_based_fake_rate_photon"].item() == pytest.approx(1)
-    assert len(results) == 2 * (2 + 2 * 6)
+    assert results["f1_neutral_hadron"].item() == pytest.approx(2 / 3)
+    assert len(results) == 2 * (3 + 2 * 6)
 
 
 def test_an_empty_batch_counts_nothing():
