@@ -50,7 +50,14 @@ def evaluate(
         ConfigError: a network cannot read the events, or no event passes the selection.
     """
     has_rules = files.has("ycand")
-    stream = Stream(networks, settings, has_rules=has_rules, n_shown=n_shown)
+    has_generator = files.has("gen")
+    stream = Stream(
+        networks,
+        settings,
+        has_rules=has_rules,
+        has_generator=has_generator,
+        n_shown=n_shown,
+    )
     for events in files.portions():
         for start in range(0, len(events), settings.batch_size):
             stop = min(start + settings.batch_size, len(events))
@@ -68,13 +75,15 @@ def evaluate(
         "settings": stream.described(),
         "rows": [r.as_dict() for r in results if isinstance(r, Row)],
         "curves": [r.as_dict() for r in results if not isinstance(r, Row)],
-        "missing": _missing(has_rules),
+        "missing": _missing(has_rules, has_generator),
     }
     return Evaluated(content, *stream.shown())
 
 
-def _missing(has_rules: bool) -> list[str]:
+def _missing(has_rules: bool, has_generator: bool) -> list[str]:
     told = [] if has_fastjet() else [NO_FASTJET]
     if not has_rules:
         told.append("rules: the files have no rule-based candidates (columns ycand_*)")
+    if not has_generator:
+        told.append("generator: not all files have what the generator knew (columns gen_*)")
     return told

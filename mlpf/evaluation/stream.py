@@ -71,6 +71,7 @@ class Stream:
         networks: by name, in evaluation mode.
         settings: how figures are made.
         has_rules: whether the events have rule-based candidates.
+        has_generator: whether they have what the generator knew.
         n_shown: number of first events that are kept.
     """
 
@@ -80,8 +81,10 @@ class Stream:
         settings: Settings,
         *,
         has_rules: bool,
+        has_generator: bool = False,
         n_shown: int = 0,
     ) -> None:
+        self._has_generator = has_generator
         self._networks, self._settings, self._has_rules = networks, settings, has_rules
         columns = [RULES, MLPF] if has_rules else [MLPF]
         self._figures = {name: self._empty(columns) for name in networks}
@@ -98,6 +101,7 @@ class Stream:
             n_draws=settings.n_draws,
             seed=settings.seed,
             jet_pt_min=settings.jet_pt_min,
+            generator=self._has_generator,
         )
 
     @property

@@ -8,6 +8,7 @@ neither the order of the events nor how they come in batches changes a digit.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,7 +110,7 @@ class Accumulator:
     ) -> None:
         self.counts, self.items = counts, items
         self._n_draws, self._seed = n_draws, seed
-        self._waiting: list[Indices] = []
+        self._waiting: list[tuple[Weights, Indices]] = []
         sums = np.zeros((1 + n_draws, sum(figure.width for figure in counts)))
         self._content = Content(sums, [{} for _ in items])
 
@@ -134,9 +135,8 @@ class Accumulator:
         if not len(sample.events):
             return
         self._content.keys.append(sample.keys)
-        self._content.weights.append(
-            draw_weights(sample.keys, n_draws=self._n_draws, seed=self._seed)
-        )
+        weights = draw_weights(sample.keys, n_draws=self._n_draws, seed=self._seed)
+        self._content.weights.append(weights)
         for figure, kept in zip(self.items, self._content.items, strict=True):
             for name, items in figure.measure(sample).items():
                 kept.setdefault(name, []).append(Items(items.event + self.n_events, items.values))
@@ -144,8 +144,8 @@ class Accumulator:
         self._content.n_elements += len(sample.event)
         if self.counts:
             counted = [figure.count(sample) for figure in self.counts]
-            self._waiting.append(np.concatenate(counted, 1))
-            if sum(map(len, self._waiting)) >= _BUFFERED:
+            self._waiting.append((weights, np.concatenate(counted, 1)))
+            if sum(len(counts) for _, counts in self._waiting) >= _BUFFERED:
                 self._flush()
 
     def absorb(self, other: Accumulator) -> None:
@@ -163,11 +163,10 @@ class Accumulator:
 
     def _flush(self) -> None:
         if self._waiting:
-            n_waiting = sum(map(len, self._waiting))
-            weights = np.concatenate(self._content.weights, 1)[:, -n_waiting:]
-            self._content.weights = [np.concatenate(self._content.weights, 1)]
+            weights, counts = zip(*self._waiting, strict=True)
             # Whole numbers below 2^53: exact, in any order.
-            self._content.sums += weights.astype(np.float64) @ np.concatenate(self._waiting)
+            of_events = np.concatenate(weights, 1).astype(np.float64)
+            self._content.sums += of_events @ np.concatenate(counts)
             self._waiting = []
 
     def results(self) -> Iterator[Result]:
@@ -190,7 +189,7 @@ class Accumulator:
     def digest(self) -> str:
         """Return a short text that differs for other events, whatever their order."""
         keys = np.sort(np.concatenate([np.zeros(0, np.uint64), *self._content.keys]))
-        return f"{int(np.bitwise_xor.reduce(keys * np.uint64(0x9E3779B97F4A7C15))):016x}"
+        return hashlib.sha256(keys.data).hexdigest()[:16]
 
 
 def _table(parts: Sequence[Items], rank: NDArray[np.int64], weights: Weights) -> Table:

@@ -30,6 +30,7 @@ from mlpf.physics.sample import Indices, Labels, Mask, Sample, class_names, usab
 from mlpf.physics.statistics import weighted_quantiles
 from mlpf.schema import N_CLASSES, Particle
 
+_GENERATOR: Final = "generator"  # table, and selection
 _MET_EDGES: Final = (0.0, 30.0, 60.0, 100.0, 200.0, np.inf)
 _MET_RESIDUAL_EDGES: Final = np.linspace(-102.5, 102.5, 42)  # 0 is the middle of a bin
 _SHIFT_EDGES: Final = np.linspace(-1.025, 1.025, 42)
@@ -112,13 +113,27 @@ class MetFigure:
     `met_rms` and `met_quantile68` are of the residuals of px and py against the truth, both
     together: their root mean square, and the 68 % quantile of their absolute value, which does not
     depend on tails. `sum_pt_ratio` is the sum over all events divided by the true one.
+
+    Args:
+        columns: of the answers.
+        generator: compare also with the generator's MET, which includes what no detector sees.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = columns
+    def __init__(self, columns: Sequence[str], *, generator: bool = False) -> None:
+        self.columns, self._generator = columns, generator
 
     def measure(self, sample: Sample) -> Mapping[str, Items]:
         """Return px, py and the sum of pt of each event, of truth and the algorithms."""
+        tables = self._sums(sample)
+        if self._generator:
+            known = sample.events.generator
+            assert known is not None
+            # The particles balance what is missing.
+            met = -np.stack([known.met_px, known.met_py], 1).astype(np.float64)
+            tables[_GENERATOR] = Items(np.arange(len(sample.events)), met)
+        return tables
+
+    def _sums(self, sample: Sample) -> dict[str, Items]:
         labels = [sample.events.ygen, *(sample.answers[c].particles for c in self.columns)]
         values = np.stack([total for y in labels for total in _totals(sample, y)], 1)
         return {"met": Items(np.arange(len(sample.events)), values)}
@@ -142,6 +157,11 @@ class MetFigure:
         }
         yield from rows_of("sum_pt_ratio", "all", sum_pt, len(table))
         yield from _response(table, true, by_column)
+        if self._generator:
+            expected = tables[_GENERATOR].values
+            columns = {TRUTH: true} | by_column
+            missed = {c: y[:, :2] - expected for c, y in columns.items()}
+            yield from _residual_rows(table, _GENERATOR, missed)
 
     def _means(self, table: Table, values: Mapping[str, Values]) -> Iterator[Result]:
         n = table.sums(np.ones(len(table)))

@@ -16,7 +16,7 @@ from mlpf.physics.accumulator import Accumulator, CountFigure, ItemFigure
 from mlpf.physics.classes import ChargeFigure, ClassFigure, OperatingPoint
 from mlpf.physics.differential import DifferentialFigure
 from mlpf.physics.events import MetFigure, MultiplicityFigure
-from mlpf.physics.jet_figures import JetFigure
+from mlpf.physics.jet_figures import GENERATOR, MASSLESS, JetFigure
 from mlpf.physics.jets import has_fastjet
 from mlpf.physics.momentum import DirectionFigure, MomentumFigure
 from mlpf.physics.results import MLPF, RULES, Row
@@ -38,6 +38,7 @@ def all_figures(
     n_draws: int = 200,
     seed: int = 1,
     jet_pt_min: float | None = None,
+    generator: bool = False,
 ) -> Accumulator:
     """Return every figure of the answers `columns`: `rules`, `mlpf` or both.
 
@@ -45,11 +46,13 @@ def all_figures(
         columns: in this order; the network's answer has probabilities.
         n_draws: bootstrap draws of the events, for the errors.
         seed: of the draws.
+        generator: compare also with what the generator knew, which all events then have.
         jet_pt_min: see `JetFigure`. Without the package fastjet there are no jets.
     """
-    items = _of_events(columns)
+    items = _of_events(columns, generator=generator)
     if has_fastjet():
-        items.append(JetFigure(columns, pt_min=jet_pt_min))
+        kinds = ["", MASSLESS, *([GENERATOR] if generator else [])]
+        items.append(JetFigure(columns, pt_min=jet_pt_min, kinds=kinds))
     return Accumulator(_of_elements(columns), items, n_draws=n_draws, seed=seed)
 
 
@@ -69,8 +72,8 @@ def _of_elements(columns: Sequence[str]) -> list[CountFigure]:
     return figures
 
 
-def _of_events(columns: Sequence[str]) -> list[ItemFigure]:
-    return [MetFigure(columns), MultiplicityFigure(columns)]
+def _of_events(columns: Sequence[str], *, generator: bool = False) -> list[ItemFigure]:
+    return [MetFigure(columns, generator=generator), MultiplicityFigure(columns)]
 
 
 def key(name: str, selection: str) -> str:
@@ -96,7 +99,7 @@ class Catalog:
         columns = [RULES, MLPF]
         self._counts, self._items = _of_elements(columns), _of_events(columns)
         if has_fastjet():  # apart, because each takes its time
-            self._items += [JetFigure(columns, massless=[m]) for m in (False, True)]
+            self._items += [JetFigure(columns, kinds=[kind]) for kind in ("", MASSLESS)]
         self._keys = [
             *(_keys_of(Accumulator([figure], [], n_draws=0)) for figure in self._counts),
             *(_keys_of(Accumulator([], [figure], n_draws=0)) for figure in self._items),

@@ -37,6 +37,8 @@ from mlpf.physics.results import rows as rows_of
 from mlpf.physics.sample import Mask, Sample
 from mlpf.physics.statistics import weighted_quantiles
 
+MASSLESS: Final = "massless"
+GENERATOR: Final = "generator"
 FLOOR_GEV: Final = 10.0  # jets below it are not looked at
 PT_EDGES: Final = (20.0, 30.0, 45.0, 70.0, 100.0, 200.0, np.inf)
 ETA_EDGES: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
@@ -70,7 +72,9 @@ class JetFigure:
         columns: of the answers.
         pt_min: threshold of true and reconstructed jets in GeV, at least 10; None for 30 where
             the mean event has more than 3,000 elements, as at a pile-up of 200, and 20 elsewhere.
-        massless: which particles the jets are made of: as they are (false), massless (true).
+        kinds: which truth and particles: `""`, the true particles of the elements and the
+            algorithms' as they are; `massless`, the same with E = p; `generator`, the true jets
+            are of the visible particles of the hard process.
 
     Raises:
         ValueError: `pt_min` is below 10.
@@ -81,11 +85,11 @@ class JetFigure:
         columns: Sequence[str],
         *,
         pt_min: float | None = None,
-        massless: Sequence[bool] = (False, True),
+        kinds: Sequence[str] = ("", MASSLESS),
     ) -> None:
         if pt_min is not None and not pt_min >= FLOOR_GEV:
             raise ValueError(f"jet_pt_min must be >= {FLOOR_GEV:.0f} or null, got {pt_min}")
-        self.columns, self._pt_min, self._massless = columns, pt_min, massless
+        self.columns, self._pt_min, self._kinds = columns, pt_min, kinds
         self.pt_min = pt_min  # or what was chosen for the last results
 
     def measure(self, sample: Sample) -> Mapping[str, Items]:
@@ -93,25 +97,27 @@ class JetFigure:
         clustered = self._cluster(sample)
         sizes = sample.events.sizes.astype(np.float64)
         tables = {_SIZES: Items(np.arange(len(sizes)), sizes[:, None])}
-        for massless in self._massless:
-            true = clustered[TRUTH, massless]
-            for column in self.columns:
-                found = clustered[column, massless]
-                of_true, of_found = match(true, found)
-                for side, jets, partners in (("true", true, of_true), ("found", found, of_found)):
-                    values = [jets.pt, jets.eta, partners.pt, partners.distance]
-                    name = _name(column, side, massless)
-                    tables[name] = Items(jets.event, np.stack(values, 1))
+        for kind, column in product(self._kinds, self.columns):
+            true = clustered[TRUTH, kind]
+            found = clustered[column, "" if kind == GENERATOR else kind]
+            of_true, of_found = match(true, found)
+            for side, jets, partners in (("true", true, of_true), ("found", found, of_found)):
+                values = [jets.pt, jets.eta, partners.pt, partners.distance]
+                tables[f"{column} {side} {kind}"] = Items(jets.event, np.stack(values, 1))
         return tables
 
-    def _cluster(self, sample: Sample) -> dict[tuple[str, bool], Jets]:
-        """Return the jets by column and by whether their particles are massless."""
+    def _cluster(self, sample: Sample) -> dict[tuple[str, str], Jets]:
+        """Return the jets by column and kind."""
         labels = {TRUTH: sample.events.ygen}
         labels |= {column: sample.answers[column].particles for column in self.columns}
         momenta = {}
-        for column, massless in product(labels, self._massless):
-            of_column = Momenta.of(labels[column], sample.event)
-            momenta[column, massless] = of_column.massless() if massless else of_column
+        for column, rows in labels.items():
+            of_column = Momenta.of(rows, sample.event)
+            momenta[column, ""] = of_column
+            if MASSLESS in self._kinds:
+                momenta[column, MASSLESS] = of_column.massless()
+        if GENERATOR in self._kinds:
+            momenta[TRUTH, GENERATOR] = Momenta.generated(sample.events)
         found = cluster(list(momenta.values()), len(sample.events), pt_min=FLOOR_GEV)
         return dict(zip(momenta, found, strict=True))
 
@@ -120,19 +126,15 @@ class JetFigure:
         crowded = tables[_SIZES].values.mean() > _CROWDED
         pt_min = self._pt_min or (30.0 if crowded else 20.0)
         self.pt_min = pt_min
-        for massless in self._massless:
+        for kind in self._kinds:
             true, found = (
-                {c: _Side.of(tables[_name(c, side, massless)]) for c in self.columns}
+                {c: _Side.of(tables[f"{c} {side} {kind}"]) for c in self.columns}
                 for side in ("true", "found")
             )
-            mark = ", massless" if massless else ""
+            mark = f", {kind}" if kind else ""
             for max_eta in _MAX_ETAS:
                 figures = _JetRows(true, found, max_eta, pt_min, f"eta<{max_eta:g}{mark}")
                 yield from figures.results()
-
-
-def _name(column: str, side: str, massless: bool) -> str:
-    return f"{column} {side}{' massless' if massless else ''}"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpf.data.events import Events
 from mlpf.physics.results import Values
 from mlpf.physics.sample import Indices, Labels, usable
 
@@ -50,6 +51,17 @@ class Momenta:
         found = usable(labels)
         pt, eta, sin_phi, cos_phi, energy = labels[found, 2:7].T.astype(np.float64)
         return cls(event[found], pt * cos_phi, pt * sin_phi, pt * np.sinh(eta), energy)
+
+    @classmethod
+    def generated(cls, events: Events) -> Momenta:
+        """Return those of the visible final-state particles of the hard process."""
+        known = events.generator
+        assert known is not None
+        chosen = known.visible & (known.vertex == 0)
+        event = np.repeat(np.arange(len(events)), np.diff(known.offsets))[chosen]
+        columns = (known.pt, known.eta, known.phi, known.energy)
+        pt, eta, phi, energy = (column[chosen].astype(np.float64) for column in columns)
+        return cls(event, pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy)
 
     def massless(self) -> Momenta:
         """Return the same particles with energy = momentum."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -110,6 +108,3 @@ def as_row():
         return found
 
     return find
-
-
-DELPHES = Path("../shared/data/delphes")

@@ -1,5 +1,9 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from mlpf.data.generator import Generator
 from mlpf.physics import figures
 from mlpf.physics.figures import all_figures
 from mlpf.physics.sample import Sample
@@ -53,3 +57,33 @@ def test_events_without_rules_have_the_network_alone(drawn, truth):
     accumulator = all_figures(["mlpf"], n_draws=0)
     accumulator.add(Sample.of(drawn, truth(drawn), has_rules=False))
     assert {r.column for r in accumulator.results()} <= {"truth", "mlpf"}
+
+
+def test_the_generator_is_a_second_truth_for_jets_and_met(by_hand, as_row):
+    """A jet and a neutrino that balance: the elements hold the jet and 30 GeV of pile-up."""
+    jet = [3, 0, 50.0, 0.5, 0.0, 1.0, 50.0 * np.cosh(0.5)]
+    pileup = [3, 0, 30.0, 1.5, 1.0, 0.0, 30.0 * np.cosh(1.5)]
+    events = by_hand([(1, jet, jet), (1, pileup, pileup)])
+    particles = {name: np.zeros(2, np.float32) for name in "xyz"}
+    known = Generator(
+        pid=np.array([22, 12]),
+        charge=np.zeros(2),
+        pt=np.array([50.0, 50.0]),
+        eta=np.array([0.5, 0.0]),
+        phi=np.array([0.0, np.pi]),
+        energy=np.array([50.0 * np.cosh(0.5), 50.0]),
+        vertex=np.zeros(2),
+        offsets=np.array([0, 2]),
+        met_px=np.array([-50.0]),
+        met_py=np.zeros(1),
+        n_pileup=np.ones(1),
+        pileup_share=np.array([0.0, 1.0]),
+        **particles,
+    )
+    found = rows_of(replace(events, generator=known), generator=True)
+    met = as_row(found, "met_rms", "generator", "rules")
+    assert met.value == pytest.approx(30 / 2**0.5, 1e-6)
+    if figures.has_fastjet():
+        assert as_row(found, "jet_efficiency", "eta<2.5, generator", "rules").value == 1
+        assert as_row(found, "jet_purity", "eta<2.5, generator", "rules").value == 0.5
+        assert as_row(found, "jet_purity", "eta<2.5", "rules").value == 1
