@@ -101,7 +101,7 @@ class GravNetLayer(MessagePassing):  # type: ignore[misc]
             messages=messages,
             weight=weight.to(messages.dtype),
             first=neighbors.first,
-            size=(len(x), len(x)),
+            size=(x.shape[0], x.shape[0]),
         )
         out: Tensor = self.dropout(functional.elu(self.own(x) + self.receive(gathered)))
         return out

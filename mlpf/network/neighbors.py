@@ -62,11 +62,11 @@ def find_neighbors(points: Tensor, layout: EventLayout, k: int) -> Neighbors:
     start, sources = 0, [torch.empty(0, dtype=torch.int64, device=points.device)]
     for event in layout.split(points):
         sources.append(nearest(event, k).flatten() + start)
-        start += len(event)
+        start += event.shape[0]
     sizes = torch.tensor(layout.sizes, dtype=torch.int64, device=points.device)
     counts = sizes.clamp(max=k)[layout.event]
     source = torch.cat(sources)
-    target = torch.repeat_interleave(counts, output_size=len(source))
+    target = torch.repeat_interleave(counts, output_size=source.shape[0])
     first = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return Neighbors(source, target, first)
 
@@ -88,13 +88,18 @@ def nearest(points: Tensor, k: int) -> Tensor:
     >>> nearest(torch.tensor([[0.0], [5.0], [1.0], [-1.0]]), 3).tolist()
     [[0, 3, 2], [1, 2, 0], [2, 0, 3], [3, 0, 2]]
     """
-    n, k = len(points), min(k, len(points))
+    n, k = points.shape[0], min(k, points.shape[0])
     order = points[:, 0].argsort(stable=True)
     points = points[order]
-    found = torch.empty(n, k, dtype=torch.int64, device=points.device)
-    rows = max(1, _N_DISTANCES.get(points.device.type, _N_DISTANCES_ELSEWHERE) // max(1, n))
-    for queries, place in zip(torch.split(points, rows), torch.split(found, rows), strict=True):
-        place.copy_(_nearest_of(queries, points, k))
+    if torch.compiler.is_compiling():  # a program has no number of parts of its own
+        found = _nearest_of(points, points, k)
+    else:
+        found = torch.empty(n, k, dtype=torch.int64, device=points.device)
+        rows = max(1, _N_DISTANCES.get(points.device.type, _N_DISTANCES_ELSEWHERE) // max(1, n))
+        for queries, place in zip(
+            torch.split(points, rows), torch.split(found, rows), strict=True
+        ):
+            place.copy_(_nearest_of(queries, points, k))
     neighbors = torch.empty_like(found)
     neighbors[order] = order[found]
     return neighbors
@@ -105,6 +110,6 @@ def _nearest_of(queries: Tensor, points: Tensor, k: int) -> Tensor:
     # Differences, not |a|^2 - 2ab + |b|^2: no cancellation, no product that TF32 would round.
     distances = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist")
     # A double has 29 bits more than a float: the row, there, makes all keys different.
-    rows = torch.arange(len(points), device=points.device)
+    rows = torch.arange(points.shape[0], device=points.device)
     keys = distances.float().double().view(torch.int64).bitwise_or(rows).view(torch.float64)
     return keys.topk(k, dim=1, largest=False).indices

@@ -15,6 +15,7 @@ width of a head, R = A / 4 frequencies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -105,11 +106,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, position: Tensor, layout: EventLayout) -> Tensor:
         """Return the new features, shape (M, O), from the features `x`, shape (M, O)."""
-        query, key, value = self.project(x).view(len(x), 3, *self.shape).unbind(1)
+        query, key, value = self.project(x).unflatten(1, (3, *self.shape)).unbind(1)
         angles = self.rotation.angles(position)
         query, key = (self.rotation(part, *angles).to(value.dtype) for part in (query, key))
         events = zip(*map(layout.split, (query, key, value)), strict=True)
-        attended = [attend(*event) for event in events if len(event[0])]
+        attended = [attend(*event) for event in events]
         out: Tensor = self.out(torch.cat([value[:0], *attended]).flatten(1))
         return out
 
@@ -121,7 +122,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     PyTorch has no fused kernel.
     """
     query, key, value = (part.transpose(0, 1).unsqueeze(0) for part in (query, key, value))
-    parts = torch.split(query, max(1, _N_SCORES // query.shape[2]), dim=2)
+    if torch.compiler.is_compiling():  # a program has no number of parts of its own
+        parts: Sequence[Tensor] = [query]
+    else:
+        parts = torch.split(query, max(1, _N_SCORES // max(1, query.shape[2])), dim=2)
     attended = [functional.scaled_dot_product_attention(part, key, value) for part in parts]
     return torch.cat(attended, dim=2).squeeze(0).transpose(0, 1)
 

@@ -14,7 +14,9 @@ from hpo.launch.devices import Slots, visible_devices
 from hpo.settings import LocalOptions
 from mlpf.data.batch import Batch
 from mlpf.data.events import from_arrays
+from mlpf.network.gravnet import GravNet
 from mlpf.network.model import MLPF
+from mlpf.network.transformer import Transformer
 from mlpf.training.callbacks import read_history
 from mlpf.training.fit import train
 from mlpf.training.losses import ParticleFlowLoss
@@ -70,6 +72,16 @@ def test_bf16_keeps_the_loss_and_gives_finite_gradients():
     mixed.backward()
     assert float(mixed) == pytest.approx(float(loss_of(network, batch)), rel=0.02)
     assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("kind", [MLPF, GravNet, Transformer])
+def test_a_network_gives_the_same_on_the_gpu(kind):
+    torch.manual_seed(1)
+    network, batch = kind(output_dim=64).eval(), pu200_batch(2, 1000)
+    with torch.no_grad():
+        here, there = network(batch.to("cpu")).logits, network.to(DEVICE)(batch).logits.cpu()
+    # A few elements may change bins or neighbors, where rounding decides.
+    assert (here - there).abs().median() < 1e-4
 
 
 def test_the_compiled_network_gives_the_same_loss():

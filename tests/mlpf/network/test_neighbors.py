@@ -106,6 +106,14 @@ def test_the_search_is_compiled_once_for_all_sizes():
     assert len(compiled) == 1
 
 
+def test_a_compiled_search_has_one_part_and_the_same_result(monkeypatch):
+    monkeypatch.setitem(neighbors._N_DISTANCES, "cpu", 100)
+    points = torch.randn(50, 3)
+    in_parts = nearest(points, 4)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert torch.equal(nearest(points, 4), in_parts)
+
+
 def test_the_neighbors_are_those_of_pyg_lib():
     pytest.importorskip("pyg_lib", reason="NOT TESTED: pyg-lib is not installed")
     sizes, k = [0, 7, 1, 3, 200], 5

@@ -81,6 +81,14 @@ def test_attention_equals_a_plain_loop_over_the_formulas(limit, monkeypatch):
         torch.testing.assert_close(grad, right, atol=1e-9, rtol=1e-9)
 
 
+def test_a_compiled_attention_has_one_part_and_the_same_result(monkeypatch):
+    monkeypatch.setattr(transformer, "_N_SCORES", 40)
+    events = torch.randn(3, 20, 2, 8)
+    in_parts = transformer.attend(*events)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(transformer.attend(*events), in_parts)
+
+
 def test_a_layer_adds_attention_and_network_to_its_input():
     layer, (x, position), layout = layer_of(), inputs(10), layout_of([10])
     middle = x + layer.attention(layer.attention_norm(x), position, layout)
