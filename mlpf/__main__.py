@@ -9,6 +9,8 @@ COMMANDS = {
     "evaluate": "physics performance beside the rule-based candidates: figures, plots, displays",
     "generate": "proton collisions seen by the simulated detector, as Parquet",
     "convert": "published Delphes files to Parquet",
+    "export": "a trained network as one file: ONNX, torch.export, weights",
+    "reconstruct": "the particles that a trained network finds in events",
 }
 
 

@@ -74,6 +74,8 @@ def load_saved(path: str | Path) -> Saved:
     if str(path) == PRETRAINED:
         path = _PRETRAINED_FILE
     path = Path(path).absolute()
+    if not path.exists():
+        raise ConfigError(f"{path}: not found; need a run folder or a weight file")
     if path.is_file() and is_weight_file(path):
         return _from_weight_file(path)
     checkpoint = path / CHECKPOINTS / "best.ckpt" if path.is_dir() else path

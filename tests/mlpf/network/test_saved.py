@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 
 from mlpf import MLPF, load_network
 from mlpf.config import ConfigError
+from mlpf.network.saved import load_saved
 
 SMALL = {"output_dim": 8, "num_graph_layers_reg": 0, "dropout": 0.5}
 
@@ -91,3 +92,17 @@ def test_a_damaged_configuration_is_refused_by_name(run, text):
     (run / "config.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"config\.yaml: not a configuration"):
         load_network(run)
+
+
+def test_the_network_of_the_package_is_small_and_knows_its_origin():
+    saved = load_saved("pretrained")
+    assert saved.file.stat().st_size < 1e6
+    assert not saved.network.training
+    assert len(saved.provenance["config_sha256"]) == 64
+    assert saved.provenance["data"]["source"]["process"] == "ttbar"
+    assert same_weights(saved.network, load_network("pretrained"))
+
+
+def test_nothing_is_refused_by_its_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"none: not found; need a run folder or a weight file"):
+        load_network(tmp_path / "none")
