@@ -68,8 +68,9 @@ chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY
 soak: $(STAMP)  ## 100 short sweeps under random faults, over five policies (ROUNDS=100 SEED=0)
 	$(BIN)/python -m benchmarks.soak rounds=$(or $(ROUNDS),100) seed=$(or $(SEED),0)
 
-bench: $(STAMP)  ## CPU time of a train step (docs/benchmarks.md)
+bench: $(STAMP)  ## CPU time of a train step and of one event (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.speed.train_step
+	$(BIN)/python -m benchmarks.speed.inference
 
 bench-scale: $(STAMP)  ## where the time of 96 workers on 24 emulated nodes goes, per kind of storage
 	for kind in journal grpc postgresql; do $(BIN)/python -m benchmarks.load.scale storage=$$kind || exit; done

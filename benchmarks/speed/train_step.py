@@ -134,13 +134,20 @@ def main(arguments: list[str]) -> int:
     return run_command(_measure, Settings, arguments, __doc__)
 
 
+def read_any(path: Path) -> Events:
+    """Return the events of a Parquet or a published file.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if not path.is_file():
+        raise UsageError(f"events={path}: no such file; take any PU200 events of mlpf.generate")
+    is_published = path.name.endswith(".pkl.bz2")
+    return (read_published if is_published else read_events)(path)
+
+
 def _measure(settings: Settings) -> int:
-    if not settings.events.is_file():
-        raise UsageError(
-            f"events={settings.events}: no such file; take any PU200 events of mlpf.generate"
-        )
-    is_published = settings.events.name.endswith(".pkl.bz2")
-    events = (read_published if is_published else read_events)(settings.events)
+    events = read_any(settings.events)
     if len(events) < 4:
         raise Failure(f"events={settings.events}: {len(events)} events, need at least 4")
     torch.set_num_threads(1)

@@ -26,21 +26,23 @@ from mlpf.config import check_at_least, check_number
 from mlpf.network.bins import BinLayout, Binning, Hashing, apply
 from mlpf.network.precision import full_precision
 
-_SQUARED_DISTANCE_FLOOR = 1e-6  # keeps the gradient of the distance finite at equal embeddings
+_SQUARED_DISTANCE_FLOOR = 1e-4  # rounding would dominate what is below
 
 
 def gaussian_adjacency(
-    embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
+    embedding: Tensor, valid: Tensor, wide: Tensor, dist_mult: float, clip_value_low: float
 ) -> Tensor:
     """Return A_ij = max(exp(-dist_mult d_ij), clip_value_low) inside each bin.
 
-    d_ij = |a_i - a_j|, at least 1e-3: below, rounding would dominate its gradient. The
+    d_ij = |a_i - a_j|, at least 0.01: below, rounding would dominate. The
     diagonal is exact, not a rounded difference. Empty slots have no edge, whatever the clipping.
     The gradient is 0 where the distance or the edge weight is at its floor.
 
     Args:
         embedding: shape (K, S, D), float32 or float64.
         valid: shape (K, S), false in empty slots.
+        wide: shape (D, n), orthonormal or zero columns: directions in which the embedding is wide.
+            It changes nothing but the rounding.
         dist_mult: positive, per unit of embedding distance.
         clip_value_low: in [0, 1).
 
@@ -49,17 +51,41 @@ def gaussian_adjacency(
     """
     edges: Tensor
     if torch.is_grad_enabled():
-        edges, _, _ = apply(_GaussianAdjacency, embedding, valid, dist_mult, clip_value_low)
+        edges, _, _ = apply(_GaussianAdjacency, embedding, valid, wide, dist_mult, clip_value_low)
     else:
-        squared = _squared_distances(embedding - embedding.mean(1, keepdim=True))
+        squared = _squared_distances(embedding - embedding.mean(1, keepdim=True), wide)
         edges = _edge_weights(squared, valid, dist_mult, clip_value_low)
     return edges
 
 
-def _squared_distances(centered: Tensor) -> Tensor:
-    # |a|^2 - 2ab + |b|^2 cancels; it does so less around the middle of the bin.
-    norms = centered.square().sum(2, keepdim=True)
-    squared = torch.baddbmm(norms.mT, centered, centered.mT, alpha=-2.0).add_(norms)
+def orthonormal(vectors: Tensor) -> Tensor:
+    """Return orthonormal vectors, shape (D, n), that span what `vectors`, of this shape, do.
+
+    One that is nearly a combination of those before it becomes 0.
+    """
+    found: list[Tensor] = []
+    for vector in vectors.unbind(1):
+        rest = vector
+        for other in found:
+            rest = rest - (rest @ other) * other
+        norm = rest.norm()
+        found.append(rest / norm.clamp(min=1e-30) * (norm > 0.1 * vector.norm()))
+    return torch.stack(found, 1)
+
+
+def _squared_distances(centered: Tensor, wide: Tensor) -> Tensor:
+    """Return |a_i - a_j|^2 inside each bin, shape (K, S, S).
+
+    |a|^2 - 2ab + |b|^2 cancels: its error is that of the largest |a|^2 in a bin. It is used where
+    the embedding is narrow, and in the `wide` directions the difference comes before the square.
+    """
+    along = centered @ wide
+    rest = centered - along @ wide.mT
+    norms = rest.square().sum(2, keepdim=True)
+    squared = torch.baddbmm(norms.mT, rest, rest.mT, alpha=-2.0).add_(norms)
+    for coordinate in along.unbind(2):
+        difference = coordinate.unsqueeze(2) - coordinate.unsqueeze(1)
+        squared.addcmul_(difference, difference)
     squared.diagonal(dim1=1, dim2=2).zero_()
     return squared
 
@@ -80,10 +106,10 @@ class _GaussianAdjacency(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        embedding: Tensor, valid: Tensor, dist_mult: float, clip_value_low: float
+        embedding: Tensor, valid: Tensor, wide: Tensor, dist_mult: float, clip_value_low: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         centered = embedding - embedding.mean(1, keepdim=True)
-        distance = _squared_distances(centered)
+        distance = _squared_distances(centered, wide)
         floor = distance <= _SQUARED_DISTANCE_FLOOR
         adjacency = _edge_weights(distance, valid, dist_mult, clip_value_low)
         if clip_value_low > 0.0:
@@ -96,16 +122,16 @@ class _GaussianAdjacency(torch.autograd.Function):
         adjacency, centered, distance = output
         ctx.mark_non_differentiable(centered, distance)
         ctx.save_for_backward(centered, adjacency, distance)
-        ctx.dist_mult = inputs[2]
+        ctx.dist_mult = inputs[3]
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
         centered, adjacency, distance = ctx.saved_tensors
         with torch.autocast(centered.device.type, enabled=False), full_precision():
             pull = (grads[0] + grads[0].mT).mul_(adjacency).div_(distance)
             grad = pull.sum(2, keepdim=True) * centered
             grad = torch.baddbmm(grad, pull, centered, beta=-ctx.dist_mult, alpha=ctx.dist_mult)
-        return grad, None, None, None
+        return grad, None, None, None, None
 
 
 class GHConv(nn.Module):
@@ -230,6 +256,7 @@ class GraphLayer(nn.Module):
         adjacency = gaussian_adjacency(
             binning.to_bins(embedding),
             layout.valid.view(-1, layout.bin_size),
+            orthonormal(self.locate.weight.detach()),  # the positions, times `position_gain`
             self.options.dist_mult,
             self.options.clip_value_low,
         )

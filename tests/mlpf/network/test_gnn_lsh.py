@@ -3,7 +3,13 @@ import torch
 from torch.nn import functional
 
 from mlpf.network.bins import BinLayout, Binning
-from mlpf.network.gnn_lsh import GHConv, GraphLayer, GraphOptions, gaussian_adjacency
+from mlpf.network.gnn_lsh import (
+    GHConv,
+    GraphLayer,
+    GraphOptions,
+    gaussian_adjacency,
+    orthonormal,
+)
 
 OPTIONS = {
     "output_dim": 6,
@@ -19,6 +25,10 @@ OPTIONS = {
     "position_gain": 2.0,
     "max_n_bins": 20,
 }
+
+
+def no_direction(points):
+    return points.new_zeros(points.shape[-1], 0)
 
 
 def layout_of(sizes, bin_size):
@@ -69,7 +79,7 @@ def reference_layer(layer, x, position, bin_size):
     for start in range(0, len(x), bin_size):
         members = order[start : start + bin_size]
         nodes, points = x[members], embedding[members]
-        distance = (points[:, None] - points[None]).square().sum(2).clamp(min=1e-6).sqrt()
+        distance = (points[:, None] - points[None]).square().sum(2).clamp(min=1e-4).sqrt()
         adjacency = torch.exp(-o.dist_mult * distance).clamp(min=o.clip_value_low)
         for conv in layer.convs:
             nodes = reference_conv(conv, nodes, adjacency, o.normalize_degrees)
@@ -103,8 +113,10 @@ def test_a_layer_equals_a_plain_loop_over_the_formulas(
 
 def test_two_equal_points_are_at_the_floor_of_the_distance_and_pass_no_gradient():
     points = torch.ones(1, 3, 2, requires_grad=True)
-    adjacency = gaussian_adjacency(points, torch.ones(1, 3, dtype=torch.bool), 10.0, 0.0)
-    torch.testing.assert_close(adjacency, torch.full((1, 3, 3), 0.01).neg().exp())
+    adjacency = gaussian_adjacency(
+        points, torch.ones(1, 3, dtype=torch.bool), no_direction(points), 10.0, 0.0
+    )
+    torch.testing.assert_close(adjacency, torch.full((1, 3, 3), 0.1).neg().exp())
     adjacency.sum().backward()
     assert points.grad.eq(0).all()
 
@@ -119,7 +131,7 @@ def test_the_hand_written_gradients_are_those_of_the_functions(clip_value_low):
 
     def messages(x):
         points = binning.to_bins(x)
-        adjacency = gaussian_adjacency(points, valid, 0.8, clip_value_low)
+        adjacency = gaussian_adjacency(points, valid, no_direction(points), 0.8, clip_value_low)
         return binning.from_bins(adjacency @ points)
 
     assert torch.autograd.gradcheck(messages, x)
@@ -130,8 +142,8 @@ def test_float32_distances_of_far_and_close_points_are_accurate():
     points = 100 + torch.randn(1, 64, 16)
     points[:, 1] = points[:, 0] + 0.01
     valid = torch.ones(1, 64, dtype=torch.bool)
-    single = gaussian_adjacency(points, valid, 0.5, 0.0).double()
-    double = gaussian_adjacency(points.double(), valid, 0.5, 0.0)
+    single = gaussian_adjacency(points, valid, no_direction(points), 0.5, 0.0).double()
+    double = gaussian_adjacency(points.double(), valid, no_direction(points.double()), 0.5, 0.0)
     assert (single - double).abs().max() < 1e-3
 
 
@@ -141,8 +153,10 @@ def test_edge_weights_are_the_same_without_gradients(clip_value_low):
     points, valid = torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool)
     valid[1, 3:] = False
     with torch.no_grad():
-        plain = gaussian_adjacency(points, valid, 0.8, clip_value_low)
-    assert torch.equal(plain, gaussian_adjacency(points, valid, 0.8, clip_value_low))
+        plain = gaussian_adjacency(points, valid, no_direction(points), 0.8, clip_value_low)
+    assert torch.equal(
+        plain, gaussian_adjacency(points, valid, no_direction(points), 0.8, clip_value_low)
+    )
     assert plain[1, 3:].abs().max() == 0
 
 
@@ -202,3 +216,31 @@ def test_xavier_draws_each_product_of_the_convolution_apart():
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(ValueError, match=f"{name} must be .*, got {value}"):
         GraphOptions(**{**OPTIONS, name: value})
+
+
+def test_wide_directions_change_nothing_but_the_rounding():
+    torch.manual_seed(0)
+    wide = orthonormal(torch.randn(6, 3))
+    places = torch.randn(1, 20, 3).repeat_interleave(2, 1)  # two elements at each
+    near = torch.randn(1, 40, 6) + 500 * places @ wide.mT
+    valid = torch.ones(1, 40, dtype=torch.bool)
+    exact = gaussian_adjacency(near.double(), valid, wide[:, :0].double(), 0.1, 0.0)
+    split = gaussian_adjacency(near.double(), valid, orthonormal(wide.double()), 0.1, 0.0)
+    torch.testing.assert_close(split, exact, atol=1e-9, rtol=1e-9)
+    errors = [
+        (gaussian_adjacency(near, valid, directions, 0.1, 0.0) - exact).abs().max().item()
+        for directions in (wide[:, :0], wide)
+    ]
+    assert errors[1] < 1e-5
+    assert errors[1] < errors[0] / 20
+
+
+def test_orthonormal_vectors_span_the_others_and_dependent_ones_vanish():
+    vectors = torch.tensor([[3.0, 3.0, 1.0], [0.0, 1e-5, 2.0], [0.0, 0.0, 2.0]])
+    found = orthonormal(vectors)
+    expected = [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.5**0.5, 0.5**0.5]]
+    torch.testing.assert_close(found.T, torch.tensor(expected), atol=1e-6, rtol=0)
+    for dim in (1, 2):
+        basis = orthonormal(torch.randn(dim, 3))
+        product = basis @ basis.T  # a projection: all of a space of so few dimensions
+        torch.testing.assert_close(product, torch.eye(dim), atol=1e-5, rtol=0)
