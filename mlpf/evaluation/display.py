@@ -2,8 +2,9 @@
 
 A marker is a particle: its shape and color say the class, its area is proportional to the
 transverse momentum. A thin line leads from the direction of a charged particle at the vertex to
-where its track enters the calorimeter. Circles are jets, the arrow is the missing transverse
-momentum, which has no pseudorapidity: its height is the direction, its length the value.
+where its track enters the calorimeter. Circles are the leading jets. The arrow is the missing
+transverse momentum, which has no pseudorapidity: its height is the direction, its length the
+value.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _MAX_ETA: Final = 5.2
 _RADIUS: Final = 0.4  # of the jets
 _AREA: Final = 4.0  # of a marker, points^2 per GeV
 _MIN_TRACK_PT: Final = 1.0  # softer ones have no line (GeV)
+_CROWDED: Final = 1500  # with more particles markers are smaller and fewer tracks have a line
+_MAX_JETS: Final = 12
 _MET_LENGTH: Final = 2.5  # of the longest arrow, in units of eta
 _WIDTH, _HEIGHT = 5.4, 4.4  # of a panel (inch)
 _MARKS: Final = {  # marker and color of each class, those of style.py's reference
@@ -86,20 +89,24 @@ def draw_display(display: Display) -> Figure:
     rows = figure.subplots(1, len(display.panels), sharex=True, sharey=True, squeeze=False)
     mets = {column: missing(panel.particles) for column, panel in display.panels.items()}
     longest = max((float(np.hypot(*met)) for met in mets.values()), default=0.0)
+    counts = {c: int(np.count_nonzero(p.particles[:, 0])) for c, p in display.panels.items()}
+    crowd = max(1.0, max(counts.values(), default=0) / _CROWDED)
     for axes, (column, panel) in zip(rows[0], display.panels.items(), strict=True):
-        _draw_tracks(axes, panel.particles, display.elements)
-        _draw_particles(axes, panel.particles)
+        _draw_tracks(axes, panel.particles, display.elements, _MIN_TRACK_PT * crowd)
+        _draw_particles(axes, panel.particles, _AREA / crowd)
         if panel.jets is not None:
             _draw_jets(axes, panel.jets)
         _draw_met(axes, mets[column], longest)
-        n = int(np.count_nonzero(panel.particles[:, 0]))
-        axes.set_title(f"{look(column).label}: {n} particles", loc="left")
+        axes.set_title(f"{look(column).label}: {counts[column]} particles", loc="left")
         axes.set(xlim=(-_MAX_ETA, _MAX_ETA), ylim=(-np.pi, np.pi), xlabel=r"$\eta$")
         axes.set_aspect("equal")
     rows[0][0].set_ylabel(r"$\phi$")
     has_jets = any(panel.jets is not None for panel in display.panels.values())
     figure.legend(
-        handles=_legend(has_jets), loc="outside lower center", ncols=12, columnspacing=1.2
+        handles=_legend(has_jets, _AREA / crowd),
+        loc="outside lower center",
+        ncols=12,
+        columnspacing=1.2,
     )
     return figure
 
@@ -115,14 +122,14 @@ def _phi(rows: Array, sin: int, cos: int) -> NDArray[np.float64]:
     return np.arctan2(rows[:, sin].astype(np.float64), rows[:, cos].astype(np.float64))
 
 
-def _draw_particles(axes: Axes, particles: Array) -> None:
+def _draw_particles(axes: Axes, particles: Array, area: float) -> None:
     for kind, (marker, color) in _MARKS.items():
         some = particles[particles[:, 0] == kind]
         some = some[np.argsort(-some[:, 2])]  # soft ones on top
         axes.scatter(
             some[:, 3],
             _phi(some, 4, 5),
-            s=_AREA * some[:, 2],
+            s=area * some[:, 2],
             marker=marker,
             color=color,
             alpha=0.6,
@@ -131,9 +138,9 @@ def _draw_particles(axes: Axes, particles: Array) -> None:
         )
 
 
-def _draw_tracks(axes: Axes, particles: Array, elements: Array) -> None:
+def _draw_tracks(axes: Axes, particles: Array, elements: Array, pt_min: float) -> None:
     is_track = (elements[:, 0] == ElementType.TRACK) & (particles[:, 0] != Particle.NONE)
-    is_track &= particles[:, 2] > _MIN_TRACK_PT
+    is_track &= particles[:, 2] > pt_min
     some, tracks = particles[is_track], elements[is_track]
     begin, end = _phi(some, 4, 5), _phi(tracks, 7, 8)
     end = begin + (end - begin + np.pi) % (2 * np.pi) - np.pi  # the short way round
@@ -142,15 +149,18 @@ def _draw_tracks(axes: Axes, particles: Array, elements: Array) -> None:
 
 
 def _draw_jets(axes: Axes, jets: Array) -> None:
-    for pt, eta, phi in jets.astype(float).tolist():
+    leading = jets[np.argsort(-jets[:, 0])][:_MAX_JETS]
+    for pt, eta, phi in leading.astype(float).tolist():
         for turn in (-2 * np.pi, 0.0, 2 * np.pi):  # a circle may cross phi = pi
             center = (eta, phi + turn)
             axes.add_patch(Circle(center, _RADIUS, fill=False, edgecolor="black", linewidth=1.1))
+        right, above = eta < _MAX_ETA - 1, phi < np.pi - 0.6
         axes.annotate(
             f"{pt:.0f}",
-            (eta + 0.75 * _RADIUS, phi + 0.75 * _RADIUS),
+            (eta + 0.75 * _RADIUS * (1 if right else -1), phi + 0.75 * _RADIUS * above),
             fontsize=8,
-            annotation_clip=True,
+            ha="left" if right else "right",
+            va="bottom" if above else "top",
         )
 
 
@@ -159,7 +169,7 @@ def _draw_met(axes: Axes, met: NDArray[np.float64], longest: float) -> None:
     if value == 0.0:
         return
     tip = -_MAX_ETA + _MET_LENGTH * value / longest
-    style = {"arrowstyle": "-|>", "color": "#964a8b", "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+    style = {"arrowstyle": "-|>", "color": "#964a8b", "linewidth": 2.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (tip, phi), (-_MAX_ETA, phi), arrowprops=style)
     below = phi > np.pi - 0.5  # where there is no room above
     axes.annotate(
@@ -168,10 +178,12 @@ def _draw_met(axes: Axes, met: NDArray[np.float64], longest: float) -> None:
         color="#964a8b",
         fontsize=8.5,
         va="top" if below else "bottom",
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
+        zorder=5,
     )
 
 
-def _legend(has_jets: bool) -> list[Line2D]:
+def _legend(has_jets: bool, area_per_gev: float) -> list[Line2D]:
     def mark(marker: str, color: str, area: float, text: str, **more: Any) -> Line2D:
         options = {"linestyle": "none", "markersize": area**0.5, "color": color} | more
         return Line2D([], [], marker=marker, label=text, **options)
@@ -182,6 +194,6 @@ def _legend(has_jets: bool) -> list[Line2D]:
     ]
     if has_jets:
         hollow = {"markerfacecolor": "none", "markeredgecolor": "black"}
-        handles.append(mark("o", "black", 130, "jet, pt [GeV]", **hollow))
-    handles += [mark("o", "0.6", _AREA * pt, f"{pt} GeV") for pt in _EXAMPLES_GEV]
+        handles.append(mark("o", "black", 130, "leading jets, pt [GeV]", **hollow))
+    handles += [mark("o", "0.6", area_per_gev * pt, f"{pt} GeV") for pt in _EXAMPLES_GEV]
     return handles

@@ -89,3 +89,16 @@ def test_events_are_numbered_files_also_without_truth_jets_and_elements(tmp_path
     (path,) = draw_displays([empty], tmp_path)
     assert path == tmp_path / "event_1.png"
     assert path.stat().st_size > 1000
+
+
+def test_in_a_crowded_event_markers_are_small_and_only_the_leading_jets_are_drawn():
+    crowd = np.tile(PARTICLES[:2], (3000, 1))  # 6000 particles, four times as many as usual
+    elements = np.tile(ELEMENTS[:2], (3000, 1))
+    jets = np.array([[20.0 + k, 0.1 * k, 0.0] for k in range(30)])
+    with paper_style():
+        (axes,) = draw_display(Display("", elements, {"mlpf": Panel(crowd, jets)})).axes
+    hadrons = next(c for c in axes.collections if not isinstance(c, LineCollection))
+    assert hadrons.get_sizes()[0] == pytest.approx(30)  # 1 point^2 per GeV
+    numbers = {text.get_text() for text in axes.texts}
+    assert {str(pt) for pt in range(38, 50)} <= numbers
+    assert "37" not in numbers
