@@ -1,5 +1,6 @@
 """Command: the physics performance of a trained network beside the rule-based candidates."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -65,8 +66,9 @@ def _write(found: Evaluated, out: Path, cfg: DictConfig) -> None:
     write_json(out / "evaluation.json", found.content)
     (out / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
     first = next(iter(found.found.values()))
-    given = {name: _plain(cfg[name]) for name in ("run", "model", "split", "files")}
+    given = {name: _plain(cfg[name]) for name in ("run", "model", "data", "split", "files")}
     provenance = {name: value for name, value in given.items() if value is not None}
+    provenance["command"] = shlex.join(["python", "-m", "mlpf.evaluate", *sys.argv[1:]])
     write_report(found.content, out, displays(found.events, first), provenance)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from mlpf.evaluation.style import Look, label, look, paper_style, save
@@ -23,6 +24,7 @@ _CONFUSION: Final = "confusion"
 _WIDTH, _HEIGHT = 4.2, 3.4  # of a panel (inch)
 _LEGEND: Final = 0.3  # height of its line (inch)
 _PER_LINE: Final = 3
+_FEW_EDGES: Final = 8
 _LOG_FROM: Final = 15.0  # ratio of the largest to the smallest x
 _DARK: Final = 55  # percent, below white numbers
 _WIDTHS: Final = ("resolution", "iqr", "rms")  # small is good, and the ratio to the rules counts
@@ -66,7 +68,7 @@ def draw_curves(curves: Sequence[Curve]) -> Figure:
     for curve in curves:
         panels.setdefault(curve["selection"], []).append(curve)
     has_ratio = _has_ratio(curves)
-    n_wide = min(len(panels), _PER_LINE)
+    n_wide = 2 if len(panels) == 4 else min(len(panels), _PER_LINE)
     n_high = math.ceil(len(panels) / n_wide)
     height = _HEIGHT * n_high * (1.35 if has_ratio else 1) + _LEGEND
     figure = Figure(figsize=(_WIDTH * n_wide, height), layout="constrained")
@@ -109,7 +111,7 @@ def _draw_cell(
     _draw_ratio(below, curves)
     below.set_xlabel(axes.get_xlabel())
     axes.set_xlabel("")
-    axes.tick_params(labelbottom=False)
+    axes.tick_params(which="both", labelbottom=False)
     return axes
 
 
@@ -133,8 +135,16 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
         axes.plot((0, 1), (0, 1), ":", color="0.5", zorder=0, label="calibrated")
         axes.set(xlim=(0, 1), ylim=(0, 1))
     elif _is_log(first):
-        axes.set_xscale("log")
+        _set_log(axes, first)
     _set_limits(axes, curves)
+
+
+def _set_log(axes: Axes, curve: Curve) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    edges = curve.get("edges") or ()
+    if 0 < len(edges) <= _FEW_EDGES:  # powers of ten would be too few ticks
+        axes.set_xticks(edges, [f"{edge:g}" for edge in edges])
 
 
 def _draw_histogram(axes: Axes, curve: Curve) -> None:

@@ -17,9 +17,10 @@ PHYSICS: Final[Mapping[str, str]] = {
     "val_met_ratio": "MET error / rules",
     "val_sum_pt_ratio": "sum pt / truth",
     "val_jet_efficiency": "jets found",
+    "val_jet_purity": "jets pure",
     "val_jet_iqr_ratio": "jet width / rules",
 }
-_STYLES: Final = ("o-", "s--", "^-.", "D:")
+_STYLES: Final = ("o-", "s--", "^-.", "v-", "D:")
 
 
 def draw_loss_curves(history: History, path: Path) -> None:

@@ -24,6 +24,7 @@ def test_points_lie_in_their_bins_with_their_errors_and_empty_bins_are_left_out(
     np.testing.assert_allclose(across[0][:, 0], [1, 10])
     np.testing.assert_allclose([bar[:, 1] for bar in upright[:2]], [[0.4, 0.6], [0.7, 0.95]])
     assert axes.get_xscale() == "log"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "10", "100", "1000"]
     assert axes.get_xlabel() == "true energy [GeV]"
     assert axes.get_title("left") == "neutral hadron"
 
