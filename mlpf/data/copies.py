@@ -26,7 +26,7 @@ from commons.locks import FileLock
 from commons.pools import advance, run_tasks
 from mlpf.config import FileWriteError
 from mlpf.data.events import Events
-from mlpf.data.files import read_events
+from mlpf.data.files import iterate_events
 from mlpf.data.mapped import ROW_BYTES, MappedEvents
 from mlpf.data.selection import Selection
 
@@ -53,38 +53,37 @@ class Chosen:
     limit: int | None = None
 
     def parts(self) -> Iterator[Events]:
-        """Yield the events, a part of a file at a time.
+        """Yield the events in portions, each of them bounded in memory.
 
         Raises:
-            ValueError: a file is damaged or has no truth, or no element is left.
+            ValueError: a file is damaged, a file of training or validation has no truth, or no
+                element is left.
         """
-        n_events = n_elements = 0
-        for path in self.files:
-            raw = read_events(path) if self.split == "test" else read_labeled(path)
+        n_left, n_elements, sample = self.limit, 0, None
+        for raw in self._raw():
+            sample = raw if len(raw.x) else sample
             part = self.selection.apply(raw)
-            if self.limit is not None and n_events + len(part) > self.limit:
-                part = part.take(np.arange(self.limit - n_events))
-            n_events, n_elements = n_events + len(part), n_elements + len(part.x)
+            if n_left is not None:
+                part = part.take(np.arange(min(n_left, len(part))))
+                n_left -= len(part)
+            n_elements += len(part.x)
             yield part
-            advance()
-            if n_events == self.limit:
+            if n_left == 0:
                 break
-        if n_elements == 0:
-            cause = self.selection.culprit(raw)
+        if not n_elements:
+            cause = sample and self.selection.culprit(sample)
             reason = f"selection.{cause} removes everything" if cause else "the files are empty"
             raise ValueError(f"{self.split}: {reason}")
 
-
-def read_labeled(path: Path) -> Events:
-    """Return the events of a file for a training.
-
-    Raises:
-        ValueError: the file is damaged or has no truth.
-    """
-    events = read_events(path)
-    if not events.has_truth:
-        raise ValueError(f"{path} has no truth (columns ygen_*), which a training needs")
-    return events
+    def _raw(self) -> Iterator[Events]:
+        for path in self.files:
+            for _, events in iterate_events(path):
+                if self.split != "test" and not events.has_truth:
+                    raise ValueError(
+                        f"{path} has no truth (columns ygen_*), which a training needs"
+                    )
+                yield events
+            advance()
 
 
 def open_events(chosen: Chosen, cache_dir: Path | None = None) -> MappedEvents:

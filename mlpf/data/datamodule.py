@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob
@@ -13,7 +14,7 @@ import torch
 
 from mlpf.config import ConfigError, FileWriteError, check_at_least
 from mlpf.data.batch import Batch
-from mlpf.data.copies import Chosen, open_events, read_labeled
+from mlpf.data.copies import Chosen, open_events
 from mlpf.data.loader import BatchLoader, BatchSampler
 from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
@@ -102,20 +103,20 @@ class EventDataModule(pl.LightningDataModule):
     def check(self) -> None:
         """Check the files of training and validation; a source makes those that are missing.
 
-        Their events are read, one file after another, unless that takes more than some seconds.
+        Their events are read and selected, unless that takes more than some seconds.
 
         Raises:
-            ConfigError: a pattern matches no file, a file is in two splits, or cannot be read.
+            ConfigError: a pattern matches no file, a file is in two splits, cannot be read or has
+                no truth, or the selection removes everything.
         """
         with _as_config_error():
-            paths = [
-                path
-                for split in ("train", "val")
-                for path in (self.files()[split] if self.source else self._found(split))
-            ]
-            if sum(path.stat().st_size for path in paths) <= _CHECKED_BYTES:
-                for path in paths:
-                    read_labeled(path)
+            found = {
+                s: self.files()[s] if self.source else self._found(s) for s in ("train", "val")
+            }
+            n_bytes = sum(path.stat().st_size for paths in found.values() for path in paths)
+            for split, paths in found.items():
+                if paths and n_bytes <= _CHECKED_BYTES:
+                    deque(self._chosen(split, paths).parts(), maxlen=0)
 
     def prepare_data(self) -> None:
         """Make the missing events if there is a source; only once if several processes call it.
@@ -147,9 +148,12 @@ class EventDataModule(pl.LightningDataModule):
             ValueError: as `setup`.
         """
         if split not in self._events:
-            chosen = Chosen(split, self._found(split), self.selection, self.max_events[split])
+            chosen = self._chosen(split, self._found(split))
             self._events[split] = open_events(chosen, self.cache_dir)
         return self._events[split]
+
+    def _chosen(self, split: str, files: Sequence[Path]) -> Chosen:
+        return Chosen(split, files, self.selection, self.max_events[split])
 
     def files(self) -> dict[str, list[Path]]:
         """Return the files of each split, sorted by name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,13 +63,6 @@ class Events:
     def sizes(self) -> NDArray[np.int64]:
         """Number of elements of each event, shape (B,)."""
         return np.diff(self.offsets)
-
-    def fingerprint(self) -> str:
-        """Return a text that differs for other elements or labels, whatever files hold them."""
-        digest = hashlib.sha256()
-        for array in (self.offsets, self.x, self.ygen, self.ycand):
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()[:16]
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Events:
         """Return the events `indices`, in that order."""

@@ -9,10 +9,10 @@ rows belongs to the system's page cache: once per node, however many processes t
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,17 +20,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mlpf.data.checksums import Checksums
 from mlpf.data.events import Events
 from mlpf.schema import N_X, N_Y
 
 ROW_BYTES: Final = 4 * (N_X + 2 * N_Y)
 _WIDTHS: Final = {"x": N_X, "ygen": N_Y, "ycand": N_Y}
 _ELEMENT: Final = pa.struct([(k, pa.list_(pa.float32(), n)) for k, n in _WIDTHS.items()])
-_DIGEST_BYTES: Final = 16
-_SCHEMA: Final = pa.schema(
-    [("elements", pa.large_list(_ELEMENT)), ("digest", pa.binary(_DIGEST_BYTES))]
-)
-_MAX_TOUCHED: Final = 2**26  # bytes
+# The last batch is empty; its metadata are what is known at the end.
+_ABOUT: Final = b"about"
+_KNOWN_AT_END: Final = ("fingerprint", "has_truth", "has_rules")
+_SCHEMA: Final = pa.schema([("elements", pa.large_list(_ELEMENT))])
+# Few, because newer kernels map up to 2 MB around a page that is touched.
+_MAX_TOUCHED: Final = 2**20  # bytes
 
 Rows = NDArray[np.float32]
 
@@ -63,10 +65,12 @@ class MappedEvents:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         content = pa.py_buffer(self._map)
         reader = pa.ipc.open_file(content)
-        if not reader.schema.equals(_SCHEMA):
+        if not reader.schema.equals(_SCHEMA) or not reader.num_record_batches:
             raise ValueError(f"{path}: other columns than those of mapped events")
-        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        self._parts = [_Part.of(batch, content.address) for batch in batches]
+        *numbers, last = range(reader.num_record_batches)
+        about = reader.get_batch_with_custom_metadata(last).custom_metadata or {}
+        self._fingerprint, *self._has_labels = _values(json.loads(about.get(_ABOUT, b"{}")))
+        self._parts = [_Part.of(reader.get_batch(i), content.address) for i in numbers]
         sizes = [part.sizes for part in self._parts]
         n_events = list(map(len, sizes))
         self.sizes = np.concatenate([np.zeros(0, np.int64), *sizes])  # of each event, in elements
@@ -88,9 +92,16 @@ class MappedEvents:
         Raises:
             OSError: the file cannot be written.
         """
+        checksums, has_truth, has_rules = Checksums(), True, True
         with path.open("wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
             for part in parts:
                 writer.write_batch(_record_batch(part))
+                checksums.add(part)
+                has_truth, has_rules = has_truth and part.has_truth, has_rules and part.has_rules
+            fingerprint = hashlib.sha256(json.dumps(checksums.texts()).encode()).hexdigest()[:16]
+            about = dict(zip(_KNOWN_AT_END, (fingerprint, has_truth, has_rules), strict=True))
+            nothing = pa.RecordBatch.from_pylist([], _SCHEMA)
+            writer.write_batch(nothing, {_ABOUT: json.dumps(about)})
 
     def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Events:
         """Return the events `indices`, from 0, in that order, as arrays of their own."""
@@ -102,7 +113,7 @@ class MappedEvents:
         )
         offsets = np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64)
         self._count(int(offsets[-1]))
-        return Events(x, ygen, ycand, offsets)
+        return Events(x, ygen, ycand, offsets, *self._has_labels)
 
     def prefetch(self, indices: NDArray[np.int64]) -> None:
         """Ask the system to read the events `indices` into its page cache, without waiting."""
@@ -116,10 +127,7 @@ class MappedEvents:
 
     def fingerprint(self) -> str:
         """Return a text that differs for other elements or labels, whatever files hold them."""
-        whole = hashlib.sha256()
-        for part in self._parts:
-            whole.update(b"".join(part.digests.to_pylist()))
-        return whole.hexdigest()[:16]
+        return str(self._fingerprint)
 
     def _rows(self, chosen: NDArray[np.int64]) -> list[tuple[int, int, int]]:
         """Return number of the part, first row and the row behind the last of each event."""
@@ -145,7 +153,6 @@ class _Part:
     tables: list[Rows]  # shapes (M, 12), (M, 7), (M, 7)
     places: list[int]  # of the first byte of each table in the file
     sizes: NDArray[np.int64]  # shape (B,)
-    digests: pa.FixedSizeBinaryArray
 
     @classmethod
     def of(cls, batch: pa.RecordBatch, address: int) -> _Part:
@@ -156,16 +163,22 @@ class _Part:
         """
         batch.validate()  # whether the buffers are as long as the numbers of rows need
         lists = batch.column("elements")
-        offsets = lists.offsets.to_numpy()
+        offsets = _numbers(lists.offsets, np.int64)
         tables = [
-            lists.values.field(name).values.to_numpy().reshape(-1, width)
+            _numbers(lists.values.field(name).values, np.float32).reshape(-1, width)
             for name, width in _WIDTHS.items()
         ]
         sizes = np.diff(offsets)
         if offsets[0] != 0 or np.any(sizes < 0) or offsets[-1] != len(tables[0]):
             raise ValueError("offsets of events that do not fit their elements")
         places = [table.ctypes.data - address for table in tables]
-        return cls(tables, places, sizes, batch.column("digest"))
+        return cls(tables, places, sizes)
+
+
+def _values(about: Any) -> list[Any]:
+    if not isinstance(about, dict) or list(about) != list(_KNOWN_AT_END):
+        raise ValueError("its end is missing")
+    return list(about.values())
 
 
 def _record_batch(events: Events) -> pa.RecordBatch:
@@ -175,24 +188,17 @@ def _record_batch(events: Events) -> pa.RecordBatch:
     ]
     elements = pa.StructArray.from_arrays(fields, fields=list(_ELEMENT))
     lists = pa.LargeListArray.from_arrays(pa.array(events.offsets), elements)
-    digests = pa.array(_digests(events), pa.binary(_DIGEST_BYTES))
-    return pa.RecordBatch.from_arrays([lists, digests], schema=_SCHEMA)
+    return pa.RecordBatch.from_arrays([lists], schema=_SCHEMA)
+
+
+def _numbers(array: pa.Array, kind: type[np.generic]) -> NDArray[Any]:
+    """Return an array without a copy; `to_numpy` would import pandas, which takes 0.3 s."""
+    content = array.buffers()[1]
+    return np.frombuffer(content, kind, len(array)) if len(array) else np.zeros(0, kind)
 
 
 def _flat(table: NDArray[Any]) -> Rows:
     return np.ascontiguousarray(table, dtype=np.float32).reshape(-1)
-
-
-def _digests(events: Events) -> list[bytes]:
-    """Return the first bytes of the SHA-256 of each event's rows, those of `x` first."""
-    tables = [np.ascontiguousarray(getattr(events, name), np.float32) for name in _WIDTHS]
-    digests = []
-    for first, last in pairwise(events.offsets.tolist()):
-        digest = hashlib.sha256()
-        for table in tables:
-            digest.update(table[first:last].data.cast("B") if last > first else b"")
-        digests.append(digest.digest()[:_DIGEST_BYTES])
-    return digests
 
 
 def _nothing(width: int) -> Rows:

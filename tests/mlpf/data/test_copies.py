@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ import pytest
 from mlpf.config import FileWriteError
 from mlpf.data import copies
 from mlpf.data.copies import Chosen, open_events
-from mlpf.data.events import from_arrays
-from mlpf.data.files import write_events
+from mlpf.data.events import from_arrays, no_labels
+from mlpf.data.files import read_events, write_events
 from mlpf.data.mapped import MappedEvents
 from mlpf.data.selection import Selection
 
@@ -57,13 +58,13 @@ def names(folder: Path) -> list[str]:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the Parquet files in the order in which they are read."""
     found: list[str] = []
-    original = copies.read_events
+    original = copies.iterate_events
 
     def read(path: Path):
         found.append(path.name)
-        return original(path)
+        yield from original(path)
 
-    monkeypatch.setattr(copies, "read_events", read)
+    monkeypatch.setattr(copies, "iterate_events", read)
     return found
 
 
@@ -127,14 +128,14 @@ def test_processes_that_start_together_make_one_copy(files, reads):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_an_interrupted_copy_leaves_nothing(files, monkeypatch, error):
-    original = copies.read_events
+    original = copies.iterate_events
 
     def read(path: Path):
         if path.name == "b.parquet":
             raise error
-        return original(path)
+        yield from original(path)
 
-    monkeypatch.setattr(copies, "read_events", read)
+    monkeypatch.setattr(copies, "iterate_events", read)
     with pytest.raises(error):
         open_events(chosen(files))
     assert names(files[0].parent / "mapped") == []
@@ -213,3 +214,33 @@ def test_what_leaves_no_element_is_named(files):
     with pytest.raises(ValueError, match=r"^train: the files are empty$"):
         open_events(chosen(files[:1]))
     assert names(files[0].parent / "mapped") == []
+
+
+@pytest.fixture
+def portions(files, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files are read two events at a time."""
+    monkeypatch.setattr("mlpf.data.layout._PORTION", 8)
+    assert [len(part) for part in chosen(files).parts()] == [2, 1, 2]
+    return files
+
+
+@pytest.mark.parametrize("n_elements", [0, 4])
+def test_the_cut_that_removes_everything_is_found_in_any_portion(portions, n_elements):
+    write(portions[1], [3, 4], n_elements)
+    with pytest.raises(ValueError, match=r"^train: selection\.min_pt_gev=8\.5 removes everything"):
+        open_events(chosen(portions, min_pt_gev=8.5))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_a_limit_counts_over_portions_and_files(portions, limit):
+    assert numbers(open_events(chosen(portions, limit))) == [0, 1, 2, 3, 4][:limit]
+
+
+def test_events_without_truth_are_refused_for_training_and_may_be_tested(files):
+    labeled = read_events(files[1])
+    write_events(replace(labeled, ygen=no_labels(len(labeled.x)), has_truth=False), files[1])
+    with pytest.raises(ValueError, match=rf"^{files[1]} has no truth \(columns ygen_\*\), wh"):
+        open_events(chosen(files))
+    found = open_events(Chosen("test", files, Selection()))
+    assert not found.take([0]).has_truth
+    assert found.take([0]).has_rules

@@ -69,15 +69,6 @@ def test_offsets_that_do_not_fit_are_refused(offsets, message):
         Events(x, y, y, np.array(offsets, dtype=np.int64))
 
 
-def test_a_fingerprint_is_of_the_values_and_their_grouping(numbered):
-    events = numbered([2, 3])
-    again = numbered([2, 3])
-    assert again.fingerprint() == events.fingerprint()
-    assert events.take([1, 0]).fingerprint() != events.fingerprint()
-    assert numbered([3, 2]).fingerprint() != events.fingerprint()
-    assert len({numbered([]).fingerprint(), numbered([0]).fingerprint()}) == 2
-
-
 def test_unknown_labels_are_zeros_without_memory_and_stay_unknown(numbered):
     events = numbered([2, 3])
     real = Events(events.x, no_labels(5), no_labels(5), events.offsets, False, False)
