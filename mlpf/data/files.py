@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from mlpf.data.ragged import Offsets, offsets_of
 
 
 def write_events(
-    events: Events, path: str | Path, provenance: Mapping[str, Any] | None = None
+    events: Events | Iterable[Events],
+    path: str | Path,
+    provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `events` to a Parquet file, one row per event, a list column per quantity.
 
@@ -40,7 +43,8 @@ def write_events(
     of the values under `checksums`, and the provenance as JSON under `provenance`.
 
     Args:
-        events: momenta and energies in GeV, angles in radians.
+        events: momenta and energies in GeV, angles in radians; or portions of them, at least one,
+            all with the same labels. Portions are written one after another, so memory is bounded.
         path: the file; its folder is made if needed.
         provenance: where the events come from, any values that JSON can hold.
 
@@ -56,24 +60,32 @@ def write_events(
     ...     read_events(f"{folder}/mine.parquet").sizes.tolist()
     [2, 3]
     """
+    portions = iter([events] if isinstance(events, Events) else events)
+    first = next(portions)
     checksums = Checksums()
-    checksums.add(events)
-    metadata = {
-        "schema_version": VERSIONS[-1],
-        "provenance": json.dumps(dict(provenance or {})),
-        "checksums": json.dumps(checksums.texts()),
-    }
-    table = pa.table(_columns(events)).replace_schema_metadata(metadata)
-    with replacing(Path(path)) as partial:
-        pq.write_table(
-            table,
-            partial,
-            compression="zstd",
-            row_group_size=events_per_portion(len(events), len(events.x)),
-            use_dictionary=False,  # physics values rarely repeat: a third smaller and faster
-            use_byte_stream_split=True,
-            write_page_checksum=True,  # a flipped bit would be read as another number
-        )
+    with replacing(Path(path)) as partial, _writer(partial, first) as writer:
+        for portion in chain([first], portions):
+            n_rows = events_per_portion(len(portion), len(portion.x))
+            writer.write_table(pa.table(_columns(portion)), row_group_size=n_rows)
+            checksums.add(portion)
+        metadata = {
+            "schema_version": VERSIONS[-1],
+            "provenance": json.dumps(dict(provenance or {})),
+            "checksums": json.dumps(checksums.texts()),
+        }
+        writer.add_key_value_metadata(metadata)
+
+
+def _writer(path: Path, first: Events) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        path,
+        pa.table(_columns(first)).schema,
+        compression="zstd",
+        use_dictionary=False,  # physics values rarely repeat: a third smaller and faster
+        use_byte_stream_split=True,
+        write_page_checksum=True,  # a flipped bit would be read as another number
+        store_schema=False,  # a copy of it, from before the metadata, would take precedence
+    )
 
 
 def _columns(events: Events) -> dict[str, pa.Array]:

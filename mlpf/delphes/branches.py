@@ -10,7 +10,7 @@ branches are left alone: `uproot` cannot read all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,8 @@ BRANCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "PFNeutralHadron": ("Eta", "Phi", "E"),
     "PFPhoton": ("Eta", "Phi", "E"),
 }
+# Of PileUpMix too: what the generator knew. Read if all are there.
+GENERATOR: Final = ("IsPU", "X", "Y", "Z")
 # Uncompressed: 10 events with pile-up 200. What is made of them takes several times as much.
 CHUNK: Final = "20 MB"
 
@@ -78,6 +80,8 @@ Chunk = Mapping[str, Objects]
 def open_chunks(path: Path) -> tuple[int, Iterator[Chunk]]:
     """Return the number of events of a file and, a few events at a time, its `BRANCHES`.
 
+    Those of `GENERATOR` are with them if the file has them.
+
     Raises:
         ConfigError: `uproot` is not installed.
         DamagedFile: the file is truncated, no ROOT file, has no tree `Delphes` or no event in it,
@@ -97,11 +101,15 @@ def open_chunks(path: Path) -> tuple[int, Iterator[Chunk]]:
 
 
 def _chunks(file: Any, tree: Any) -> Iterator[Chunk]:
+    parts = dict(BRANCHES)
+    if all(f"PileUpMix.{part}" in tree for part in GENERATOR):
+        parts["PileUpMix"] += GENERATOR
+    names = [f"{name}.{part}" for name in parts for part in parts[name]]
     first_event = 0
     with _one_line(), file:
-        for arrays in tree.iterate(_NAMES, step_size=CHUNK, how=dict):
-            yield {name: _objects(name, arrays, first_event) for name in BRANCHES}
-            first_event += len(arrays[_NAMES[0]])
+        for arrays in tree.iterate(names, step_size=CHUNK, how=dict):
+            yield {name: _objects(name, parts[name], arrays, first_event) for name in parts}
+            first_event += len(arrays[names[0]])
 
 
 @contextmanager
@@ -150,13 +158,15 @@ def _checked_tree(file: Any) -> Any:
     return tree
 
 
-def _objects(name: str, arrays: Mapping[str, Any], first_event: int) -> Objects:
+def _objects(
+    name: str, parts: Sequence[str], arrays: Mapping[str, Any], first_event: int
+) -> Objects:
     import awkward as ak
 
     columns, n_links = {}, np.zeros(0, dtype=np.int64)
-    sizes = ak.to_numpy(ak.num(arrays[f"{name}.{BRANCHES[name][0]}"]))
+    sizes = ak.to_numpy(ak.num(arrays[f"{name}.{parts[0]}"]))
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    for part in BRANCHES[name]:
+    for part in parts:
         array = arrays[f"{name}.{part}"]
         different = np.flatnonzero(ak.to_numpy(ak.num(array)) != sizes)
         if len(different):

@@ -24,7 +24,7 @@ from commons.files import sha256
 from commons.locks import FileLock
 from commons.pools import advance, run_tasks
 from mlpf import __version__
-from mlpf.data.events import Events, concatenate
+from mlpf.data.events import Events
 from mlpf.data.files import read_provenance, write_events
 from mlpf.data.portions import check_is_file
 from mlpf.delphes.damage import DamagedFile
@@ -177,7 +177,7 @@ def _n_converted(file: SourceFile, progress: _Progress) -> int:
         number = f".{part:03d}" if file.events_per_file else ""
         parts = {"part": part, "n_parts": n_parts, "n_events": n_events}
         path = file.staging / f"{stem(file.path)}{number}.parquet"
-        write_events(concatenate([events for _, events in group]), path, provenance | parts)
+        write_events((events for _, events in group), path, provenance | parts)
     return n_events
 
 

@@ -48,20 +48,25 @@ _CANDIDATES_OF_TOWERS: Final = (
 def label(chunk: Chunk, links: Links) -> Events:
     """Return the events of a chunk, tracks before towers, with the published labels."""
     tracks, towers = chunk["Track"], chunk["Tower"]
-    sizes = np.column_stack((np.diff(tracks.offsets), np.diff(towers.offsets))).ravel()
-    is_track = np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
-
-    def table(track_rows: Floats, tower_rows: Floats) -> NDArray[np.float32]:
-        rows = np.empty((len(is_track), track_rows.shape[1]), dtype=np.float32)
-        rows[is_track], rows[~is_track] = track_rows, tower_rows
-        return rows
-
     return Events(
-        x=table(_track_x(chunk, links), _tower_x(towers)),
-        ygen=table(_track_truth(chunk, links), _tower_truth(chunk, links)),
-        ycand=table(_track_candidates(chunk), _tower_candidates(chunk)),
+        x=per_element(chunk, _track_x(chunk, links), _tower_x(towers)),
+        ygen=per_element(chunk, _track_truth(chunk, links), _tower_truth(chunk, links)),
+        ycand=per_element(chunk, _track_candidates(chunk), _tower_candidates(chunk)),
         offsets=tracks.offsets + towers.offsets,
     )
+
+
+def per_element(chunk: Chunk, of_tracks: Floats, of_towers: Floats) -> NDArray[np.float32]:
+    """Return values of all elements, of each event the tracks before the towers.
+
+    `of_tracks` has shape (T, ...), `of_towers` (C, ...), the result (T + C, ...).
+    """
+    sizes = [np.diff(chunk[name].offsets) for name in ("Track", "Tower")]
+    both = np.column_stack(sizes).ravel()
+    is_track = np.repeat(np.arange(len(both)) % 2 == 0, both)
+    values = np.empty((len(is_track), *of_tracks.shape[1:]), dtype=np.float32)
+    values[is_track], values[~is_track] = of_tracks, of_towers
+    return values
 
 
 def _track_x(chunk: Chunk, links: Links) -> Floats:

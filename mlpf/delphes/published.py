@@ -7,6 +7,7 @@ float32 or float64, of shapes (n, 12), (n, 7) and (n, 7); further keys are ignor
 from __future__ import annotations
 
 import bz2
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,7 +134,7 @@ NOT_CORRECTED: Final = ("k0s_and_lambda_counted_in_two_towers", "charge_of_charg
 
 def correct(events: Events) -> Events:
     """Return the events with all `CORRECTIONS` applied."""
-    fixed = Events(events.x, events.ygen.copy(), events.ycand.copy(), events.offsets)
+    fixed = replace(events, ygen=events.ygen.copy(), ycand=events.ycand.copy())
     with np.errstate(over="ignore", invalid="ignore"):  # as in `read_published`
         for correction in CORRECTIONS:
             correction(fixed)

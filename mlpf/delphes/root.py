@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mlpf.data.events import Events
 from mlpf.delphes.branches import Chunk, open_chunks
 from mlpf.delphes.damage import DamagedFile
+from mlpf.delphes.generated import describe
 from mlpf.delphes.labels import label
 from mlpf.delphes.links import resolve
 
@@ -16,7 +18,8 @@ from mlpf.delphes.links import resolve
 def open_root(path: Path) -> tuple[int, Iterator[Events]]:
     """Return the number of events of a file and, a few at a time, its events.
 
-    Labels are the published ones, without corrections; see `mlpf.delphes.published.correct`.
+    Labels are the published ones, without corrections; see `mlpf.delphes.published.correct`. The
+    events have what the generator knew, unless its branches were left out of the file.
 
     Raises:
         ConfigError: `uproot` is not installed.
@@ -32,7 +35,8 @@ def _events(path: Path, chunks: Iterator[Chunk]) -> Iterator[Events]:
     first_event = 0
     with _naming(path):
         for chunk in chunks:
-            events = label(chunk, resolve(chunk, first_event))
+            links = resolve(chunk, first_event)
+            events = replace(label(chunk, links), generator=describe(chunk, links))
             yield events
             first_event += len(events)
 

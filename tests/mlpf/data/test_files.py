@@ -114,11 +114,10 @@ def test_a_file_that_is_no_parquet_is_refused_by_name(tmp_path, read):
 
 
 def test_an_interrupted_write_leaves_no_file_under_the_final_name(tmp_path, numbered, monkeypatch):
-    def fail(table, path, **options):
-        path.write_bytes(b"half")
+    def fail(writer, table, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pq, "write_table", fail)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", fail)
     with pytest.raises(KeyboardInterrupt):
         write_events(numbered([1]), tmp_path / "a.parquet", {})
     assert not (tmp_path / "a.parquet").exists()
@@ -267,3 +266,22 @@ def test_damage_in_the_middle_of_a_file_is_named_where_it_is_read(tmp_path, numb
     with pytest.raises(ValueError, match=r"a\.parquet: not a readable Parquet file"):
         read.extend(numbers[0] for numbers, _ in iterate_events(path, on_problem=print))
     assert 0 < len(read) < 10
+
+
+def test_portions_make_the_file_that_all_events_at_once_make(known, tmp_path):
+    events = known([3, 0, 2])
+    write_events((events.take([i]) for i in range(len(events))), tmp_path / "a.parquet", {"a": 1})
+    write_events(events, tmp_path / "b.parquet", {"a": 1})
+    first, second = (pq.read_table(tmp_path / f"{name}.parquet") for name in "ab")
+    assert first.equals(second, check_metadata=True)
+    assert read_provenance(tmp_path / "a.parquet") == {"a": 1}
+
+
+def test_a_portion_that_fails_leaves_no_file(known, tmp_path):
+    def portions():
+        yield known([3])
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        write_events(portions(), tmp_path / "a.parquet")
+    assert list(tmp_path.iterdir()) == []

@@ -108,6 +108,9 @@ class FakeTree:
         for start in (0, 2):
             yield {name: self.arrays[name][start : start + 2] for name in names}
 
+    def __contains__(self, name):
+        return name in self.arrays
+
     def __enter__(self):
         return self
 

@@ -267,7 +267,7 @@ def test_values_that_float32_cannot_hold_are_damage_of_an_event(src, tmp_path, t
 def test_events_that_are_missing_from_the_results_are_noticed(src, tmp_path, monkeypatch):
     write = conversion.write_events
     monkeypatch.setattr(
-        conversion, "write_events", lambda events, *rest: write(events.take([0]), *rest)
+        conversion, "write_events", lambda events, *rest: write(next(events).take([0]), *rest)
     )
     with pytest.raises(ValueError, match=r"holds 1 of the 4 events of a\.pkl\.bz2; over"):
         convert_files(src, tmp_path / "dst", n_processes=1)
@@ -300,9 +300,13 @@ def test_delphes_files_become_files_with_all_of_their_events(
     for name, n_events in (("pu0", 20), ("pu20", 5), ("pu0_skim", 5)):
         paths = sorted(dst.glob(f"{delphes_file(name).stem}.*"))
         assert len(paths) == (1 if events_per_file is None else -(-n_events // events_per_file))
-        events, expected = read_events(*paths), correct(read_root(delphes_file(name)))
+        events = read_events(*paths, generator=True)
+        expected = correct(read_root(delphes_file(name)))
         for table in ("x", "ygen", "ycand", "offsets"):
             assert np.array_equal(getattr(events, table), getattr(expected, table))
+        assert np.array_equal(events.generator.pileup_share, expected.generator.pileup_share)
+        assert np.array_equal(events.generator.energy, expected.generator.energy)
+        assert np.array_equal(events.generator.n_pileup, expected.generator.n_pileup)
         origin = read_provenance(paths[-1])
         assert origin["source_file"] == f"tev14_pythia8_ttbar_{name}.root"
         assert origin["source_sha256"] == sha256(delphes_file(name))

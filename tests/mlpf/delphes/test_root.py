@@ -58,6 +58,7 @@ def test_damage_found_in_a_later_portion_names_the_file_and_the_event(monkeypatc
     monkeypatch.setattr(root, "open_chunks", lambda path: (5, chunks()))
     monkeypatch.setattr(root, "resolve", lambda chunk, first_event: first_event)
     monkeypatch.setattr(root, "label", lambda chunk, links: nothing)
+    monkeypatch.setattr(root, "describe", lambda chunk, links: None)
     portions = open_root(Path("a.root"))[1]
     assert len(next(portions)) == 3
     with pytest.raises(DamagedFile, match=r"^a\.root: event 3: Track\.PT is nan$"):
