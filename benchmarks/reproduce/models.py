@@ -51,6 +51,8 @@ FIGURES: Final = {
     "sum pt / truth": ("sum_pt_ratio", "all"),
     "jets found": ("jet_efficiency", "eta<2.5"),
     "jets pure": ("jet_purity", "eta<2.5"),
+    "jets found, as many as rules": ("jet_efficiency_equal_number", "eta<2.5"),
+    "jets pure, as many as rules": ("jet_purity_equal_number", "eta<2.5"),
     "jet IQR / median": ("jet_response_iqr", "eta<2.5"),
 }
 _SIZES: Final = (1280, 5120, 12800)  # elements, of the times and memories shown
