@@ -23,6 +23,7 @@ from mlpf.data.selection import Selection
 from mlpf.network.saved import CONFIG, load_network
 from mlpf.schema import SPLITS
 
+_PRETRAINED: Final = "pretrained"  # the weights that are installed
 _ANY_SPLIT: Final = "*.parquet"
 
 
@@ -82,6 +83,9 @@ def networks(run: Any, model: Any) -> dict[str, nn.Module]:
     for path in paths if model is None else ():
         if not (Path(path) / CONFIG).is_file():
             raise ConfigError(f"run={path}: no {CONFIG} in it; not the folder of a training")
+    if model is not None and model != _PRETRAINED and not Path(str(model)).exists():
+        hint = did_you_mean(str(model), [_PRETRAINED])
+        raise ConfigError(f"model={model}: no such file or folder{hint}")
     names = [Path(str(path)).name or str(path) for path in paths]
     if len(set(names)) < len(names):
         names = [f"{i}" for i in range(1, len(paths) + 1)]

@@ -96,6 +96,8 @@ def test_networks_have_the_names_of_their_folders(run_folder, tmp_path):
         ("a", "b", "one of them"),
         ([], None, "run names no folder"),
         ("/nowhere", None, r"run=/nowhere: no config\.yaml in it"),
+        (None, "/nowhere.pt", r"model=/nowhere\.pt: no such file or folder"),
+        (None, "pretraned", r"model=pretraned: no such file .*; did you mean pretrained\?"),
     ],
 )
 def test_a_run_that_is_none_is_one_line(run, model, message):
