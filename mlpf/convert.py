@@ -33,11 +33,12 @@ def run(cfg: DictConfig) -> None:
         n_events = sum(pq.read_metadata(file).num_rows for file in files)
     except (ValueError, OSError, MissingMandatoryValue) as error:
         raise ConfigError(str(error)) from error
-    Console(stderr=True, soft_wrap=True).print(
-        f"{n_events} events in {len(files)} files in {cfg.dst}"
-    )
+    console = Console(stderr=True, soft_wrap=True)
+    for problem in problems:
+        console.print(problem)
+    console.print(f"{n_events} events in {len(files)} files in {cfg.dst}")
     if problems:
-        raise WorkError("\n".join(problems))
+        raise WorkError(f"left out {len(problems)} files, see above")
 
 
 @hydra.main(config_path=config_dir(), config_name="convert", version_base="1.3")

@@ -81,10 +81,13 @@ def test_mistakes_are_answered_without_a_traceback(src, args, message):
 def test_delphes_files_are_converted_and_what_is_none_is_one_line(tmp_path):
     (tmp_path / "good.root").symlink_to(DELPHES)
     (tmp_path / "cut.root").write_bytes(DELPHES.read_bytes()[:50_000])
+    (tmp_path / "text.root").write_text("no events")
     done = convert(f"src={tmp_path}/*.root", f"dst={tmp_path / 'dst'}", "n_processes=1")
     assert done.returncode == 1
     assert f"5 events in 1 files in {tmp_path / 'dst'}" in done.stderr
-    assert f"{tmp_path}/cut.root: truncated: 50000 of 201696 bytes are there" in done.stderr
+    lines = done.stderr.splitlines()
+    assert f"{tmp_path}/cut.root: truncated: 50000 of 201696 bytes are there" in lines
+    assert f"{tmp_path}/text.root: not a ROOT file" in lines
     assert "Traceback" not in done.stderr
 
 
