@@ -19,7 +19,7 @@ from mlpf.data.files import iterate_events
 from mlpf.network.saved import Saved, load_saved
 from mlpf.network.weights import Weights, write_weights
 from mlpf.reconstruction.agreement import compare
-from mlpf.reconstruction.exporting import traced, write_onnx, write_torch
+from mlpf.reconstruction.exporting import NotExportable, traced, write_onnx, write_torch
 from mlpf.reconstruction.inputs import files_of, model_of, one_of, output_of, threshold_of
 from mlpf.reconstruction.models import open_onnx
 from mlpf.reconstruction.one_event import OneEvent
@@ -40,7 +40,7 @@ def export(cfg: DictConfig) -> str:
 
     Raises:
         ConfigError: an argument is wrong.
-        NotExportable: the network has an operation that cannot be exported.
+        NotExportable: the network has an operation that cannot be exported, or one that fails.
         Disagreement: the file gives other results; it is not kept.
         OSError: the file cannot be written.
     """
@@ -55,9 +55,14 @@ def export(cfg: DictConfig) -> str:
         return f"{out}: {out.stat().st_size / 1e3:.0f} kB"
     network = OneEvent(saved.network, threshold).eval()
     events = _events(cfg, saved)
+    events += [events[0][:0], events[0][:1]]  # legal, and special sizes for any exporter
     with replacing(out) as partial:
         run = _written(kind, network, partial, _metadata(saved, threshold))
-        agreement = compare(network, run, events)
+        try:
+            agreement = compare(network, run, events)
+        except Exception as error:  # of onnxruntime or torch, which raise many kinds
+            line = (str(error) or repr(error)).splitlines()[0]
+            raise NotExportable(f"{out} is not written, it does not run: {line}") from error
         if not agreement.is_met:
             raise Disagreement(f"{out} is not written: {agreement}")
     return f"{out}: {out.stat().st_size / 1e3:.0f} kB; compared on {agreement}"

@@ -5,6 +5,7 @@ import pytest
 from mlpf.config import ConfigError
 from mlpf.reconstruction import agreement
 from mlpf.reconstruction.export import Disagreement, export
+from mlpf.reconstruction.exporting import NotExportable
 from tests.mlpf.reconstruction.conftest import composed
 
 
@@ -36,14 +37,24 @@ class Program:
 
 def test_the_file_is_compared_on_the_test_events_of_the_training(run, tmp_path):
     text = export(composed("export", f"run={run}", f"out={tmp_path}/a.pt2", "format=torch"))
-    assert "4 events, 48 elements" in text
+    assert "6 events, 49 elements" in text
     assert "100.000 %" in text
     assert (tmp_path / "a.pt2").read_bytes() == b"program"
 
 
 def test_a_file_that_differs_is_not_kept(run, tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "MAX_DLOGIT", 0.0)
-    with pytest.raises(Disagreement, match=r"a\.pt2 is not written: 4 events"):
+    with pytest.raises(Disagreement, match=r"a\.pt2 is not written: 6 events"):
+        export(composed("export", f"run={run}", f"out={tmp_path}/a.pt2", "format=torch"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_does_not_run_is_one_line(run, tmp_path, monkeypatch):
+    def fail(network, run, events):
+        raise RuntimeError("Reshape failed\nin node 7")
+
+    monkeypatch.setattr("mlpf.reconstruction.export.compare", fail)
+    with pytest.raises(NotExportable, match=r"it does not run: Reshape failed$"):
         export(composed("export", f"run={run}", f"out={tmp_path}/a.pt2", "format=torch"))
     assert list(tmp_path.iterdir()) == []
 
