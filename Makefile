@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers repro-models clean
+	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers \
+	repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -86,6 +87,9 @@ repro-towers: $(STAMP)  ## tower classification against rules and boosted trees 
 
 repro-models: $(STAMP)  ## GNN-LSH, GravNet and transformer at equal CPU seconds
 	$(BIN)/python -m benchmarks.reproduce.models
+
+repro-physics: $(STAMP)  ## jets, missing energy and towers of trained networks beside the rules (DELPHES=DIR)
+	$(BIN)/python -m benchmarks.reproduce.physics $(if $(DELPHES),delphes=$(DELPHES))
 
 curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
 	$(BIN)/python -m benchmarks.reproduce.curves
