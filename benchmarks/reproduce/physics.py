@@ -2,16 +2,17 @@
 
     python -m benchmarks.reproduce.physics delphes=DIR [only=NAME,...] [trainer=cpu] [out=FILE]
 
-Each study is made of the project's own commands: events are generated or converted, a network is
-trained, `mlpf.evaluate` measures it on events that no choice was made with.
+Each study is made of the project's own commands. `mlpf.evaluate` measures a network on events that
+no choice was made with:
 
-own            `experiment=pretrained`: our own events; 300 other top pairs at pile-up 20
-delphes        `experiment=towers`: our own events with labels as published and 320 Delphes events
-               at pile-up 20; the other 80
-delphes_pu200  the network of `own`, trained on with the 100 Delphes events of one file at pile-up
-               200; those of another file, with pile-up events of another pool
-qcd_pu200      the networks of `own` and `delphes_pu200`, as they are: a process that neither has
-               seen, 100 of our own QCD events at pile-up 200
+own            the network in the repository (`model=pretrained`); 300 of our own top pairs at
+               pile-up 20, with another seed than its training
+delphes        that network, trained on with 240 Delphes events at pile-up 20, 80 for validation;
+               the other 80 of the file
+delphes_pu200  the same with the 100 events of one file at pile-up 200; those of another file,
+               whose pile-up comes from another pool
+qcd_pu200      two of these networks as they are; 100 of our own QCD events at pile-up 200, a
+               process that none has seen
 
 A training resumes where it was interrupted; what is there already is not made again. The figures
 that docs/physics.md shows go to one JSON file, with the limits that were set beforehand.
@@ -24,7 +25,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,12 +39,13 @@ _OWN_SEED: Final = 301  # of the events that are only measured on
 
 @dataclass(frozen=True)
 class Study:
-    """One network and the events that judge it."""
+    """Networks and the events that judge them."""
 
-    made_by: tuple[str, ...]  # studies whose network is used or trained on
-    train: tuple[str, ...]  # overrides of mlpf.train; empty: the networks of `made_by` as they are
-    events: tuple[str, ...]  # overrides of mlpf.generate for the events to measure on, if any
     files: str  # pattern of the files to measure on
+    generated: tuple[str, ...] = ()  # overrides of mlpf.generate that make these files
+    train: str = ""  # patterns, in the converted folder, of the events to train on; empty: none
+    val: str = ""
+    networks: tuple[str, ...] = ()  # studies whose networks are measured as they are
 
 
 @dataclass(frozen=True)
@@ -62,23 +64,30 @@ class Limit:
         return low and (self.at_most is None or value <= self.at_most)
 
 
-def _generated(process: str, pileup: int, n_events: int) -> tuple[tuple[str, ...], str]:
+def _generated(process: str, pileup: int, n_events: int) -> Study:
     folder = f"data/physics/{process}_pu{pileup}"
-    sizes = [f"data.source.n_events.{split}=0" for split in ("train", "val")]
     source = {"process": process, "pileup": pileup, "seed": _OWN_SEED, "folder": folder}
-    chosen = [f"data.source.{key}={value}" for key, value in source.items()]
-    own = (*chosen, *sizes, f"data.source.n_events.test={n_events}", "data.source.n_minbias=5000")
-    return own, f"{folder}/test-*.parquet"
+    sizes = {"n_events.train": 0, "n_events.val": 0, "n_events.test": n_events, "n_minbias": 5000}
+    overrides = (f"data.source.{key}={value}" for key, value in (source | sizes).items())
+    return Study(f"{folder}/test-*.parquet", tuple(overrides))
 
 
-_PU200: Final = f"{CONVERTED}/tev14_pythia8_ttbar_pu200"
+_PU20: Final = "tev14_pythia8_ttbar_pu20_0"
+_PU200: Final = "tev14_pythia8_ttbar_pu200"
+PRETRAINED: Final = "pretrained"
 STUDIES: Final = {
-    "own": Study((), ("experiment=pretrained",), *_generated("ttbar", 20, 300)),
+    "own": replace(_generated("ttbar", 20, 300), networks=(PRETRAINED,)),
     "delphes": Study(
-        (), ("experiment=towers",), (), f"{CONVERTED}/tev14_pythia8_ttbar_pu20_0.004.parquet"
+        f"{CONVERTED}/{_PU20}.004.parquet",
+        train=f"{_PU20}.00[0-2].parquet",
+        val=f"{_PU20}.003.parquet",
     ),
-    "delphes_pu200": Study(("own",), ("experiment=delphes_pu200",), (), f"{_PU200}_1.*.parquet"),
-    "qcd_pu200": Study(("own", "delphes_pu200"), (), *_generated("qcd", 200, 100)),
+    "delphes_pu200": Study(
+        f"{CONVERTED}/{_PU200}_1.*.parquet",
+        train=f"{_PU200}_0.000.parquet",
+        val=f"{_PU200}_0.001.parquet",
+    ),
+    "qcd_pu200": replace(_generated("qcd", 200, 100), networks=(PRETRAINED, "delphes_pu200")),
 }
 _JETS: Final = "eta<2.5"
 _SAME: Final = (
@@ -137,8 +146,7 @@ def _reproduce(settings: Settings) -> int:
     if not list(settings.delphes.glob("*.pkl.bz2")):
         raise UsageError(f"delphes={settings.delphes}: no *.pkl.bz2 there")
     results = json.loads(settings.out.read_text()) if settings.out.is_file() else {}
-    if not CONVERTED.is_dir():
-        _run("mlpf.convert", f"src={settings.delphes}", f"dst={CONVERTED}", "events_per_file=80")
+    _run("mlpf.convert", f"src={settings.delphes}", f"dst={CONVERTED}", "events_per_file=80")
     for name in chosen:
         results[name] = _measured(name, settings.trainer)
         write_json(settings.out, results)
@@ -148,21 +156,29 @@ def _reproduce(settings: Settings) -> int:
 
 def _measured(name: str, trainer: str) -> dict[str, Any]:
     study, start = STUDIES[name], _children_s()
-    networks = study.made_by
     if study.train:
-        first = [f"init_from={RUNS / made}" for made in study.made_by]
-        run = [f"trainer={trainer}", f"hydra.run.dir={RUNS / name}"]
-        _run("mlpf.train", *study.train, *first, *run)
-        networks = (name,)
+        train_on(study, RUNS / name, trainer)
     trained = _children_s()
-    if study.events:
-        _run("mlpf.generate", *study.events)
+    if study.generated:
+        _run("mlpf.generate", *study.generated)
     figures = {}
-    for network in networks:
+    for network in study.networks or (name,):
+        used = f"run={RUNS / network}" if network in STUDIES else f"model={network}"
         out = RUNS / f"{name}_by_{network}"
-        _run("mlpf.evaluate", f"run={RUNS / network}", f"files=[{study.files}]", f"out={out}")
+        _run("mlpf.evaluate", used, f"files=[{study.files}]", f"out={out}")
         figures[network] = _figures(name, json.loads((out / "evaluation.json").read_text()))
     return {"train_cpu_s": round(trained - start), "networks": figures}
+
+
+def train_on(study: Study, run: Path, trainer: str) -> None:
+    """Train the network in the repository on with the events of a study.
+
+    Raises:
+        Failure: the training failed.
+    """
+    events = [f"data.folder={CONVERTED}", f"data.train=[{study.train}]", f"data.val=[{study.val}]"]
+    where = [f"trainer={trainer}", f"hydra.run.dir={run}"]
+    _run("mlpf.train", "experiment=finetune", *events, "data.test=[]", *where)
 
 
 def _run(module: str, *arguments: str) -> None:

@@ -4,8 +4,8 @@
 
 1. converts the published-layout file tev14_pythia8_ttbar_pu20_0.pkl.bz2 of DIR (400 tt-bar events,
    pile-up 20) into five files of 80 events,
-2. trains MLPF (`experiment=towers`) on events of our own generator and the first 320 events; the
-   epoch kept is the one with the smallest loss on validation events of our own,
+2. trains the network in the repository on with the first 240 events (`experiment=finetune`); the
+   epoch kept is the one with the smallest loss on the next 80,
 3. measures the share of towers of the last 80 events that get their true class, for MLPF, for the
    rule-based candidates of the file, and for gradient-boosted trees on hand-made features trained
    on the same 320 events; writes the figures as JSON.
@@ -15,7 +15,6 @@ Labels are those of the published layout. Training resumes where it was interrup
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.reproduce.boosted_towers import tower_classes, tower_features, train_trees
+from benchmarks.reproduce.physics import CONVERTED, RUNS, STUDIES, train_on
 from commons.cli import Failure, UsageError, run_command
 from commons.files import write_json
 from mlpf.config import ConfigError
@@ -38,7 +38,6 @@ from mlpf.schema import ElementType, Particle
 from mlpf.training.callbacks import METRICS_FILE, read_history
 
 STEM = "tev14_pythia8_ttbar_pu20_0"
-CONVERTED = Path("data/delphes")
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Settings:
 
     delphes: Path = Path("../shared/data/delphes")
     trainer: str = "cpu"
-    run: Path = Path("outputs/towers")
+    run: Path = RUNS / "delphes"  # that of `make repro-physics`
     out: Path = Path("benchmarks/results/towers.json")
 
 
@@ -61,11 +60,9 @@ def _reproduce(settings: Settings) -> int:
         raise UsageError(f"delphes={settings.delphes}: no {STEM}.pkl.bz2 there")
     try:
         convert_files(settings.delphes, CONVERTED, events_per_file=80)
-        command = [sys.executable, "-m", "mlpf.train", "experiment=towers"]
-        overrides = [f"trainer={settings.trainer}", f"hydra.run.dir={settings.run}"]
-        subprocess.run([*command, *overrides], check=True)
+        train_on(STUDIES["delphes"], settings.run, settings.trainer)
         result = measure(settings.run)
-    except (ConfigError, subprocess.CalledProcessError) as error:
+    except ConfigError as error:
         raise Failure(str(error)) from error
     write_json(settings.out, result)
     _print(result)
@@ -91,7 +88,7 @@ def measure(run: Path) -> dict[str, Any]:
         "n_test_events": len(test),
         "n_test_towers": len(true),
         "majority_class": majority,
-        "own_validation_events": {
+        "validation_events": {
             "mlpf": best["val_tower_accuracy"],
             "rule_based": best["val_rule_based_tower_accuracy"],
         },

@@ -25,7 +25,7 @@ def test_a_limit_is_met_inside_of_its_bounds_only():
 def test_every_study_has_limits_and_networks():
     assert STUDIES.keys() == LIMITS.keys()
     for study in STUDIES.values():
-        assert study.train or study.made_by
+        assert study.train or study.networks
 
 
 def test_figures_are_those_of_the_evaluation_with_a_verdict():
@@ -57,7 +57,7 @@ def test_a_study_trains_then_measures_and_results_are_kept(tmp_path, monkeypatch
         "mlpf.evaluate"
     ]
     result = json.loads((tmp_path / "physics.json").read_text())
-    assert result["qcd_pu200"]["networks"].keys() == {"own", "delphes_pu200"}
+    assert result["qcd_pu200"]["networks"].keys() == {"pretrained", "delphes_pu200"}
 
 
 @pytest.mark.parametrize(
