@@ -176,7 +176,11 @@ def train_on(study: Study, run: Path, trainer: str) -> None:
     Raises:
         Failure: the training failed.
     """
-    events = [f"data.folder={CONVERTED}", f"data.train=[{study.train}]", f"data.val=[{study.val}]"]
+    events = [
+        f"data.folder={CONVERTED}",
+        f"data.train=['{study.train}']",
+        f"data.val=['{study.val}']",
+    ]
     where = [f"trainer={trainer}", f"hydra.run.dir={run}"]
     _run("mlpf.train", "experiment=finetune", *events, "data.test=[]", *where)
 
