@@ -182,7 +182,9 @@ def train_on(study: Study, run: Path, trainer: str) -> None:
         f"data.val=['{study.val}']",
     ]
     where = [f"trainer={trainer}", f"hydra.run.dir={run}"]
-    _run("mlpf.train", "experiment=finetune", *events, "data.test=[]", *where)
+    # Labels of Delphes files count a K0S or Lambda in two towers: docs/network.md.
+    labels = "loss.huber_delta=10"
+    _run("mlpf.train", "experiment=finetune", *events, "data.test=[]", labels, *where)
 
 
 def _run(module: str, *arguments: str) -> None:
