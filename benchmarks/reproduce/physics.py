@@ -15,13 +15,15 @@ qcd_pu200      two of these networks as they are; 100 of our own QCD events at p
                process that none has seen
 
 A training resumes where it was interrupted; what is there already is not made again. The figures
-that docs/physics.md shows go to one JSON file, with the limits that were set beforehand.
+that docs/physics.md shows go to one JSON file, with the limits that were set beforehand, and some pictures
+of `own` beside it.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -89,6 +91,7 @@ STUDIES: Final = {
     ),
     "qcd_pu200": replace(_generated("qcd", 200, 100), networks=(PRETRAINED, "delphes_pu200")),
 }
+PICTURES: Final = ("event_1", "met_residual", "jet_response", "reliability_against_confidence")
 _JETS: Final = "eta<2.5"
 _SAME: Final = (
     Limit("jet_efficiency_equal_number", _JETS, "mlpf-rules", at_least=0),
@@ -151,6 +154,11 @@ def _reproduce(settings: Settings) -> int:
         results[name] = _measured(name, settings.trainer)
         write_json(settings.out, results)
         _print(name, results[name])
+    if "own" in chosen:
+        pictures = settings.out.with_suffix("")
+        pictures.mkdir(exist_ok=True)
+        for picture in PICTURES:
+            shutil.copy(RUNS / f"own_by_{PRETRAINED}" / f"{picture}.png", pictures)
     return 0
 
 
