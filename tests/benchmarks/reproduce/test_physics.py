@@ -62,7 +62,7 @@ def test_a_study_trains_then_measures_and_results_are_kept(tmp_path, monkeypatch
 
 @pytest.mark.parametrize(
     ("argument", "told"),
-    [("only=onw", "did you mean own?"), ("delphes=nowhere", "no *.pkl.bz2 there")],
+    [("only=delhpes", "did you mean delphes?"), ("delphes=nowhere", "no *.pkl.bz2 there")],
 )
 def test_a_mistake_is_told_in_one_line(argument, told, capsys):
     assert main([argument]) == 2
