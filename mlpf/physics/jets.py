@@ -125,9 +125,10 @@ def match(jets: Jets, others: Jets) -> tuple[Match, Match]:
     """
     partner, distance = _pairs(jets, others)
     back = np.full(len(others.pt), -1)
+    distance_back = np.full(len(others.pt), np.inf)
     paired = np.flatnonzero(partner >= 0)
     back[partner[paired]] = paired
-    distance_back = np.where(back >= 0, distance[back], np.inf) if len(back) else np.zeros(0)
+    distance_back[partner[paired]] = distance[paired]
     return (
         Match(_taken(others.pt, partner), distance),
         Match(_taken(jets.pt, back), distance_back),

@@ -58,6 +58,13 @@ def test_the_closest_pair_comes_first_and_a_jet_has_one_partner():
     assert of_found.pt.tolist() == pytest.approx([40, np.nan], nan_ok=True)
 
 
+def test_jets_of_an_event_without_any_true_one_have_no_partner():
+    of_true, of_found = match(jets([], []), jets([45, 20], [0.1, 0.25]))
+    assert len(of_true.pt) == 0
+    assert of_found.distance.tolist() == [np.inf, np.inf]
+    assert np.isnan(of_found.pt).all()
+
+
 def test_jets_match_around_the_circle_and_within_their_event():
     true = jets([50, 50], [0, 0], [3.1, 0], [0, 1])
     found = jets([40, 30], [0, 0], [-3.1, 0], [0, 2])
