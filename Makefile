@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner repro-live repro-towers \
-	repro-models repro-physics clean
+	check-simulation bench bench-inference bench-data bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner \
+	repro-live repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -72,6 +72,12 @@ soak: $(STAMP)  ## 100 short sweeps under random faults, over five policies (ROU
 bench: $(STAMP)  ## CPU time of a train step and of one event (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.speed.train_step
 	$(BIN)/python -m benchmarks.speed.inference
+
+bench-inference: $(STAMP)  ## time of one event: PyTorch, ONNX, against its elements
+	$(BIN)/python -m benchmarks.speed.inference
+
+bench-data: $(STAMP)  ## start and memory of processes that share one copy of the events
+	$(BIN)/python -m benchmarks.load.data
 
 bench-scale: $(STAMP)  ## where the time of 96 workers on 24 emulated nodes goes, per kind of storage
 	for kind in journal grpc postgresql; do $(BIN)/python -m benchmarks.load.scale storage=$$kind || exit; done
