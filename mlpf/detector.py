@@ -30,7 +30,6 @@ HALF_LENGTH_MM: Final = 3000.0
 CURVATURE: Final = 0.299792458e-3
 
 VERTEX_SIGMA_Z_MM: Final = 53.0
-VERTEX_MAX_Z_MM: Final = 250.0
 
 TRACK_ANGLE_SIGMA: Final = 0.01  # of eta and of phi
 TRACK_MIN_PT: Final = 0.1

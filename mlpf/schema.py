@@ -4,7 +4,7 @@ An event is a list of detector elements (tracks first, then calorimeter towers).
 12 input features `x`, 7 true values `ygen` and the 7 values `ycand` of the rule-based
 particle-flow algorithm; row i of the three belongs to the same element. The layout is that of the
 published Delphes data set (Zenodo 4559324). Real data have no `ygen`. Simulated events may also
-hold what their generator knew: the particles of the hard process and the pile-up. Momenta and
+hold generator information: the particles of the hard process and the pile-up. Momenta and
 energies are in GeV, angles in radians.
 """
 
@@ -56,7 +56,7 @@ Y_COLUMNS: Final = ("pid", "charge", "pt", "eta", "sin_phi", "cos_phi", "energy"
 N_X: Final = len(X_COLUMNS)
 N_Y: Final = len(Y_COLUMNS)
 
-# What the generator knew: of each particle of the hard process, and of each event.
+# Generator information: of each particle of the hard process, and of each event.
 PARTICLE_COLUMNS: Final = (
     "pid",  # PDG code
     "charge",

@@ -1,6 +1,6 @@
 """The backbones at equal CPU seconds: accuracy, MET, jets, memory, speed (`make repro-models`).
 
-    python -m benchmarks.reproduce.models [cpu_s=150] [lr=3e-3] [runs=DIR] [out=FILE]
+    python -m benchmarks.reproduce.models [cpu_s=120] [lr=3e-3] [runs=DIR] [out=FILE]
 
 1. measures what a step of each model costs, by two short trainings of different length,
 2. trains each (`experiment=small`: 1000 events of our own generator at pile-up 20) on one thread
@@ -70,7 +70,7 @@ class Settings:
         out: the JSON file to write.
     """
 
-    cpu_s: float = 150.0
+    cpu_s: float = 120.0
     lr: float = 3e-3
     models: list[str] = field(
         default_factory=lambda: ["gnn_lsh_small", "gravnet_small", "transformer_small"]

@@ -25,7 +25,7 @@ class Events:
         offsets: shape (B + 1,) int64; event b is rows offsets[b] to offsets[b + 1].
         has_truth: false if `ygen` is not known, as in real data; it is then `no_labels`.
         has_rules: the same for `ycand`.
-        generator: what the event generator knew; None if unknown or not asked for.
+        generator: the generator information; None if absent or not asked for.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -84,7 +84,7 @@ class Events:
 
 
 def no_labels(n_rows: int) -> NDArray[np.float32]:
-    """Return read-only zeros, shape (n_rows, 7), that take no memory: labels nobody knows."""
+    """Return read-only zeros, shape (n_rows, 7), that take no memory: absent labels."""
     return np.broadcast_to(np.float32(0), (n_rows, N_Y))
 
 

@@ -121,7 +121,7 @@ def read_events(*paths: str | Path, generator: bool = False) -> Events:
 
     Args:
         paths: files that `write_events`, `mlpf.generate` or `mlpf.convert` wrote; at least one.
-        generator: read also what the generator knew, if all files have it.
+        generator: read also the generator information, if all files have it.
 
     Raises:
         ValueError: a file is missing, damaged or not Parquet, has another schema version, lacks a
@@ -175,7 +175,7 @@ def iterate_events(
 
     Args:
         path: the file.
-        generator: read also what the generator knew, if the file has it.
+        generator: read also the generator information, if the file has it.
         on_problem: called with one line that names the file and the event for each event that
             `read_events` would refuse, which is then left out; None to raise a ValueError.
 

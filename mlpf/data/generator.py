@@ -1,4 +1,4 @@
-"""What the event generator knew of each event: the hard process and the pile-up."""
+"""Generator information of each event: the hard process and the pile-up."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Generator:
 
 
 def join(parts: Sequence[Generator]) -> Generator:
-    """Return what the generator knew of the events of all `parts`, at least one."""
+    """Return the generator information of the events of all `parts`, at least one."""
     names = [field.name for field in fields(Generator) if field.name != "offsets"]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Generator(**columns, offsets=join_offsets([part.offsets for part in parts]))

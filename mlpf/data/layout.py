@@ -1,7 +1,7 @@
 """Columns of the Parquet files of events: names, types and which belong together.
 
 The tables `x`, `ygen` and `ycand` of `mlpf.Events` are the columns `x_type`, ..., `ygen_pid`, ...;
-what the generator knew are the columns `gen_*`. A file has all columns of a table or none, and
+the generator information is the columns `gen_*`. A file has all columns of a table or none, and
 always those of `x`.
 """
 

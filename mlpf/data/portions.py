@@ -51,7 +51,7 @@ class EventReader:
 
         Args:
             path: the file.
-            generator: whether what the generator knew is to be read, if it is there.
+            generator: whether to read the generator information, if it is there.
 
         Raises:
             ValueError: the file is missing, not Parquet, of another schema, or lacks a column.

@@ -36,7 +36,7 @@ BRANCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "PFNeutralHadron": ("Eta", "Phi", "E"),
     "PFPhoton": ("Eta", "Phi", "E"),
 }
-# Of PileUpMix too: what the generator knew. Read if all are there.
+# Of PileUpMix too: the generator information. Read if all are there.
 GENERATOR: Final = ("IsPU", "X", "Y", "Z")
 # Uncompressed: 10 events with pile-up 200. What is made of them takes several times as much.
 CHUNK: Final = "20 MB"

@@ -1,4 +1,4 @@
-"""What the generator knew of Delphes events: the hard process, the true MET and the pile-up.
+"""Generator information of Delphes events: the hard process, the true MET and the pile-up.
 
 Shapes: P particles, T tracks, C towers, L links of towers, of B events.
 """
@@ -24,7 +24,7 @@ _DIGITS: Final = 3  # micrometers, as in generated events
 
 
 def describe(chunk: Chunk, links: Links) -> Generator | None:
-    """Return what the generator knew of the events of a chunk; None without its branches."""
+    """Return the generator information of the events of a chunk; None without its branches."""
     particles = chunk["PileUpMix"]
     if not all(part in particles.columns for part in GENERATOR):
         return None

@@ -19,7 +19,7 @@ def open_root(path: Path) -> tuple[int, Iterator[Events]]:
     """Return the number of events of a file and, a few at a time, its events.
 
     Labels are the published ones, without corrections; see `mlpf.delphes.published.correct`. The
-    events have what the generator knew, unless its branches were left out of the file.
+    events have generator information, unless its branches were left out of the file.
 
     Raises:
         ConfigError: `uproot` is not installed.

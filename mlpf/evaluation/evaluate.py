@@ -85,5 +85,5 @@ def _missing(has_rules: bool, has_generator: bool) -> list[str]:
     if not has_rules:
         told.append("rules: the files have no rule-based candidates (columns ycand_*)")
     if not has_generator:
-        told.append("generator: not all files have what the generator knew (columns gen_*)")
+        told.append("generator: not all files have generator information (columns gen_*)")
     return told

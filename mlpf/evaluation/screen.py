@@ -25,10 +25,10 @@ _LINES: Final = (
 
 
 def key_lines(content: Mapping[str, Any], name: str = "") -> list[str]:
-    """Return eight lines of an `evaluation.json`: rules, MLPF, their difference and its error.
+    """Return a heading and eight lines: rules, MLPF, their difference and its error.
 
     Args:
-        content: of the JSON.
+        content: of an `evaluation.json`.
         name: of the network if there are several.
     """
     begin = f"{name}, " if name else ""

@@ -20,7 +20,6 @@ from mlpf.physics.results import MLPF, Curve, Result, Row, number
 
 SIZES: Final = (1280, 2560, 5120, 12800)  # elements
 _REPEATS: Final = 5
-_ALL: Final = 2**62
 
 
 def scan(network: nn.Module, events: Events) -> Iterator[Result]:
@@ -54,12 +53,12 @@ def scan(network: nn.Module, events: Events) -> Iterator[Result]:
 def _measured(network: nn.Module, event: Events) -> tuple[float, float]:
     """Return the fastest time in ms, and by how much the memory in use grows meanwhile in MB."""
     is_cuda = next(network.parameters()).is_cuda
-    predict(network, event, max_elements_per_batch=_ALL)  # to warm up
+    predict(network, event)  # to warm up
     before = _start_memory(is_cuda)
     seconds = []
     for _ in range(_REPEATS):
         start = time.perf_counter()
-        predict(network, event, max_elements_per_batch=_ALL)
+        predict(network, event)
         seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds), (_peak_memory(is_cuda) - before) / 2**20
 

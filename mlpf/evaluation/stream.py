@@ -71,7 +71,7 @@ class Stream:
         networks: by name, in evaluation mode.
         settings: how figures are made.
         has_rules: whether the events have rule-based candidates.
-        has_generator: whether they have what the generator knew.
+        has_generator: whether they have generator information.
         n_shown: number of first events that are kept.
     """
 

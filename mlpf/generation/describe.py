@@ -1,4 +1,4 @@
-"""What the generator knows of an event, as it is stored with the detector elements."""
+"""The generator information of an event, as it is stored with the detector elements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGITS: Final = 3  # micrometers: decays at once leave production points that c
 def describe(
     hard: NDArray[Any], crossing: Crossing, pileup_share: NDArray[np.float32]
 ) -> Generator:
-    """Return what the generator knows of one event.
+    """Return the generator information of one event.
 
     Args:
         hard: stable particles of the hard process, dtype `simulation.RECORD`, produced around the

@@ -128,7 +128,8 @@ class GravNet(ParticleFlowNetwork):
         output_dim: width of each layer's output, at least 1.
         distance_dim: dimension of the space in which neighbors are searched, at least 1.
         message_dim: width of the messages, at least 1.
-        n_neighbors: k, elements that each element hears, itself included, at least 1.
+        n_neighbors: k, nearest elements that an element gets messages from, itself included, at
+            least 1.
         dist_mult: the weight of a message is exp(-dist_mult d^2), d the distance; positive.
         layernorm: normalize the input of each layer.
         dropout: after each layer and in the heads, in [0, 1).

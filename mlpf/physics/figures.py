@@ -46,7 +46,7 @@ def all_figures(
         columns: in this order; the network's answer has probabilities.
         n_draws: bootstrap draws of the events, for the errors.
         seed: of the draws.
-        generator: compare also with what the generator knew, which all events then have.
+        generator: compare also with the generator information, which all events then have.
         jet_pt_min: see `JetFigure`. Without the package fastjet there are no jets.
     """
     items = _of_events(columns, generator=generator)

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Answer:
-    """What an algorithm says about the M elements of some events.
+    """The answer of an algorithm for the M elements of some events.
 
     Args:
         classes: shape (M, 7), columns `schema.Y_COLUMNS`, with the most probable class of each

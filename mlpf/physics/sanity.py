@@ -1,4 +1,4 @@
-"""Whether what a network says can be: four-vectors of real particles, honest probabilities."""
+"""Checks of the candidates: impossible four-vectors, calibration of the class probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the generator knew, for chosen events and elements."""
+"""Generator information, for chosen events and elements."""
 
 from dataclasses import replace
 

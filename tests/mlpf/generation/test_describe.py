@@ -1,4 +1,4 @@
-"""What the generator knows of an event."""
+"""The generator information of an event."""
 
 import numpy as np
 

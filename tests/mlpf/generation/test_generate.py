@@ -47,7 +47,7 @@ def test_events_are_full_of_tracks_and_towers(generated):
 
 
 def test_events_are_still_those_of_the_first_schema(generated):
-    """Numbers from before files held what the generator knew: the same seed, the same events."""
+    """Numbers from before files held generator information: the same seed, the same events."""
     for name, sizes, sums in (
         ("train-000", [659, 556], [51060.121, 25132.256, 27696.826]),
         ("val-000", [893, 584], [65237.143, 31271.063, 34751.688]),

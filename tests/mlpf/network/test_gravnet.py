@@ -48,8 +48,8 @@ def reference_layer(layer, x, position):
         mean, largest = sum(messages) / len(messages), messages[0]
         for message in messages:
             largest = torch.maximum(largest, message)
-        heard = layer.receive(torch.cat([mean, largest]))
-        out.append(functional.elu(layer.own(x[i]) + heard))
+        received = layer.receive(torch.cat([mean, largest]))
+        out.append(functional.elu(layer.own(x[i]) + received))
     return torch.stack(out) if out else x
 
 

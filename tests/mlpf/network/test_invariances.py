@@ -100,7 +100,7 @@ def test_the_order_of_the_elements_does_not_matter(option, events):
     assert_equal(outputs(network, shuffled), expected)
 
 
-def test_elements_of_an_event_hear_each_other_and_no_others(option):
+def test_an_element_sends_messages_to_all_of_its_event_and_to_no_others(option):
     network = network_of(option)
     layer, layout = network.id_stack.layers[0], network.layout(torch.tensor([0, 4, 8]), 8)
     x, position = torch.randn(8, TINY["output_dim"]).double(), torch.zeros(8, 3).double()
