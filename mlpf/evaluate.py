@@ -11,7 +11,7 @@ from omegaconf.errors import MissingMandatoryValue
 from torch import nn
 
 from commons.console import Console
-from commons.files import write_json
+from commons.files import replacing, write_json
 from commons.pools import run_tasks
 from mlpf.command import apart, ended_in_one_line, run_command
 from mlpf.config import ConfigError, FileWriteError
@@ -42,6 +42,7 @@ def run(cfg: DictConfig) -> None:
     nets: dict[str, nn.Module] = networks(_plain(cfg.run), cfg.model)
     nets = {name: network.to(device) for name, network in nets.items()}
     files = event_files(cfg)
+    _make(out)
     (found,) = run_tasks(
         lambda task: evaluate(nets, task, settings, n_shown=cfg.events),
         [files],
@@ -64,7 +65,8 @@ def run(cfg: DictConfig) -> None:
 
 def _write(found: Evaluated, out: Path, cfg: DictConfig) -> None:
     write_json(out / "evaluation.json", found.content)
-    (out / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    with replacing(out / "evaluation.yaml") as partial:
+        partial.write_text(OmegaConf.to_yaml(cfg, resolve=True))
     first = next(iter(found.found.values()))
     given = {name: _plain(cfg[name]) for name in ("run", "model", "data", "split", "files")}
     provenance = {name: value for name, value in given.items() if value is not None}
@@ -77,6 +79,14 @@ def _out(cfg: DictConfig) -> Path:
         return Path(str(cfg.out))
     except MissingMandatoryValue as error:
         raise ConfigError("out=DIR is needed: the folder for the results") from error
+
+
+def _make(out: Path) -> None:
+    """Make the folder before the work, so that a wrong one costs none."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out={out}: {error.strerror}") from error
 
 
 def _device(name: str) -> str:

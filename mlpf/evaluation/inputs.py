@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from glob import glob
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +17,12 @@ from commons.cli import did_you_mean
 from mlpf.config import ConfigError, build
 from mlpf.data.datamodule import EventDataModule
 from mlpf.data.events import Events
+from mlpf.data.matching import matching_files
 from mlpf.data.portions import EventReader
 from mlpf.data.selection import Selection
 from mlpf.network.saved import CONFIG, load_network
 from mlpf.schema import SPLITS
 
-_PRETRAINED: Final = "pretrained"  # the weights that are installed
 _ANY_SPLIT: Final = "*.parquet"
 
 
@@ -83,9 +82,8 @@ def networks(run: Any, model: Any) -> dict[str, nn.Module]:
     for path in paths if model is None else ():
         if not (Path(path) / CONFIG).is_file():
             raise ConfigError(f"run={path}: no {CONFIG} in it; not the folder of a training")
-    if model is not None and model != _PRETRAINED and not Path(str(model)).exists():
-        hint = did_you_mean(str(model), [_PRETRAINED])
-        raise ConfigError(f"model={model}: no such file or folder{hint}")
+    if str(model).endswith(".onnx"):
+        raise ConfigError(f"model={model}: an ONNX file; give the run or its weight file")
     names = [Path(str(path)).name or str(path) for path in paths]
     if len(set(names)) < len(names):
         names = [f"{i}" for i in range(1, len(paths) + 1)]
@@ -104,7 +102,7 @@ def event_files(cfg: DictConfig) -> EventFiles:
     if cfg.max_events is not None and not (isinstance(cfg.max_events, int) and cfg.max_events > 0):
         raise ConfigError(f"max_events must be an integer >= 1 or null, got {cfg.max_events}")
     if cfg.files is not None:
-        paths, selection, limit = _matching(cfg.files), Selection(), None
+        paths, selection, limit = matching_files("files", cfg.files), Selection(), None
     else:
         paths, selection, limit = _of_split(cfg)
     limits = [n for n in (limit, cfg.max_events) if n is not None]
@@ -122,26 +120,17 @@ def event_files(cfg: DictConfig) -> EventFiles:
     return files
 
 
-def _matching(patterns: Any) -> list[Path]:
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    if not isinstance(patterns, Sequence):
-        raise ConfigError(f"files must be a list of file names or patterns, got {patterns}")
-    found: dict[Path, None] = {}
-    for pattern in patterns:
-        matches = sorted(glob(str(pattern)))  # noqa: PTH207 (Path's takes none absolute)
-        if not matches:
-            raise ConfigError(f"files: no file matches {pattern}")
-        found |= dict.fromkeys(map(Path, matches))
-    return list(found)
-
-
 def _of_split(cfg: DictConfig) -> tuple[list[Path], Selection, int | None]:
     first = cfg.run if cfg.run is None or isinstance(cfg.run, str) else cfg.run[0]
     folder, split = cfg.data.folder, cfg.split
     if first is None:
         if folder is None:
             raise ConfigError("data.folder=DIR or files=[GLOB,...] is needed: which events?")
-        return _matching([str(Path(str(folder)) / f"{split}{_ANY_SPLIT}")]), Selection(), None
+        return (
+            matching_files("data.folder", [str(Path(str(folder)) / f"{split}{_ANY_SPLIT}")]),
+            Selection(),
+            None,
+        )
     data = _data_of(Path(str(first)), folder)
     try:
         paths = data.files()[split]

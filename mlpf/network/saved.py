@@ -15,6 +15,7 @@ from torch import nn
 from yaml import YAMLError
 
 import mlpf
+from commons.cli import did_you_mean
 from mlpf.config import ConfigError, build
 from mlpf.network.weights import DamagedWeights, is_weight_file, read_weights
 
@@ -75,11 +76,16 @@ def load_saved(path: str | Path) -> Saved:
         path = _PRETRAINED_FILE
     path = Path(path).absolute()
     if not path.exists():
-        raise ConfigError(f"{path}: not found; need a run folder or a weight file")
+        near = did_you_mean(path.name, [PRETRAINED])
+        raise ConfigError(f"{path}: not found; need a run folder or a weight file{near}")
     if path.is_file() and is_weight_file(path):
         return _from_weight_file(path)
-    checkpoint = path / CHECKPOINTS / "best.ckpt" if path.is_dir() else path
-    return _from_run(checkpoint, checkpoint.parents[1] / CONFIG)
+    if path.is_dir():
+        return _from_run(path / CHECKPOINTS / "best.ckpt", path / CONFIG)
+    config = path.parent.parent / CONFIG
+    if not config.is_file():
+        raise ConfigError(f"{path}: neither a weight file nor a checkpoint in a run folder")
+    return _from_run(path, config)
 
 
 def _from_weight_file(path: Path) -> Saved:

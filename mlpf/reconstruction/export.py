@@ -16,16 +16,18 @@ from commons.files import replacing
 from mlpf import __version__
 from mlpf.config import ConfigError, build
 from mlpf.data.files import iterate_events
+from mlpf.data.matching import matching_files
 from mlpf.network.saved import Saved, load_saved
 from mlpf.network.weights import Weights, write_weights
 from mlpf.reconstruction.agreement import compare
 from mlpf.reconstruction.exporting import NotExportable, traced, write_onnx, write_torch
-from mlpf.reconstruction.inputs import files_of, model_of, one_of, output_of, threshold_of
+from mlpf.reconstruction.inputs import model_of, one_of, output_of, threshold_of
 from mlpf.reconstruction.models import open_onnx
 from mlpf.reconstruction.one_event import OneEvent
 from mlpf.schema import X_COLUMNS, Y_COLUMNS, Particle
 
-FORMATS: Final = ("onnx", "torch", "weights")
+# And the file in the folder of a training that is written if no other is named.
+FORMATS: Final = {"onnx": "mlpf.onnx", "torch": "mlpf.pt2", "weights": "mlpf.npz"}
 _N_EVENTS: Final = 20  # of the comparison
 
 Floats = NDArray[np.float32]
@@ -44,7 +46,8 @@ def export(cfg: DictConfig) -> str:
         Disagreement: the file gives other results; it is not kept.
         OSError: the file cannot be written.
     """
-    out, kind = output_of(cfg), one_of("format", cfg.format, FORMATS)
+    kind = one_of("format", cfg.format, FORMATS)
+    out = output_of(cfg, FORMATS[kind])
     threshold = threshold_of(cfg)
     if threshold is None:
         raise ConfigError("p_none_max: a number is needed")
@@ -102,7 +105,7 @@ def _metadata(saved: Saved, p_none_max: float) -> dict[str, Any]:
 
 def _events(cfg: DictConfig, saved: Saved) -> list[Floats]:
     """Return x of the first events of `files`, or of the test or validation events."""
-    files = files_of("files", cfg.files) if cfg.files is not None else _files(saved)
+    files = matching_files("files", cfg.files) if cfg.files is not None else _files(saved)
     found: list[Floats] = []
     try:
         for path in files:
@@ -120,7 +123,10 @@ def _events(cfg: DictConfig, saved: Saved) -> list[Floats]:
 
 def _files(saved: Saved) -> list[Path]:
     if saved.config is not None:
-        splits = build(saved.config, "data").files()
+        try:
+            splits = build(saved.config, "data").files()
+        except ValueError as error:
+            raise ConfigError(f"data: {error}") from error
         files: list[Path] = splits["test"] or splits["val"]
         if files:
             return files

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from glob import glob
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from mlpf.config import ConfigError
 
@@ -24,13 +23,18 @@ def model_of(cfg: DictConfig) -> str:
     return given[0]
 
 
-def output_of(cfg: DictConfig) -> Path:
-    """Return the file to write.
+def output_of(cfg: DictConfig, default: str = "") -> Path:
+    """Return the file to write: `out`, or the file `default` in the folder `run`.
 
     Raises:
-        ConfigError: it exists already and may not be replaced.
+        ConfigError: none is named, or it exists already and may not be replaced.
     """
-    out = Path(str(cfg.out))
+    if cfg.out is not None:
+        out = Path(str(cfg.out))
+    elif default and cfg.run is not None and Path(str(cfg.run)).is_dir():
+        out = Path(str(cfg.run)) / default
+    else:
+        raise ConfigError("out=FILE is needed (see --help)")
     if out.is_dir() or (out.exists() and not cfg.overwrite):
         remedy = "take another name" if out.is_dir() else "overwrite=true replaces it"
         raise ConfigError(f"out={out}: exists already; {remedy}")
@@ -59,22 +63,3 @@ def threshold_of(cfg: DictConfig) -> float | None:
     if value is not None and not (is_number and 0.0 < value <= 1.0):
         raise ConfigError(f"p_none_max={value}: need a number in (0, 1]")
     return None if value is None else float(value)
-
-
-def files_of(key: str, given: Any) -> list[Path]:
-    """Return the files that a name, a pattern, or a list of them stands for, in that order.
-
-    Raises:
-        ConfigError: nothing is given, or there is no such file.
-    """
-    patterns = list(given) if isinstance(given, ListConfig | list | tuple) else [given]
-    files: list[Path] = []
-    for pattern in map(str, patterns):
-        # A name may hold the characters of a pattern.
-        found = [pattern] if Path(pattern).is_file() else sorted(glob(pattern))  # noqa: PTH207
-        if not found:
-            raise ConfigError(f"{key}={pattern}: no such file")
-        files += [Path(name) for name in found]
-    if not files:
-        raise ConfigError(f"{key}: no file is given")
-    return list(dict.fromkeys(files))

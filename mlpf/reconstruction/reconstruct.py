@@ -17,8 +17,9 @@ from commons.files import sha256
 from mlpf import __version__
 from mlpf.config import ConfigError
 from mlpf.data.files import iterate_events
+from mlpf.data.matching import matching_files
 from mlpf.data.portions import EventReader
-from mlpf.reconstruction.inputs import files_of, model_of, one_of, output_of, threshold_of
+from mlpf.reconstruction.inputs import model_of, one_of, output_of, threshold_of
 from mlpf.reconstruction.models import Model, open_model
 from mlpf.reconstruction.particles import ParticleRows
 from mlpf.reconstruction.writing import FORMATS, Writer, particle_file
@@ -46,7 +47,9 @@ def reconstruct_files(cfg: DictConfig) -> Summary:
         ValueError: a file is damaged; then nothing is written.
         OSError: the particles cannot be written.
     """
-    out, paths = output_of(cfg), files_of("events", cfg.events)
+    out, paths = output_of(cfg), matching_files("events", cfg.events)
+    if any(out.exists() and out.samefile(path) for path in paths):
+        raise ConfigError(f"out={out}: is one of the files of events; take another name")
     by_ending = "root" if out.suffix == ".root" else "parquet"
     kind = one_of("format", cfg.format or by_ending, FORMATS)
     try:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mlpf.config import ConfigError, FileWriteError
+from mlpf.config import ConfigError
 from mlpf.evaluate import run
 from tests.mlpf.evaluation.runs import compose_evaluate, make_run
 
@@ -25,7 +25,7 @@ def test_the_command_writes_figures_and_ends_with_eight_lines(run_folder, tmp_pa
     content = json.loads((tmp_path / "evaluation.json").read_text())
     assert content["settings"]["n_events"] == 8
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"table.md", "evaluation.html", "event_1.png", "config.yaml"} <= names
+    assert {"table.md", "evaluation.html", "event_1.png", "evaluation.yaml"} <= names
     heading, *lines, last = capsys.readouterr().err.splitlines()
     assert "MLPF - rules" in heading
     assert [line.partition("  ")[0] for line in lines][:1] == ["tower accuracy"]
@@ -47,7 +47,7 @@ def test_a_mistake_is_one_line(overrides, message):
         run(compose_evaluate(*overrides))
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_writing(run_folder, tmp_path):
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(run_folder, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FileWriteError):
+    with pytest.raises(ConfigError, match=r"out=\S+/file: File exists"):
         run(compose_evaluate(f"run={run_folder}", f"out={tmp_path}/file", "events=0", "n_draws=0"))

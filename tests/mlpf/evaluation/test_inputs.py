@@ -46,10 +46,10 @@ def test_another_split_or_folder_or_files_can_be_named(run_folder, events_folder
     ("overrides", "message"),
     [
         (["split=tets"], r"split=tets: no such split; did you mean test\?"),
-        (["files=[/nowhere/*.parquet]"], r"files: no file matches /nowhere/\*\.parquet"),
+        (["files=[/nowhere/*.parquet]"], r"files=/nowhere/\*\.parquet: no such file"),
         (["data.folder=/nowhere"], r"no file of the split test \(test\.parquet\) in /nowhere"),
         (["max_events=0"], "max_events must be an integer >= 1 or null, got 0"),
-        (["files=3"], "files must be a list"),
+        (["files=3"], "files=3: no such file"),
     ],
 )
 def test_events_that_cannot_be_found_are_named(run_folder, overrides, message):
@@ -96,8 +96,9 @@ def test_networks_have_the_names_of_their_folders(run_folder, tmp_path):
         ("a", "b", "one of them"),
         ([], None, "run names no folder"),
         ("/nowhere", None, r"run=/nowhere: no config\.yaml in it"),
-        (None, "/nowhere.pt", r"model=/nowhere\.pt: no such file or folder"),
-        (None, "pretraned", r"model=pretraned: no such file .*; did you mean pretrained\?"),
+        (None, "mlpf.onnx", r"model=mlpf\.onnx: an ONNX file; give the run or its weight file"),
+        (None, "/nowhere.pt", r"/nowhere\.pt: not found"),
+        (None, "pretraned", r"/pretraned: not found; .*; did you mean pretrained\?"),
     ],
 )
 def test_a_run_that_is_none_is_one_line(run, model, message):

@@ -106,3 +106,11 @@ def test_the_network_of_the_package_is_small_and_knows_its_origin():
 def test_nothing_is_refused_by_its_name(tmp_path):
     with pytest.raises(ConfigError, match=r"none: not found; need a run folder or a weight file"):
         load_network(tmp_path / "none")
+
+
+def test_a_file_of_another_kind_is_told_as_such(tmp_path):
+    (tmp_path / "x.ckpt").write_bytes(b"events")
+    with pytest.raises(ConfigError, match="neither a weight file nor a checkpoint"):
+        load_network(tmp_path / "x.ckpt")
+    with pytest.raises(ConfigError, match="not found"):
+        load_network("/x.ckpt")

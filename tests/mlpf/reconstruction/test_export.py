@@ -85,3 +85,12 @@ def test_weights_can_be_rounded(run, weight_file, tmp_path):
 def test_a_wrong_argument_is_one_line(run, tmp_path, argument, message):
     with pytest.raises(ConfigError, match=message):
         export(composed("export", f"run={run}", f"out={tmp_path}/a", "format=torch", argument))
+
+
+def test_without_a_name_the_file_goes_to_the_folder_of_the_training(run):
+    told = export(composed("export", f"run={run}", "format=weights"))
+    written = run / "mlpf.npz"
+    assert str(written) in told
+    written.unlink()
+    with pytest.raises(ConfigError, match="out=FILE is needed"):
+        export(composed("export", "model=pretrained", "format=weights"))

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from mlpf.config import ConfigError
-from mlpf.reconstruction.inputs import files_of, model_of, one_of, output_of, threshold_of
+from mlpf.reconstruction.inputs import model_of, one_of, output_of, threshold_of
 
 
 @pytest.fixture
@@ -13,30 +13,6 @@ def folder(tmp_path, monkeypatch):
     for name in ("b.parquet", "a.parquet", "[c].parquet"):
         (tmp_path / name).touch()
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("given", "names"),
-    [
-        ("a.parquet", ["a.parquet"]),
-        ("[ab].parquet", ["a.parquet", "b.parquet"]),
-        ("[c].parquet", ["[c].parquet"]),
-        (["b.parquet", "*"], ["b.parquet", "[c].parquet", "a.parquet"]),
-    ],
-)
-def test_names_and_patterns_stand_for_files(folder, given, names):
-    assert [path.name for path in files_of("events", OmegaConf.create([given])[0])] == names
-
-
-@pytest.mark.parametrize("given", ["d.parquet", "*.root", ["a.parquet", "d*"]])
-def test_what_matches_nothing_is_named(folder, given):
-    with pytest.raises(ConfigError, match=r"events=\S+: no such file"):
-        files_of("events", given)
-
-
-def test_no_file_is_too_few(folder):
-    with pytest.raises(ConfigError, match="events: no file is given"):
-        files_of("events", [])
 
 
 @pytest.mark.parametrize("given", [{}, {"run": "a", "model": "b"}])

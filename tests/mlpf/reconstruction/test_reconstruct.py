@@ -124,3 +124,11 @@ def test_a_file_of_something_else_is_named_before_any_work(reconstruct, tmp_path
 def test_the_format_must_be_known(reconstruct, run):
     with pytest.raises(ConfigError, match="format=csv: need one of parquet, root"):
         reconstruct(f"events={run}/test.parquet", "format=csv")
+
+
+def test_events_are_never_replaced_by_their_particles(reconstruct, tmp_path):
+    write_events(some_events(5), tmp_path / "found.parquet")
+    before = (tmp_path / "found.parquet").read_bytes()
+    with pytest.raises(ConfigError, match="is one of the files of events"):
+        reconstruct(f"events={tmp_path}/found.parquet", "overwrite=true")
+    assert (tmp_path / "found.parquet").read_bytes() == before
