@@ -52,17 +52,18 @@ class Study:
 
 @dataclass(frozen=True)
 class Limit:
-    """What a figure was asked to reach: at least or at most `value`."""
+    """What a figure was asked to reach: a least or largest value, by some standard errors."""
 
     name: str
     selection: str
     column: str
     at_least: float | None = None
     at_most: float | None = None
+    by_errors: float = 0.0
 
-    def is_met(self, value: float) -> bool:
+    def is_met(self, value: float, error: float) -> bool:
         """Tell whether a figure is inside of the limits."""
-        low = self.at_least is None or value >= self.at_least
+        low = self.at_least is None or value - self.by_errors * error >= self.at_least
         return low and (self.at_most is None or value <= self.at_most)
 
 
@@ -94,8 +95,8 @@ STUDIES: Final = {
 PICTURES: Final = ("event_1", "met_residual", "jet_response", "reliability_against_confidence")
 _JETS: Final = "eta<2.5"
 _SAME: Final = (
-    Limit("jet_efficiency_equal_number", _JETS, "mlpf-rules", at_least=0),
-    Limit("jet_purity_equal_number", _JETS, "mlpf-rules", at_least=0),
+    Limit("jet_efficiency_equal_number", _JETS, "mlpf-rules", at_least=0, by_errors=2),
+    Limit("jet_purity_equal_number", _JETS, "mlpf-rules", at_least=0, by_errors=2),
     Limit("unphysical_share", "all", "mlpf", at_most=0),
 )
 LIMITS: Final = {
@@ -218,7 +219,7 @@ def _judged(limit: Limit, rows: dict[tuple[str, str, str], dict[str, Any]]) -> d
         row = rows.get((limit.name, limit.selection, column))
         return row and {key: row[key] for key in ("value", "error", "n")}
 
-    value = rows[limit.name, limit.selection, limit.column]["value"]
+    figure = rows[limit.name, limit.selection, limit.column]
     return {
         "name": limit.name,
         "selection": limit.selection,
@@ -226,7 +227,8 @@ def _judged(limit: Limit, rows: dict[tuple[str, str, str], dict[str, Any]]) -> d
         "column": limit.column,
         "at_least": limit.at_least,
         "at_most": limit.at_most,
-        "met": limit.is_met(value),
+        "by_errors": limit.by_errors,
+        "met": limit.is_met(figure["value"], figure["error"]),
     }
 
 

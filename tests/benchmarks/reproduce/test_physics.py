@@ -19,7 +19,10 @@ def content(study, value):
 
 def test_a_limit_is_met_inside_of_its_bounds_only():
     both = Limit("sum_pt_ratio", "all", "mlpf", at_least=0.98, at_most=1.02)
-    assert [both.is_met(value) for value in (0.97, 0.98, 1.02, 1.03)] == [False, True, True, False]
+    met = [both.is_met(value, 0.1) for value in (0.97, 0.98, 1.02, 1.03)]
+    assert met == [False, True, True, False]
+    better = Limit("jet_purity", "eta<2.5", "mlpf-rules", at_least=0, by_errors=2)
+    assert [better.is_met(value, 0.1) for value in (0.19, 0.21)] == [False, True]
 
 
 def test_every_study_has_limits_and_networks():
