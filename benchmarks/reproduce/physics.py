@@ -101,6 +101,7 @@ _SAME: Final = (
 )
 LIMITS: Final = {
     "own": (
+        Limit("tower_accuracy", "towers", "mlpf-rules", at_least=0, by_errors=2),
         Limit("met_ratio", "all", "mlpf", at_most=0.85),
         Limit("jet_iqr_ratio", _JETS, "mlpf", at_most=1.02),
         Limit("jet_iqr_ratio", f"{_JETS}, pt 30-100", "mlpf", at_most=1.02),
