@@ -101,6 +101,13 @@ def check_at_least(minimum: int, **values: int) -> None:
             raise ValueError(f"{name} must be an integer >= {minimum}, got {value}")
 
 
+def check_share(name: str, value: float) -> None:
+    """Raise a ValueError unless `value` is a number above 0 and up to 1."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0.0 < value <= 1.0:
+        raise ValueError(f"{name} must be in (0, 1], got {value}")
+
+
 def check_number(name: str, value: float, *, below: float = math.inf, zero: bool = True) -> None:
     """Raise a ValueError unless `value` is a number from 0 (itself if `zero`) up to `below`."""
     valid = isinstance(value, int | float) and 0.0 <= value < below

@@ -35,6 +35,14 @@ class Particle(IntEnum):
 
 
 N_CLASSES: Final = len(Particle)
+# What particles without a track can make of a tower; with equal energies the first wins.
+TOWER_CLASSES: Final = (
+    Particle.NEUTRAL_HADRON,
+    Particle.CHARGED_HADRON,
+    Particle.PHOTON,
+    Particle.ELECTRON,
+)
+NEUTRAL_HADRON_MIN_GEV: Final = 9.0  # softer neutral hadrons of a tower, in all, are nothing
 SPLITS: Final = ("train", "val", "test")
 
 # Tower rows use the second name where there are two: E_T, E, E_em, E_had, then zeros.

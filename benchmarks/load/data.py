@@ -41,6 +41,7 @@ from mlpf.data.copies import Chosen, open_events
 from mlpf.data.events import Events
 from mlpf.data.files import read_events, write_events
 from mlpf.data.loader import BatchLoader, BatchSampler
+from mlpf.data.ragged import offsets_of
 from mlpf.data.selection import Selection
 from mlpf.network.model import MLPF
 from mlpf.training.losses import ParticleFlowLoss
@@ -98,7 +99,7 @@ def synthetic(n_events: int, mean_elements: int) -> Events:
     particle = np.column_stack([pt, eta, np.sin(phi), np.cos(phi), pt * np.cosh(eta)])
     x = np.column_stack([np.full(n, 2), particle, particle[:, 1:4], np.ones(n), np.zeros((n, 2))])
     y = np.column_stack([np.ones((n, 2)), particle]).astype(np.float32)
-    return Events(x.astype(np.float32), y, y, np.concatenate([[0], np.cumsum(sizes)]))
+    return Events(x.astype(np.float32), y, y, offsets_of(sizes))
 
 
 def make_files(folder: Path, n_events: int) -> list[Path]:

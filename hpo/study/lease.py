@@ -135,7 +135,7 @@ class Lease:
             return b""
 
     def keep_for(self, seconds: float) -> None:
-        """Renew the lease for so long: a training that hangs does not keep its trial for ever."""
+        """Limit how long the lease is renewed: a training that hangs then loses its trial."""
         self._keep_until = _now() + seconds
 
     def fence(self, storage: BaseStorage) -> BaseStorage:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpf.data.ragged import offsets_of
 from mlpf.schema import Particle
 
 
@@ -54,7 +55,7 @@ class Candidates:
             eta=eta.astype(np.float32),
             phi=np.arctan2(sin_phi, cos_phi).astype(np.float32),
             energy=energy.astype(np.float32),
-            offsets=np.concatenate([[0], np.cumsum(found)]).astype(np.int64)[offsets],
+            offsets=offsets_of(found)[offsets],
         )
 
     def __len__(self) -> int:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from commons.files import replacing
 from commons.locks import FileLock
@@ -28,10 +27,11 @@ from mlpf.config import FileWriteError
 from mlpf.data.events import Events
 from mlpf.data.files import iterate_events
 from mlpf.data.mapped import ROW_BYTES, MappedEvents
+from mlpf.data.portions import EventReader
 from mlpf.data.selection import Selection
 
 _LAYOUT: Final = 1  # of the copies; those of another number are made again
-_GRACE_S: Final = 60.0  # the lock of a process that shows no life for so long is broken
+_GRACE_S: Final = 60.0  # after that time without a sign of its owner a lock is broken
 
 log = logging.getLogger("mlpf")
 
@@ -174,12 +174,8 @@ def _digest(content: Any) -> str:
 
 def _bytes(files: Sequence[Path]) -> int:
     """Return about how large a copy of all events of the files is."""
-    n_rows = 0
-    for metadata in map(pq.read_metadata, files):
-        n_rows += sum(
-            metadata.row_group(i).column(0).num_values for i in range(metadata.num_row_groups)
-        )
-    return n_rows * ROW_BYTES
+    readers = (EventReader.open(path, generator=False) for path in files)
+    return sum(reader.max_elements for reader in readers) * ROW_BYTES
 
 
 def _is_writable(folder: Path) -> bool:

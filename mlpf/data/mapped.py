@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mlpf.data.checksums import Checksums
 from mlpf.data.events import Events
+from mlpf.data.ragged import offsets_of
 from mlpf.schema import N_X, N_Y
 
 ROW_BYTES: Final = 4 * (N_X + 2 * N_Y)
@@ -111,7 +112,7 @@ class MappedEvents:
             np.concatenate([_nothing(n), *(self._parts[p].tables[i][a:b] for p, a, b in rows)])
             for i, n in enumerate(_WIDTHS.values())
         )
-        offsets = np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64)
+        offsets = offsets_of(self.sizes[chosen])
         self._count(int(offsets[-1]))
         return Events(x, ygen, ycand, offsets, *self._has_labels)
 

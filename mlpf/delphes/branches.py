@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from commons.extras import remedy
 from mlpf.config import ConfigError
+from mlpf.data.ragged import offsets_of
 from mlpf.delphes.damage import DamagedFile, first_line
 from mlpf.detector import Ints
 
@@ -44,7 +45,7 @@ CHUNK: Final = "20 MB"
 _NAMES: Final = tuple(f"{name}.{part}" for name in BRANCHES for part in BRANCHES[name])
 _NUMBERS: Final = ("float[]", "double[]", "int32_t[]", "uint32_t[]")
 _LINKS: Final = {"Particle": ("TRef[]",), "Particles": ("TRefArray[]",)}
-_NUMBER_BITS: Final = 0xFFFFFF  # of links; the others may hold the process that wrote the file
+NUMBER_BITS: Final = 24  # of links; the others may hold the process that wrote the file
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _objects(
 
     columns, n_links = {}, np.zeros(0, dtype=np.int64)
     sizes = ak.to_numpy(ak.num(arrays[f"{name}.{parts[0]}"]))
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    offsets = offsets_of(sizes)
     for part in parts:
         array = arrays[f"{name}.{part}"]
         different = np.flatnonzero(ak.to_numpy(ak.num(array)) != sizes)
@@ -192,4 +193,4 @@ def _flat(array: Any, part: str) -> NDArray[Any]:
         array = array.ref
     values: NDArray[Any] = ak.to_numpy(ak.flatten(array))
     is_number = part in ("fUniqueID", "Particle", "Particles")
-    return values.astype(np.int64) & _NUMBER_BITS if is_number else values
+    return values.astype(np.int64) & (1 << NUMBER_BITS) - 1 if is_number else values

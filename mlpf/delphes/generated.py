@@ -15,9 +15,9 @@ from mlpf.data.checks import MAX_CHARGE
 from mlpf.data.generator import Generator, is_visible
 from mlpf.data.ragged import offsets_of
 from mlpf.delphes.branches import GENERATOR, Chunk, Objects
-from mlpf.delphes.labels import per_element
+from mlpf.delphes.labels import per_element, sums
 from mlpf.delphes.links import Links
-from mlpf.detector import Floats, Ints
+from mlpf.detector import Floats
 
 _MAX_ETA: Final = 20.0  # Delphes has 999.9 for a particle along the beam
 _DIGITS: Final = 3  # micrometers, as in generated events
@@ -63,7 +63,7 @@ def _missing(particles: Objects, visible: NDArray[np.bool_]) -> tuple[Floats, Fl
     event, n_events = particles.event[visible], len(particles.offsets) - 1
     pt, phi = (particles[name][visible].astype(np.float64) for name in ("PT", "Phi"))
     px, py = pt * np.cos(phi), pt * np.sin(phi)
-    return 0.0 - _sums(event, px, n_events), 0.0 - _sums(event, py, n_events)
+    return 0.0 - sums(event, px, n_events), 0.0 - sums(event, py, n_events)
 
 
 def _n_pileup(particles: Objects) -> NDArray[np.int32]:
@@ -89,12 +89,8 @@ def _pileup_share(chunk: Chunk, links: Links) -> NDArray[np.float32]:
     fraction = np.where(in_ecal, detector.ecal_fraction(pid), detector.hcal_fraction(pid))
     deposit = fraction * particles["E"][links.of_towers]
     total, pileup = (
-        _sums(links.tower, energy, len(towers))
+        sums(links.tower, energy, len(towers))
         for energy in (deposit, deposit * of_pileup[links.of_towers])
     )
     share = np.divide(pileup, total, out=np.zeros(len(towers)), where=total > 0)
     return per_element(chunk, of_pileup[links.of_tracks], share)
-
-
-def _sums(index: Ints, values: Floats, n: int) -> Floats:
-    return np.bincount(index, values, n).astype(np.float64, copy=False)

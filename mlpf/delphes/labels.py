@@ -16,18 +16,17 @@ from numpy.typing import NDArray
 from mlpf import detector
 from mlpf.data.events import Events
 from mlpf.delphes.branches import Chunk, Objects
-from mlpf.delphes.links import Links, find
+from mlpf.delphes.links import Links, find, key
 from mlpf.detector import Floats, Ints
-from mlpf.schema import N_X, N_Y, ElementType, Particle
-
-NEUTRAL_HADRON_MIN_GEV: Final = 9.0
-# Kinds of particles without a track in a tower. The order decides ties.
-_KINDS: Final = (
-    Particle.NEUTRAL_HADRON,
-    Particle.CHARGED_HADRON,
-    Particle.PHOTON,
-    Particle.ELECTRON,
+from mlpf.schema import (
+    N_X,
+    N_Y,
+    NEUTRAL_HADRON_MIN_GEV,
+    TOWER_CLASSES,
+    ElementType,
+    Particle,
 )
+
 _CLASS_OF_CODE: Final = {
     130: Particle.NEUTRAL_HADRON,
     22: Particle.PHOTON,
@@ -120,22 +119,24 @@ def _tower_truth(chunk: Chunk, links: Links) -> Floats:
 
     pt, eta, phi, energy = (values[row] for values in _doubles(particles, "PT", "Eta", "Phi", "E"))
     kind = _kind(particles["PID"][row], particles["Charge"][row])
-    by_kind = _sums(tower * len(_KINDS) + kind, energy, n_towers * len(_KINDS))
-    pid = np.asarray(_KINDS)[np.argmax(by_kind.reshape(n_towers, len(_KINDS)), axis=1)]
+    n_kinds = len(TOWER_CLASSES)
+    by_kind = sums(tower * n_kinds + kind, energy, n_towers * n_kinds).reshape(n_towers, n_kinds)
+    pid = np.asarray(TOWER_CLASSES)[np.argmax(by_kind, axis=1)]
     px, py, pz, total = (
-        _sums(tower, values, n_towers)
+        sums(tower, values, n_towers)
         for values in (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy)
     )
     return _tower_labels(pid, px, py, pz, total)
 
 
-def _sums(index: Ints, values: Floats, n: int) -> Floats:
+def sums(index: Ints, values: Floats, n: int) -> Floats:
+    """Return the sum of the values of each index, shape (n,), in double precision."""
     # `bincount` adds one after another, in order, as the reference does.
     return np.bincount(index, weights=values, minlength=n).astype(np.float64, copy=False)
 
 
 def _kind(code: Ints, charge: Ints) -> Ints:
-    """Return the place in `_KINDS` of particles with these PDG codes and charges."""
+    """Return the place in `TOWER_CLASSES` of particles with these PDG codes and charges."""
     hadron = np.where(np.abs(charge) == 1, 1, 0)
     code = np.abs(code)
     return np.select([code == 130, code == 211, code == 22, code == 11], [0, 1, 2, 3], hadron)
@@ -159,7 +160,7 @@ def _track_candidates(chunk: Chunk) -> Floats:
     rows = np.zeros((len(tracks), N_Y))
     for name, pid in _CANDIDATES_OF_TRACKS:
         candidates = chunk[name]
-        own, theirs = (o.event << 24 | o["Particle"] for o in (tracks, candidates))
+        own, theirs = (key(o.event, o["Particle"]) for o in (tracks, candidates))
         found = find(theirs, own)
         mine = np.flatnonzero(found >= 0)
         pt, eta, phi = (v[found[mine]] for v in _doubles(candidates, "PT", "Eta", "Phi"))

@@ -7,15 +7,12 @@ gaps, and are unique within an event only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
-from mlpf.delphes.branches import Chunk
+from mlpf.delphes.branches import NUMBER_BITS, Chunk
 from mlpf.delphes.damage import DamagedFile
 from mlpf.detector import Ints
-
-_NUMBER_BITS: Final = 24  # of `branches.number`
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ def resolve(chunk: Chunk, first_event: int = 0) -> Links:
         DamagedFile: a link leads to no particle of its event, or two particles have one number.
     """
     particles, tracks, towers = (chunk[name] for name in ("PileUpMix", "Track", "Tower"))
-    known = _key(particles.event, particles["fUniqueID"])
+    known = key(particles.event, particles["fUniqueID"])
     order = np.argsort(known, kind="stable")
     twice = np.flatnonzero(np.diff(known[order]) == 0)
     if len(twice):
@@ -53,7 +50,7 @@ def resolve(chunk: Chunk, first_event: int = 0) -> Links:
     tower = np.repeat(np.arange(len(towers)), towers.n_links)
 
     def rows(name: str, event: Ints, number: Ints) -> Ints:
-        found = find(known, _key(event, number))
+        found = find(known, key(event, number))
         lost = np.flatnonzero(found < 0)
         if len(lost):
             raise DamagedFile(
@@ -69,8 +66,9 @@ def resolve(chunk: Chunk, first_event: int = 0) -> Links:
     )
 
 
-def _key(event: Ints, number: Ints) -> Ints:
-    return event << _NUMBER_BITS | number
+def key(event: Ints, number: Ints) -> Ints:
+    """Return a number for each particle `number` of an event, equal for the same particle."""
+    return event << NUMBER_BITS | number
 
 
 def find(known: Ints, wanted: Ints) -> Ints:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from torch import nn
 
-from mlpf.config import ConfigError
+from mlpf.config import ConfigError, check_share
 from mlpf.data.events import Events, concatenate
 from mlpf.network.candidates import P_NONE_MAX, Predicted, predict
 from mlpf.physics.accumulator import Accumulator
@@ -50,9 +50,7 @@ class Settings:
     speed: str = "event"
 
     def __post_init__(self) -> None:
-        p = self.p_none_max
-        if isinstance(p, bool) or not isinstance(p, int | float) or not 0 < p <= 1:
-            raise ValueError(f"p_none_max must be in (0, 1], got {p}")
+        check_share("p_none_max", self.p_none_max)
         for name, least in (("batch_size", 1), ("n_draws", 0), ("seed", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:

@@ -29,7 +29,13 @@ from mlpf.generation.simulation import (
     propagate,
     sum_by,
 )
-from mlpf.schema import N_X, ElementType, Particle
+from mlpf.schema import (
+    N_X,
+    NEUTRAL_HADRON_MIN_GEV,
+    TOWER_CLASSES,
+    ElementType,
+    Particle,
+)
 
 LABELS: Final = {
     "ygen_charge_of_tracks": "charge of the particle (published: sign of its PDG code)",
@@ -40,15 +46,6 @@ LABELS: Final = {
     "ycand_energy_of_tracks": "pt cosh(eta) (published: 0)",
     "ycand_pt_of_towers": "energy / cosh(eta) (published: 0)",
 }
-NEUTRAL_HADRON_MIN_GEV: Final = 9.0
-
-# Kinds of untracked particles in a tower. The order decides ties.
-_KINDS: Final = (
-    Particle.NEUTRAL_HADRON,
-    Particle.CHARGED_HADRON,
-    Particle.PHOTON,
-    Particle.ELECTRON,
-)
 
 
 def labels(*, count_once: bool = True) -> dict[str, str]:
@@ -178,15 +175,15 @@ def tower_truth(
     kind = _kind(particles.pid[particle], particles.charge[particle])
     energy = particles.energy[particle]
 
-    sums = sum_by(tower * len(_KINDS) + kind, energy, n_towers * len(_KINDS))
-    by_kind = sums.reshape(n_towers, len(_KINDS))
+    sums = sum_by(tower * len(TOWER_CLASSES) + kind, energy, n_towers * len(TOWER_CLASSES))
+    by_kind = sums.reshape(n_towers, len(TOWER_CLASSES))
     winner = np.argmax(by_kind, axis=1)
     px, py, pz, total = (
         sum_by(tower, values[particle], n_towers)
         for values in (particles.px, particles.py, particles.pz, particles.energy)
     )
     charge = _leading_charge(tower, kind, energy, particles.charge[particle], winner)
-    return _tower_labels(np.asarray(_KINDS)[winner], charge, px, py, pz, total)
+    return _tower_labels(np.asarray(TOWER_CLASSES)[winner], charge, px, py, pz, total)
 
 
 def _tower_of_particle(cells: Cells) -> Ints:
@@ -199,7 +196,7 @@ def _tower_of_particle(cells: Cells) -> Ints:
 
 
 def _kind(pid: Ints, charge: Floats) -> Ints:
-    """Index in `_KINDS` of each particle."""
+    """Index in `TOWER_CLASSES` of each particle."""
     code = np.abs(pid)
     hadron = np.where(np.abs(charge) == 1, 1, 0)
     return np.select([code == 22, code == 11], [2, 3], hadron)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commons.files import replacing
+from mlpf.data.ragged import join_offsets, offsets_of, rows_of
 from mlpf.detector import VERTEX_SIGMA_Z_MM, Floats, Ints
 from mlpf.generation.simulation import RECORD, Particles, can_be_seen
 
@@ -41,8 +42,7 @@ class Pool:
     def seen(self) -> Pool:
         """Return the events with only the particles that the detector can see."""
         keep = can_be_seen(self.records)
-        kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
-        return Pool(self.records[keep], kept_before[self.offsets])
+        return Pool(self.records[keep], offsets_of(keep)[self.offsets])
 
     def save(self, path: Path) -> None:
         """Write the records, then the offsets, as arrays of numpy, one file for both.
@@ -77,9 +77,8 @@ class Pool:
 
 def join(parts: list[Pool]) -> Pool:
     """Return the events of all parts, at least one, as one pool."""
-    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
     records = np.concatenate([part.records for part in parts])
-    return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    return Pool(records, join_offsets([part.offsets for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,8 @@ def mix(hard: NDArray[Any], pool: Pool | None, mean: float, rng: np.random.Gener
         if pool is None or not len(pool):
             raise ValueError(f"mean pile-up {mean} needs a pool of minimum-bias events")
         chosen = rng.integers(len(pool), size=n_pileup)
-        sizes = np.diff(pool.offsets)[chosen]
-        shift = pool.offsets[chosen] - (np.cumsum(sizes) - sizes)
-        rows = np.arange(sizes.sum()) + np.repeat(shift, sizes)
+        rows, offsets = rows_of(pool.offsets, chosen)
+        sizes = np.diff(offsets)
     pileup = pool.records[rows] if pool is not None else hard[:0]
     particles = Particles.from_records(np.concatenate([hard, pileup]))
     interaction = np.repeat(np.arange(n_pileup + 1), [len(hard), *sizes])

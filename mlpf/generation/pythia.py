@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from commons.files import replacing
 from mlpf.config import ConfigError
+from mlpf.data.ragged import offsets_of
 from mlpf.generation.gun import Gun
 from mlpf.generation.pileup import Pool, join
 from mlpf.generation.processes import Process
@@ -72,7 +73,7 @@ def _stable_particles(pythia: Any, batch: Any) -> Pool:
         records[name] = column(vertex)[keep]
     event = np.repeat(np.arange(len(batch)), ak.to_numpy(ak.num(particles.id)))
     sizes = np.bincount(event[keep], minlength=len(batch))
-    return Pool(records, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    return Pool(records, offsets_of(sizes))
 
 
 def _shoot(pythia: Any, gun: Gun, rng: np.random.Generator) -> Pool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mlpf.config import check_share
 from mlpf.network.resolution import FLOOR_GEV, is_tower, track_resolution
 from mlpf.schema import Particle
 
@@ -57,8 +58,7 @@ class Prediction:
         """
         if p_none_max is None:
             return self.pid
-        if not 0.0 < p_none_max <= 1.0:
-            raise ValueError(f"p_none_max must be in (0, 1], got {p_none_max}")
+        check_share("p_none_max", p_none_max)
         found = self.logits[:, 1:].argmax(1) + 1
         none = self.probabilities[:, Particle.NONE] >= p_none_max
         return found.masked_fill(none, Particle.NONE)

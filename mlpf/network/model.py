@@ -6,7 +6,6 @@ Shapes: M elements of the batch, B events, F encoded features, O output width.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -21,6 +20,7 @@ from mlpf.network.decoding import MOMENTUM_OUTPUTS, N_CHARGES, Prediction, pt_ou
 from mlpf.network.encoding import N_ENCODED, Encoder
 from mlpf.network.gnn_lsh import GraphLayer, GraphOptions
 from mlpf.network.heads import Heads
+from mlpf.network.neighbors import EventLayout
 from mlpf.schema import N_CLASSES
 
 
@@ -63,7 +63,7 @@ class Stack(nn.Module):
         return outputs
 
 
-class ParticleFlowNetwork(nn.Module, ABC):
+class ParticleFlowNetwork(nn.Module):
     """The frame of all networks: encoder, two stacks of layers, and their heads.
 
     One stack is for the class and the charge, one for the momentum. The heads read the encoded
@@ -71,8 +71,9 @@ class ParticleFlowNetwork(nn.Module, ABC):
     logits, without passing gradients back; they start at 0, so a new network gives each element
     the momentum that the detector measured, and each tower what its tracks leave of it.
 
-    To add a backbone, derive a class whose constructor passes on what makes one layer, and whose
-    `layout` returns what the layers need to know of the events of a batch. A layer is a module
+    To add a backbone, derive a class whose constructor passes on what makes one layer. Where the
+    layers need to know more of a batch than which element belongs to which event, its `layout`
+    returns that too. A layer is a module
     `layer(x, position, layout) -> x` with x, shape (M, O), the features of the elements and
     `position`, shape (M, 3), their places (eta, sin(phi), cos(phi)) at the calorimeter. It must
     not depend on the order of the elements of an event, nor on the other events of the batch.
@@ -113,9 +114,9 @@ class ParticleFlowNetwork(nn.Module, ABC):
         n_heads = len(MOMENTUM_OUTPUTS)
         self.momentum_heads = heads(momentum_in, n_heads=n_heads, n_out=1, zero=True)
 
-    @abstractmethod
     def layout(self, offsets: Tensor, n_elements: int) -> Layout:
         """Return the layout of events that begin at `offsets`, shape (B + 1,)."""
+        return EventLayout.from_offsets(offsets, n_elements)
 
     def forward(self, batch: Batch) -> Prediction:
         """Return the prediction for the elements of `batch`, in their order."""

@@ -212,7 +212,3 @@ class Transformer(ParticleFlowNetwork):
             decoder_width=decoder_width,
             dropout=dropout,
         )
-
-    def layout(self, offsets: Tensor, n_elements: int) -> EventLayout:
-        """Return the layout of events that begin at `offsets`, shape (B + 1,)."""
-        return EventLayout.from_offsets(offsets, n_elements)

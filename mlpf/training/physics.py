@@ -10,7 +10,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from commons.cli import did_you_mean
-from mlpf.config import check_at_least
+from mlpf.config import check_at_least, check_share
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, concatenate
 from mlpf.network.candidates import P_NONE_MAX
@@ -51,8 +51,7 @@ class ValidationPhysics:
         weights: Mapping[str, float] | None = None,
     ) -> None:
         check_at_least(0, max_events=max_events)
-        if not 0 < p_none_max <= 1:
-            raise ValueError(f"p_none_max must be in (0, 1], got {p_none_max}")
+        check_share("p_none_max", p_none_max)
         self.max_events, self.p_none_max = max_events, p_none_max
         self.weights = dict(weights or {})
         for name, weight in self.weights.items():

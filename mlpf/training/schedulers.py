@@ -13,6 +13,8 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from mlpf.config import check_share
+
 
 def constant_schedule(optimizer: Optimizer, total_steps: int) -> LambdaLR:
     """Return the schedule that keeps the learning rate.
@@ -53,8 +55,7 @@ def exponential_schedule(
     del total_steps
     if expdecay_decay_steps < 1:
         raise ValueError(f"expdecay_decay_steps must be >= 1, got {expdecay_decay_steps}")
-    if not 0 < rate <= 1:
-        raise ValueError(f"rate must be in (0, 1], got {rate}")
+    check_share("rate", rate)
     return LambdaLR(optimizer, lambda step: rate ** (step // expdecay_decay_steps))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from mlpf.config import ConfigError, build, config_dir
+from mlpf.config import ConfigError, build, check_share, config_dir
 
 
 def test_the_configuration_lies_beside_the_package_in_a_checkout():
@@ -61,3 +61,10 @@ def test_build_makes_an_inner_node_alone():
 
 def test_the_name_of_a_file_cannot_steer_the_terminal():
     assert str(ConfigError("data: no file a\x1b[2J.parquet")) == r"data: no file a\x1b[2J.parquet"
+
+
+@pytest.mark.parametrize("value", [0, -0.1, 1.1, float("nan"), True, "a", None])
+def test_what_is_no_share_is_named(value):
+    check_share("rate", 1)
+    with pytest.raises(ValueError, match=r"rate must be in \(0, 1\], got"):
+        check_share("rate", value)

@@ -8,7 +8,7 @@ from torch.nn import functional
 import mlpf
 from mlpf.config import ConfigError, build
 from mlpf.network.gravnet import GravNetLayer, GravNetOptions
-from mlpf.network.neighbors import EventLayout
+from tests.mlpf.network.layouts import layout_of
 
 OPTIONS = {
     "output_dim": 6,
@@ -26,10 +26,6 @@ SIZES = [9, 0, 1, 3, 20]
 def layer_of(**changes):
     torch.manual_seed(0)
     return GravNetLayer(GravNetOptions(**{**OPTIONS, **changes})).double()
-
-
-def layout_of(sizes):
-    return EventLayout.from_offsets(torch.tensor([0, *sizes]).cumsum(0), sum(sizes))
 
 
 def inputs(n):

@@ -4,11 +4,8 @@ import pytest
 import torch
 
 from mlpf.network import neighbors
-from mlpf.network.neighbors import EventLayout, find_neighbors, nearest
-
-
-def layout_of(sizes):
-    return EventLayout.from_offsets(torch.tensor([0, *sizes]).cumsum(0), sum(sizes))
+from mlpf.network.neighbors import find_neighbors, nearest
+from tests.mlpf.network.layouts import layout_of
 
 
 def reference(points, k):

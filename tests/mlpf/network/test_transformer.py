@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mlpf.network import transformer
-from mlpf.network.neighbors import EventLayout
 from mlpf.network.transformer import Attention, Rotation, TransformerLayer, TransformerOptions
+from tests.mlpf.network.layouts import layout_of
 
 OPTIONS = {
     "output_dim": 16,
@@ -21,10 +21,6 @@ SIZES = [9, 0, 1, 3, 20]
 def layer_of(**changes):
     torch.manual_seed(0)
     return TransformerLayer(TransformerOptions(**{**OPTIONS, **changes})).double()
-
-
-def layout_of(sizes):
-    return EventLayout.from_offsets(torch.tensor([0, *sizes]).cumsum(0), sum(sizes))
 
 
 def inputs(n):

@@ -7,14 +7,6 @@ from mlpf.config import ConfigError
 from mlpf.reconstruction.inputs import model_of, one_of, output_of, threshold_of
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("b.parquet", "a.parquet", "[c].parquet"):
-        (tmp_path / name).touch()
-    return tmp_path
-
-
 @pytest.mark.parametrize("given", [{}, {"run": "a", "model": "b"}])
 def test_one_model_is_needed(given):
     with pytest.raises(ConfigError, match="give run=DIR or model=FILE, one of them"):
@@ -26,7 +18,9 @@ def test_a_run_or_a_model_is_the_model():
     assert model_of(OmegaConf.create({"run": None, "model": "pretrained"})) == "pretrained"
 
 
-def test_an_existing_file_is_kept_unless_told_otherwise(folder):
+def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.parquet").touch()
     cfg = OmegaConf.create({"out": "a.parquet", "overwrite": False})
     with pytest.raises(ConfigError, match=r"out=a\.parquet: exists already; overwrite=true"):
         output_of(cfg)
