@@ -23,6 +23,7 @@ CUSTOM_SPACE = "hpo:custom_search_space"  # function that suggests more, or None
 STUDY_ID = "hpo:study_id"  # unique; a folder that belongs to the study has it too
 FOLDER = "hpo:folder"  # the sweep folder, absolute
 COMMAND_CODE = "hpo:code"  # code and configuration of the last command
+COMMAND = "hpo:command"  # how the last command was typed: script or module, arguments, folder
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
 WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.worker.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it
@@ -149,6 +150,9 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     STUDY_ID: _is_text,
     FOLDER: _is_text,
     COMMAND_CODE: _mapping(_is_text),
+    COMMAND: _record(
+        module=_maybe(_is_text), file=_maybe(_is_text), arguments=_are_texts, cwd=_is_text
+    ),
     APP: _is_app,
     WORKER: _record(start=_is_number, end=_is_number, busy_s=_is_number),
     LAUNCH: _is_launch,

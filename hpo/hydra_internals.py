@@ -118,6 +118,15 @@ def make_launcher(context: HydraContext, config: DictConfig, function: TaskFunct
     )
 
 
+def in_turn(context: HydraContext, config: DictConfig, function: TaskFunction) -> Launcher:
+    """Return Hydra's basic launcher, whatever launcher the configuration has."""
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    launcher = BasicLauncher()
+    launcher.setup(hydra_context=context, task_function=function, config=config)
+    return launcher
+
+
 def runs_in_turn(launcher: Launcher) -> bool:
     """Tell whether a launcher runs jobs one after another in this process: Hydra's basic one."""
     # Not at the top: Hydra loads its plug-ins anew when it looks for them.

@@ -226,6 +226,8 @@ class SweepSettings:
             when a study is resumed, and best.yaml leaves them out.
         restart: the study's name, or true where a terminal can ask: begin anew, and keep the old
             study and its folder beside, as NAME.1.
+        join: this process is one worker of the study, whatever the launcher; it leaves when no
+            trial is left for it.
     """
 
     study_name: Any
@@ -250,6 +252,7 @@ class SweepSettings:
     screen: Any = None
     own_groups: list[str] = field(default_factory=list)
     restart: Any = False
+    join: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without a storage; bring `direction` into its plain form.

@@ -25,25 +25,25 @@ def load(where: Path | str, study: str | None = None) -> optuna.Study:
     return optuna.load_study(study_name=find_study(storage, study), storage=storage)
 
 
-def find_storage(text: str) -> Path | str:
-    """Return the path of a journal file or the URL of a database.
+def find_storage(text: str, key: str = "storage") -> Path | str:
+    """Return the path of a journal file or the URL of a database; `key` is what the user typed.
 
     Raises:
         UsageError: there is no such file; opening it would create it.
     """
     if text.startswith("sqlite:///") and not Path(text.removeprefix("sqlite:///")).is_file():
-        raise UsageError(f"storage={text}: no such file")
+        raise UsageError(f"{key}={text}: no such file")
     if "://" in text:
         return text
     path = Path(text)
     path = path / "journal.log" if path.is_dir() else path
     if not path.is_file():
-        raise UsageError(f"storage={text}: no such journal file")
+        raise UsageError(f"{key}={text}: no such journal file")
     return path
 
 
-def find_study(storage: BaseStorage, wanted: str | None) -> str:
-    """Return the name of the study; without `wanted`, that of the only one.
+def find_study(storage: BaseStorage, wanted: str | None, key: str = "study") -> str:
+    """Return the name of the study; without `wanted`, which `key` gives, that of the only one.
 
     Raises:
         UsageError: there is no such study, or there are several.
@@ -52,7 +52,7 @@ def find_study(storage: BaseStorage, wanted: str | None) -> str:
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted not in names:
-        asked = "study=... is missing" if wanted is None else f"study={wanted}"
+        asked = f"{key}=... is missing" if wanted is None else f"{key}={wanted}"
         near = did_you_mean(wanted or "", names)
         raise UsageError(f"{asked}: the storage has {', '.join(names) or 'no study'}{near}")
     return wanted

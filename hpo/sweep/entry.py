@@ -8,13 +8,14 @@ import optuna
 from optuna.storages import BaseStorage
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import APP, COMMAND_CODE
+from hpo.attributes import APP, COMMAND, COMMAND_CODE
 from hpo.launch.payload import Payload
 from hpo.reporting.best import describe_app
 from hpo.storage.folders import check_study_folder
 from hpo.study.provenance import changed, code_of, config_hash
 from hpo.study.study import SweepSpec, existing_study, open_study
 from hpo.study.tickets import study_lock
+from hpo.sweep.join import typed_command
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
         loader, keys = app.context.config_loader, [*spec.space.distributions]
         described = describe_app(app.config, loader, spec.space.fixed, keys, spec.own_groups)
         study.set_user_attr(APP, described)
+        if is_new or not spec.join:
+            study.set_user_attr(COMMAND, typed_command(app))
         _note_code(study, spec, app)
     return storage, study_id(study), is_new
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.processes import n_cores
 from hpo import signals
 from hpo.attributes import FAIL_REASON, RETRIES, stored
-from hpo.hydra_internals import make_launcher, runs_in_turn
+from hpo.hydra_internals import in_turn, make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.site import Slurm
@@ -55,6 +55,7 @@ from hpo.study.tickets import Tickets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
+from hpo.sweep.join import OwnProcess
 from hpo.sweep.preflight import check, check_transport
 from hpo.sweep.restart import begin_anew
 from hpo.sweep.traces import Traces, withdraw
@@ -103,14 +104,14 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
 
 def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> Sweep | None:
     """Check all settings, then create or resume the study; None after a dry run."""
-    launcher = _launcher(app)
+    launcher = in_turn(app.context, app.config, app.function) if settings.join else _launcher(app)
     site = launcher.check() if isinstance(launcher, CheckedLauncher) else None
     slurm = site if isinstance(site, Slurm) else None
     spec = _make_spec(settings, app, arguments)
     check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
     if not runs_in_turn(launcher):
         check_transport(app)
-    n_workers = _n_workers(spec, launcher, slurm)
+    n_workers = 1 if spec.join else _n_workers(spec, launcher, slurm)
     if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
         return None
     if spec.restart is not None and spec.restart is not False:
@@ -121,7 +122,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     except BaseException:
         traces.take_back()
         raise
-    crew: Crew = LaunchedCrew(spec, app)
+    crew: Crew = OwnProcess(spec, app) if spec.join else LaunchedCrew(spec, app)
     if slurm is not None:
         crew = SlurmCrew(spec, app, storage, study_id, slurm)
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
@@ -152,7 +153,8 @@ def run(sweep: Sweep) -> None:
         _log.info(text, spec.study_name, spec.n_trials, more, spec.sweep_dir)
         _check_result(sweep)
         return
-    OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
+    if sweep.is_new or not spec.join:
+        OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
     try:
         _work_shown(sweep)
     except KeyboardInterrupt:
@@ -168,6 +170,10 @@ def run(sweep: Sweep) -> None:
         if sweep.is_new and withdraw(spec, sweep.storage, sweep.study_id):
             sweep.traces.take_back()
         raise
+    if spec.join and (others := len(_unfinished(sweep))):
+        text = "no trial is left for this worker of study '%s'; %d are not finished"
+        _log.info(text, spec.study_name, others)
+        return
     write_report(sweep.storage, spec.study_name, spec.sweep_dir)
     if too_many_failures(sweep.tickets.trials(), spec):
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
@@ -281,6 +287,8 @@ def _work(sweep: Sweep) -> None:
         errors = sweep.crew.work(sweep.n_workers, waiting)
         if errors is None:
             continue
+        if sweep.spec.join and not errors:
+            break
         before, marks = marks, _marks(_unfinished(sweep))
         fruitless = fruitless + 1 if before == marks else 0
         if fruitless == _FRUITLESS_LAUNCHES:

@@ -31,6 +31,7 @@ def test_the_table_of_the_page_has_exactly_these_names():
 
 OWNER = {"id": "i", "host": "h", "pid": 7}
 WORKER = {"start": 1.0, "end": 2, "busy_s": 0.5}
+COMMAND = {"module": "a.b", "file": None, "arguments": ["-m"], "cwd": "/a"}
 WATCHER = {"host": "h", "pid": 7, "beat": 3}
 APP = {"config_name": "a", "searchpath": [], "always_multirun": False, "groups": ["g"]}
 RIGHT = {
@@ -43,6 +44,7 @@ RIGHT = {
     "STUDY_ID": ["i"],
     "FOLDER": ["/a"],
     "COMMAND_CODE": [{"git": "a"}],
+    "COMMAND": [COMMAND, {**COMMAND, "module": None, "file": "/a.py"}],
     "CODE": [[], [{"git": "a"}]],
     "APP": [APP, {**APP, "config_name": None, "own_groups": ["hpo"]}],
     "WORKER": [WORKER, {**WORKER, "job": None}],
