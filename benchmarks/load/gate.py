@@ -12,10 +12,11 @@ import random
 import time
 from pathlib import Path
 
-from optuna.pruners import SuccessiveHalvingPruner
+from benchmarks.load import probe
+from hpo.search.asha import AshaPruner
 
 
-class GatedASHA(SuccessiveHalvingPruner):
+class GatedASHA(AshaPruner):
     """ASHA whose constructor waits until `n_workers` processes have called it.
 
     Args:
@@ -23,8 +24,9 @@ class GatedASHA(SuccessiveHalvingPruner):
         n_workers: to wait for; 0: none.
         spread_s: the workers begin at random times within this interval.
         limit_s: the longest wait.
-        min_resource: see Optuna.
-        reduction_factor: see Optuna.
+        starter: the process that has started the command; the command itself does not wait.
+        min_resource: see `hpo.AshaPruner`.
+        reduction_factor: see `hpo.AshaPruner`.
     """
 
     def __init__(
@@ -33,18 +35,21 @@ class GatedASHA(SuccessiveHalvingPruner):
         n_workers: int,
         spread_s: float,
         limit_s: float,
-        min_resource: int,
-        reduction_factor: int,
+        starter: int,
+        min_resource: int = 1,
+        reduction_factor: int = 3,
     ) -> None:
         super().__init__(min_resource=min_resource, reduction_factor=reduction_factor)
-        if "SLURM_JOB_ID" in os.environ:  # not in the command itself
+        if os.getppid() != starter:
             _wait(Path(folder), n_workers, limit_s)
             time.sleep(random.SystemRandom().uniform(0, spread_s))
+            probe.start(Path(folder) / "probes" / str(os.getpid()))
 
 
 def _wait(folder: Path, n_workers: int, limit_s: float) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / str(os.getpid())).touch()
+    ready = folder / "ready"
+    ready.mkdir(parents=True, exist_ok=True)
+    (ready / str(os.getpid())).touch()
     deadline = time.monotonic() + limit_s
-    while len(list(folder.iterdir())) < n_workers and time.monotonic() < deadline:
+    while len(list(ready.iterdir())) < n_workers and time.monotonic() < deadline:
         time.sleep(0.5)

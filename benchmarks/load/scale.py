@@ -1,38 +1,42 @@
-"""The share of time that 96 workers spend on anything but training (`make bench-scale`).
+"""The share of time that many workers spend on anything but training (`make bench-scale`).
 
-    python -m benchmarks.load.scale [storage=journal] [n_nodes=24] [per_node=4] [n_trials=480] ...
+    python -m benchmarks.load.scale [kinds=[journal,...]] [workers=[96]] [epoch_s=2] ...
+    python -m benchmarks.load.scale launcher=light workers=[256,512] epoch_s=20
+    python -m benchmarks.load.scale launcher=light workers=[8,32,96] delay_ms=[1,10,50]
 
-Starts an emulated SLURM cluster on this machine and one sweep on it: a job array of
-`n_nodes` elements with `per_node` workers each, TPE and ASHA. The application only waits, in
-epochs of about 2 s with a report after each; a training of hours has the same number of reports
-and trials, so these shares are far above those of a real sweep. `storage` is `journal`, `grpc`
-(Optuna's proxy in front of a journal) or `postgresql`. All workers share the cores of this
-machine; on a cluster each has its own.
+The application only waits, in epochs of about `epoch_s` with a report after each; a training of
+hours has the same number of reports and trials, so these shares are far above those of a real
+sweep. Kinds: journal, grpc (Optuna's proxy in front of our journal), postgresql, ...
 
-The workers begin together, when the last one is ready (benchmarks/load/app/gate.py).
-Figures go to benchmarks/results/scale_<storage>.json.
+- launcher=local: a Hydra sweep with TPE and ASHA, workers as processes of `hpo_local`.
+- launcher=slurm: the same on an emulated SLURM cluster, four workers per node.
+- launcher=light: `hpo.optimize` with random search and ASHA in processes that share the memory of
+  one, in a window of `window_s`; they can have a file system that is far away (`delay_ms`).
+
+Told are the share as it is, and the share without what a worker waits for a core: all workers and
+servers share the cores of this machine, on a cluster each has its own. Sweeps begin when the last
+worker is ready. Rows are added to benchmarks/results/scale.json, or replace older ones there.
 """
 
 from __future__ import annotations
 
-import subprocess
+import json
+import shutil
 import sys
 import tempfile
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.servers import load, now, served
-from commons.cli import Failure, run_command
+from benchmarks.load import light, sweep
+from benchmarks.load.probe import Part, Times
+from benchmarks.load.servers import KINDS, commit, load, now, processor
+from commons.cli import Failure, UsageError, choose, run_command
 from commons.files import write_json
-from hpo.attributes import WORKER
-from hpo.storage.opening import open_storage
 from testbed.packages import Unavailable
-from testbed.slurm import SlurmCluster
 
-ROOT = Path(__file__).parents[2]
-_APP = ROOT / "benchmarks" / "load" / "app" / "app.py"
+LAUNCHERS = ("local", "slurm", "light")
 
 
 @dataclass
@@ -40,168 +44,148 @@ class Settings:
     """What the command line may set.
 
     Args:
-        storage: journal, grpc or postgresql.
-        n_nodes: elements of the array.
-        per_node: workers of each.
-        n_trials: of the sweep.
-        epochs: of a trial that is not pruned.
+        kinds: of storage.
+        workers: numbers of workers.
+        delay_ms: of each call that a distant file system has to answer; only for light workers.
+        launcher: local, slurm or light.
         epoch_s: mean length of an epoch; trials differ by up to 25 %.
-        spread_s: the workers begin at random times within this interval.
-        out: folder of the JSON file.
-        keep: keep the folder of the sweep and print its path.
+        epochs: of a trial that is not pruned.
+        trials_per_worker: of a sweep with Hydra.
+        window_s: of light workers; 0: five epochs, at least 20 s.
+        out: the JSON file.
+        keep: keep the folder of a sweep and print its path.
     """
 
-    storage: str = "journal"
-    n_nodes: int = 24
-    per_node: int = 4
-    n_trials: int = 480
-    epochs: int = 27
+    kinds: list[str] = field(default_factory=lambda: ["journal"])
+    workers: list[int] = field(default_factory=lambda: [96])
+    delay_ms: list[float] = field(default_factory=lambda: [0.0])
+    launcher: str = "local"
     epoch_s: float = 2.0
-    spread_s: float = 5.0
-    out: Path = ROOT / "benchmarks" / "results"
+    epochs: int = 27
+    trials_per_worker: int = 3
+    window_s: float = 0.0
+    out: Path = Path(__file__).parents[1] / "results" / "scale.json"
     keep: bool = False
 
 
 @dataclass(frozen=True)
-class Shares:
-    """Where the time of all workers went, in seconds.
+class Each:
+    """What one trial or one report costs, in ms.
 
     Attributes:
-        start_up: of the processes, until all were ready.
-        between: claiming, sampling, composing, telling.
-        reporting: storing values and deciding about them.
-        training: the rest of the time inside the application.
-        tail: from the end of a worker's last trial to the end of the worker.
-        waiting: after their end, until the last worker has ended; lost if the allocation is kept.
+        n: how many there were.
+        wall: all of it.
+        cpu: on a core.
+        waiting: for a core.
+        blocked: waiting for a lock, a disk or a server.
     """
 
-    start_up: float
-    between: float
-    reporting: float
-    training: float
-    tail: float
+    n: int
+    wall: float
+    cpu: float
     waiting: float
+    blocked: float
 
-    @property
-    def outside(self) -> float:
-        """The share spent outside the training after start-up, tail included."""
-        lost = self.between + self.reporting + self.tail
-        return lost / (lost + self.training)
+    @classmethod
+    def of(cls, part: Part) -> Each:
+        """Return the mean of a kind of time."""
+        sums = part.wall_s, part.cpu_s, part.waiting_s, part.blocked_s
+        return cls(round(part.n), *[round(1e3 * each / max(part.n, 1), 2) for each in sums])
 
 
-def shares(records: list[dict[str, Any]]) -> Shares:
-    """Return where the time went, from the records that the workers left in the study."""
+@dataclass(frozen=True)
+class Shares:
+    """The time outside of training, as a share of all time; the length of start-ups is left out.
 
-    def total(key: str) -> float:
-        return float(sum(record[key] for record in records))
+    Attributes:
+        outside: as it is.
+        own_core: without what workers wait for a core.
+        cpu: only what they use of a core.
+    """
 
-    last = max(record["end"] for record in records)
-    return Shares(
-        start_up=total("start_up_s"),
-        between=total("worked_until") - total("start") - total("busy_s"),
-        reporting=total("reporting_s"),
-        training=total("busy_s") - total("reporting_s"),
-        tail=total("end") - total("worked_until"),
-        waiting=last * len(records) - total("end"),
+    outside: float
+    own_core: float
+    cpu: float
+
+    @classmethod
+    def of(cls, times: Times) -> Shares:
+        """Return the shares of what a probe has counted."""
+        training_s = times.parts["training"].wall_s
+        lost = Part()
+        for kind in ("between", "reporting"):
+            lost.add(times.parts[kind])
+        own_core_s = min(lost.wall_s, lost.cpu_s + lost.blocked_s)
+        seconds = lost.wall_s, own_core_s, lost.cpu_s
+        return cls(*[each / max(each + training_s, 1e-9) for each in seconds])
+
+
+KEY = ("launcher", "kind", "workers", "epoch_s", "delay_ms")
+HEAD = (
+    "launcher kind             workers epoch/s delay/ms   outside own core   CPU | "
+    "trial: wall = CPU + waiting + blocked/ms | report: the same | load"
+)
+
+
+def row(result: dict[str, Any]) -> str:
+    """Return a result as a line of the table."""
+
+    def each(kind: str) -> str:
+        wall, *rest = (result[kind][name] for name in ("wall", "cpu", "waiting", "blocked"))
+        return f"{wall:.1f} = {' + '.join(f'{one:.1f}' for one in rest)}"
+
+    shares = result["shares"]
+    return (
+        f"{result['launcher']:8} {result['kind']:16} {result['workers']:7} {result['epoch_s']:7g} "
+        f"{result['delay_ms']:8g}   {shares['outside']:7.2%} {shares['own_core']:7.2%} "
+        f"{shares['cpu']:6.2%} | {each('trial')} | {each('report')} | {result['load_after']:.1f}"
     )
 
 
-def table(result: dict[str, Any]) -> str:
-    """Return a result as text."""
-    seconds = result["seconds"]
-    present = sum(seconds[key] for key in ("between", "reporting", "training", "tail"))
-    lines = [f"{result['storage']}: {result['n_workers']} workers, {result['n_trials']} trials"]
-    for key, text in (
-        ("training", "training"),
-        ("between", "claiming, sampling, composing, telling"),
-        ("reporting", "storing reports and pruning"),
-        ("tail", "from the last trial to the end"),
-    ):
-        lines.append(f"  {text:40} {seconds[key]:8.1f} s {seconds[key] / present:7.2%}")
-    lines += [
-        f"  outside training after start-up          {result['outside']:19.2%}",
-        f"  start-up (not counted)                   {seconds['start_up']:8.1f} s",
-        (
-            f"  if held until the last one ends          {seconds['waiting']:8.1f} s "
-            f"{seconds['waiting'] / present:7.2%}"
-        ),
-        (
-            f"  CPU of the workers: {result['cpu_s']:.1f} s, per trial "
-            f"{1e3 * result['cpu_s'] / result['n_trials']:.0f} ms; {result['n_reports']} reports"
-        ),
-        (
-            f"  {result['wall_s']:.0f} s from the first trial to the end; load before "
-            f"{result['load_before']}, at the end {result['load_after']}"
-        ),
-    ]
-    return "\n".join(lines)
+def merged(before: list[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return rows with a new one, which replaces an older one of the same settings."""
+    kept = [one for one in before if any(one.get(key) != new[key] for key in KEY)]
+    return sorted([*kept, new], key=lambda one: [str(one[KEY[0]]), str(one[KEY[1]]), *_size(one)])
 
 
-def run(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Run the sweep; return its figures.
+def _size(one: dict[str, Any]) -> list[float]:
+    return [one[key] for key in KEY[2:]]
+
+
+def measure(settings: Settings, kind: str, n_workers: int, delay_ms: float) -> dict[str, Any]:
+    """Return the figures of one row.
 
     Raises:
-        RuntimeError: the sweep failed, or the cluster or the server does not come up.
-        ValueError: a setting is out of range.
+        Failure: the sweep failed, or a server does not come up.
     """
-    n_workers, before = settings.n_nodes * settings.per_node, load()
-    with (
-        served(settings.storage, folder / "storage") as server,
-        SlurmCluster(folder / "slurm", settings.n_nodes, gpus=settings.per_node) as cluster,
-    ):
-        gate = {
-            "_target_": "benchmarks.load.gate.GatedASHA",
-            "+folder": folder / "gate",
-            "+n_workers": n_workers,
-            "+spread_s": settings.spread_s,
-            "+limit_s": 600,
-        }
-        command = [
-            *(sys.executable, str(_APP), "-m", "hydra/launcher=hpo_slurm"),
-            *("hydra.launcher.whole_nodes=true", "hydra.launcher.gpu_option=gres"),
-            f"hydra.launcher.gpus_per_node={settings.per_node}",
-            f"hydra.sweeper.n_workers={n_workers}",
-            f"hydra.sweeper.n_trials={settings.n_trials}",
-            f"hydra.sweeper.storage={server.spec}",
-            *(f"epochs={settings.epochs}", f"epoch_s={settings.epoch_s}"),
-        ]
-        for key, value in gate.items():
-            plus = "+" if key.startswith("+") else ""
-            command.append(f"{plus}hydra.sweeper.pruner.{key.lstrip('+')}={value}")
-        begin = time.time()
-        with (folder / "output").open("wb") as output:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env={**cluster.environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode:
-            raise RuntimeError(f"the sweep failed:\n{(folder / 'output').read_text()[-3000:]}")
-        study = open_storage(server.spec, folder)
-        study_id = study.get_study_id_from_name("scale")
-        attributes = study.get_study_user_attrs(study_id)
-        trials = study.get_all_trials(study_id, deepcopy=False)
-    records = [value for key, value in attributes.items() if key.startswith(WORKER)]
-    split = shares(records)
-    states = [trial.state.name for trial in trials]
-    first, last = min(r["start"] for r in records), max(r["end"] for r in records)
+    folder, before = Path(tempfile.mkdtemp(prefix="scale-")), load()
+    size = sweep.Size(n_workers, settings.epochs, settings.epoch_s)
+    try:
+        if settings.launcher == "light":
+            window_s = settings.window_s or max(20.0, 5 * settings.epoch_s)
+            run = light.run(kind, folder, size, window_s, delay_ms / 1e3)
+        else:
+            run = sweep.run(kind, folder, size, settings.trials_per_worker, settings.launcher)
+    except (RuntimeError, ValueError, Unavailable) as error:
+        raise Failure(f"{error} (see {folder})") from error
+    if settings.keep:
+        print(f"the sweep is in {folder}")
+    else:
+        shutil.rmtree(folder)
     return {
-        "storage": settings.storage,
-        "n_workers": len(records),
-        "n_trials": len(trials),
-        "states": {name: states.count(name) for name in sorted(set(states))},
-        "n_reports": sum(record["n_reports"] for record in records),
+        "launcher": settings.launcher,
+        "kind": kind,
+        "workers": n_workers,
         "epoch_s": settings.epoch_s,
-        "outside": split.outside,
-        "seconds": asdict(split),
-        "cpu_s": sum(record["cpu_s"] for record in records),
-        "all_ready_after_s": first - begin,
-        "wall_s": last - first,
+        "delay_ms": delay_ms,
+        "shares": asdict(Shares.of(run.times)),
+        "trial": asdict(Each.of(run.times.parts["between"])),
+        "report": asdict(Each.of(run.times.parts["reporting"])),
+        "training_s": round(run.times.parts["training"].wall_s, 1),
+        **run.more,
         "load_before": before,
         "load_after": load(),
+        "processor": processor(),
+        "commit": commit(),
         "date": now(),
     }
 
@@ -212,19 +196,18 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(settings: Settings) -> int:
-    folder = Path(tempfile.mkdtemp(prefix="scale-"))
-    try:
-        result = run(settings, folder)
-    except (RuntimeError, ValueError, Unavailable) as error:
-        raise Failure(f"{error} (see {folder})") from error
-    path = settings.out / f"scale_{settings.storage}.json"
-    write_json(path, result)
-    print(table(result))
-    print(f"written to {path}")
-    if settings.keep:
-        print(f"the sweep is in {folder}")
-    else:
-        subprocess.run(["rm", "-rf", str(folder)], check=True)
+    choose("launcher", settings.launcher, LAUNCHERS)
+    for kind in settings.kinds:
+        choose("kinds", kind, KINDS)
+    if any(settings.delay_ms) and (settings.launcher != "light" or settings.kinds != ["journal"]):
+        raise UsageError("delay_ms is for launcher=light and kinds=[journal]")
+    print(HEAD, flush=True)
+    for kind, n_workers, delay_ms in product(settings.kinds, settings.workers, settings.delay_ms):
+        result = measure(settings, kind, n_workers, delay_ms)
+        print(row(result), flush=True)
+        known = json.loads(settings.out.read_text())["rows"] if settings.out.exists() else []
+        write_json(settings.out, {"rows": merged(known, result)})
+    print(f"written to {settings.out}")
     return 0
 
 

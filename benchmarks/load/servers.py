@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +33,40 @@ class Served:
 
     def cpu_s(self) -> float:
         """Return the CPU time that the servers have used so far."""
-        return cpu_s([pid for root in self.servers for pid in _family(root)])
+        return cpu_s(self._processes())
+
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], float]]:
+        """Yield a function that returns how long the servers have waited for a core meanwhile.
+
+        A database has a process per connection, which ends with it; so they are looked at every
+        second, and the last second of each of them is missed.
+        """
+        waits_s: dict[tuple[int, str], float] = {}
+        ended = threading.Event()
+
+        def look() -> None:
+            waits_s.update(_waits_s(self._processes()))
+
+        def watch() -> None:
+            while not ended.wait(1.0):
+                look()
+
+        look()
+        before_s = sum(waits_s.values())
+        watcher = threading.Thread(target=watch, daemon=True)
+        if self.servers:
+            watcher.start()
+        try:
+            yield lambda: sum(waits_s.values()) - before_s
+        finally:
+            ended.set()
+            if self.servers:
+                watcher.join()
+                look()
+
+    def _processes(self) -> list[int]:
+        return [pid for root in self.servers for pid in _family(root)]
 
 
 @contextmanager
@@ -104,6 +140,21 @@ def load() -> float:
     return float(Path("/proc/loadavg").read_text().split()[0])
 
 
+def processor() -> str:
+    """Return the name of this machine's processor, and how many cores there are."""
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return f"{names[0] if names else 'unknown'}, {os.cpu_count()} cores"
+
+
+def commit() -> str:
+    """Return the commit of this checkout, with a `+` if files differ from it; empty: unknown."""
+    text = "git -C {} describe --always --abbrev=12 --dirty=+ --exclude=*"
+    done = subprocess.run(
+        text.format(Path(__file__).parent).split(), capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
 def now() -> str:
     """Return the date."""
     return time.strftime("%Y-%m-%d", time.gmtime())
@@ -118,6 +169,16 @@ def _family(pid: int) -> list[int]:
     found = [pid]
     for known in found:
         found.extend(below.get(known, []))
+    return found
+
+
+def _waits_s(pids: list[int]) -> dict[tuple[int, str], float]:
+    """Return how long each thread of live processes has waited for a core so far."""
+    found = {}
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError):
+                found[pid, thread.parent.name] = int(thread.read_text().split()[1]) / 1e9
     return found
 
 

@@ -10,6 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 import hpo
+from benchmarks.load import probe
 
 
 def train(cfg: DictConfig) -> float:
@@ -17,11 +18,16 @@ def train(cfg: DictConfig) -> float:
     # A training of its own speed: workers in step would make bursts that no cluster sees.
     epoch_s = cfg.epoch_s * random.SystemRandom().uniform(0.75, 1.25)
     loss = float("inf")
-    for epoch in range(1, cfg.epochs + 1):
-        time.sleep(epoch_s)
-        loss = cfg.x**2 + 1 / epoch
-        hpo.report_value(loss, epoch)
-    return loss
+    try:
+        for epoch in range(1, cfg.epochs + 1):
+            probe.enter("training")
+            time.sleep(epoch_s)
+            loss = cfg.x**2 + 1 / epoch
+            probe.enter("reporting")
+            hpo.report_value(loss, epoch)
+        return loss
+    finally:
+        probe.enter("between")
 
 
 @hydra.main(config_path=str(Path(__file__).parent), config_name="app", version_base="1.3")

@@ -1,30 +1,69 @@
+import io
+import os
+import time
+
 import pytest
 
-from benchmarks.load.scale import shares
+from benchmarks.load import light
+from benchmarks.load.latency import slow_down
+from benchmarks.load.probe import Part, Times
+from benchmarks.load.scale import Each, Shares, main, merged
 from benchmarks.load.storage import Cell, limits
+from benchmarks.load.sweep import Size
+from hpo.storage.journal import JournalFile
 
 
-def record(start, worked_until, end, busy_s, reporting_s):
-    return {
-        "start_up_s": 3.0,
-        "start": start,
-        "worked_until": worked_until,
-        "end": end,
-        "busy_s": busy_s,
-        "reporting_s": reporting_s,
-    }
+def times(between, reporting, training_s):
+    parts = {"between": between, "reporting": reporting, "training": Part(9, training_s)}
+    return Times(parts)
 
 
-def test_the_time_of_the_workers_is_split_without_rest():
-    split = shares([record(0, 10, 11, 9, 0.5), record(1, 20, 20, 18, 0.5)])
-    assert split.start_up == 6
-    assert split.between == 29 - 27
-    assert split.reporting == 1
-    assert split.training == 26
-    assert split.tail == 1
-    assert split.waiting == 9
-    assert split.between + split.reporting + split.training + split.tail == 11 + 19
-    assert split.outside == pytest.approx(4 / 30)
+def test_the_share_is_told_with_and_without_what_a_worker_waits_for_a_core():
+    shares = Shares.of(times(Part(3, 6.0, 1.0, 3.0), Part(9, 4.0, 1.0, 1.0), 90.0))
+    assert shares.outside == pytest.approx(10 / 100)
+    assert shares.own_core == pytest.approx(6 / 96)
+    assert shares.cpu == pytest.approx(2 / 92)
+
+
+def test_one_report_is_told_in_milliseconds():
+    assert Each.of(Part(4, 1.0, 0.2, 0.4)) == Each(4, 250.0, 50.0, 100.0, 100.0)
+    assert Each.of(Part()) == Each(0, 0, 0, 0, 0)
+
+
+def test_a_new_row_replaces_the_one_of_the_same_settings():
+    one = {"launcher": "local", "kind": "grpc", "workers": 8, "epoch_s": 2.0, "delay_ms": 0.0}
+    other = one | {"workers": 96}
+    rows = merged(merged([], other | {"date": "a"}), one)
+    assert [row["workers"] for row in rows] == [8, 96]
+    assert merged(rows, other | {"date": "b"}) == [one, other | {"date": "b"}]
+
+
+def test_light_workers_report_to_one_study(tmp_path):
+    run = light.run("journal", tmp_path, Size(3, 3, 0.05), 0.6, 0.0)
+    parts = run.times.parts
+    assert 0 < parts["training"].wall_s <= 3 * 0.6 + 1e-6
+    assert sum(part.wall_s for part in parts.values()) <= 3 * 0.6 + 1e-6
+    assert parts["reporting"].n > 0
+    assert parts["between"].n > 0
+    assert run.more["memory_mb"] > 0
+
+
+def test_a_delay_is_for_the_file_system_of_light_workers_only(capsys, tmp_path):
+    assert main(["delay_ms=[5]", f"out={tmp_path / 'scale.json'}"]) == 2
+    assert "delay_ms is for launcher=light" in capsys.readouterr().err
+
+
+def test_an_append_to_a_distant_journal_waits_for_four_answers(tmp_path, monkeypatch):
+    for module, names in ((os, ("open", "fsync", "unlink")), (io, ("open",))):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    journal, waits = JournalFile(tmp_path / "study.log"), []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    slow_down(tmp_path / "study.log", 0.25, lambda: 0.0)
+    journal.append_logs([{"op_code": 1, "worker_id": "w", "study_id": 0}])
+    assert waits == [0.25] * 4
+    assert len(list(journal.read_logs(0))) == 1
+    assert waits == [0.25] * 5
 
 
 def cell(kind, n_workers, achieved, p99_ms):

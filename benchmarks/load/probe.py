@@ -1,0 +1,165 @@
+"""How the processes of a benchmark use their time: on a core, waiting for one, or blocked.
+
+Linux tells how long each thread has waited for a core (`/proc/self/task/*/schedstat`). A worker
+on a cluster has a core for itself, so that this part of a loss belongs to the machine on which
+many workers share two. It is read where a worker goes from one thing to another: training,
+reporting, or what lies between two trials. The sums lie in a small mapped file, which another
+process may read at any moment, also if the worker is killed.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import struct
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KINDS = ("between", "reporting", "training")
+_NONE = -1
+_FORMAT = struct.Struct(f"{4 * len(KINDS) + 2}d")
+
+
+@dataclass
+class Part:
+    """The time of one kind, in seconds.
+
+    Attributes:
+        n: how many periods.
+        wall_s: all of it.
+        cpu_s: on a core, all threads.
+        waiting_s: ready to run, but without a core, all threads.
+    """
+
+    n: float = 0.0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    waiting_s: float = 0.0
+
+    @property
+    def blocked_s(self) -> float:
+        """The rest: waiting for a lock, a disk or a server."""
+        return max(0.0, self.wall_s - self.cpu_s - self.waiting_s)
+
+    def add(self, other: Part) -> None:
+        """Add another one to it."""
+        self.n += other.n
+        self.wall_s += other.wall_s
+        self.cpu_s += other.cpu_s
+        self.waiting_s += other.waiting_s
+
+
+@dataclass
+class Times:
+    """The time of one worker, or of several.
+
+    Attributes:
+        parts: by kind.
+        doing: the kind of the period that is not over; None: none has begun.
+        since_s: when it began, by the clock of `time.monotonic`.
+    """
+
+    parts: dict[str, Part] = field(default_factory=lambda: {kind: Part() for kind in KINDS})
+    doing: str | None = None
+    since_s: float = 0.0
+
+    def pack(self) -> bytes:
+        """Return it as bytes, always as many."""
+        parts = [(p.n, p.wall_s, p.cpu_s, p.waiting_s) for p in self.parts.values()]
+        doing = _NONE if self.doing is None else KINDS.index(self.doing)
+        return _FORMAT.pack(*[number for part in parts for number in part], doing, self.since_s)
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Times:
+        """Return what `pack` was given; of less than that, nothing has been counted yet."""
+        if len(content) < _FORMAT.size:
+            return cls()
+        *numbers, doing, since_s = _FORMAT.unpack(content[: _FORMAT.size])
+        parts = {kind: Part(*numbers[4 * i : 4 * i + 4]) for i, kind in enumerate(KINDS)}
+        return cls(parts, None if doing == _NONE else KINDS[int(doing)], since_s)
+
+
+class Probe:
+    """Counts the time of this process.
+
+    Args:
+        file: for the sums; None: nothing is counted.
+        begin_s: returns when the window begins. Of a training that lies across this moment the
+            later part counts, of all else nothing.
+    """
+
+    def __init__(self, file: Path | None, begin_s: Callable[[], float] = lambda: 0.0) -> None:
+        self._times, self._begin_s = Times(), begin_s
+        self._used = (0.0, 0.0)
+        self._map: mmap.mmap | None = None
+        if file is not None:
+            file.write_bytes(self._times.pack())
+            with file.open("r+b") as opened:
+                self._map = mmap.mmap(opened.fileno(), _FORMAT.size)
+
+    def enter(self, kind: str) -> None:
+        """End a period and begin one of another kind."""
+        if self._map is None:
+            return
+        now_s, used = time.monotonic(), _schedule()
+        times, begin_s = self._times, self._begin_s()
+        if times.doing is not None and now_s > begin_s:
+            whole = times.since_s >= begin_s
+            if whole or times.doing == "training":
+                wall_s = now_s - max(times.since_s, begin_s)
+                cpu_s, waiting_s = (b - a for a, b in zip(self._used, used, strict=True))
+                times.parts[times.doing].add(Part(float(whole), wall_s, cpu_s, waiting_s))
+        times.doing, times.since_s, self._used = kind, now_s, used
+        self._map[:] = times.pack()
+
+
+_probe = Probe(None)
+
+
+def start(file: Path, begin_s: Callable[[], float] = lambda: 0.0) -> None:
+    """Count the time of this process from now on, as between two trials."""
+    global _probe
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _probe = Probe(file, begin_s)
+    _probe.enter("between")
+
+
+def enter(kind: str) -> None:
+    """Do as `Probe.enter`; nothing before `start`."""
+    _probe.enter(kind)
+
+
+def read(files: Iterable[Path], begin_s: float = 0.0, end_s: float = math.nan) -> Times:
+    """Return the sums of several workers.
+
+    Args:
+        files: one of each; what the last of them is doing is told too.
+        begin_s: of the window.
+        end_s: if the workers still work: until then a training that is not over counts.
+    """
+    sums = Times()
+    for file in files:
+        times = Times.unpack(file.read_bytes())
+        sums.doing, sums.since_s = times.doing, times.since_s
+        for kind, part in times.parts.items():
+            sums.parts[kind].add(part)
+        if times.doing == "training" and end_s > times.since_s:
+            sums.parts["training"].add(Part(wall_s=end_s - max(times.since_s, begin_s)))
+    return sums
+
+
+def _schedule() -> tuple[float, float]:
+    """Return the seconds that the threads of this process were on a core, and waited for one."""
+    cpu_ns = waiting_ns = 0
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - quick
+        try:
+            with open(f"/proc/self/task/{thread}/schedstat") as file:  # noqa: PTH123
+                fields = file.read().split()
+        except OSError:  # it has ended
+            continue
+        cpu_ns += int(fields[0])
+        waiting_ns += int(fields[1])
+    return cpu_ns / 1e9, waiting_ns / 1e9
