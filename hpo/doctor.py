@@ -23,7 +23,7 @@ from commons.locks import FileLock, read_owner
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
 from commons.terminal import one_line
-from hpo.attributes import LEASE, LEASE_S, misfits, stored
+from hpo.attributes import LEASE, LEASE_S, N_TRIALS, misfits, stored
 from hpo.settings import SweepSettings
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
@@ -135,9 +135,12 @@ def _examine_study(
     study_id = storage.get_study_id_from_name(name)
     trials = storage.get_all_trials(study_id, deepcopy=False)
     counts = Counter(trial.state.name for trial in trials)
+    attributes = storage.get_study_user_attrs(study_id)
+    to_come = stored(attributes, N_TRIALS, 0) - len(trials)  # tickets are created in portions
+    counts["WAITING"] += max(0, to_come)
     states = ", ".join(f"{counts[s.name]} {s.name}" for s in TrialState if counts[s.name])
     yield Finding(f"study {one_line(name)}: {states or 'no trial'}")
-    yield from _ignored("the study", storage.get_study_user_attrs(study_id))
+    yield from _ignored("the study", attributes)
     for trial in trials:
         both = {**trial.user_attrs, **trial.system_attrs}
         yield from _ignored(f"trial {trial.number}", both)

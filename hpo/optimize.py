@@ -20,18 +20,16 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, BruteForceSampler
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
 
 from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import LEASE_S
+from hpo.attributes import LEASE_S, N_TRIALS, stored
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
 from hpo.storage.opening import open_storage
-from hpo.study.lease import was_started
 from hpo.study.limits import Limits
 from hpo.study.provenance import code_of
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
@@ -110,8 +108,11 @@ def optimize(
         home.check()
         study.set_user_attr(LEASE_S, lease_s)
         possible = int(min(n_trials, most_trials(study, study.sampler)))
-        one_by_one = isinstance(sampler, BruteForceSampler)
-        issue_tickets(study, 0 if one_by_one else possible, lock=lock)
+        is_full = partial(is_exhausted, study, study.sampler)
+        one_by_one = is_full if isinstance(sampler, BruteForceSampler) else None
+        if one_by_one is None:  # else the space may have less points
+            study.set_user_attr(N_TRIALS, max(possible, stored(study.user_attrs, N_TRIALS, 0)))
+        issue_tickets(study, possible, lock=lock, is_full=one_by_one)
     tickets = Tickets(
         shared,
         study_name,
@@ -121,6 +122,7 @@ def optimize(
         lease_s=lease_s,
         max_retries=max_retries,
         timeout=timeout,
+        is_full=one_by_one,
     )
     if trouble := clock_trouble(Path(folder)):
         _log.warning(trouble)
@@ -133,10 +135,8 @@ def optimize(
 
     limits = Limits(trial_timeout, epoch_timeout, tickets.time)
     with signals.interrupt(once=True), limits:
-        going_on = True
-        while going_on and not tickets.time.is_over:
-            issued = one_by_one and _issue_next(tickets, study)
-            going_on = _work_on_next(tickets, study, begun, limits) or issued
+        while _work_on_next(tickets, study, begun, limits):
+            pass
     if tickets.time.is_over:
         text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
         _log.warning(text, study_name, timeout)
@@ -154,17 +154,6 @@ def _check_objects(objective: Any, sampler: Any, pruner: Any) -> None:
         if part is not None and not isinstance(part, kind):
             rule = f"{{{name}}} must be None or an object of a subclass of {{}}, got {{!r}}"
             raise SettingError(rule, kind.__name__, part)
-
-
-def _issue_next(tickets: Tickets, study: optuna.Study) -> bool:
-    """Create one ticket if a sampler that visits all points knows another one."""
-    with study_lock(tickets.folder) as lock:
-        trials = study.get_trials(deepcopy=False)
-        waiting = any(t.state == TrialState.WAITING and not was_started(t) for t in trials)
-        full = len(trials) >= tickets.n_trials or is_exhausted(study, study.sampler)
-        if not waiting and not full:
-            issue_tickets(study, len(trials) + 1, lock=lock)
-    return not waiting and not full
 
 
 def _say_if_exhausted(study: optuna.Study, n_trials: int) -> None:

@@ -46,7 +46,8 @@ class Summary:
 
     Attributes:
         direction: "minimize" or "maximize".
-        n_trials: trials by state (complete, pruned, fail, running, waiting) and in total.
+        n_trials: trials by state (complete, pruned, fail, running, waiting) and in total; those of
+            the budget that no worker has begun are waiting.
         best: None while no trial is complete.
         worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
             of an epoch).
@@ -87,10 +88,12 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     epochs = _epochs(trials)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
+    to_come = max(0, (budget or 0) - len(trials))  # their tickets are created later
+    counts["waiting"] += to_come
     summary = Summary(
         study_name=storage.get_study_name_from_id(study_id),
         direction=direction.name.lower(),
-        n_trials={**counts, "total": len(trials)},
+        n_trials={**counts, "total": len(trials) + to_come},
         best=_best(trials, direction),
         epochs=epochs,
         worker_hours={"used": used_s / 3600, "saved": saved_s / 3600},

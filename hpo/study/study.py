@@ -14,7 +14,6 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
 
 from commons.locks import FileLock
 from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
@@ -79,6 +78,7 @@ class SweepSpec(SweepSettings):
             lease_s=self.lease_s,
             max_retries=self.max_retries,
             timeout=self.timeout,
+            max_failures=self.max_failure_rate * self.n_trials,
         )
 
 
@@ -94,7 +94,7 @@ def existing_study(spec: SweepSpec) -> optuna.Study | None:
 
 
 def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.Study:
-    """Create the study or load it, and issue the tickets still missing, holding its lock.
+    """Create the study or load it, and issue its next tickets, holding its lock.
 
     If a sampler visits each point of a finite space once, `spec.n_trials` becomes at most the
     number of trials that this allows.
@@ -149,12 +149,6 @@ def make_screen(spec: SweepSpec) -> Screen | None:
     screen: Screen = instantiate(spec.screen)
     screen.learn(read_earlier(spec.earlier_studies, spec.space.distributions, spec.direction))
     return screen
-
-
-def too_many_failures(trials: Iterable[FrozenTrial], spec: SweepSpec) -> bool:
-    """Tell whether more than `max_failure_rate` of the budget's trials have failed."""
-    failed = sum(trial.state == TrialState.FAIL for trial in trials)
-    return failed > spec.max_failure_rate * spec.n_trials
 
 
 def _check_same_settings(spec: SweepSpec, known: dict[str, str], wanted: dict[str, str]) -> None:

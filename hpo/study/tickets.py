@@ -1,16 +1,22 @@
 """Tickets: which trial a worker of a study takes next.
 
-The study has `n_trials` WAITING trials from the start and a worker claims one by setting it to
-RUNNING, which every Optuna storage permits to one process only. So the total is exact for any
-number of workers, and an interrupted trial keeps its number. Interrupted trials come first, then
-a paused one that the policy chooses, then new ones.
+A ticket is a WAITING trial. A worker claims one by setting it to RUNNING, which every Optuna
+storage permits to one process only, and tickets are created under the lock of the study. So the
+total is exact for any number of workers, and an interrupted trial keeps its number. Interrupted
+trials come first, then a paused one that the policy chooses, then new ones.
+
+Only a portion of the tickets exists at a time, about twice as many as trials that run: each look
+at a study reads its unfinished trials, and some storages send all of them each time. While the
+budget has more, there is a new one in store, so policies see that trials are still to come.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -22,20 +28,18 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from commons.locks import FileLock
-from commons.optuna_internals import trial_id
+from commons.optuna_internals import storage_of, trial_id
 from hpo import signals
-from hpo.attributes import PAUSED
+from hpo.attributes import PAUSED, RETRIES, stored
 from hpo.search.pausing import PausingPruner, choose_last, choose_paused, is_paused, may_begin
+from hpo.storage.batching import batched
 from hpo.storage.patient import PatientStorage
-from hpo.study.lease import (
-    Lease,
-    abandoned_trials,
-    give_up,
-    release_abandoned,
-    was_started,
-)
+from hpo.study.lease import Lease, give_up, release_abandoned, was_started
 from hpo.study.limits import StudyTime
 from hpo.study.observation import Observer
+from hpo.view import View
+
+_SPARE = 16  # new tickets for the workers that have no trial yet
 
 
 def study_lock(folder: Path) -> FileLock:
@@ -44,13 +48,53 @@ def study_lock(folder: Path) -> FileLock:
     return FileLock(folder / "tickets")
 
 
-def issue_tickets(study: optuna.Study, n_trials: int, *, lock: FileLock) -> None:
-    """Create the tickets that a budget of `n_trials` still lacks, holding the study's lock."""
-    for number in range(len(study.get_trials(deepcopy=False)), n_trials):
-        # Not `enqueue_trial({})`: its mark "fixed parameters" makes GridSampler choose no point.
-        study.add_trial(create_trial(state=TrialState.WAITING))
-        if number % 50 == 0:  # thousands of them take longer than a lock is valid
-            lock.refresh()
+def issue_tickets(
+    study: optuna.Study,
+    n_trials: int,
+    *,
+    lock: FileLock,
+    is_full: Callable[[], bool] | None = None,
+) -> int:
+    """Create the next tickets of a budget if few are left, holding the study's lock.
+
+    Args:
+        study: where they are created.
+        n_trials: the budget.
+        lock: of the study, held.
+        is_full: see `Tickets`.
+
+    Returns:
+        How many.
+    """
+    trials = study.get_trials(deepcopy=False)
+    n = _n_lacking(trials, n_trials - len(trials), is_full)
+    if n > 0 and is_full is not None and is_full():
+        return 0
+    _add_trials(study, n, TrialState.WAITING, lock)
+    return n
+
+
+def _n_lacking(
+    trials: Iterable[FrozenTrial], n_to_come: int, is_full: Callable[[], bool] | None
+) -> int:
+    """Return how many tickets to create beside those of `trials`: 0 if half of them are left."""
+    unfinished = [trial for trial in trials if not trial.state.is_finished()]
+    running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
+    new = sum(trial.state == TrialState.WAITING and not was_started(trial) for trial in unfinished)
+    portion = _SPARE + 2 * running if is_full is None else 1
+    return max(0, min(portion - new, n_to_come)) if new <= portion // 2 else 0
+
+
+def _add_trials(study: optuna.Study, n: int, state: TrialState, lock: FileLock) -> None:
+    # Not `enqueue_trial({})`: its mark "fixed parameters" makes GridSampler choose no point.
+    trial = create_trial(state=state)
+    if n > 0:
+        study.add_trial(trial)  # alone: within a batch a journal does not know its first trial
+    with batched(storage_of(study)):
+        for number in range(1, n):
+            study.add_trial(trial)
+            if number % 50 == 0:  # thousands of them take longer than a lock is valid
+                lock.refresh()
 
 
 @dataclass
@@ -58,6 +102,11 @@ class Tickets:
     """The tickets of a study; the arguments are those of `hpo.optimize`.
 
     The folder holds the lock of the study. A `PausingPruner` is asked about paused trials.
+
+    Attributes:
+        max_failures: if more of the budget's trials have failed, none is claimed.
+        is_full: tells whether a sampler that visits all points of a space knows no other one;
+            then no ticket is created. If given, they are created one by one.
     """
 
     storage: BaseStorage
@@ -69,16 +118,18 @@ class Tickets:
     lease_s: float
     max_retries: int
     timeout: float | None = None
+    max_failures: float = math.inf
+    is_full: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         self._study_id = self.storage.get_study_id_from_name(self.study_name)
         self.observer = Observer(self.lease_s)
         self.time = StudyTime(self.storage, self._study_id, self.timeout)
+        self._view = View(self.storage, self._study_id)
+        self._n_finished: Counter[TrialState] = Counter()
 
     @contextmanager
-    def claimed(
-        self, trials: list[FrozenTrial] | None = None
-    ) -> Iterator[tuple[FrozenTrial, Lease] | None]:
+    def claimed(self) -> Iterator[tuple[FrozenTrial, Lease] | None]:
         """Claim a trial as `take` does, and hold its lease.
 
         If only running trials are left, it waits until their owners have shown life, for the
@@ -89,37 +140,69 @@ class Tickets:
             while True:
                 # An interruption waits until the claim has a lease, which gives the trial back.
                 with signals.shield():
-                    claim, trial = None, self.take(trials)
+                    claim, trial = None, self.take()
                     if trial is not None:
                         lease = Lease(self.storage, trial_id(trial), self.lease_s, self.observer)
                         claim = trial, stack.enter_context(lease)
                         break
-                    trials = self.trials()
-                    doubtful = self.observer.doubtful(trials, doubtful)
-                if not doubtful or self.time.is_over:
+                    doubtful = self.observer.doubtful(self.look(), doubtful)
+                if not doubtful or self.time.is_over or self.too_many_failures:
                     break
                 time.sleep(min(1.0, self.lease_s / 10))
             yield claim
 
-    def take(self, trials: list[FrozenTrial] | None = None) -> FrozenTrial | None:
-        """Claim a trial of the budget's `trials`, read if None.
+    def take(self) -> FrozenTrial | None:
+        """Claim a trial.
 
-        None: no trial is left, or the time of the study is over.
+        None: no trial is left, too many have failed, or the time of the study is over.
         """
         if self.time.is_over:
             return None
-        trials = self.trials() if trials is None else trials
-        if any([*map(self.observer.is_abandoned, trials)]) and self.release_abandoned():
-            trials = self.trials()
-        while waiting := [trial for trial in trials if trial.state == TrialState.WAITING]:
+        self.release_abandoned()
+        while not self.too_many_failures and (waiting := self._waiting()):
             chosen = self._in_order(waiting)
             if not chosen and not self._wind_up():
                 return None
             for trial in chosen:
                 if self._claim(trial):
                     return self.storage.get_trial(trial_id(trial))
-            trials = self.trials()
+            self.look()
         return None
+
+    def look(self) -> list[FrozenTrial]:
+        """Read the study; return the budget's trials that wait or run, without those to come."""
+        ended = self._view.look()
+        self._n_finished.update(t.state for t in ended if t.number < self.n_trials)
+        return self._unfinished
+
+    @property
+    def n_finished(self) -> int:
+        """Trials of the budget that had finished at the last look."""
+        return self._n_finished.total()
+
+    @property
+    def n_waiting(self) -> int:
+        """Trials of the budget that nobody worked on at the last look, those to come included."""
+        running = sum(trial.state == TrialState.RUNNING for trial in self._unfinished)
+        return self.n_trials - self.n_finished - running
+
+    def n_left(self) -> int:
+        """Look; return how many trials of the budget are not finished, those to come included."""
+        self.look()
+        return self.n_trials - self.n_finished
+
+    def marks(self) -> tuple[int, list[tuple[int, int, int]]]:
+        """Look; return what changes when workers make progress: new tickets are none."""
+        unfinished = [
+            (trial.number, len(trial.intermediate_values), stored(trial.system_attrs, RETRIES, 0))
+            for trial in self.look()
+        ]
+        return self.n_finished, [mark for mark in unfinished if any(mark[1:])]
+
+    @property
+    def too_many_failures(self) -> bool:
+        """Whether more trials of the budget have failed, at the last look, than may."""
+        return self._n_finished[TrialState.FAIL] > self.max_failures
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials of the budget, in these states if any are given."""
@@ -127,13 +210,36 @@ class Tickets:
         trials = read(self._study_id, deepcopy=False, states=states or None)
         return [trial for trial in trials if trial.number < self.n_trials]
 
+    def top_up(self) -> int:
+        """Create tickets if few are left; return how many."""
+        with study_lock(self.folder) as lock:
+            return issue_tickets(self._study(), self.n_trials, lock=lock, is_full=self.is_full)
+
     def release_abandoned(self) -> int:
-        """Give back the trials of workers that are gone; return how many."""
-        place = self.storage, self._study_id
-        if self._may_be_behind() or not abandoned_trials(*place, self.observer):
+        """Look at the study and give back the trials of workers that are gone; return how many."""
+        self.look()
+        gone = [*map(self.observer.is_abandoned, self._view.unfinished)]
+        if not any(gone) or self._may_be_behind():
             return 0
         with study_lock(self.folder):
-            return release_abandoned(*place, self.observer, self.max_retries)
+            place = self.storage, self._study_id
+            n = release_abandoned(*place, self.observer, self.max_retries)
+        self.look()
+        return n
+
+    @property
+    def _unfinished(self) -> list[FrozenTrial]:
+        return [trial for trial in self._view.unfinished if trial.number < self.n_trials]
+
+    @property
+    def _n_to_come(self) -> int:
+        return self.n_trials - self._view.n_trials
+
+    def _waiting(self) -> list[FrozenTrial]:
+        """Return the trials that may be claimed; create tickets before if few are left."""
+        if _n_lacking(self._unfinished, self._n_to_come, self.is_full) and self.top_up():
+            self.look()
+        return [trial for trial in self._unfinished if trial.state == TrialState.WAITING]
 
     def _may_be_behind(self) -> bool:
         # While the storage was unreachable, no worker could renew its lease.
@@ -182,16 +288,17 @@ class Tickets:
 
     def _wind_up(self) -> bool:
         """End the waiting trials when none goes on; return whether the study has changed."""
-        with study_lock(self.folder):
-            if self.trials(TrialState.RUNNING):
+        with study_lock(self.folder) as lock:
+            unfinished = self.look()
+            if any(trial.state == TrialState.RUNNING for trial in unfinished):
                 return False  # it may make others promotable; then its worker asks again
-            waiting = self.trials(TrialState.WAITING)
             last = choose_last(self._study(), self.trials())
             if last is not None:
                 self.storage.set_trial_system_attr(trial_id(last), PAUSED, None)
                 return True
-            for trial in waiting:
+            for trial in unfinished:
                 reached = trial.intermediate_values
                 values = [reached[max(reached)]] if reached else None
                 self.storage.set_trial_state_values(trial_id(trial), TrialState.PRUNED, values)
-            return bool(waiting)
+            _add_trials(self._study(), self._n_to_come, TrialState.PRUNED, lock)
+            return bool(unfinished)

@@ -15,11 +15,11 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from commons.processes import n_cores
 from hpo import signals
-from hpo.attributes import FAIL_REASON, RETRIES, stored
+from hpo.attributes import FAIL_REASON, stored
 from hpo.hydra_internals import in_turn, make_launcher, runs_in_turn
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.check import check_site
@@ -50,7 +50,7 @@ from hpo.storage.passwords import (
     setting_keys,
     without_passwords,
 )
-from hpo.study.study import SweepSpec, too_many_failures
+from hpo.study.study import SweepSpec
 from hpo.study.tickets import Tickets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.entry import enter
@@ -146,7 +146,7 @@ def _may_begin(slurm: Slurm, spec: SweepSpec, app: Payload, n_workers: int) -> b
 def run(sweep: Sweep) -> None:
     """Run workers until all trials are finished, then report; raises as `sweep` does."""
     spec = sweep.spec
-    if not _unfinished(sweep):
+    if not sweep.tickets.n_left():
         key = typed_key(sweep.app.config, _SECTION, "n_trials")
         more = "" if _say_if_exhausted(sweep) else f" To add some, raise {key}."
         text = "study '%s' is finished (%d trials); nothing to do.%s Results: %s"
@@ -170,16 +170,17 @@ def run(sweep: Sweep) -> None:
         if sweep.is_new and withdraw(spec, sweep.storage, sweep.study_id):
             sweep.traces.take_back()
         raise
-    if spec.join and (others := len(_unfinished(sweep))):
+    n_left = sweep.tickets.n_left()
+    if spec.join and n_left:
         text = "no trial is left for this worker of study '%s'; %d are not finished"
-        _log.info(text, spec.study_name, others)
+        _log.info(text, spec.study_name, n_left)
         return
     write_report(sweep.storage, spec.study_name, spec.sweep_dir)
-    if too_many_failures(sweep.tickets.trials(), spec):
+    if sweep.tickets.too_many_failures:
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
             raise _too_many_failures(sweep)
-    if waiting := len(_unfinished(sweep)):
-        _say_time_is_over(sweep, waiting)
+    if n_left:
+        _say_time_is_over(sweep, n_left)
         raise SystemExit(_OUT_OF_TIME)
     _say_if_exhausted(sweep)
     _check_result(sweep)
@@ -193,7 +194,7 @@ def _say_if_exhausted(sweep: Sweep) -> bool:
     return is_exhausted
 
 
-def _say_time_is_over(sweep: Sweep, waiting: int) -> None:
+def _say_time_is_over(sweep: Sweep, n_left: int) -> None:
     spec, key = sweep.spec, typed_key(sweep.app.config, _SECTION, "timeout")
     _log.warning(
         "the time of study '%s' is over (%s=%g): %d of %d trials are finished. The same command "
@@ -201,7 +202,7 @@ def _say_time_is_over(sweep: Sweep, waiting: int) -> None:
         spec.study_name,
         key,
         spec.timeout,
-        spec.n_trials - waiting,
+        spec.n_trials - n_left,
         spec.n_trials,
         key,
         spec.sweep_dir,
@@ -277,34 +278,23 @@ def _work_shown(sweep: Sweep) -> None:
 
 
 def _work(sweep: Sweep) -> None:
-    fruitless, marks = 0, _marks(_unfinished(sweep))
-    while unfinished := _unfinished(sweep):
-        sweep.tickets.release_abandoned()
-        sweep.tickets.time.note(_NOTE_S)
-        if sweep.tickets.time.is_over or too_many_failures(sweep.tickets.trials(), sweep.spec):
+    tickets, fruitless = sweep.tickets, 0
+    marks = tickets.marks()
+    while tickets.n_left():
+        tickets.release_abandoned()
+        tickets.time.note(_NOTE_S)
+        if tickets.time.is_over or tickets.too_many_failures:
             break
-        waiting = sum(trial.state == TrialState.WAITING for trial in unfinished)
-        errors = sweep.crew.work(sweep.n_workers, waiting)
+        errors = sweep.crew.work(sweep.n_workers, tickets.n_waiting)
         if errors is None:
             continue
         if sweep.spec.join and not errors:
             break
-        before, marks = marks, _marks(_unfinished(sweep))
+        before, marks = marks, tickets.marks()
         fruitless = fruitless + 1 if before == marks else 0
         if fruitless == _FRUITLESS_LAUNCHES:
             raise SweepFailure(f"the workers end without finishing a trial: {errors}")
     sweep.crew.finish()
-
-
-def _unfinished(sweep: Sweep) -> list[FrozenTrial]:
-    return sweep.tickets.trials(TrialState.WAITING, TrialState.RUNNING)
-
-
-def _marks(trials: list[FrozenTrial]) -> list[tuple[int, int, int]]:
-    """What changes when workers make progress with these trials."""
-    return [
-        (t.number, len(t.intermediate_values), stored(t.system_attrs, RETRIES, 0)) for t in trials
-    ]
 
 
 def _check_result(sweep: Sweep) -> None:

@@ -34,7 +34,7 @@ from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits
 from hpo.study.provenance import code_of, config_hash
-from hpo.study.study import SweepSpec, make_screen, too_many_failures
+from hpo.study.study import SweepSpec, make_screen
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application
@@ -135,11 +135,7 @@ class _Leader:
 
     def work_on_next(self) -> bool:
         """Claim a trial and work on it; return whether there was one."""
-        with signals.shield():
-            trials = self._tickets.trials()
-        if too_many_failures(trials, self._spec):
-            return False
-        with self._tickets.claimed(trials) as claim:
+        with self._tickets.claimed() as claim:
             if claim is not None:
                 self._work_on(*claim)
             return claim is not None

@@ -54,6 +54,7 @@ def test_the_trial_of_a_killed_process_goes_on_with_its_history(
 ):
     command = shell("plain/study.py", "2", "0.2")
     wait_until(lambda: n_epochs(tmp_path) and n_epochs(tmp_path)[0] >= 3)
+    wait_until(lambda: len(study().trials[0].intermediate_values) >= 3)  # stored a moment later
     os.kill(command.process.pid, signal.SIGKILL)
     command.end()
     killed = study().trials[0]

@@ -41,6 +41,12 @@ def test_tickets_beyond_the_budget_do_not_count(study):
     assert figures(study)[0].n_trials["total"] == 8
 
 
+def test_trials_whose_tickets_are_still_to_be_created_wait(study):
+    study.set_user_attr(N_TRIALS, 50)
+    assert figures(study)[0].n_trials["waiting"] == 44
+    assert figures(study)[0].n_trials["total"] == 50
+
+
 def test_wall_time_is_that_with_at_least_one_worker(study):
     for name, start, end, busy in (("a/0", 0, 10, 5), ("a/1", 5, 15, 10), ("b/0", 100, 110, 9)):
         study.set_user_attr(WORKER + name, {"start": start, "end": end, "busy_s": busy})

@@ -8,7 +8,7 @@ from hpo.search.space import Space, parse_space
 from hpo.settings import SettingError
 from hpo.storage.identity import StorageLostError
 from hpo.study import study as hpo_study
-from hpo.study.study import SweepSpec, existing_study, too_many_failures
+from hpo.study.study import SweepSpec, existing_study
 from hpo.study.tickets import study_lock
 
 
@@ -49,8 +49,10 @@ def test_failures_are_counted_against_the_whole_budget(pair, tmp_path):
     limit = spec(tmp_path, n_trials=4, max_failure_rate=0.25)
     for failed, expected in ((1, False), (2, True)):
         study.tell(study.ask().number, state=TrialState.FAIL)
-        trials = limit.tickets(pair[1], None).trials()
-        assert too_many_failures(trials, limit) is expected, failed
+        tickets = limit.tickets(pair[1], None)
+        tickets.look()
+        assert tickets.too_many_failures is expected, failed
+        assert (tickets.take() is None) is expected, failed
 
 
 def test_a_foreign_study_is_joined_if_its_trials_searched_the_same_space(storages, tmp_path):

@@ -86,6 +86,101 @@ def test_tickets_beyond_the_budget_are_left_alone(tickets):
     assert tickets(n_trials=1).take() is None
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """Portions of one ticket, and two more for each running trial."""
+    monkeypatch.setattr("hpo.study.tickets._SPARE", 1)
+
+
+def waiting(storage):
+    return len(study(storage).get_trials(states=(TrialState.WAITING,)))
+
+
+def test_a_large_budget_has_few_tickets_at_a_time(pair, tickets, tmp_path):
+    with study_lock(tmp_path) as lock:
+        issue_tickets(study(pair[0]), 50_000, lock=lock)
+    assert waiting(pair[0]) == 16
+    workers = [tickets(i % 2, n_trials=50_000) for i in range(12)]
+    taken = [worker.take() for worker in workers]
+    assert [trial.number for trial in taken] == [*range(12)]
+    assert 6 <= waiting(pair[0]) <= 16 + 2 * 12
+
+
+def test_totals_are_exact_with_portions_and_several_budgets(pair, tickets, few):
+    numbers = []
+    for budget in (4, 7, 5):
+        workers = [tickets(0, n_trials=budget), tickets(1, n_trials=budget)]
+        while trial := workers[len(numbers) % 2].take():
+            numbers.append(trial.number)
+            assert waiting(pair[0]) <= 3 + 2 * 2
+            state = TrialState.FAIL if trial.number % 3 else TrialState.PRUNED
+            study(pair[0]).tell(trial.number, state=state)
+        for worker in workers:
+            worker.look()
+            assert (worker.n_finished, worker.n_waiting) == (budget, 0)
+    assert numbers == [*range(7)]
+
+
+def test_trials_to_come_count_as_waiting(tickets, few):
+    worker = tickets(n_trials=100)
+    worker.take()
+    worker.look()
+    assert (worker.n_finished, worker.n_waiting) == (0, 99)
+
+
+def test_while_the_budget_has_more_a_policy_sees_that_trials_are_to_come(pair, tickets, few):
+    class Counts(Prefers):
+        def choose(self, study, paused):
+            waiting = study.get_trials(states=(TrialState.WAITING,))
+            self.new = [trial for trial in waiting if not trial.intermediate_values]
+            return None if self.new else super().choose(study, paused)
+
+    policy = Counts(0)
+    for number in range(8):
+        trial = tickets(0, n_trials=8, pruner=policy).take()
+        assert trial.number == number
+        pause(pair[0], trial, 1.0)
+    assert tickets(0, n_trials=8, pruner=policy).take().number == 0
+    assert policy.new == []
+
+
+def test_trials_without_a_ticket_that_may_not_begin_end_too(pair, tickets, few):
+    done = tickets(n_trials=120).take()
+    study(pair[0]).tell(done.number, 0.5)
+    worker = tickets(1, n_trials=120, pruner=Prefers(None, begin=False))
+    assert worker.take() is None
+    states = [trial.state.name for trial in study(pair[0]).trials]
+    assert states == ["COMPLETE"] + ["PRUNED"] * 119
+    assert (worker.n_finished, worker.n_waiting) == (120, 0)
+
+
+def test_tickets_are_created_one_by_one_until_the_space_is_full(pair, tickets, few):
+    worker = tickets(n_trials=100)
+    for number in range(3):
+        assert worker.take().number == number
+    assert worker.look() is not None
+    worker = tickets(1, n_trials=100)
+    worker.is_full = lambda: len(study(pair[0]).trials) >= before + 2
+    while worker.take():  # those of a portion
+        if not waiting(pair[0]):
+            break
+    before = len(study(pair[0]).trials)
+    assert [worker.take().number, worker.take().number] == [before, before + 1]
+    assert worker.take() is None
+
+
+def test_no_trial_is_claimed_when_too_many_have_failed(pair, tickets):
+    worker = tickets()
+    worker.max_failures = 1
+    for _ in range(2):
+        study(pair[0]).tell(worker.take().number, state=TrialState.FAIL)
+    assert not worker.too_many_failures  # as at its last look
+    with worker.claimed() as claim:
+        assert claim is None
+    assert worker.too_many_failures
+    assert waiting(pair[0]) == 1
+
+
 def test_tickets_are_issued_up_to_the_budget_only(pair, tmp_path):
     with study_lock(tmp_path) as lock:
         issue_tickets(study(pair[1]), 5, lock=lock)
