@@ -25,12 +25,12 @@ FOLDER = "hpo:folder"  # the sweep folder, absolute
 COMMAND_CODE = "hpo:code"  # code and configuration of the last command
 COMMAND = "hpo:command"  # how the last command was typed: script or module, arguments, folder
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
-WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.worker.record`
+WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.study.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it
 
 # Of a trial, for workers.
 LEASE = "hpo:lease"  # its worker, see `hpo.study.lease`
-BEAT = "hpo:beat"  # id of a lease, and how often its owner has shown life
+BEAT = "hpo:beat"  # id of a lease, how often its owner has shown life, see `hpo.study.lease`
 PACE = "hpo:pace"  # intervals between its reports: how many, and the slowest (s)
 RETRIES = "hpo:retries"  # how often it was given back without progress
 PAUSED = "hpo:paused"  # the step at which a policy paused it
@@ -39,6 +39,8 @@ PAUSED = "hpo:paused"  # the step at which a policy paused it
 RUN = "run"  # its overrides, its worker, the seed of its sampler
 CODE = "code"  # versions of code, configuration and data that it ran with, oldest first
 SECONDS = "seconds"  # wall time inside the application
+COST = "cost"  # what the processes used that ended rightly, see `hpo.study.meter`
+LOSSES = "losses"  # the processes that died on it, see `hpo.study.lease`
 FIGURES = "figures"  # figures beside its best reported value: number by name
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text
@@ -133,11 +135,17 @@ def _is_launch(value: Any) -> bool:
 
 
 def _is_beat(value: Any) -> bool:
-    return isinstance(value, list) and [*map(type, value)] == [str, int]
+    kinds = [*map(type, value)] if isinstance(value, list) else []
+    return kinds[:2] == [str, int] and (not kinds[2:] or _is_pace(value[2:]))
 
 
 def _is_pace(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _are_losses(value: Any) -> bool:
+    loss = _record(worker=_is_text, until=_is_number, held_s=_is_number, lost_s=_is_number)
+    return isinstance(value, list) and all(map(loss, value))
 
 
 _kinds: dict[str, Callable[[Any], bool]] = {
@@ -164,6 +172,8 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     CODE: lambda value: isinstance(value, list) and all(map(_mapping(_is_text), value)),
     RUN: _record(overrides=_are_texts),
     SECONDS: _is_number,
+    COST: _mapping(_is_number),
+    LOSSES: _are_losses,
     FIGURES: _mapping(_is_finite),
     FAIL_REASON: _is_text,
     DIVERGED: lambda value: _is_text(value) or _is_count(value),

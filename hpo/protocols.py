@@ -9,6 +9,10 @@ from omegaconf import DictConfig
 
 from hpo.ranks import Group
 
+# Variables with which a launcher tells a worker what share of the machine it has, and since when
+# its job waits (Unix time).
+CORES, GPUS, SUBMITTED = "HPO_CORES", "HPO_GPUS", "HPO_SUBMITTED"
+
 
 class Stopped(Exception):
     """The workers were ended on purpose, e.g. with `scancel`; says who did it and how to go on."""

@@ -17,6 +17,7 @@ from commons.console import Console
 from commons.files import replacing
 from hpo.attributes import APP, FOLDER, RUN, STUDY_ID, stored
 from hpo.reporting.best import best_config
+from hpo.reporting.ledger import read_ledger, write_ledger
 from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
 from hpo.reporting.summary import Summary, summarize
 from hpo.reporting.table import study_table
@@ -34,7 +35,7 @@ study    name of the study; may be left out if the storage holds one only
 storage  journal file, sweep folder, or database URL
 dir      folder for the files; that of the journal or of the sweep, else outputs/sweeps/NAME
 
-Writes best.yaml, summary.json, history.png, learning_curves.png and importances.png.
+Writes best.yaml, summary.json, ledger.csv, history.png, learning_curves.png and importances.png.
 """
 
 
@@ -57,6 +58,7 @@ def write_report(storage: BaseStorage, study_name: str, folder: Path) -> Summary
     summary, trials = summarize(storage, study_id)
     with replacing(folder / "summary.json") as partial:
         partial.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    write_ledger(read_ledger(storage, study_id), folder / "ledger.csv")
     best = summary.best
     app = stored(storage.get_study_user_attrs(study_id), APP)
     run = stored(trials[best.number].user_attrs, RUN) if best is not None else None
@@ -88,7 +90,8 @@ def _report(settings: Settings) -> None:
         raise UsageError(f"dir={folder}: this folder belongs to {owner}; choose another one")
     summary = write_report(storage, name, folder)
     console = Console()
-    console.print(study_table(summary))
+    study_id = storage.get_study_id_from_name(name)
+    console.print(study_table(summary, ledger=read_ledger(storage, study_id)))
     console.print(f"files in {folder}")
 
 

@@ -32,7 +32,7 @@ from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
 from hpo.launch.payload import Payload, exit_code, read_result, unpack, write_result
-from hpo.protocols import SweepWorker
+from hpo.protocols import CORES, GPUS, SweepWorker
 from hpo.settings import LocalOptions
 
 _log = logging.getLogger(__name__)
@@ -72,13 +72,14 @@ def launch(
         at_once = options.max_processes or len(job_overrides)
     elif options.max_processes:
         slots.check(min(at_once, len(job_overrides)), "max_processes")
+    known = occupied(options, slots, min(at_once, len(job_overrides)))
     jobs: list[_Job] = []
     with tempfile.TemporaryDirectory(prefix="hpo-") as scratch, signals.interrupt():
         try:
             for number, overrides in enumerate(job_overrides, first):
                 slot = _wait_for_slot(jobs, at_once)
                 own = replace(payload, config=payload.compose(overrides, number))
-                job = _start(own, Path(scratch, f"{number}.pkl"), options, slot, slots)
+                job = _start(own, Path(scratch, f"{number}.pkl"), options, slot, slots, known)
                 jobs.append(job)
                 _feed(job, own)
             while _any_runs(jobs):
@@ -118,12 +119,19 @@ def _wait_for_slot(jobs: Sequence[_Job], at_once: int) -> int:
         time.sleep(_POLL_S)
 
 
-def _start(payload: Payload, result: Path, options: LocalOptions, slot: int, slots: Slots) -> _Job:
+def _start(
+    payload: Payload,
+    result: Path,
+    options: LocalOptions,
+    slot: int,
+    slots: Slots,
+    known: dict[str, str],
+) -> _Job:
     folder = Path(payload.config.hydra.sweep.dir, payload.config.hydra.sweep.subdir)
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "output.txt"
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
-    environment |= slots.environment(slot)
+    environment |= slots.environment(slot) | known
     if options.threads_per_worker is not None:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
     with output.open("wb") as stream, signals.handed_over():
@@ -136,6 +144,17 @@ def _start(payload: Payload, result: Path, options: LocalOptions, slot: int, slo
             start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
         )
     return _Job(process, slot, output, result)
+
+
+def occupied(options: LocalOptions, slots: Slots, at_once: int) -> dict[str, str]:
+    """Return the variables that tell each of so many workers its share of this machine.
+
+    A worker occupies the threads that it may start, at most its part of the cores.
+    """
+    cores, n_gpus = n_cores() / at_once, len(slots.devices.names)
+    if options.threads_per_worker is not None:
+        cores = min(cores, options.threads_per_worker)
+    return {CORES: f"{cores:.6g}", GPUS: f"{min(slots.per_worker, n_gpus / at_once):.6g}"}
 
 
 def _feed(job: _Job, payload: Payload) -> None:

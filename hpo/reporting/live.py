@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage
 from rich.live import Live
 
 from commons.console import Console
+from hpo.reporting.ledger import read_ledger
 from hpo.reporting.summary import Summary, summarize
 from hpo.reporting.table import study_table, summary_line, time_line
 from hpo.settings import SweepError
@@ -64,7 +65,9 @@ class Progress:
             return  # the error says it all
         try:
             summary, trials = summarize(self._storage, self._study_id)
-            final = study_table(summary, trials, time.monotonic() - self._begin)
+            ledger = read_ledger(self._storage, self._study_id)
+            elapsed_s = time.monotonic() - self._begin
+            final = study_table(summary, trials, elapsed_s, ledger=ledger)
             if self._live is not None:
                 self._live.update(final, refresh=True)
             else:

@@ -20,6 +20,7 @@ from hpo.attributes import (
     all_stored,
     stored,
 )
+from hpo.reporting.spending import Cost, workers_of
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Summary:
             study without workers of hpo.
         n_workers: over all commands.
         n_skipped: pruned trials that a screen ended before their first epoch.
+        cost: what its workers have used; that of a study without workers of hpo is 0.
     """
 
     study_name: str
@@ -68,6 +70,7 @@ class Summary:
     worker_busy_fraction: float | None
     n_workers: int
     n_skipped: int
+    cost: Cost
 
     @property
     def n_finished(self) -> int:
@@ -85,7 +88,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     workers = [*all_stored(attributes, WORKER).values()]
     direction = storage.get_study_directions(study_id)[0]
     used_s = sum(stored(trial.user_attrs, SECONDS, _duration_s(trial)) for trial in trials)
-    epochs = _epochs(trials)
+    epochs = epochs_of(trials)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
     to_come = max(0, (budget or 0) - len(trials))  # their tickets are created later
@@ -101,8 +104,14 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         worker_busy_fraction=_busy_fraction(workers),
         n_workers=len(workers),
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
+        cost=_cost(attributes, trials, epochs.run),
     )
     return summary, trials
+
+
+def _cost(attributes: Mapping[str, Any], trials: Sequence[FrozenTrial], epochs: int) -> Cost:
+    workers = workers_of(attributes, trials)
+    return sum((worker.cost for worker in workers.values()), Cost(epochs=epochs))
 
 
 def n_epochs(trial: FrozenTrial) -> int:
@@ -111,7 +120,8 @@ def n_epochs(trial: FrozenTrial) -> int:
     return max(trial.last_step or 0, diverged if isinstance(diverged, int) else 0)
 
 
-def _epochs(trials: Sequence[FrozenTrial]) -> Epochs:
+def epochs_of(trials: Sequence[FrozenTrial]) -> Epochs:
+    """Return the epochs of trials, and those that pruning has saved."""
     full = max((n_epochs(t) for t in trials if t.state == TrialState.COMPLETE), default=0)
     pruned = [n_epochs(t) for t in trials if t.state == TrialState.PRUNED]
     saved = sum(max(full - epochs, 0) for epochs in pruned)

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.console import Table
 from commons.terminal import printable
+from hpo.reporting.ledger import Ledger, ledger_lines
 from hpo.reporting.summary import Summary
 
 
@@ -18,10 +19,12 @@ def study_table(
     trials: Sequence[FrozenTrial] = (),
     elapsed_s: float | None = None,
     left_s: float | None = None,
+    ledger: Ledger | None = None,
 ) -> Table:
     """Return the table of a study, with a row for each of `trials` that is running.
 
-    `elapsed_s` is the time since the command started, `left_s` the estimate of what remains.
+    `elapsed_s` is the time since the command started, `left_s` the estimate of what remains. With
+    the `ledger` the cost is told by outcome.
     """
     title = f"study {summary.study_name}"
     rows = Table(show_header=False, title=title, title_justify="left")
@@ -34,6 +37,9 @@ def study_table(
     rows.add_row("epochs", _epochs(summary))
     if (busy := summary.worker_busy_fraction) is not None:
         rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")
+    cost = [("cost", str(summary.cost))] if summary.cost.core_h else []
+    for heading, text in cost if ledger is None else ledger_lines(ledger):
+        rows.add_row(heading, text)
     if elapsed_s is not None:
         rows.add_row("time", time_line(elapsed_s, left_s))
     for trial in trials:

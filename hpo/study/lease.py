@@ -6,6 +6,8 @@ number, parameters and history, and the next worker that claims it resumes from 
 former owner notices at its next heartbeat or report and writes nothing more about the trial
 (fencing).
 A trial that a policy releases at some step is PAUSED: it waits until the policy chooses it.
+A heartbeat also says how long the owner has had the trial, and how long ago it has reported: what
+is lost when it dies, to within a third of the lease.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.optuna_internals import trial_id
 from commons.processes import born, this_host
 from hpo import signals
-from hpo.attributes import BEAT, FAIL_REASON, LEASE, PAUSED, RETRIES, SECONDS, stored
+from hpo.attributes import BEAT, FAIL_REASON, LEASE, LOSSES, PAUSED, RETRIES, SECONDS, stored
 from hpo.study.observation import Observer, owner_of
 
 _log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Lease:
         duration_s: how long others see it stand still before they take the trial over; each third
             of it the lease is renewed.
         observer: what this process knows of other leases; it ticks with the heartbeat.
+        worker: its name in the study, if it has one.
 
     Attributes:
         progress: whether the trial has reached a new step. A trial that is given back without
@@ -65,11 +68,14 @@ class Lease:
         trial_id: int,
         duration_s: float,
         observer: Observer | None = None,
+        worker: str = "",
     ) -> None:
+        self._worker = worker
         self._storage, self._trial_id, self._duration_s = storage, trial_id, duration_s
         self._observer = observer or Observer(duration_s)
         self._id, self._beats = uuid.uuid4().hex, 0
         self.progress = False
+        self._begin = self._advanced = _now()
         self._renewed, self._keep_until = _now(), math.inf
         self._lost, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="lease")
@@ -80,8 +86,9 @@ class Lease:
             "host": this_host(),
             "pid": os.getpid(),
             "born": born(os.getpid()),
+            "worker": self._worker,
         }
-        self._renewed = _now()
+        self._renewed = self._begin = self._advanced = _now()
         self._storage.set_trial_system_attr(self._trial_id, LEASE, owner)
         self._thread.start()
         return self
@@ -120,7 +127,13 @@ class Lease:
         self._beats += 1
         # An attribute of its own: a heartbeat that comes late, when the trial was given to another
         # process, does not replace the lease of that one.
-        self._storage.set_trial_system_attr(self._trial_id, BEAT, [self._id, self._beats])
+        held_s, idle_s = self._renewed - self._begin, self._renewed - self._advanced
+        beat: Any = [self._id, self._beats, round(held_s, 1), round(idle_s, 1)]
+        self._storage.set_trial_system_attr(self._trial_id, BEAT, beat)
+
+    def advance(self) -> None:
+        """Note that the trial has reached a new step."""
+        self.progress, self._advanced = True, _now()
 
     @property
     def names(self) -> tuple[int, str]:
@@ -251,6 +264,7 @@ def release_abandoned(
     abandoned = abandoned_trials(storage, study_id, observer)
     for trial in abandoned:
         _count_retry(storage, trial)
+        _note_loss(storage, trial)
         if not give_up(storage, storage.get_trial(trial_id(trial)), max_retries):
             _log.info("trial %d was abandoned and is waiting again", trial.number)
             release(storage, trial_id(trial))
@@ -271,3 +285,13 @@ def give_up(storage: BaseStorage, trial: FrozenTrial, max_retries: int) -> bool:
 def _count_retry(storage: BaseStorage, trial: FrozenTrial) -> None:
     retries = stored(trial.system_attrs, RETRIES, 0) + 1
     storage.set_trial_system_attr(trial_id(trial), RETRIES, retries)
+
+
+def _note_loss(storage: BaseStorage, trial: FrozenTrial) -> None:
+    """Add what is known of a process that died on a trial: how long it lived, what it lost."""
+    owner, beat = owner_of(trial), stored(trial.system_attrs, BEAT, [])
+    held_s, lost_s = beat[2:] if beat[2:] and beat[0] == owner.get("id") else (0.0, 0.0)
+    begin = trial.datetime_start.timestamp() if trial.datetime_start is not None else 0.0
+    loss = {"worker": str(owner.get("worker") or ""), "until": round(begin + held_s, 1)}
+    losses = [*stored(trial.user_attrs, LOSSES, []), {**loss, "held_s": held_s, "lost_s": lost_s}]
+    storage.set_trial_user_attr(trial_id(trial), LOSSES, losses)

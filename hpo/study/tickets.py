@@ -120,6 +120,7 @@ class Tickets:
     timeout: float | None = None
     max_failures: float = math.inf
     is_full: Callable[[], bool] | None = None
+    worker: str = ""  # the name of this process in the study
 
     def __post_init__(self) -> None:
         self._study_id = self.storage.get_study_id_from_name(self.study_name)
@@ -142,7 +143,8 @@ class Tickets:
                 with signals.shield():
                     claim, trial = None, self.take()
                     if trial is not None:
-                        lease = Lease(self.storage, trial_id(trial), self.lease_s, self.observer)
+                        place = self.storage, trial_id(trial), self.lease_s
+                        lease = Lease(*place, self.observer, self.worker)
                         claim = trial, stack.enter_context(lease)
                         break
                     doubtful = self.observer.doubtful(self.look(), doubtful)

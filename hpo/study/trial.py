@@ -17,13 +17,14 @@ from optuna.trial import TrialState
 
 from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
-from hpo.attributes import CODE, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
+from hpo.attributes import CODE, COST, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
 from hpo.ranks import Group
 from hpo.search.pausing import decide
 from hpo.search.rungs import sign
 from hpo.storage.batching import batched
 from hpo.storage.folders import FolderTakenError, StudyFolder
 from hpo.storage.passwords import hide, stored_passwords
+from hpo.study import meter
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
 from hpo.study.limits import LimitError, Limits, Watch
@@ -62,6 +63,9 @@ class LeasedTrial(optuna.Trial):
         self._watch = Watch(limits or Limits(), lease)
         stored = self.storage.get_trial(trial_id).intermediate_values
         self._steps = {*stored}
+        self._before = frozenset(self._steps)
+        self._begin, self._repeated = time.monotonic(), dict[str, float]()
+        self._used: dict[str, float] = {}
         self._new = False
         self.home: StudyFolder | None = None
         self.life = Life()
@@ -83,7 +87,10 @@ class LeasedTrial(optuna.Trial):
             super().report(number, step)
             self._steps.add(step)
             self.n_reports += 1
-            self._lease.progress = True
+            self._lease.advance()
+        elif step in self._before:
+            self._repeated = {"repeated": self._repeated.get("repeated", 0) + 1}
+            self._repeated["repeated_s"] = round(time.monotonic() - self._begin, 3)
 
     def should_prune(self) -> bool:
         """Return whether the trial should end now: it is pruned or paused."""
@@ -143,13 +150,14 @@ class LeasedTrial(optuna.Trial):
 
     def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
         """Call the application and count its wall time."""
-        begin = time.monotonic()
+        self._begin, before = time.monotonic(), meter.read()
         trials = partial(self.study.get_trials, deepcopy=False)
         try:
             with self._watch.over(trials, stored(self.user_attrs, SECONDS, 0)):
                 return application(*arguments)
         finally:
-            self.seconds = time.monotonic() - begin
+            self.seconds = time.monotonic() - self._begin
+            self._used = meter.used_since(before) | self._repeated
 
     def live(self, training: Callable[[], Any]) -> None:
         """Call the training and write what becomes of the trial.
@@ -186,6 +194,8 @@ class LeasedTrial(optuna.Trial):
         if outcome.error is not None:
             _log.error("trial %d failed", self.number, exc_info=outcome.error)
         self.set_user_attr(SECONDS, stored(self.user_attrs, SECONDS, 0) + self.seconds)
+        if self._used:
+            self.set_user_attr(COST, meter.added(stored(self.user_attrs, COST, {}), self._used))
         if self._watch.pace is not None:
             self.storage.set_trial_system_attr(trial_id(self), PACE, self._watch.pace)
         if outcome.diverged is not None:

@@ -34,12 +34,12 @@ from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits
 from hpo.study.provenance import code_of, config_hash
+from hpo.study.record import WorkerRecord
 from hpo.study.study import SweepSpec, make_screen
 from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application
 from hpo.worker.fresh import run_in_fresh_process, work_in_fresh_processes
-from hpo.worker.record import WorkerRecord
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +132,7 @@ class _Leader:
         self._code = code_of(application.function)
         self._home = StudyFolder(spec.sweep_dir, spec.study_name, spec.study_id)
         self.record = WorkerRecord(self._storage, study_id, name)
+        self._tickets.worker = self.record.name
 
     def work_on_next(self) -> bool:
         """Claim a trial and work on it; return whether there was one."""

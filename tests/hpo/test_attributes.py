@@ -34,6 +34,7 @@ WORKER = {"start": 1.0, "end": 2, "busy_s": 0.5}
 COMMAND = {"module": "a.b", "file": None, "arguments": ["-m"], "cwd": "/a"}
 WATCHER = {"host": "h", "pid": 7, "beat": 3}
 APP = {"config_name": "a", "searchpath": [], "always_multirun": False, "groups": ["g"]}
+LOSS = {"worker": "w", "until": 1e9, "held_s": 20.5, "lost_s": 3}
 RIGHT = {
     "N_TRIALS": [0, 20],
     "SPACE": [{}, {"x": {"name": "FloatDistribution", "attributes": {"low": 0}}}],
@@ -54,12 +55,14 @@ RIGHT = {
         {"job": "7", "workers": 4, "watcher": WATCHER},
     ],
     "LEASE": [OWNER, {**OWNER, "born": 3}, {"id": "i"}, {"released": "r"}],
-    "BEAT": [["i", 3]],
+    "BEAT": [["i", 3], ["i", 3, 60.1, 0.5]],
     "PACE": [[3, 0.5]],
     "RETRIES": [0, 3],
     "PAUSED": [None, 3],
     "RUN": [{"overrides": ["a=1"], "worker": "w", "sampler_seed": None}],
     "SECONDS": [0, 1.5],
+    "COST": [{}, {"core_s": 1.5, "cpu_s": 0}],
+    "LOSSES": [[], [LOSS, LOSS]],
     "FIGURES": [{}, {"a": 1}, {"met ratio": -0.5}],
     "FAIL_REASON": ["no luck"],
     "DIVERGED": [3, "end"],
@@ -89,7 +92,8 @@ def test_a_value_of_the_wrong_type_counts_as_absent(key):
     wrong = [value for value in WRONG if repr(value) not in map(repr, RIGHT[key])]
     refused = [value for value in wrong if stored({name: value}, name, "absent") == "absent"]
     # Leases that others have released, and records that may have any content.
-    assert len(refused) >= len(wrong) - {"LEASE": 10, "SKIPPED": 11, "FIGURES": 3}.get(key, 2)
+    more = {"LEASE": 10, "SKIPPED": 11, "FIGURES": 3, "COST": 4}
+    assert len(refused) >= len(wrong) - more.get(key, 2)
     for value in refused:
         assert misfits({name: value, "of others": value}) == [name]
         assert all_stored({name: value}, NAMES[key]) == {}

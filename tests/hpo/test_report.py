@@ -86,7 +86,7 @@ def test_the_files_of_a_study_in_a_database_are_in_the_folder_of_its_sweep(
     study = optuna.create_study(storage="sqlite:///s.db", study_name=name)
     study.set_user_attr(FOLDER, str(tmp_path / ("home" if is_known else "gone")))
     monkeypatch.setattr("hpo.report.write_report", lambda *arguments: written.append(arguments[2]))
-    monkeypatch.setattr("hpo.report.study_table", lambda _: "")
+    monkeypatch.setattr("hpo.report.study_table", lambda _, ledger: "")
     written = []
     assert main(["storage=sqlite:///s.db"]) == 0
     assert written == [tmp_path / home if is_known else Path(home)]

@@ -154,3 +154,10 @@ class SlurmOptions:
                 ranks // nodes,
             )
         return Shape(nodes, tasks, ranks)
+
+    @property
+    def gpus_of_node(self) -> int:
+        """GPUs that an element of the array has on each of its nodes."""
+        if self.gpus_per_trial == 0:
+            return 0
+        return (self.whole_nodes and self.gpus_per_node) or self.shape.tasks_per_node

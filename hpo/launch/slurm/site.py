@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,7 +62,8 @@ class Slurm:
             SettingError: sbatch refused.
         """
         count = n_elements(self.options, len(jobs))
-        task = ArrayTask(payload.pack(), [list(job) for job in jobs], first, self.options, folder)
+        work = payload.pack(), [list(job) for job in jobs], first, self.options, folder
+        task = ArrayTask(*work, submitted=time.time())
         try:
             executor = _executor(self.options, folder, count)
             with environment_variables(PYTHONPATH=python_path()):
@@ -192,19 +194,13 @@ def _parameters(options: SlurmOptions, folder: Path, count: int) -> dict[str, An
     further: dict[str, Any] = {"requeue" if options.requeue else "no-requeue": True}
     if options.reservation is not None:
         further["reservation"] = options.reservation
-    gpus = _gpus_per_node(options)
+    gpus = options.gpus_of_node
     if gpus and options.gpu_option == "gres":
         chosen["gres"] = f"gpu:{gpus}"
     elif gpus:
         chosen["gpus_per_node"] = gpus
     chosen["additional_parameters"] = {**further, **options.sbatch}
     return {k: v for k, v in chosen.items() if v is not None} | {"wckey": None}
-
-
-def _gpus_per_node(options: SlurmOptions) -> int:
-    if options.gpus_per_trial == 0:
-        return 0
-    return (options.whole_nodes and options.gpus_per_node) or options.shape.tasks_per_node
 
 
 def _srun_args(options: SlurmOptions) -> list[str]:

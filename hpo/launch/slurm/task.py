@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hpo import signals
 from hpo.launch.payload import Payload, exit_code, unpack, write_result
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.protocols import SweepWorker
+from hpo.protocols import CORES, GPUS, SUBMITTED, SweepWorker
 from hpo.ranks import Group
 
 _log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class ArrayTask:
     first: int  # number of the first job
     options: SlurmOptions
     folder: Path  # of the array
+    submitted: float = 0.0  # Unix time; 0: unknown
 
     def __call__(self, element: int) -> None:
         """Run this task's part of element `element`."""
@@ -68,7 +71,9 @@ class ArrayTask:
         folder = self.folder / f"ranks-{number}-{place.restart}"
         rank = place.rank % shape.ranks
         group = Group(folder, rank=rank, size=shape.ranks, local_size=local_size)
+        known = occupied(self.options, os.environ) | queued(self.submitted, place.restart)
         with group.environment():
+            os.environ |= known
             choose_devices(place.local_rank, local_size, shape.tasks_per_node)
             payload = unpack(self.payload)
             try:
@@ -108,6 +113,20 @@ def choose_devices(local_rank: int, n_devices: int, n_tasks: int) -> None:
         if len(visible) > n_devices and n_tasks > n_devices:
             first = local_rank // n_devices * n_devices % len(visible)
             os.environ[name] = ",".join(visible[first : first + n_devices])
+
+
+def occupied(options: SlurmOptions, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that tell a worker its share of the element, for `hpo.study.meter`."""
+    shape = options.shape
+    counts = re.findall(r"(\d+)(?:\(x(\d+)\))?", environ.get("SLURM_JOB_CPUS_PER_NODE", ""))
+    cores = sum(int(cores) * int(nodes or 1) for cores, nodes in counts)
+    known = {CORES: f"{cores / shape.n_workers:.6g}"} if cores else {}
+    return known | {GPUS: f"{options.gpus_of_node * shape.nodes / shape.n_workers:.6g}"}
+
+
+def queued(submitted: float, restart: int) -> dict[str, str]:
+    """Return the variable that tells a worker since when its job waits, for its record."""
+    return {SUBMITTED: f"{submitted:.3f}"} if submitted and not restart else {}
 
 
 def requeue(job_id: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from commons.processes import is_alive
 from hpo.launch import local
+from hpo.launch.devices import Devices, Slots
 from hpo.settings import LocalOptions
 
 TOY = "toy/toy.py"
@@ -184,3 +185,24 @@ def test_a_job_that_does_not_heed_an_interruption_is_killed_with_all_it_has_star
     local._stop([deaf], grace_s=0.2)
     assert deaf.process.returncode == -signal.SIGKILL
     wait_until(lambda: not is_alive(left))
+
+
+@pytest.mark.parametrize(
+    ("options", "n_gpus", "at_once", "cores", "gpus"),
+    [
+        ({}, 0, 2, "1", "0"),
+        ({}, 0, 16, "0.5", "0"),
+        ({"threads_per_worker": None}, 0, 2, "4", "0"),
+        ({}, 2, 2, "1", "1"),
+        ({"workers_per_gpu": 4}, 2, 8, "1", "0.25"),
+        ({"gpus_per_trial": 0}, 2, 2, "1", "0"),
+    ],
+)
+def test_a_worker_is_told_its_share_of_the_machine(
+    monkeypatch, options, n_gpus, at_once, cores, gpus
+):
+    monkeypatch.setattr(local, "n_cores", lambda: 8)
+    chosen = LocalOptions(**options)
+    slots = Slots.of_machine(chosen, Devices(tuple(map(str, range(n_gpus)))))
+    told = local.occupied(chosen, slots, at_once)
+    assert told == {"HPO_CORES": cores, "HPO_GPUS": gpus}

@@ -7,7 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo.attributes import BEAT, LEASE, RETRIES
+from commons.processes import this_host
+from hpo.attributes import BEAT, LEASE, LOSSES, RETRIES
 from hpo.search.pausing import is_paused
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import (
@@ -302,3 +303,40 @@ def test_a_trial_interrupted_after_a_pause_is_not_paused(running):
     with Lease(storage, trial._trial_id, 60) as lease:
         lease.give_back(paused_at=1)  # and at step 2 since then
     assert not is_paused(study.trials[0])
+
+
+@pytest.mark.parametrize(("n_reports", "lost_s"), [(1, 6.0), (0, 10.0)])
+def test_what_a_dead_process_had_done_since_its_last_report_is_lost(
+    monkeypatch, n_reports, lost_s
+):
+    study = optuna.create_study(pruner=optuna.pruners.NopPruner())
+    trial, storage, now = study.ask(), study._storage, [100.0]
+    monkeypatch.setattr("hpo.study.lease._now", lambda: now[0])
+    with Lease(storage, trial._trial_id, 60, worker="launch/0") as lease:
+        now[0] += 4
+        for step in range(n_reports):
+            LeasedTrial(study, trial._trial_id, lease).report(0.4, step + 1)
+        now[0] += 6
+        lease.renew()
+        begin = study.trials[0].datetime_start.timestamp()
+        owner = {**study.trials[0].system_attrs[LEASE], "pid": 2**22 + 1}
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+        assert reap(study, storage) == 1
+    (loss,) = study.trials[0].user_attrs[LOSSES]
+    expected = {"worker": "launch/0", "until": begin + 10, "held_s": 10.0, "lost_s": lost_s}
+    assert loss == pytest.approx(expected, abs=0.06)
+
+
+def test_of_a_process_that_died_before_its_first_heartbeat_no_time_is_known(running):
+    study, storage, trial = running
+    storage.set_trial_system_attr(trial._trial_id, BEAT, ["of another", 5, 100.0, 90.0])
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    owner = {"id": "i", "host": this_host(), "pid": dead.pid, "born": 1}
+    storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+    for _ in range(2):  # each death is a line of its own
+        assert reap(study, storage) == 1
+        assert storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
+    losses = study.trials[0].user_attrs[LOSSES]
+    assert [(loss["held_s"], loss["lost_s"]) for loss in losses] == [(0.0, 0.0)] * 2

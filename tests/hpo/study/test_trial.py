@@ -3,7 +3,7 @@ import math
 import optuna
 import pytest
 
-from hpo.attributes import FIGURES
+from hpo.attributes import COST, FIGURES
 from hpo.ranks import Group
 from hpo.search.pausing import PausingPruner
 from hpo.study.lease import Lease
@@ -109,3 +109,44 @@ def test_a_figure_that_is_no_number_is_named_and_nothing_is_stored(figure):
     with pytest.raises(TypeError, match=f"figures must be numbers, got {figure!r} for ratio"):
         trial.should_stop(1.0, 1, figures={"ratio": figure})
     assert trial.storage.get_trial(trial._trial_id).intermediate_values == {}
+
+
+def train(trial, steps):
+    def training():
+        for step in steps:
+            trial.should_stop(1.0, step)
+        return 1.0
+
+    trial.live(lambda: trial.timed(training))
+
+
+def test_the_cost_of_a_trial_is_that_of_all_its_processes(monkeypatch):
+    monkeypatch.setenv("HPO_CORES", "3")
+    monkeypatch.setenv("HPO_GPUS", "0")
+    trial = leased(optuna.pruners.NopPruner())
+    trial.set_user_attr(COST, {"core_s": 100.0, "gpu_s": 7.0, "cpu_s": 0.0})  # of a process before
+    with trial._lease:
+        train(trial, [1, 2])
+    (ended,) = trial.study.trials
+    cost = ended.user_attrs[COST]
+    assert cost["core_s"] == pytest.approx(100 + 3 * trial.seconds, abs=0.01)
+    assert (cost["gpu_s"], "repeated" in cost) == (7.0, False)
+
+
+def test_epochs_that_are_trained_again_are_counted():
+    trial = leased(optuna.pruners.NopPruner())
+    for step in (1, 2, 3):
+        trial.should_stop(1.0, step)
+    second = again(trial.study, trial._trial_id)
+    with second._lease:
+        train(second, [2, 3, 4])
+    cost = trial.study.trials[0].user_attrs[COST]
+    assert cost["repeated"] == 2
+    assert 0 <= cost["repeated_s"] <= second.seconds
+
+
+def test_a_step_that_is_reported_twice_by_one_process_is_not_trained_twice():
+    trial = leased(optuna.pruners.NopPruner())
+    with trial._lease:
+        train(trial, [1, 1])
+    assert "repeated" not in trial.study.trials[0].user_attrs[COST]

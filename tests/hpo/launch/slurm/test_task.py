@@ -8,7 +8,15 @@ import pytest
 from hpo.hydra_internals import JobReturn
 from hpo.launch.slurm import task as module
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.launch.slurm.task import ArrayTask, Place, choose_devices, requeue, state
+from hpo.launch.slurm.task import (
+    ArrayTask,
+    Place,
+    choose_devices,
+    occupied,
+    queued,
+    requeue,
+    state,
+)
 
 STEP = {
     "SLURM_PROCID": "3",
@@ -143,3 +151,23 @@ def test_the_first_rank_of_a_group_leads_and_the_others_follow(run):
     pairs = {**WHOLE, "gpus_per_trial": 2}
     assert run(Worker(), pairs, 1, SLURM_PROCID="2") == [(0, 2, "ranks-3-0"), ["x=3"]]
     assert run(Worker(), pairs, 1, SLURM_PROCID="3") == [(1, 2, "ranks-3-0"), "follow"]
+
+
+@pytest.mark.parametrize(
+    ("options", "cpus", "cores", "gpus"),
+    [
+        ({"gpus_per_trial": 0}, "2", "2", "0"),
+        (WHOLE, "64", "16", "1"),
+        ({**WHOLE, "gpus_per_trial": 8}, "48(x2)", "96", "8"),
+        ({**WHOLE, "tasks_per_node": 8}, "64", "8", "0.5"),
+        ({"gpus_per_trial": 0}, "", None, "0"),
+    ],
+)
+def test_a_worker_is_told_its_share_of_the_element(options, cpus, cores, gpus):
+    told = occupied(SlurmOptions(**options), {"SLURM_JOB_CPUS_PER_NODE": cpus})
+    assert (told.get("HPO_CORES"), told["HPO_GPUS"]) == (cores, gpus)
+
+
+def test_the_first_start_of_a_job_is_told_since_when_it_waits():
+    assert queued(12.5, 0) == {"HPO_SUBMITTED": "12.500"}
+    assert queued(12.5, 1) == queued(0.0, 0) == {}

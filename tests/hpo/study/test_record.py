@@ -1,10 +1,11 @@
 import os
+import time
 from types import SimpleNamespace
 
 import optuna
 import pytest
 
-from hpo.worker.record import WorkerRecord
+from hpo.study.record import WorkerRecord
 
 
 @pytest.fixture
@@ -68,3 +69,28 @@ def test_the_next_process_of_a_worker_goes_on_with_its_figures(study):
     figures = study.user_attrs["hpo:worker:launch/0"]
     assert (figures["n_trials"], figures["busy_s"], figures["start"]) == (2, 3.0, 1.0)
     assert 7.0 <= figures["cpu_s"] < 17.0
+
+
+def test_a_worker_says_what_it_occupies_and_uses(study, monkeypatch):
+    monkeypatch.setenv("HPO_CORES", "0.5")
+    monkeypatch.setenv("HPO_GPUS", "0.25")
+    record_of(study, "launch/0")
+    figures = study.user_attrs["hpo:worker:launch/0"]
+    assert (figures["cores"], figures["gpus"]) == (0.5, 0.25)
+    assert "queued_s" not in figures
+
+
+def test_the_time_in_the_queue_is_that_until_the_process_began(study, monkeypatch):
+    monkeypatch.setenv("HPO_SUBMITTED", f"{time.time() - 5000}")
+    monkeypatch.setattr("hpo.study.record._process_age_s", lambda: 1000.0)
+    record_of(study, "launch/0")
+    assert study.user_attrs["hpo:worker:launch/0"]["queued_s"] == pytest.approx(4000, abs=5)
+
+
+def test_a_requeued_worker_waited_since_the_end_of_its_last_start(study, monkeypatch):
+    monkeypatch.setattr("hpo.study.record._process_age_s", lambda: 0.0)
+    earlier = {"start": 0.0, "end": time.time() - 300, "busy_s": 0.0}
+    study.set_user_attr("hpo:worker:launch/0.1", earlier)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    record_of(study, "launch/0")
+    assert study.user_attrs["hpo:worker:launch/0.2"]["queued_s"] == pytest.approx(300, abs=5)
