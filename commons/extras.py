@@ -19,6 +19,8 @@ EXTRAS = {
     "root": ("uproot", "awkward"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "gravnet": ("torch_geometric",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow",),
 }
 
 

@@ -27,6 +27,7 @@ from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
 from mlpf.training.initial import initialize
 from mlpf.training.lightning_internals import MisconfigurationException
+from mlpf.training.loggers import check_loggers, make_loggers, opened
 from mlpf.training.module import TrainingModule
 from mlpf.training.objective import Objective, with_objective
 from mlpf.training.plots import PHYSICS, draw_loss_curves
@@ -82,7 +83,8 @@ def check_training(cfg: DictConfig) -> None:
         data = build(cfg, "data")
         if isinstance(data, EventDataModule):
             data.check()
-        _trainer(cfg, Path(folder), **_ANYWHERE)
+        check_loggers(cfg)
+        _trainer(cfg, Path(folder), loggers=[], **_ANYWHERE)
 
 
 def train(cfg: DictConfig, run_dir: Path) -> float:
@@ -114,11 +116,13 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
 def _train(cfg: DictConfig, run_dir: Path) -> float:
     resume = on_rank_0(lambda: _start(cfg, run_dir))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    module, data, trainer = _module(cfg), build(cfg, "data"), _trainer(cfg, run_dir)
+    module, data = _module(cfg), build(cfg, "data")
+    trainer = _trainer(cfg, run_dir, loggers=make_loggers(cfg, run_dir))
     if resume is None:
         initialize(module.network, cfg)
     objective = _objective(cfg, module)
-    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    with opened(trainer.loggers, cfg, run_dir):
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     return on_rank_0(lambda: _summarize(objective, run_dir))
 
 
@@ -185,11 +189,9 @@ def _module(cfg: DictConfig) -> TrainingModule:
 
 def _trainer(cfg: DictConfig, run_dir: Path, **options: Any) -> pl.Trainer:
     callbacks = [build(cfg.callbacks, name) for name, node in cfg.callbacks.items() if node]
-    makers = [build(cfg.logger, name) for name, node in cfg.logger.items() if node]
-    loggers = [make(save_dir=run_dir) for make in makers]
     factory: Callable[..., pl.Trainer] = build(cfg, "trainer")
     try:
-        return factory(callbacks=callbacks, loggers=loggers, run_dir=run_dir, **options)
+        return factory(callbacks=callbacks, run_dir=run_dir, **options)
     except (ImportError, MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(told(cfg, "trainer", _line(error))) from error
 
