@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-import hpo
 from commons.cli import did_you_mean
 from commons.extras import remedy
 from commons.locks import FileLock
@@ -86,8 +86,8 @@ def _shared(kind: type[Logger], cfg: DictConfig) -> AbstractContextManager[Any]:
 
 def _names(kind: type[Logger], cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Return how the run of a training is called, for loggers that keep runs side by side."""
-    trial, study = hpo.current_trial(), OmegaConf.select(cfg, "hpo.study_name")
-    name = run_dir.name if trial is None else f"trial {trial.number}"
+    trial, study = _trial(cfg), OmegaConf.select(cfg, "hpo.study_name")
+    name = run_dir.name if trial is None else f"trial {trial}"
     if kind is WandbLogger:
         # The same id after an interruption: wandb goes on with the run.
         run_id = hashlib.sha256(str(run_dir.absolute()).encode()).hexdigest()[:16]
@@ -102,17 +102,22 @@ def _names(kind: type[Logger], cfg: DictConfig, run_dir: Path) -> dict[str, Any]
 @contextmanager
 def opened(loggers: Sequence[Logger], cfg: DictConfig, run_dir: Path) -> Iterator[None]:
     """Give the loggers the hyperparameters of the training; close their runs at the end."""
-    if rank_zero_only.rank == 0:
-        for logger in loggers:
-            _note_hyperparameters(logger, cfg, run_dir)
+    for logger in loggers:
+        _note_hyperparameters(logger, cfg, run_dir)
     try:
         yield
     finally:
         for logger in loggers:
-            if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
-                logger.experiment.finish()  # else the next trial of this process goes on with it
+            if isinstance(logger, WandbLogger):
+                _close(logger)
 
 
+@rank_zero_only
+def _close(logger: WandbLogger) -> None:
+    logger.experiment.finish()  # else the next trial of this process would go on with it
+
+
+@rank_zero_only
 def _note_hyperparameters(logger: Logger, cfg: DictConfig, run_dir: Path) -> None:
     values = hyperparameters(cfg)
     if isinstance(logger, MLFlowLogger):
@@ -125,20 +130,30 @@ def _note_hyperparameters(logger: Logger, cfg: DictConfig, run_dir: Path) -> Non
         return
     logger.log_hyperparams(values)
     if isinstance(logger, TensorBoardLogger):
-        trial = hpo.current_trial()
-        shown = values if trial is None else {**trial.params, "trial": trial.number}
-        _show_in_tensorboard(logger, shown, cfg.objective.name)
+        _show_in_tensorboard(logger, _chosen_values(cfg, values), cfg.objective.name)
+
+
+def _chosen_values(cfg: DictConfig, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the overrides of a trial set, and its number; all `values` outside a sweep."""
+    trial = _trial(cfg)
+    if trial is None:
+        return values
+    keys = (
+        override.partition("=")[0].lstrip("+") for override in HydraConfig.get().overrides.task
+    )
+    return {**{key: values[key] for key in keys if key in values}, "trial": trial}
 
 
 def _show_in_tensorboard(logger: TensorBoardLogger, values: Mapping[str, Any], name: str) -> None:
     """Fill the tab HPARAMS; its metric is the curve `name`, of which it shows the last value."""
-    from torch.utils.tensorboard.summary import hparams
+    from torch.utils.tensorboard import summary
 
     # Lightning's own way would add an invented first value to the curve.
     writer = logger.experiment.file_writer
     if writer is not None:
-        for summary in hparams(dict(values), {name: 0.0}):
-            writer.add_summary(summary)
+        hparams: Any = summary.hparams  # not typed
+        for record in hparams(dict(values), {name: 0.0}):
+            writer.add_summary(record)
 
 
 def hyperparameters(cfg: DictConfig) -> dict[str, Any]:
@@ -150,10 +165,19 @@ def hyperparameters(cfg: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     values = {str(k): v for k, v in _flat(plain) if k.partition(".")[0] not in _LEFT_OUT}
-    trial, study = hpo.current_trial(), OmegaConf.select(cfg, "hpo.study_name")
+    trial = _trial(cfg)
     if trial is not None:
-        values |= {"study": study, "trial": trial.number}
+        values |= {"study": cfg.hpo.study_name, "trial": trial}
     return values
+
+
+def _trial(cfg: DictConfig) -> int | None:
+    """Return the number of the trial that this training is; None outside a sweep."""
+    if OmegaConf.select(cfg, "hpo.study_name") is None or not HydraConfig.initialized():
+        return None
+    job: Any = HydraConfig.get().job
+    number: int | None = OmegaConf.select(job, "num")
+    return number
 
 
 def _flat(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,26 +5,21 @@ import os
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-import hpo
-from hpo.current import set_current_trial
 from mlpf.config import ConfigError
 from mlpf.training.loggers import check_loggers, hyperparameters, make_loggers, opened
 
 LOGGERS = Path(__file__).parents[3] / "conf/logger"
 
 
-class Trial:
-    def __init__(self):
-        self.number, self.params = 7, {"optimizer.lr": 0.01}
-
-
 @pytest.fixture
-def trial():
-    set_current_trial(Trial())
-    yield hpo.current_trial()
-    set_current_trial(None)
+def trial(monkeypatch):
+    overrides = {"task": ["model=gnn_lsh", "optimizer.lr=0.01"]}
+    job = OmegaConf.create({"job": {"num": 7}, "overrides": overrides})
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: job)
 
 
 @pytest.fixture(autouse=True)
