@@ -45,6 +45,7 @@ class CurveTable:
         direction: "minimize" or "maximize".
         sha256: of the file.
         space: distribution of each hyperparameter; None: inferred from the columns.
+        epoch_s: shape (T,), seconds of an epoch; None: unknown.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class CurveTable:
     direction: str = "minimize"
     sha256: str = ""
     space: dict[str, BaseDistribution] | None = None
+    epoch_s: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.curves)
@@ -124,8 +126,14 @@ class CurveTable:
         """Return the table without these rows, on the same search space."""
         hyperparameters = np.delete(self.hyperparameters, rows, axis=0)
         curves = np.delete(self.curves, rows, axis=0)
-        space = self.distributions
-        return replace(self, hyperparameters=hyperparameters, curves=curves, space=space)
+        epoch_s = None if self.epoch_s is None else np.delete(self.epoch_s, rows)
+        return replace(
+            self,
+            hyperparameters=hyperparameters,
+            curves=curves,
+            space=self.distributions,
+            epoch_s=epoch_s,
+        )
 
 
 def infer_distribution(column: Floats) -> BaseDistribution:
@@ -152,6 +160,7 @@ def read_curves(
     hps: Sequence[str] | None = None,
     prefix: str = "loss_",
     direction: str = "minimize",
+    epoch_s: str | None = None,
 ) -> CurveTable:
     """Read a table of learning curves.
 
@@ -160,6 +169,7 @@ def read_curves(
         hps: names of the hyperparameter columns; None: every named column without the prefix.
         prefix: the columns prefix0, prefix1, ... hold the objective after each epoch.
         direction: "minimize" or "maximize".
+        epoch_s: name of a column with the seconds of an epoch, which is no hyperparameter.
 
     Raises:
         ValueError: file, column or direction does not fit; the message names it.
@@ -168,7 +178,7 @@ def read_curves(
         raise ValueError(f"direction must be minimize or maximize, got {direction}")
     file = read_table(path)
     epochs = file.series(prefix)
-    names = tuple(hps) if hps else _other_columns(file, epochs)
+    names = tuple(hps) if hps else _other_columns(file, epochs, epoch_s)
     if overlap := [name for name in names if name in epochs]:
         raise ValueError(f"hps: {overlap[0]} is a column of the curves")
     hyperparameters = file.numbers(names)
@@ -179,14 +189,30 @@ def read_curves(
     if (np.abs(hyperparameters) > _LARGEST).any():
         column = np.argwhere(np.abs(hyperparameters) > _LARGEST)[0][1]
         raise ValueError(f"{path}: hyperparameter {names[column]} is beyond +-{_LARGEST:g}")
-    table = CurveTable(names, hyperparameters, file.numbers(epochs), direction, file.sha256)
+    table = CurveTable(
+        names,
+        hyperparameters,
+        file.numbers(epochs),
+        direction,
+        file.sha256,
+        epoch_s=None if epoch_s is None else _seconds(file, epoch_s),
+    )
     if not np.isfinite(table.losses[:, -1]).any():
         raise ValueError(f"{path}: no training has a value in column {epochs[-1]}")
     return table
 
 
-def _other_columns(file: Table, epochs: tuple[str, ...]) -> tuple[str, ...]:
-    others = tuple(name for name in file.header if name and name not in epochs)
+def _seconds(file: Table, name: str) -> Floats:
+    seconds: Floats = file.numbers([name])[:, 0]
+    if not ((seconds > 0) & np.isfinite(seconds)).all():
+        line = file.lines[int(np.argmin((seconds > 0) & np.isfinite(seconds)))]
+        raise ValueError(f"{file.path}, line {line}: {name} is no time of an epoch (seconds > 0)")
+    return seconds
+
+
+def _other_columns(file: Table, epochs: tuple[str, ...], epoch_s: str | None) -> tuple[str, ...]:
+    known = {"", epoch_s, *epochs}
+    others = tuple(name for name in file.header if name not in known)
     stems = [re.sub(r"\d+$", "", name) for name in others]
     for stem in set(stems):
         if stems.count(stem) >= len(epochs):

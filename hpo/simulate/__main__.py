@@ -1,6 +1,7 @@
 """Replay sweeps from recorded learning curves, to compare pruners before core-hours are spent.
 
     python -m hpo.simulate curves=FILE.csv [key=value ...]
+    python -m hpo.simulate study=FOLDER [n_workers=N]   what more workers would have bought
 
 The table has one training per line, and columns of hyperparameters (numbers) and of the objective
 after each epoch.
@@ -35,17 +36,36 @@ What starting costs, and how far the result depends on a few rows:
   earlier_groups=60      number of configurations that form an earlier study, drawn for each order,
                          for the methods with a screen
 
+Time on a cluster, of a sweep that begins when its workers are submitted:
+  epoch_s=600            seconds of an epoch, or the column of the table that has them; then
+                         results are also given against wall-clock and core-hours
+  epoch_sigma=0.2        lognormal spread of the trials' speeds; default: uniform in +-10 %
+  queue_s=300            until the job of a worker starts; requeue_s=, the same after a preemption
+  start_s=30             from there until the worker is ready
+                         each is seconds, [list,of,measured,ones] or {median: 300, sigma: 1}
+  failures_per_hour=0    of a worker with a trial: the trial fails
+  preemptions_per_hour=0 of a worker with a trial: it is queued again, another one takes the trial
+                         over from the last epoch
+  cores_per_worker=1     for core-hours
+
+A finished study, replayed with other numbers of workers:
+  study=FOLDER           sweep folder, journal or URL; study=NAME storage=WHERE if it has several
+  n_workers=N            compared with those it had; default: 2 and 4 times as many
+  pruner._target_=...    decides anew; default: each trial ends where it ended
+  queue_s= start_s= requeue_s= failures_per_hour= preemptions_per_hour= cores_per_worker= seeds=
+                         as above; start_s is by default what its workers needed
+
   n_jobs=N               processes; default: one per core
   out=outputs/simulate   gets simulate.json (a row per method: median_epochs, mean_epochs, p_tol,
                          p_leq, solved, cost, standard errors, paired comparisons, settings) and
-                         simulate.png
+                         simulate.png; with epoch_s timeline.json and timeline.png
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,77 +77,80 @@ from commons.cli import UsageError, choose, run_command
 from commons.console import Console
 from commons.processes import n_cores
 from hpo.curves import CurveTable, read_curves
-from hpo.simulate import report
-from hpo.simulate.campaign import Plan, simulate_all
+from hpo.simulate import report, report_time
+from hpo.simulate.campaign import Outcome, Plan, simulate_all
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.methods import Method, make_method, missing_package, read_methods
 from hpo.simulate.results import make_rows
+from hpo.simulate.settings import Settings
+from hpo.simulate.timelines import make_row
+from hpo.simulate.whatif import answer
 
-_AT_LEAST = {
-    **dict.fromkeys(("orders", "seeds", "first_order", "first_seed", "tolerance"), 0),
-    **dict.fromkeys(("drop_best", "drop_half_of_best", "earlier_groups"), 0),
-    **dict.fromkeys(("start_epochs", "resume_epochs"), 0),
-    **dict.fromkeys(("n_workers", "n_jobs", "budget"), 1),
-}
 _BESIDE_OWN_PRUNER = ("hyperband", "sha", "asha")
-
-
-@dataclass
-class Settings:
-    """What the command line may set, see above."""
-
-    curves: Path
-    hps: list[str] | None = None
-    prefix: str = "loss_"
-    direction: str = "minimize"
-    methods: list[str] | None = None
-    methods_file: Path | None = None
-    pruner: dict[str, Any] | None = None
-    sampler: dict[str, Any] | None = None
-    orders: int = 100
-    first_order: int = 0
-    seeds: int = 20
-    first_seed: int = 0
-    n_workers: int | None = None
-    tolerance: float | None = None
-    within: list[float] | None = None
-    budget: float | None = None
-    start_epochs: float = 0.0
-    resume_epochs: float = 0.0
-    drop_best: int = 0
-    drop_half_of_best: int = 0
-    earlier_groups: int = 0
-    n_jobs: int | None = None
-    out: Path = Path("outputs/simulate")
+# A table without times needs none of these settings, and the results do not name them then.
+_OF_TIME = {"epoch_s", "epoch_sigma", "queue_s", "start_s", "requeue_s"}
+_OF_TIME |= {"failures_per_hour", "preemptions_per_hour"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return run_command(_simulate, Settings, arguments, __doc__)
+    code = run_command(_simulate, Settings, arguments or ["--help"], __doc__)
+    return code if arguments else 2
 
 
 def _simulate(settings: Settings) -> None:
-    _check(settings)
     console = Console(width=None if sys.stdout.isatty() else 110)
-    table = read_curves(settings.curves, settings.hps, settings.prefix, settings.direction)
+    if settings.study is not None:
+        answer(settings, console)
+    elif settings.curves is not None:
+        _compare(settings, settings.curves, console)
+    else:
+        raise UsageError("curves=... or study=... is missing (see --help)")
+
+
+def _compare(settings: Settings, curves: Path, console: Console) -> None:
+    table = read_curves(
+        curves,
+        settings.hps,
+        settings.prefix,
+        settings.direction,
+        settings.epoch_s_column,
+    )
     tolerance = _default_tolerance(table) if settings.tolerance is None else settings.tolerance
     plan = _plan(settings, table, tolerance)
     methods = _methods(settings, plan, console)
     outcomes = simulate_all(plan, methods, settings.n_jobs or n_cores())
-    rows = make_rows(plan, methods, outcomes, tolerance, _common(settings, plan))
+    common = _common(settings, curves, plan)
+    rows = make_rows(plan, methods, outcomes, tolerance, common)
     report.write(rows, settings.out)
     report.print_rows(console, rows)
+    if settings.epoch_s is not None and (timed := _timed(settings, plan, methods, outcomes)):
+        report_time.write(timed, settings.out)
+        report_time.print_rows(console, timed, "against time: medians of sweeps")
     console.print(f"files in {settings.out}")
 
 
-def _check(settings: Settings) -> None:
-    for key, low in _AT_LEAST.items():
-        value = getattr(settings, key)
-        if value is not None and value < low:
-            raise UsageError(f"{key}={value}: must be at least {low}")
-    if settings.within is not None and not settings.within:
-        raise UsageError("within=[]: at least one distance is needed")
+def _timed(
+    settings: Settings,
+    plan: Plan,
+    methods: Sequence[Method],
+    outcomes: Sequence[Sequence[Outcome]],
+) -> list[dict[str, Any]]:
+    """Return a row against time for each method that has one."""
+    rows = []
+    for method, runs in zip(methods, outcomes, strict=True):
+        timelines = [o.run.timeline for o in runs if o.run.timeline is not None]
+        if timelines:
+            row = make_row(timelines, settings.direction, settings.cores_per_worker)
+            workers = {"n_workers": plan.workers(method)}
+            common = {"cores_per_worker": settings.cores_per_worker, **_changed_times(settings)}
+            rows.append({"name": method.name, **row, "settings": workers | common})
+    return rows
+
+
+def _changed_times(settings: Settings) -> dict[str, Any]:
+    return {key: value for key, value in settings.changed.items() if key in _OF_TIME}
 
 
 def _default_tolerance(table: CurveTable) -> float:
@@ -147,6 +170,7 @@ def _plan(settings: Settings, table: CurveTable, tolerance: float) -> Plan:
         within=tuple(settings.within or (tolerance, 10 * tolerance)),
         start_epochs=settings.start_epochs,
         resume_epochs=settings.resume_epochs,
+        cluster=settings.cluster(table),
     )
 
 
@@ -189,16 +213,17 @@ def _why_not(method: Method, plan: Plan) -> str | None:
     return None if package is None else f"needs {package}, which is not installed"
 
 
-def _common(settings: Settings, plan: Plan) -> dict[str, Any]:
+def _common(settings: Settings, curves: Path, plan: Plan) -> dict[str, Any]:
     table = plan.table
     common = {
-        "curves": {"file": settings.curves.name, "sha256": table.sha256},
+        "curves": {"file": curves.name, "sha256": table.sha256},
         "hps": list(table.names),
         "prefix": settings.prefix,
         "direction": settings.direction,
         **asdict(plan.variant),
         "start_epochs": settings.start_epochs,
         "resume_epochs": settings.resume_epochs,
+        **_changed_times(settings),
         "optuna": version("optuna"),
         "numpy": version("numpy"),
     }

@@ -10,11 +10,13 @@ import optuna
 
 from commons.pools import advance, run_tasks
 from hpo.curves import CurveTable
+from hpo.simulate.cluster import Cluster
 from hpo.simulate.draws import Variant, draw
-from hpo.simulate.engine import RowTrials, SampledTrials, replay
+from hpo.simulate.engine import replay
 from hpo.simulate.methods import Method, make_policy, make_reference
 from hpo.simulate.run import Run
 from hpo.simulate.synchronous import hyperband
+from hpo.simulate.trials import RowTrials, SampledTrials
 
 _BATCH = 5  # sweeps of one method that a process gets at once
 
@@ -30,8 +32,9 @@ class Plan:
     n_workers: int | None  # None: 1 for a pool, 8 with a sampler
     budget: float  # epochs after which a sweep with a sampler ends
     within: tuple[float, ...]  # distances to the table's best, at which such a sweep is scored
-    start_epochs: float  # charged for starting a trial
-    resume_epochs: float  # charged for resuming one
+    start_epochs: float  # charged for starting a trial, also in the times of `cluster`
+    resume_epochs: float  # charged for resuming one, also there
+    cluster: Cluster
 
     def numbers(self, method: Method) -> range:
         """Return the seeds of a method's sweeps."""
@@ -73,9 +76,8 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
         pruner=policy.pruner,
         n_workers=plan.workers(method),
         seed=number,
+        cluster=plan.cluster,
         screen=policy.screen,
-        start_epochs=plan.start_epochs,
-        resume_epochs=plan.resume_epochs,
     )
     if policy.sampler is None:
         return Outcome(sweep(RowTrials(plan.table, drawn.pool)), hyperband(losses).final)

@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hpo.simulate.timeline import Timeline
+
 
 class Spent(NamedTuple):
     """What all workers have done up to a moment."""
 
     epochs: int
     n_started: int  # trials, without those that a screen skipped
-    n_resumed: int  # times a trial was resumed after a pause
+    n_resumed: int  # times a trial was resumed after a pause or a preemption
 
     def cost(self, start_epochs: float, resume_epochs: float) -> float:
         """Return the epochs plus a charge in epochs for each start and each resumption."""
@@ -24,12 +26,15 @@ class Run:
     """One simulated sweep. For losses, smaller is better in either direction of the study.
 
     `finished` holds, for each trial that trained its last epoch, in order of time: what all
-    workers had spent by then, and its loss.
+    workers had spent by then, and its loss. A synchronous one has no timeline. `n_cut` are the
+    trials that would have gone on beyond what is known of their curves.
     """
 
     spent: Spent
     finished: tuple[tuple[Spent, float], ...]
     lengths: tuple[int, ...]  # epochs of each trial, in the order of their numbers
+    timeline: Timeline | None = None
+    n_cut: int = 0
 
     @property
     def final(self) -> float:

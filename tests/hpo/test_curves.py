@@ -118,3 +118,21 @@ def test_the_published_table_has_seven_hyperparameters_and_183_configurations():
     assert table.distributions["lr"].log
     assert table.distributions["n_glayers_id"] == IntDistribution(0, 4)
     assert table.distributions["bin_size"].choices == (8, 16, 32, 64, 128)
+
+
+def test_a_column_has_the_seconds_of_an_epoch(tmp_path):
+    path = tmp_path / "timed.csv"
+    path.write_text("lr,seconds,loss_0,loss_1\n1,10,3,2\n2,20.5,3,2\n3,30,3,2\n")
+    table = read_curves(path, epoch_s="seconds")
+    assert table.names == ("lr",)
+    assert table.epoch_s.tolist() == [10, 20.5, 30]
+    assert table.without([1]).epoch_s.tolist() == [10, 30]
+    assert read_curves(path).names == ("lr", "seconds")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "", "inf"])
+def test_a_time_that_cannot_be_is_refused_with_its_line(tmp_path, seconds):
+    path = tmp_path / "timed.csv"
+    path.write_text(f"lr,seconds,loss_0,loss_1\n1,10,3,2\n2,{seconds},3,2\n")
+    with pytest.raises(ValueError, match=r"timed.csv, line 3: seconds is no time of an epoch"):
+        read_curves(path, epoch_s="seconds")

@@ -4,6 +4,7 @@ from optuna.pruners import NopPruner
 
 from hpo.simulate import campaign
 from hpo.simulate.campaign import Plan, simulate
+from hpo.simulate.cluster import Cluster
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.methods import Policy, make_method
 
@@ -33,6 +34,7 @@ def plan(random_table):
         within=(0.0,),
         start_epochs=0,
         resume_epochs=0,
+        cluster=Cluster(),
     )
 
 

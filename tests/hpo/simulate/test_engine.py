@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
@@ -5,9 +7,11 @@ from optuna.trial import TrialState
 
 from hpo.search.pausing import PausingPruner
 from hpo.search.promotion import PromotionPruner
-from hpo.simulate import engine as asynchronous
-from hpo.simulate.engine import RowTrials, SampledTrials, replay
+from hpo.simulate.cluster import Cluster, Duration
+from hpo.simulate.engine import replay
+from hpo.simulate.trials import Curve, RowTrials, SampledTrials
 
+EVEN = Cluster(epoch_sigma=0.0)  # all trials are equally fast
 RANDOM = {"_target_": "optuna.samplers.RandomSampler", "seed": 1}
 
 
@@ -55,12 +59,6 @@ class Pauses(PausingPruner):
         return paused[0] if self.first or not new else None
 
 
-@pytest.fixture
-def even(monkeypatch):
-    """All trials are equally fast."""
-    monkeypatch.setattr(asynchronous, "_SPEED", (1.0, 1.0))
-
-
 def test_a_full_search_trains_everything(table):
     run = replay(rows(table(flat(3, 1, 2, n_epochs=12))), NopPruner())
     assert run.spent == (36, 3, 0)
@@ -95,9 +93,9 @@ def test_the_pruner_is_not_asked_at_the_last_epoch(table):
     assert recorder.asked == [(0, 1), (0, 2)]
 
 
-def test_two_workers_train_side_by_side(table, even):
+def test_two_workers_train_side_by_side(table):
     recorder = Recorder()
-    run = replay(rows(table(flat(1, 1, 1, n_epochs=3))), recorder, n_workers=2)
+    run = replay(rows(table(flat(1, 1, 1, n_epochs=3))), recorder, n_workers=2, cluster=EVEN)
     assert recorder.asked == [(0, 1), (1, 1), (0, 2), (1, 2), (2, 1), (2, 2)]
     assert [spent.epochs for spent, _ in run.finished] == [5, 6, 9]
     # Trial 2 is the one that waits, until it is begun.
@@ -128,10 +126,11 @@ def test_paused_trials_wait_where_the_policy_can_see_them(table):
         (9, [(0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (0, 2)]),
     ],
 )
-def test_a_resumption_takes_its_time(table, even, resume_epochs, asked):
+def test_a_resumption_takes_its_time(table, resume_epochs, asked):
     policy = Pauses({0}, first=True)
     trials = rows(table(flat(1, 1, 1, n_epochs=3)))
-    run = replay(trials, policy, n_workers=2, resume_epochs=resume_epochs)
+    cluster = replace(EVEN, resume_s=resume_epochs)
+    run = replay(trials, policy, n_workers=2, cluster=cluster)
     assert policy.asked == asked
     assert run.spent.cost(1, resume_epochs) == 9 + 3 + 2 * resume_epochs
 
@@ -143,10 +142,10 @@ def test_a_resumption_takes_its_time(table, even, resume_epochs, asked):
         (2.5, [(1, 1), (1, 2), (2, 1), (2, 2)]),
     ],
 )
-def test_a_start_takes_its_time(table, even, start_epochs, asked):
+def test_a_start_takes_its_time(table, start_epochs, asked):
     recorder, diverges = Recorder(), [np.nan] * 3
     trials = rows(table([diverges, *flat(1, 1, n_epochs=3)]))
-    replay(trials, recorder, n_workers=2, start_epochs=start_epochs)
+    replay(trials, recorder, n_workers=2, cluster=replace(EVEN, begin_s=start_epochs))
     assert recorder.asked == asked
 
 
@@ -232,3 +231,139 @@ def test_other_samplers_see_what_the_study_holds(random_table):
 def test_the_rows_come_in_the_order_given(table):
     order = RowTrials(table(flat(3, 2, 1)), np.array([2, 0]))
     assert [loss for _, loss in replay(order, NopPruner()).finished] == [1, 3]
+
+
+def test_utilization_with_a_known_queue_is_the_share_of_training(table):
+    # Two workers: 100 s in the queue, 20 s start, then 2 trainings of 3 epochs of 10 s and 5 s
+    # before each.
+    cluster = Cluster(10, 0.0, Duration((100,)), Duration((20,)), begin_s=5)
+    run = replay(
+        rows(table(flat(4, 3, 2, 1, n_epochs=3))), NopPruner(), n_workers=2, cluster=cluster
+    )
+    timeline = run.timeline
+    assert timeline.wall_s == 100 + 20 + 2 * (5 + 3 * 10)
+    assert timeline.worker_s == pytest.approx(
+        {"present": 180, "trained": 120, "lost": 0, "unfinished": 0, "queued": 200, "other": 60}
+    )
+    assert timeline.utilization == pytest.approx(120 / 180)
+    # The best falls when both first trainings end, and again at the end; two workers are there.
+    assert timeline.best == ((155, 110, 4), (155, 110, 3), (190, 180, 2), (190, 180, 1))
+    # Nothing is trained in the first 125 of 190 s.
+    assert timeline.busy[:32] == (0.0,) * 32
+    assert sum(timeline.busy) / 50 * 190 * 2 == pytest.approx(120)
+
+
+def test_a_worker_without_a_trial_left_costs_nothing(table):
+    run = replay(rows(table(flat(1, n_epochs=5))), NopPruner(), n_workers=7, cluster=EVEN)
+    assert run.timeline.worker_s["present"] == 5
+    assert run.timeline.utilization == 1
+
+
+def test_preempted_trials_go_on_from_their_last_epoch(table):
+    cluster = Cluster(600, 0.0, requeue_s=Duration((60,)), preemptions_per_hour=0.5)
+    recorder = Recorder()
+    run = replay(
+        rows(table(flat(*range(20), n_epochs=30))), recorder, n_workers=4, cluster=cluster
+    )
+    timeline = run.timeline
+    # Every value is reported once, whatever happens to the workers: 20 trials of 30 epochs.
+    assert len(set(recorder.asked)) == len(recorder.asked) == 20 * 29
+    assert run.spent.epochs == 600
+    assert run.lengths == (30,) * 20
+    assert len(run.finished) == 20
+    assert run.spent.n_resumed == timeline.n_preempted
+    assert timeline.worker_s["trained"] == pytest.approx(600 * 600)
+    # 100 h of training and what is trained again; each preemption loses at most its epoch.
+    assert 30 < timeline.n_preempted < 80
+    assert 0 < timeline.worker_s["lost"] < 600 * timeline.n_preempted
+    assert timeline.worker_s["queued"] == pytest.approx(60 * timeline.n_preempted)
+
+
+def test_failures_end_trials_at_their_rate(table):
+    cluster = Cluster(36, 0.0, failures_per_hour=1.0)
+    run = replay(
+        rows(table(flat(*range(400), n_epochs=100))), NopPruner(), n_workers=9, cluster=cluster
+    )
+    # A training takes an hour: exp(-1) of them survive, within three standard errors.
+    assert run.timeline.n_failed + len(run.finished) == 400
+    assert len(run.finished) == pytest.approx(400 * np.exp(-1), abs=3 * 9.7)
+    seconds = run.timeline.worker_s
+    assert seconds["present"] == pytest.approx(seconds["trained"] + seconds["lost"])
+    assert seconds["trained"] == pytest.approx(36 * run.spent.epochs)
+
+
+def test_the_time_of_present_workers_is_divided_without_a_rest(random_table):
+    cluster = Cluster(
+        60,
+        0.3,
+        Duration((100.0, 2000.0)),
+        Duration((30.0,), 0.5),
+        Duration((500.0,)),
+        7,
+        9,
+        2,
+        2,
+    )
+    trials = SampledTrials(random_table(30, 27), RANDOM, 0)
+    run = replay(
+        trials, PromotionPruner(max_resource=27), n_workers=6, cluster=cluster, budget=300
+    )
+    timeline = run.timeline
+    seconds = timeline.worker_s
+    parts = [seconds[kind] for kind in ("trained", "lost", "unfinished", "other")]
+    assert all(part > 0 for part in parts)
+    assert sum(parts) == pytest.approx(seconds["present"])
+    assert seconds["present"] + seconds["queued"] <= 6 * timeline.wall_s
+    assert sum(timeline.busy) / 50 * 6 * timeline.wall_s == pytest.approx(seconds["trained"])
+    assert min(timeline.n_failed, timeline.n_preempted) > 0
+    assert run.spent.n_started <= len(run.lengths)
+
+
+def test_more_workers_end_a_sweep_earlier(random_table):
+    def wall_s(n_workers):
+        trials = rows(random_table(64, 10))
+        return replay(trials, NopPruner(), n_workers=n_workers, cluster=EVEN).timeline.wall_s
+
+    assert [wall_s(n) for n in (1, 4, 64, 128)] == [640, 160, 10, 10]
+
+
+class Known(RowTrials):
+    """Trials whose curves are known in part."""
+
+    def __init__(self, table, curves):
+        super().__init__(table, np.arange(len(curves)))
+        self.curves = curves
+
+    def curve(self, trial):
+        return self.curves[trial.number]
+
+
+def test_a_curve_that_is_known_in_part_ends_there_and_is_counted(table):
+    curves = [
+        Curve([5, 4, 3], [2, 4, 6], final=2.5, epoch_s=10),
+        Curve([9], [2], 9, 20, TrialState.PRUNED),
+        Curve([1, 1], [2, 4], 1, 30, TrialState.FAIL),
+    ]
+    trials = Known(table(flat(1, 2, 3)), curves)
+    run = replay(trials, NopPruner(), cluster=EVEN)
+    assert run.lengths == (3, 1, 2)
+    assert run.n_cut == 1  # the pruner lets it go on
+    assert [loss for _, loss in run.finished] == [2.5]
+    assert run.timeline.wall_s == 3 * 10 + 20 + 2 * 30
+    pruned = replay(Known(table(flat(1, 2, 3)), curves), SuccessiveHalvingPruner(2, 2))
+    assert (pruned.lengths, pruned.n_cut) == ((3, 1, 2), 0)
+
+
+def test_a_paused_trial_is_not_resumed_beyond_what_is_known(table):
+    curves = [
+        Curve([value], [1], value, None, TrialState.PRUNED)
+        if value == 1
+        else Curve([value] * 4, [1, 2, 3, 4], value)
+        for value in (3, 1, 2)
+    ]
+    run = replay(
+        Known(table(flat(3, 1, 2)), curves), PromotionPruner(max_resource=4), cluster=EVEN
+    )
+    # 1 would be promoted first of three, so it is cut; at the end 2 is trained in full.
+    assert run.lengths == (1, 1, 4)
+    assert run.n_cut == 1

@@ -119,7 +119,7 @@ def test_epochs_may_be_plain_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("orders=2", "curves=... is missing"),
+        ("orders=2", "curves=... or study=... is missing"),
         ("curves={file} prefix=acc_ order=3", "order: no such key; did you mean orders?"),
         ("curves={file} prefix=acc_ orders=many", "orders=many: expected a whole number"),
         ("curves={file} prefix=acc_ orders=-1", "orders=-1: must be at least 0"),
@@ -169,3 +169,24 @@ def test_methods_that_do_not_apply_are_left_out_with_a_word(simulate, capsys):
     rows = simulate("orders=1", "seeds=0", "n_jobs=2")
     assert ("asha", "sampler") not in {(name, row["mode"]) for (name, _), row in rows.items()}
     assert "left out: random_asha (seeds=0)" in capsys.readouterr().out
+
+
+def test_with_the_time_of_an_epoch_there_are_results_against_time(simulate, tmp_path, capsys):
+    arguments = ["methods=[hyperband,asha,random_asha]", "orders=3", "seeds=2", "n_jobs=1"]
+    times = ["epoch_s=600", "queue_s={median: 300, sigma: 1}", "start_s=[20,40]"]
+    plain = simulate(*arguments, "n_workers=4")
+    assert not (tmp_path / "out" / "timeline.json").exists()
+    timed = simulate(*arguments, "n_workers=4", *times, "cores_per_worker=12", out="timed")
+    assert plain["hyperband", next(iter(plain))[1]]["median_epochs"] == 149
+    settings = timed["asha", next(iter(timed))[1]]["settings"]
+    assert settings["queue_s"] == {"median": 300, "sigma": 1}
+    rows = json.loads((tmp_path / "timed" / "timeline.json").read_text())
+    assert [row["name"] for row in rows] == ["asha", "random_asha"]
+    asha = rows[0]
+    assert asha["settings"]["cores_per_worker"] == 12
+    # At most four workers of twelve cores, and at least their epochs of 10 minutes +-10 %.
+    assert asha["core_h"] <= 48 * asha["wall_h"]
+    epochs = timed["asha", next(iter(timed))[1]]["mean_epochs"]
+    assert asha["core_hours"]["trained"] == pytest.approx(12 * epochs / 6, rel=0.1)
+    assert "against time" in capsys.readouterr().out
+    assert (tmp_path / "timed" / "timeline.png").stat().st_size > 10_000

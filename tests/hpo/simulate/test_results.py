@@ -3,6 +3,7 @@ import math
 import pytest
 
 from hpo.simulate.campaign import Outcome, Plan
+from hpo.simulate.cluster import Cluster
 from hpo.simulate.draws import Variant
 from hpo.simulate.methods import make_method
 from hpo.simulate.results import make_rows, sign_test
@@ -20,6 +21,7 @@ def plan(table, **changes):
         "variant": Variant(),
         "n_workers": None,
         "budget": 100.0,
+        "cluster": Cluster(),
         "within": (0.5, 2.0),
         "start_epochs": 2.0,
         "resume_epochs": 1.0,

@@ -1,0 +1,86 @@
+"""Simulated sweeps against time, on the screen, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich import box
+
+from commons.console import Console, Table
+from commons.files import replacing
+
+Row = dict[str, Any]  # of `timelines.make_row`, with a name
+_COLUMNS = ("hours", "core-hours", "trained", "lost", "queued h", "failed", "preempted", "best")
+
+
+def print_rows(console: Console, rows: Sequence[Row], title: str) -> None:
+    """Print a line per row."""
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for heading in _COLUMNS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row["name"], *_cells(row))
+    console.print(table)
+
+
+def write(rows: Sequence[Row], folder: Path) -> None:
+    """Write `timeline.json` and `timeline.png` into a folder, which is made if needed."""
+    lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
+    with replacing(folder / "timeline.json") as partial:
+        partial.write_text(f"[\n{lines}\n]\n")
+    with replacing(folder / "timeline.png") as partial:
+        _draw(rows).savefig(partial, format="png", dpi=130)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    best = row["by_wall_h"]["median"][-1]
+    return (
+        _hours(row["wall_h"]),
+        _hours(row["core_h"]),
+        f"{row['utilization']:.1%}",
+        f"{row['core_hours']['lost'] / max(sum(row['core_hours'].values()), 1e-12):.1%}",
+        _hours(row["queued_h"]),
+        f"{row['n_failed']:.3g}",
+        f"{row['n_preempted']:.3g}",
+        "none" if best is None else f"{best:.6g}",
+    )
+
+
+def _hours(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _draw(rows: Sequence[Row]) -> Figure:
+    figure = Figure(figsize=(14, 4.5), layout="constrained")
+    by_wall, by_core, busy = figure.subplots(1, 3)
+    for i, row in enumerate(rows):
+        _draw_best(by_wall, row, "by_wall_h", i)
+        _draw_best(by_core, row, "by_core_h", i)
+        hours = np.linspace(0.0, row["wall_h"], len(row["busy"]) + 1)
+        busy.stairs(row["busy"], hours, color=f"C{i % 10}", linestyle=_line(i), label=row["name"])
+    by_wall.set(xlabel="hours", ylabel="best value so far: median and quartiles")
+    by_core.set(xlabel="core-hours", ylabel="best value so far: median and quartiles")
+    busy.set(xlabel="hours", ylabel="share of the workers that train", ylim=(0, 1.05))
+    busy.legend(fontsize=7)
+    return figure
+
+
+def _draw_best(axes: Axes, row: Row, curve: str, i: int) -> None:
+    hours, color = row[curve]["hours"], f"C{i % 10}"
+    low, median, high = (
+        np.array(row[curve][name], dtype=float)
+        for name in ("best_quartile", "median", "worst_quartile")
+    )
+    axes.step(hours, median, where="post", color=color, linestyle=_line(i))
+    axes.fill_between(hours, low, high, step="post", color=color, alpha=0.15, linewidth=0)
+
+
+def _line(i: int) -> str:
+    return ("-", "--", ":", "-.")[i // 10 % 4]

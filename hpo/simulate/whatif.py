@@ -1,0 +1,165 @@
+"""What another number of workers would have bought a finished study."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from optuna.pruners import BasePruner, NopPruner
+
+from commons.cli import Failure, UsageError
+from commons.console import Console
+from hpo.simulate import report_time
+from hpo.simulate.cluster import Cluster
+from hpo.simulate.engine import replay
+from hpo.simulate.known import KnownStudy, known_study
+from hpo.simulate.methods import make_method, make_policy
+from hpo.simulate.settings import Settings
+from hpo.simulate.timelines import make_row
+from hpo.storage.finding import load
+
+_HOUR_S = 3600.0
+_SETTINGS = {"study", "storage", "n_workers", "pruner", "seeds", "queue_s", "start_s", "requeue_s"}
+_SETTINGS |= {"failures_per_hour", "preemptions_per_hour", "cores_per_worker", "out"}
+Row = dict[str, Any]
+
+
+def answer(settings: Settings, console: Console) -> None:
+    """Replay the study of a command with other numbers of workers; print and write the result."""
+    if other := next((key for key in settings.changed if key not in _SETTINGS), None):
+        raise UsageError(f"{other}=... is for simulations of curves=..., not of study=...")
+    known = known_study(_study(settings))
+    if not known.n_epochs:
+        raise Failure(f"study={settings.study}: no trial with a known time is complete")
+    cluster = _cluster(settings, known)
+    rows = [
+        replay_on(
+            known,
+            n,
+            cluster,
+            make_pruner=None if settings.pruner is None else _pruner(settings.pruner, known),
+            seeds=settings.seeds if settings.is_random else 1,
+            cores_per_worker=settings.cores_per_worker,
+        )
+        for n in _numbers(settings.n_workers, known.n_workers)
+    ]
+    report_time.write([{**row, "settings": _shown(settings)} for row in rows], settings.out)
+    report_time.print_rows(console, rows, "the study with other numbers of workers")
+    explain(console, known, rows)
+    console.print(f"files in {settings.out}")
+
+
+def _study(settings: Settings) -> Any:
+    if settings.storage is not None:
+        return load(settings.storage, settings.study)
+    return load(settings.study or "")
+
+
+def _numbers(wanted: int | None, own: int) -> list[int]:
+    return [own, 2 * own, 4 * own] if wanted is None else list(dict.fromkeys([own, wanted]))
+
+
+def _cluster(settings: Settings, known: KnownStudy) -> Cluster:
+    """Return the machines of the study; what the command sets replaces what was recorded."""
+    own, given = known.cluster, settings.cluster(None)
+    start_s = own.start_s if settings.start_s is None else given.start_s
+    return replace(
+        given,
+        epoch_sigma=own.epoch_sigma,
+        start_s=start_s,
+        begin_s=own.begin_s,
+        resume_s=own.resume_s,
+    )
+
+
+def _pruner(node: dict[str, Any], known: KnownStudy) -> Callable[[], BasePruner]:
+    method = make_method("pruner", {"pruner": node})
+    values = {"epochs": known.n_epochs, "seed": 0, "n_workers": known.n_workers}
+    return lambda: make_policy(method, values).pruner
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    return {key: value for key, value in settings.changed.items() if key not in ("study", "out")}
+
+
+def replay_on(
+    known: KnownStudy,
+    n_workers: int,
+    cluster: Cluster,
+    *,
+    make_pruner: Callable[[], BasePruner] | None = None,
+    seeds: int = 1,
+    cores_per_worker: int = 1,
+) -> Row:
+    """Return what a study costs and finds with a number of workers: medians over seeds.
+
+    Without a pruner each trial ends where it ended. With one, it decides anew as far as the curve
+    is known.
+
+    Returns:
+        A row of `make_row`, with `name`, `n_workers`, `best`, `best_h` (when that was found) and
+        `n_cut`: trials that the pruner would have trained beyond their known end.
+    """
+    runs = [
+        replay(
+            known.trials,
+            NopPruner() if make_pruner is None else make_pruner(),
+            n_workers=n_workers,
+            seed=seed,
+            cluster=cluster,
+        )
+        for seed in range(seeds)
+    ]
+    timelines = [run.timeline for run in runs if run.timeline is not None]
+    found = [timeline.best[-1] for timeline in timelines if timeline.best]
+    sign = -1.0 if known.trials.direction == "maximize" else 1.0
+    return {
+        "name": _workers(n_workers),
+        "n_workers": n_workers,
+        **make_row(timelines, known.trials.direction, cores_per_worker),
+        "best": sign * statistics.median(loss for _, _, loss in found) if found else None,
+        "best_h": statistics.median(at for at, _, _ in found) / _HOUR_S if found else None,
+        "n_cut": 0 if make_pruner is None else max(run.n_cut for run in runs),
+    }
+
+
+def explain(console: Console, known: KnownStudy, rows: Sequence[Row]) -> None:
+    """Print what the rows mean; the first one has the workers that the study had."""
+    own, *others = rows
+    if known.wall_s:
+        took, model = known.wall_s / _HOUR_S, own["wall_h"]
+        console.print(f"The study took {took:.3g} h of work; replayed as it was: {model:.3g} h.")
+    for row in others:
+        console.print(_sentence(own, row))
+    if known.n_left_out:
+        console.print(f"{known.n_left_out} trials without an end or a time are left out.")
+    if n_cut := max(row["n_cut"] for row in rows):
+        n = known.trials.n_trials
+        console.print(
+            f"The pruner would have trained up to {n_cut} of {n} trials beyond what is known of "
+            "their curves; they end there, so hours and core-hours are at least these."
+        )
+    console.print(
+        "Proposals are those of the study; a sampler that learns would have known less with more "
+        "workers."
+    )
+
+
+def _sentence(own: Row, row: Row) -> str:
+    what = f"{_workers(row['n_workers'])} instead of {own['n_workers']}: "
+    if own["best_h"] and row["best_h"]:
+        gain = own["best_h"] / row["best_h"]
+        what += f"the best value after {row['best_h']:.3g} h, {_times(gain)}; "
+    gain = own["wall_h"] / row["wall_h"] if row["wall_h"] else 1.0
+    more = row["core_h"] / own["core_h"] - 1 if own["core_h"] else 0.0
+    return what + f"the end after {row['wall_h']:.3g} h, {_times(gain)}; core-hours {more:+.1%}."
+
+
+def _times(gain: float) -> str:
+    return f"{gain:.3g} times earlier" if gain >= 1 else f"{1 / gain:.3g} times later"
+
+
+def _workers(n: int) -> str:
+    return f"{n} workers" if n > 1 else "1 worker"
