@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-inference bench-data bench-scale bench-storage curves repro-hpo repro-qsvr repro-pruner \
+	check-simulation bench bench-inference bench-data bench-scale bench-storage bench-simulate curves repro-hpo repro-qsvr repro-pruner \
 	repro-live repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -86,6 +86,9 @@ bench-scale: $(STAMP)  ## where the time of 96 to 512 workers goes, per kind of 
 
 bench-storage: $(STAMP)  ## latency, CPU time and lost reports of the storages, 8 to 256 workers
 	$(BIN)/python -m benchmarks.load.storage
+
+bench-simulate: $(STAMP)  ## CPU time of simulated sweeps, to 4,096 workers and 40,000 trials
+	$(BIN)/python -m benchmarks.load.simulate
 
 repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=tiny|small|full)
 	$(BIN)/python -m benchmarks.reproduce.hpo scale=$(or $(SCALE),tiny)

@@ -17,12 +17,32 @@ from hpo.hydra_internals import instantiate
 from hpo.search.finite import Space, check_finite, check_grid, points
 from hpo.settings import SettingError
 
+_SIMPLE = (int, float, type(None))
+
 
 def build(node: Mapping[str, Any]) -> Any:
     """Return the sampler or pruner of a `_target_` node; the user knows which are experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        if (plain := _plain_sampler(node)) is not None:
+            return plain
         return instantiate({"_convert_": "all", **node})
+
+
+def _plain_sampler(node: Mapping[str, Any]) -> BaseSampler | None:
+    """Return a sampler that has only numbers as arguments; None: it has others.
+
+    Hydra makes the same in .7 ms, and every trial has a sampler of its own.
+    """
+    arguments = {key: value for key, value in node.items() if key != "_target_"}
+    simple = all(isinstance(value, _SIMPLE) for value in arguments.values())
+    kind = _kind(node)
+    if not simple or not issubclass(kind, BaseSampler) or any(k[0] == "_" for k in arguments):
+        return None
+    try:
+        return kind(**arguments)
+    except Exception:  # noqa: BLE001 - Hydra says what was wrong
+        return None
 
 
 def make_sampler(

@@ -2,6 +2,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
+from hpo.search import seeded
 from hpo.search.seeded import build, complete, make_sampler
 from hpo.settings import SettingError
 
@@ -85,3 +86,34 @@ def test_lists_of_a_configuration_reach_the_class_as_lists():
     pruner = build({"_target_": "builtins.dict", "a": [1, {"b": [2]}]})
     assert type(pruner["a"]) is list
     assert type(pruner["a"][1]["b"]) is list
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"_target_": "optuna.samplers.RandomSampler", "seed": 3},
+        {"_target_": "optuna.samplers.TPESampler", "seed": 3, "n_startup_trials": 2},
+    ],
+)
+def test_a_sampler_made_without_hydra_draws_the_same(node, monkeypatch):
+    def points():
+        study = optuna.create_study(sampler=build(node))
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=6)
+        return [trial.value for trial in study.trials]
+
+    plain = points()
+    monkeypatch.setattr(seeded, "_plain_sampler", lambda node: None)
+    assert plain == points()
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"_target_": "optuna.samplers.RandomSampler", "sead": 3},
+        {"_target_": "optuna.samplers.RandomSampler", "_partial_": True},
+        {"_target_": "optuna.samplers.TPESampler", "gamma": {"_target_": "builtins.len"}},
+        {"_target_": "optuna.pruners.NopPruner"},
+    ],
+)
+def test_hydra_makes_what_has_other_arguments_and_tells_what_is_wrong(node):
+    assert seeded._plain_sampler(node) is None
