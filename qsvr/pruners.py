@@ -101,6 +101,12 @@ class SVRPruner(BasePruner):
             self._has_failed = True
             return None
 
+    def is_due(self, before: int, step: int) -> bool:
+        """Tell whether this pruner or the wrapped one may decide anything between two reports."""
+        wrapped = getattr(self._wrapped, "is_due", None)
+        is_due = wrapped is None or bool(wrapped(before, step))
+        return is_due or any(before < epoch <= step for epoch in self._due)
+
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Tell whether the trial should stop after its last report."""
         if self._wrapped.prune(study, trial):
@@ -157,6 +163,9 @@ class _Halving(BasePruner):
     that have been there, or the best one; of equal values the smaller trial number ranks first. A
     report that jumps over a rung counts there. NaN at a rung is pruned.
     """
+
+    def is_due(self, before: int, step: int) -> bool:
+        return any(before < 3**i <= step for i in range(40))
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         *_, before, last = 0, 0, *sorted(trial.intermediate_values)

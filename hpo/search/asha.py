@@ -51,6 +51,10 @@ class AshaPruner(BasePruner):
     def __init__(self, min_resource: int = 1, reduction_factor: int = 3) -> None:
         self._rungs = Rungs(min_resource, reduction_factor)
 
+    def is_due(self, before: int, step: int) -> bool:
+        """Tell whether there is a rung between two reports."""
+        return bool(self._rungs.between(before, step))
+
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial should end at a rung that its last report has reached."""
         reached = self._rungs.just_reached(trial)

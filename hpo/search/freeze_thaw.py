@@ -82,6 +82,11 @@ class FreezeThawPruner(PausingPruner):
         """Tell whether `max_epochs` leaves room for a new trial."""
         return self._spare(study.get_trials(deepcopy=False)) >= self._forecaster.epochs[0]
 
+    def is_due(self, before: int, step: int) -> bool:
+        """Tell whether a decision epoch lies between two reports; `max_epochs` counts each one."""
+        epochs = self._forecaster.epochs
+        return self._max_epochs is not None or any(before < epoch <= step for epoch in epochs)
+
     def pause(self, study: Study, trial: FrozenTrial) -> bool:
         """Pause at a decision epoch, unless the trial would resume at once."""
         steps = sorted(trial.intermediate_values)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from optuna import Study
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.attributes import PAUSED, stored
@@ -49,6 +49,15 @@ class PausingPruner(BasePruner):
         del study
         return True
 
+    def is_due(self, before: int, step: int) -> bool:
+        """Tell whether anything may be decided when a trial has reached `step` after `before`.
+
+        If not, neither `pause` nor `prune` is asked, and the value may be stored a few seconds
+        later. Any pruner of a sweep may have this method.
+        """
+        del before, step
+        return True
+
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return False: trials that are still paused when the study ends are pruned then."""
         del study, trial
@@ -67,6 +76,17 @@ class Decision(Enum):
     GO_ON = "go on"
     PAUSE = "pause"
     PRUNE = "prune"
+
+
+def is_due(pruner: BasePruner, before: int, step: int) -> bool:
+    """Tell whether a pruner may decide anything at `step`, the largest one before being `before`.
+
+    A pruner that does not say decides after each report.
+    """
+    if isinstance(pruner, NopPruner):
+        return False
+    says = getattr(pruner, "is_due", None)
+    return says is None or step <= before or bool(says(before, step))
 
 
 def decide(study: Study, trial: FrozenTrial) -> Decision:

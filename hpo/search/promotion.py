@@ -58,6 +58,10 @@ class PromotionPruner(PausingPruner):
             raise ValueError(f"max_resource must be >= {min_resource}, got {max_resource}")
         self._max_resource = max_resource
 
+    def is_due(self, before: int, step: int) -> bool:
+        """Tell whether there is a rung between two reports."""
+        return bool(self._rungs.between(before, step))
+
     def pause(self, study: Study, trial: FrozenTrial) -> bool:
         """Pause at a rung, unless the trial would be promoted at once."""
         if self._max_resource is not None and (trial.last_step or 0) >= self._max_resource:

@@ -43,7 +43,15 @@ class Rungs:
     def just_reached(self, trial: FrozenTrial) -> list[int]:
         """Return the rungs that the trial has reached with its last report."""
         *_, before, last = 0, 0, *sorted(trial.intermediate_values)
-        return [rung for rung in self.up_to(last) if rung > before]
+        return self.between(before, last)
+
+    def between(self, before: int, step: int) -> list[int]:
+        """Return the rungs that are reached with `step` and were not with the step `before`.
+
+        >>> Rungs(2, 3).between(2, 20)
+        [6, 18]
+        """
+        return [rung for rung in self.up_to(step) if rung > before]
 
 
 def sign(study: Study) -> int:

@@ -60,6 +60,7 @@ class Lease:
     Attributes:
         progress: whether the trial has reached a new step. A trial that is given back without
             that, except by Ctrl-C, counts as retried: it may be the cause that ends its workers.
+        after_beat: called by the thread of the heartbeat while the lease is held.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Lease:
         self._observer = observer or Observer(duration_s)
         self._id, self._beats = uuid.uuid4().hex, 0
         self.progress = False
+        self.after_beat: Callable[[], None] = lambda: None
         self._begin = self._advanced = _now()
         self._renewed, self._keep_until = _now(), math.inf
         self._lost, self._stop = threading.Event(), threading.Event()
@@ -187,6 +189,10 @@ class Lease:
                 continue
             try:
                 self.renew()
+                if not self._lost.is_set():
+                    self.after_beat()
+            except LeaseLostError:
+                return
             except Exception as error:  # noqa: BLE001 - a storage out of reach may come back
                 _log.warning("could not renew the lease: %s", error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import operator
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,18 +20,20 @@ from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
 from hpo.attributes import CODE, COST, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
 from hpo.ranks import Group
-from hpo.search.pausing import decide
+from hpo.search.pausing import decide, is_due
 from hpo.search.rungs import sign
 from hpo.storage.batching import batched
 from hpo.storage.folders import FolderTakenError, StudyFolder
 from hpo.storage.passwords import hide, stored_passwords
 from hpo.study import meter
+from hpo.study.held import HeldReports, Report
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.life import Life, Outcome, as_number
 from hpo.study.limits import LimitError, Limits, Watch
 from hpo.study.provenance import added
 
 _log = logging.getLogger(__name__)
+_HOLD_S = 5.0  # a value that no decision needs is stored so long after the last one, at the latest
 
 
 class LeasedTrial(optuna.Trial):
@@ -39,7 +42,7 @@ class LeasedTrial(optuna.Trial):
     All writes about the trial (parameters, values, attributes, its end) go through this class and
     the lease of this process: after a lost lease nothing is written. A trial that was resumed from
     a checkpoint may repeat a step that is already stored: nothing is stored then and the pruner is
-    not asked.
+    not asked. A trial that has a folder holds values that no decision needs for a few seconds.
 
     Attributes:
         home: the folder of the study; None: there is none.
@@ -61,12 +64,16 @@ class LeasedTrial(optuna.Trial):
         self.storage = lease.fence(self.storage)
         self._lease, self._group = lease, group or Group()
         self._watch = Watch(limits or Limits(), lease)
-        stored = self.storage.get_trial(trial_id).intermediate_values
-        self._steps = {*stored}
-        self._before = frozenset(self._steps)
+        self._values = dict(self.storage.get_trial(trial_id).intermediate_values)
+        self._before = frozenset(self._values)
         self._begin, self._repeated = time.monotonic(), dict[str, float]()
         self._used: dict[str, float] = {}
-        self._new = False
+        self._new = self._is_due = False
+        self._held: HeldReports | None = None
+        self._unstored: list[Report] = []
+        self._code: list[dict[str, str]] | None = None  # not stored yet
+        self._stored_at, self._storing = -math.inf, threading.RLock()
+        lease.after_beat = self._store  # an epoch may be much longer than the one before
         self.home: StudyFolder | None = None
         self.life = Life()
         self.seconds, self.reporting_s, self.n_reports = 0.0, 0.0, 0
@@ -77,26 +84,71 @@ class LeasedTrial(optuna.Trial):
         If it is not, the trial has diverged and should end. Raises the errors of
         `hpo.report_value`.
         """
-        number, step = as_number(value), _as_step(step)
+        self._report(value, step, {})
+
+    def _report(
+        self, value: Any, step: Any, figures: Mapping[str, Any], final: bool = False
+    ) -> None:
+        number, step, finite = as_number(value), _as_step(step), _finite(figures)
         if number is None:
             raise TypeError(f"a reported value must be a number, got {value!r}")
         self._lease.check()
         self._watch.progress()
-        self._new = self.life.report(number, step) and step not in self._steps
+        self._new = self.life.report(number, step) and step not in self._values
         if self._new:
-            super().report(number, step)
-            self._steps.add(step)
+            report = Report(step, number, finite if finite and self._is_best(number) else None)
+            self._is_due = is_due(self.study.pruner, max(self._values, default=0), step)
+            self._values[step] = number
+            self._keep(report, may_wait=final or not self._is_due)
             self.n_reports += 1
             self._lease.advance()
         elif step in self._before:
             self._repeated = {"repeated": self._repeated.get("repeated", 0) + 1}
             self._repeated["repeated_s"] = round(time.monotonic() - self._begin, 3)
 
+    def _keep(self, report: Report, *, may_wait: bool) -> None:
+        """Store a report, or let it wait until others are stored too."""
+        with self._storing:
+            self._unstored.append(report)
+        try:
+            if may_wait and self._held and time.monotonic() < self._stored_at + _HOLD_S:
+                self._held.add(report)
+                return
+        except OSError as error:  # a full disk, for example: the storage may be elsewhere
+            _log.info("trial %d: a report is stored at once: %s", self.number, error)
+        self._store()
+
+    def _store(self) -> None:
+        with self._storing:
+            if not self._unstored and self._code is None:
+                return
+            with batched(self.storage):
+                if self._code is not None:
+                    self.set_user_attr(CODE, self._code)
+                for report in self._unstored:
+                    self.storage.set_trial_intermediate_value(
+                        trial_id(self), report.step, report.value
+                    )
+                    if report.figures is not None:
+                        self.set_user_attr(FIGURES, report.figures)
+            self._unstored.clear()
+            self._code = None
+            self._stored_at = time.monotonic()
+
+    def hold_in(self, folder: Path) -> None:
+        """Let reports wait in a folder of this trial; store what an earlier process left there."""
+        self._held = HeldReports(folder)
+        left = [report for report in self._held.read() if report.step not in self._values]
+        self._values |= {report.step: report.value for report in left}
+        self._before |= {report.step for report in left}
+        self._unstored += left
+        self._store()
+
     def should_prune(self) -> bool:
         """Return whether the trial should end now: it is pruned or paused."""
-        if self._new:
+        if self._new and self._is_due:
             decision = decide(self.study, self.storage.get_trial(trial_id(self)))
-            self.life.decide(decision, max(self._steps))
+            self.life.decide(decision, max(self._values))
         return self.life.stops
 
     def should_stop(
@@ -112,22 +164,17 @@ class LeasedTrial(optuna.Trial):
         Optuna's pruners expect steps from 1. The pruner is not asked after the `final` step. The
         `figures`, numbers by name, are kept if the value is the best that the trial has reported.
         """
-        begin, finite = time.monotonic(), _finite(figures or {})
+        begin = time.monotonic()
         with signals.shield():
-            is_best = bool(finite) and self._is_best(value)
-            with batched(self.storage):
-                self.report(value, step)
-                if is_best and self._new:
-                    self.set_user_attr(FIGURES, finite)
+            self._report(value, step, figures or {}, final)
             stop = self.life.pruned if final else self.should_prune()
             self._group.decide(step, stop)
         self.reporting_s += time.monotonic() - begin
         return stop
 
-    def _is_best(self, value: Any) -> bool:
-        number, factor = as_number(value), sign(self.study)
-        before = self.storage.get_trial(trial_id(self)).intermediate_values.values()
-        return number is not None and all(factor * number < factor * old for old in before)
+    def _is_best(self, number: float) -> bool:
+        factor = sign(self.study)
+        return all(factor * number < factor * old for old in self._values.values())
 
     def folder(self) -> Path:
         """Return a folder that belongs to this trial alone, for checkpoints; it is made if needed.
@@ -137,16 +184,21 @@ class LeasedTrial(optuna.Trial):
         """
         if self.home is None:
             raise FolderTakenError(f"trial {self.number}: its study has no folder")
-        return self.home.take(self.number)
+        folder = self.home.take(self.number)
+        if self._held is None:
+            self.hold_in(folder)
+        return folder
 
     def note(self, facts: Mapping[str, str]) -> None:
         """Record what the trial runs with; say so if it was begun with something else."""
-        before = stored(self.user_attrs, CODE)
+        before = self._code or stored(self.user_attrs, CODE)
         versions, change = added(before, facts)
         if change is not None:
             _log.warning("trial %d was begun with %s", self.number, change)
         if versions != before:
-            self.set_user_attr(CODE, versions)
+            self._code = versions
+            if self._held is None:  # else with the first report: each write takes the lock
+                self._store()
 
     def timed(self, application: Callable[..., Any], *arguments: Any) -> Any:
         """Call the application and count its wall time."""
@@ -182,10 +234,12 @@ class LeasedTrial(optuna.Trial):
         try:
             with signals.shield(), batched(self.storage):
                 self._group.end()
-                if self._lease.is_held():
-                    self._write(outcome)
-                else:
+                if not self._lease.is_held():
                     _log.info("trial %d was taken over; its end is not written", self.number)
+                    return
+                self._write(outcome)
+            if self._held is not None:
+                self._held.remove()
         except (UpdateFinishedTrialError, LeaseLostError):
             # Perhaps by this process, when the storage became unreachable before it confirmed.
             _log.info("trial %d is already finished", self.number)
@@ -193,6 +247,7 @@ class LeasedTrial(optuna.Trial):
     def _write(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             _log.error("trial %d failed", self.number, exc_info=outcome.error)
+        self._store()
         self.set_user_attr(SECONDS, stored(self.user_attrs, SECONDS, 0) + self.seconds)
         if self._used:
             self.set_user_attr(COST, meter.added(stored(self.user_attrs, COST, {}), self._used))

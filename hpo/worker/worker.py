@@ -169,7 +169,7 @@ class _Leader:
         aside = self._home.put_aside(trial.number) if is_new else None
         if aside is not None:
             _log.warning("trial %d begins anew: %s is of a lost run", trial.number, aside)
-        self._home.take(trial.number, is_begun=not is_new)
+        trial.hold_in(self._home.take(trial.number, is_begun=not is_new))
         config = self._application.compose(overrides, trial.number)
         left_out = [*trial.params, *self._spec.own_groups]
         trial.note({**self._code, "config": config_hash(config, left_out)})

@@ -197,3 +197,12 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_the_package_offers_its_pruners():
     assert qsvr.SVRPruner is SVRPruner
     assert qsvr.QSVRPruner is QSVRPruner
+
+
+def test_it_says_after_which_steps_it_or_the_wrapped_pruner_decides():
+    pruner = SVRPruner(max_resource=20, decision_epochs=[5, 10])
+    due = [step for step in range(1, 20) if pruner.is_due(step - 1, step)]
+    assert due == [1, 3, 5, 9, 10]  # rungs of successive halving and decision epochs
+    assert pruner.is_due(5, 10)
+    wrapping = SVRPruner(20, wrapped=optuna.pruners.MedianPruner(), decision_epochs=[5, 10])
+    assert wrapping.is_due(1, 2)  # it may decide after each report

@@ -2,12 +2,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+import qsvr
 from hpo.attributes import PAUSED
+from hpo.search.asha import AshaPruner
+from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.pausing import (
     Decision,
     choose_last,
     choose_paused,
     decide,
+    is_due,
     is_paused,
     may_begin,
 )
@@ -55,3 +59,36 @@ def test_a_trial_counts_as_paused_at_its_last_step_only():
     assert is_paused(waiting)
     waiting.intermediate_values[3] = 0.3
     assert not is_paused(waiting)
+
+
+class Each(PromotionPruner):
+    def is_due(self, before, step):
+        return super(PromotionPruner, self).is_due(before, step)
+
+
+@pytest.mark.parametrize(
+    ("pruner", "due"),
+    [
+        (AshaPruner(2, 3), {2, 6}),
+        (PromotionPruner(2, 3), {2, 6}),
+        (FreezeThawPruner(qsvr.Forecaster(10, decision_epochs=[3, 7])), {3, 7}),
+        (
+            FreezeThawPruner(qsvr.Forecaster(10, decision_epochs=[3, 7]), max_epochs=99),
+            {*range(1, 10)},
+        ),
+        (optuna.pruners.NopPruner(), set()),
+        (optuna.pruners.MedianPruner(), {*range(1, 10)}),
+        (Each(), {*range(1, 10)}),
+    ],
+)
+def test_a_pruner_says_after_which_steps_it_decides(study, pruner, due):
+    assert {step for step in range(1, 10) if is_due(pruner, step - 1, step)} == due
+    made = study(*[[0.0] * n for n in range(10)])
+    made.pruner = pruner
+    for step in set(range(1, 10)) - due:  # the others are better: whoever is asked would not go on
+        assert decide(made, trial(*[9.0] * step, state=TrialState.RUNNING)) is Decision.GO_ON
+
+
+def test_a_report_that_jumps_over_a_rung_or_goes_back_is_decided_about():
+    assert is_due(AshaPruner(2, 3), before=3, step=9)
+    assert is_due(AshaPruner(2, 3), before=9, step=7)

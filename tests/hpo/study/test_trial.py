@@ -3,10 +3,13 @@ import math
 import optuna
 import pytest
 
+import hpo.study.trial
 from hpo.attributes import COST, FIGURES
 from hpo.ranks import Group
+from hpo.search.asha import AshaPruner
 from hpo.search.pausing import PausingPruner
-from hpo.study.lease import Lease
+from hpo.storage.opening import open_storage
+from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.trial import LeasedTrial
 
 
@@ -150,3 +153,91 @@ def test_a_step_that_is_reported_twice_by_one_process_is_not_trained_twice():
     with trial._lease:
         train(trial, [1, 1])
     assert "repeated" not in trial.study.trials[0].user_attrs[COST]
+
+
+def shared(tmp_path, pruner):
+    """A trial in a journal that has a folder, and what other processes know of its values."""
+    study = optuna.create_study(storage=open_storage(None, tmp_path), pruner=pruner)
+    trial = again(study, study.ask()._trial_id)
+    (tmp_path / "0000").mkdir()
+    trial.hold_in(tmp_path / "0000")
+
+    def seen():
+        others = optuna.load_study(study_name=None, storage=open_storage(None, tmp_path))
+        return sorted(others.trials[0].intermediate_values)
+
+    return trial, seen
+
+
+def test_a_value_that_no_decision_needs_is_stored_with_the_next_one_that_does(tmp_path):
+    trial, seen = shared(tmp_path, AshaPruner(min_resource=1, reduction_factor=3))
+    known = [(trial.should_stop(1 / step, step), seen())[1] for step in range(1, 10)]
+    up_to = [1, 1, 3, 3, 3, 3, 3, 3, 9]  # rungs 1, 3, 9
+    assert known == [list(range(1, last + 1)) for last in up_to]
+    assert trial.n_reports == 9
+
+
+def test_a_pruner_that_does_not_say_when_it_decides_has_each_value_at_once(tmp_path):
+    trial, seen = shared(tmp_path, optuna.pruners.MedianPruner())
+    assert [(trial.should_stop(1.0, step), seen())[1] for step in (1, 2)] == [[1], [1, 2]]
+
+
+def test_a_value_waits_a_few_seconds_at_most(tmp_path, monkeypatch):
+    trial, seen = shared(tmp_path, optuna.pruners.NopPruner())
+    now = [100.0]
+    monkeypatch.setattr(hpo.study.trial.time, "monotonic", lambda: now[0])
+    trial.report(1.0, 1)
+    now[0] += 4
+    trial.report(1.0, 2)
+    assert seen() == [1]
+    now[0] += 2
+    trial.report(1.0, 3)
+    assert seen() == [1, 2, 3]
+    trial.report(1.0, 4)
+    trial._lease.after_beat()
+    assert seen() == [1, 2, 3, 4]
+
+
+def test_values_that_waited_are_stored_with_the_end_of_a_trial(tmp_path):
+    trial, seen = shared(tmp_path, optuna.pruners.NopPruner())
+
+    def training():
+        return min(1 / step for step in (1, 2, 3) if not trial.should_stop(1 / step, step))
+
+    with trial._lease:
+        trial.live(training)
+    assert seen() == [1, 2, 3]
+    assert list((tmp_path / "0000").iterdir()) == []
+
+
+def test_values_that_waited_when_their_worker_was_killed_are_stored_by_the_next(tmp_path):
+    killed, seen = shared(tmp_path, optuna.pruners.NopPruner())
+    for step, figure in ((1, 5.0), (2, 4.0), (3, 3.0)):
+        killed.should_stop(1 / step, step, figures={"met": figure})
+    assert seen() == [1]
+    following = again(killed.study, killed._trial_id)
+    following.hold_in(tmp_path / "0000")
+    assert seen() == [1, 2, 3]
+    assert following.user_attrs[FIGURES] == {"met": 3.0}
+    assert not following.should_stop(9.0, 3)
+    assert following.n_reports == 0
+
+
+def test_a_value_that_cannot_wait_in_a_file_is_stored_at_once(tmp_path):
+    trial, seen = shared(tmp_path, optuna.pruners.NopPruner())
+    (tmp_path / "0000").rmdir()
+    for step in (1, 2):
+        assert not trial.should_stop(1.0, step)
+    assert seen() == [1, 2]
+
+
+def test_nothing_that_waited_is_written_after_the_lease_is_lost(tmp_path):
+    trial, seen = shared(tmp_path, optuna.pruners.NopPruner())
+    for step in (1, 2):
+        trial.should_stop(1.0, step)
+    trial._lease._lost.set()
+    with pytest.raises(LeaseLostError):
+        trial.should_stop(1.0, 3)
+    with pytest.raises(LeaseLostError):
+        trial._lease.after_beat()
+    assert seen() == [1]
