@@ -53,7 +53,7 @@ A finished study, replayed with other numbers of workers:
   n_workers=N            compared with those it had; default: 2 and 4 times as many
   pruner._target_=...    decides anew; default: each trial ends where it ended
   queue_s= start_s= requeue_s= failures_per_hour= preemptions_per_hour= cores_per_worker= seeds=
-                         as above; start_s is by default what its workers needed
+                         as above; by default what was recorded of its workers
 
   n_jobs=N               processes; default: one per core
   out=outputs/simulate   gets simulate.json (a row per method: median_epochs, mean_epochs, p_tol,
@@ -138,13 +138,13 @@ def _timed(
     outcomes: Sequence[Sequence[Outcome]],
 ) -> list[dict[str, Any]]:
     """Return a row against time for each method that has one."""
-    rows = []
+    rows, cores = [], settings.cores_per_worker or 1.0
     for method, runs in zip(methods, outcomes, strict=True):
         timelines = [o.run.timeline for o in runs if o.run.timeline is not None]
         if timelines:
-            row = make_row(timelines, settings.direction, settings.cores_per_worker)
+            row = make_row(timelines, settings.direction, cores)
             workers = {"n_workers": plan.workers(method)}
-            common = {"cores_per_worker": settings.cores_per_worker, **_changed_times(settings)}
+            common = {"cores_per_worker": cores, **_changed_times(settings)}
             rows.append({"name": method.name, **row, "settings": workers | common})
     return rows
 

@@ -7,12 +7,12 @@ assumed about a curve beyond its last value: a trial that was pruned, or failed,
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
@@ -56,18 +56,22 @@ class KnownStudy:
         trials: those that ended, except those that a screen skipped.
         n_left_out: other trials, and those whose time is not known.
         n_workers: the most that worked at once; 1 if there is no record of workers.
+        queued_s: median time that the job of a worker waited, 0 if it is not known.
         start_up_s: median time that a worker needed to be ready.
         between_s: mean time of a worker from one training to the next.
-        wall_s: time with at least one worker, over all commands.
+        wall_s: time with at least one worker that is ready, over all commands.
+        cores: median of those that a worker occupied; 1 if it is not known.
         n_epochs: of the longest complete trial; 0: none is complete.
     """
 
     trials: KnownTrials
     n_left_out: int
     n_workers: int
+    queued_s: float
     start_up_s: float
     between_s: float
     wall_s: float
+    cores: float
     n_epochs: int
 
     @property
@@ -75,6 +79,8 @@ class KnownStudy:
         """The machines of the study."""
         return Cluster(
             epoch_sigma=0.0,
+            queue_s=Duration((self.queued_s,)),
+            requeue_s=Duration((self.queued_s,)),
             start_s=Duration((self.start_up_s,)),
             begin_s=self.between_s,
             resume_s=self.between_s,
@@ -93,9 +99,11 @@ def known_study(study: optuna.Study) -> KnownStudy:
         trials=KnownTrials(summary.direction, known),
         n_left_out=len(trials) - len(known),
         n_workers=_most_at_once(workers),
-        start_up_s=float(np.median([_seconds(w, "start_up_s") for w in workers] or [0.0])),
+        queued_s=_median(workers, "queued_s", 0.0),
+        start_up_s=_median(workers, "start_up_s", 0.0),
         between_s=_between_s(workers),
         wall_s=summary.wall_s,
+        cores=_median(workers, "cores", 1.0),
         n_epochs=max(full, default=0),
     )
 
@@ -130,13 +138,18 @@ def _most_at_once(workers: Sequence[Mapping[str, Any]]) -> int:
 
 def _between_s(workers: Sequence[Mapping[str, Any]]) -> float:
     """Return the mean time outside of trainings, of workers that had any, per training."""
-    n_trials = sum(_seconds(w, "n_trials") for w in workers)
-    until = sum(max(_seconds(w, "worked_until"), w["start"]) - w["start"] for w in workers)
+    n_trials = sum(_number(w, "n_trials") for w in workers)
+    until = sum(max(_number(w, "worked_until"), w["start"]) - w["start"] for w in workers)
     outside = until - sum(w["busy_s"] for w in workers)
     return max(0.0, float(outside)) / n_trials if n_trials else 0.0
 
 
-def _seconds(worker: Mapping[str, Any], key: str) -> float:
+def _median(workers: Sequence[Mapping[str, Any]], key: str, default: float) -> float:
+    known = [_number(worker, key) for worker in workers if key in worker]
+    return statistics.median(known) if known else default
+
+
+def _number(worker: Mapping[str, Any], key: str) -> float:
     value: Any = worker.get(key)
     return float(value) if type(value) in (int, float) and 0 <= value < math.inf else 0.0
 

@@ -18,7 +18,8 @@ _AT_LEAST = {
     **dict.fromkeys(("drop_best", "drop_half_of_best", "earlier_groups"), 0),
     **dict.fromkeys(("start_epochs", "resume_epochs", "epoch_sigma"), 0),
     **dict.fromkeys(("failures_per_hour", "preemptions_per_hour"), 0),
-    **dict.fromkeys(("n_workers", "n_jobs", "budget", "cores_per_worker"), 1),
+    **dict.fromkeys(("n_workers", "n_jobs", "budget"), 1),
+    "cores_per_worker": 0.001,
 }
 _DURATIONS = ("queue_s", "start_s", "requeue_s")
 _OF_TIME = (*_DURATIONS, "failures_per_hour", "preemptions_per_hour")
@@ -56,7 +57,7 @@ class Settings:
     requeue_s: Any = None
     failures_per_hour: float = 0.0
     preemptions_per_hour: float = 0.0
-    cores_per_worker: int = 1
+    cores_per_worker: float | None = None
     drop_best: int = 0
     drop_half_of_best: int = 0
     earlier_groups: int = 0

@@ -17,7 +17,7 @@ _KINDS = ("trained", "lost", "unfinished", "other")
 
 
 def make_row(
-    timelines: Sequence[Timeline], direction: str, cores_per_worker: int
+    timelines: Sequence[Timeline], direction: str, cores_per_worker: float
 ) -> dict[str, Any]:
     """Return the figures of n sweeps; times are in hours, core-hours those of present workers.
 

@@ -12,7 +12,7 @@ from optuna.pruners import BasePruner, NopPruner
 from commons.cli import Failure, UsageError
 from commons.console import Console
 from hpo.simulate import report_time
-from hpo.simulate.cluster import Cluster
+from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.engine import replay
 from hpo.simulate.known import KnownStudy, known_study
 from hpo.simulate.methods import make_method, make_policy
@@ -41,7 +41,7 @@ def answer(settings: Settings, console: Console) -> None:
             cluster,
             make_pruner=None if settings.pruner is None else _pruner(settings.pruner, known),
             seeds=settings.seeds if settings.is_random else 1,
-            cores_per_worker=settings.cores_per_worker,
+            cores=known.cores if settings.cores_per_worker is None else settings.cores_per_worker,
         )
         for n in _numbers(settings.n_workers, known.n_workers)
     ]
@@ -64,13 +64,14 @@ def _numbers(wanted: int | None, own: int) -> list[int]:
 def _cluster(settings: Settings, known: KnownStudy) -> Cluster:
     """Return the machines of the study; what the command sets replaces what was recorded."""
     own, given = known.cluster, settings.cluster(None)
-    start_s = own.start_s if settings.start_s is None else given.start_s
+    queue_s = own.queue_s if settings.queue_s is None else given.queue_s
     return replace(
-        given,
-        epoch_sigma=own.epoch_sigma,
-        start_s=start_s,
-        begin_s=own.begin_s,
-        resume_s=own.resume_s,
+        own,
+        queue_s=queue_s,
+        start_s=own.start_s if settings.start_s is None else given.start_s,
+        requeue_s=queue_s if settings.requeue_s is None else given.requeue_s,
+        failures_per_hour=settings.failures_per_hour,
+        preemptions_per_hour=settings.preemptions_per_hour,
     )
 
 
@@ -91,7 +92,7 @@ def replay_on(
     *,
     make_pruner: Callable[[], BasePruner] | None = None,
     seeds: int = 1,
-    cores_per_worker: int = 1,
+    cores: float = 1.0,
 ) -> Row:
     """Return what a study costs and finds with a number of workers: medians over seeds.
 
@@ -118,7 +119,7 @@ def replay_on(
     return {
         "name": _workers(n_workers),
         "n_workers": n_workers,
-        **make_row(timelines, known.trials.direction, cores_per_worker),
+        **make_row(timelines, known.trials.direction, cores),
         "best": sign * statistics.median(loss for _, _, loss in found) if found else None,
         "best_h": statistics.median(at for at, _, _ in found) / _HOUR_S if found else None,
         "n_cut": 0 if make_pruner is None else max(run.n_cut for run in runs),
@@ -129,8 +130,12 @@ def explain(console: Console, known: KnownStudy, rows: Sequence[Row]) -> None:
     """Print what the rows mean; the first one has the workers that the study had."""
     own, *others = rows
     if known.wall_s:
-        took, model = known.wall_s / _HOUR_S, own["wall_h"]
-        console.print(f"The study took {took:.3g} h of work; replayed as it was: {model:.3g} h.")
+        at_once = replace(known.cluster, queue_s=Duration(), start_s=Duration())
+        model = replay_on(known, known.n_workers, at_once)["wall_h"]
+        console.print(
+            f"The study took {known.wall_s / _HOUR_S:.3g} h without queue and start-up; replayed "
+            f"as it was: {model:.3g} h."
+        )
     for row in others:
         console.print(_sentence(own, row))
     if known.n_left_out:

@@ -104,14 +104,14 @@ def test_records_of_workers_tell_how_many_there_were_and_what_they_needed(study)
         study(
             trial(COMPLETE, {1: 1.0, 2: 1.0}, 80, final=1.0),
             workers=[
-                worker(0, 100, 80, n_trials=4, start_up_s=3),
-                worker(10, 90, 70, n_trials=2, start_up_s=5),
+                worker(0, 100, 80, n_trials=4, start_up_s=3, queued_s=7, cores=2),
+                worker(10, 90, 70, n_trials=2, start_up_s=5, queued_s=9, cores=4),
                 worker(1000, 1100, 100, n_trials=0, start_up_s=40),  # another command
             ],
         )
     )
     assert known.n_workers == 2
-    assert known.start_up_s == 5
+    assert (known.start_up_s, known.queued_s, known.cores) == (5, 8, 3)
     assert known.between_s == pytest.approx((20 + 10 + 0) / 6)
     assert known.wall_s == 200
     assert known.n_epochs == 2
@@ -122,6 +122,7 @@ def test_records_of_workers_tell_how_many_there_were_and_what_they_needed(study)
 def test_a_study_without_records_had_one_worker(study):
     known = known_study(study(trial(PRUNED, {1: 1.0}, 5), direction="maximize"))
     assert (known.n_workers, known.start_up_s, known.between_s, known.n_epochs) == (1, 0, 0, 0)
+    assert (known.queued_s, known.cores, known.wall_s) == (0, 1, 0)
     assert known.trials.direction == "maximize"
 
 

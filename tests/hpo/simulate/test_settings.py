@@ -51,7 +51,7 @@ def test_a_worker_queues_again_as_before_by_default():
         ("epoch_s=1 failures_per_hour=-1", "failures_per_hour=-1.0: must be at least 0"),
         ("epoch_s=1 epoch_sigma=-1", "epoch_sigma=-1.0: must be at least 0"),
         ("epoch_s=1 preemptions_per_hour=.inf", "preemptions_per_hour=inf"),
-        ("cores_per_worker=0", "cores_per_worker=0: must be at least 1"),
+        ("cores_per_worker=0", "cores_per_worker=0.0: must be at least 0.001"),
         ("n_workers=1000000", "must be at most 100000"),
         ("n_workers=0", "n_workers=0: must be at least 1"),
     ],

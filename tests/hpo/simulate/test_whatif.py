@@ -61,7 +61,8 @@ def test_workers_that_were_not_there_are_simulated_with_the_trials_of_the_study(
     assert four["wall_h"] * 3600 == pytest.approx(20 + 110 + 510)
     assert own["best_h"] > double["best_h"] > four["best_h"]
     text = " ".join(capsys.readouterr().out.split())
-    assert "The study took 0.467 h of work; replayed as it was:" in text
+    # 1680 s; in the replay one worker has 8 trainings and the other one the same.
+    assert "The study took 0.467 h without queue and start-up; replayed as it was: 0.4" in text
     gain = own["wall_h"] / four["wall_h"]
     assert f"8 workers instead of 2: the best value after {four['best_h']:.3g} h" in text
     assert f"the end after {four['wall_h']:.3g} h, {gain:.3g} times earlier" in text
@@ -92,6 +93,22 @@ def test_a_queue_that_differs_is_drawn_for_each_seed(ask):
     assert [row["n"] for row in rows] == [5, 5, 5]
     assert rows[0]["queued_h"] > 0
     assert rows[0]["core_hours"]["other"] * 3600 == pytest.approx(160)
+
+
+def test_recorded_queues_and_cores_count(folder, ask):
+    study = optuna.load_study(
+        study_name="mine", storage=JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    )
+    for name, queued_s in (("a", 100), ("b", 300)):
+        record = study.user_attrs[WORKER + name]
+        study.set_user_attr(WORKER + name, {**record, "queued_s": queued_s, "cores": 4})
+    own, many = ask("n_workers=16")
+    assert own["queued_h"] * 3600 == pytest.approx(2 * 200)
+    assert many["wall_h"] * 3600 == pytest.approx(200 + 20 + 10 + 500)
+    assert many["core_h"] * 3600 == pytest.approx(4 * (3200 + 160 + 16 * 20))
+    own, many = ask("n_workers=16", "queue_s=0", "cores_per_worker=0.5")
+    assert many["wall_h"] * 3600 == pytest.approx(20 + 10 + 500)
+    assert many["core_h"] * 3600 == pytest.approx((3200 + 160 + 16 * 20) / 2)
 
 
 @pytest.mark.parametrize(
