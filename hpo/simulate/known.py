@@ -55,7 +55,7 @@ class KnownStudy:
     Attributes:
         trials: those that ended, except those that a screen skipped.
         n_left_out: other trials, and those whose time is not known.
-        n_workers: the most that worked at once; 1 if there is no record of workers.
+        n_workers: the most that worked at once; without records of workers, the most trials.
         queued_s: median time that the job of a worker waited, 0 if it is not known.
         start_up_s: median time that a worker needed to be ready.
         between_s: mean time of a worker from one training to the next.
@@ -98,7 +98,7 @@ def known_study(study: optuna.Study) -> KnownStudy:
     return KnownStudy(
         trials=KnownTrials(summary.direction, known),
         n_left_out=len(trials) - len(known),
-        n_workers=_most_at_once(workers),
+        n_workers=_most_at_once(_intervals(workers, trials)),
         queued_s=_median(workers, "queued_s", 0.0),
         start_up_s=_median(workers, "start_up_s", 0.0),
         between_s=_between_s(workers),
@@ -131,8 +131,17 @@ def _duration_s(trial: FrozenTrial) -> float:
     return trial.duration.total_seconds() if trial.duration is not None else 0.0
 
 
-def _most_at_once(workers: Sequence[Mapping[str, Any]]) -> int:
-    changes = [(w["start"], 1) for w in workers] + [(w["end"], -1) for w in workers]
+def _intervals(
+    workers: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
+) -> list[tuple[float, float]]:
+    if workers:
+        return [(worker["start"], worker["end"]) for worker in workers]
+    times = [(trial.datetime_start, trial.datetime_complete) for trial in trials]
+    return [(begin.timestamp(), end.timestamp()) for begin, end in times if begin and end]
+
+
+def _most_at_once(intervals: Sequence[tuple[float, float]]) -> int:
+    changes = [(begin, 1) for begin, _ in intervals] + [(end, -1) for _, end in intervals]
     return max(1, *accumulate(change for _, change in sorted(changes)), 1)
 
 

@@ -16,7 +16,8 @@ from commons.console import Console, Table
 from commons.files import replacing
 
 Row = dict[str, Any]  # of `timelines.make_row`, with a name
-_COLUMNS = ("hours", "core-hours", "trained", "lost", "queued h", "failed", "preempted", "best")
+_COLUMNS = ["time", "core-hours", "trained", "lost", "queued", "failed", "preempted"]
+_COLUMNS += ["best", "after"]
 
 
 def print_rows(console: Console, rows: Sequence[Row], title: str) -> None:
@@ -39,21 +40,34 @@ def write(rows: Sequence[Row], folder: Path) -> None:
         _draw(rows).savefig(partial, format="png", dpi=130)
 
 
+def time_text(hours: float) -> str:
+    """Return a time in the unit that people would choose.
+
+    >>> time_text(0.01), time_text(0.5), time_text(30)
+    ('36 s', '30 min', '30 h')
+    """
+    for unit, seconds in (("h", 3600), ("min", 60)):
+        if hours * 3600 >= seconds:
+            return f"{_short(hours * 3600 / seconds)} {unit}"
+    return f"{_short(hours * 3600)} s"
+
+
 def _cells(row: Row) -> tuple[str, ...]:
-    best = row["by_wall_h"]["median"][-1]
+    best, best_h = row["by_wall_h"]["median"][-1], row["best_h"]
     return (
-        _hours(row["wall_h"]),
-        _hours(row["core_h"]),
+        time_text(row["wall_h"]),
+        _short(row["core_h"]),
         f"{row['utilization']:.1%}",
         f"{row['core_hours']['lost'] / max(sum(row['core_hours'].values()), 1e-12):.1%}",
-        _hours(row["queued_h"]),
-        f"{row['n_failed']:.3g}",
-        f"{row['n_preempted']:.3g}",
+        time_text(row["queued_h"]),
+        _short(row["n_failed"]),
+        _short(row["n_preempted"]),
         "none" if best is None else f"{best:.6g}",
+        "" if best_h is None else time_text(best_h),
     )
 
 
-def _hours(value: float) -> str:
+def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -22,7 +22,8 @@ def make_row(
     """Return the figures of n sweeps; times are in hours, core-hours those of present workers.
 
     Returns:
-        `n`; medians `wall_h` and `core_h` of a sweep; means `utilization`, `queued_h` (summed over
+        `n`; medians `wall_h` and `core_h` of a sweep and `best_h`, when its best value was found,
+        None if more than half find none; means `utilization`, `queued_h` (summed over
         workers), `n_failed`, `n_preempted`, `core_hours` by what they were for; and the curves
         `by_wall_h` and `by_core_h` (101 hours; median and quartiles of the best value so far, None
         while there is none) and `busy` (share of the workers asked for that trained, in each of 50
@@ -35,6 +36,9 @@ def make_row(
         "n": len(timelines),
         "wall_h": float(np.median([t.wall_s for t in timelines])) / _HOUR_S,
         "core_h": float(np.median(present)),
+        "best_h": _number(
+            float(np.quantile([_best_h(t) for t in timelines], 0.5, method="nearest"))
+        ),
         "utilization": _mean([t.utilization for t in timelines]),
         "queued_h": seconds["queued"] / _HOUR_S,
         "n_failed": _mean([t.n_failed for t in timelines]),
@@ -52,6 +56,10 @@ def make_row(
         ),
         "busy": np.mean([t.busy for t in timelines], axis=0).tolist(),
     }
+
+
+def _best_h(timeline: Timeline) -> float:
+    return timeline.best[-1][0] / _HOUR_S if timeline.best else math.inf
 
 
 def _best_so_far(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.engine import replay
 from hpo.simulate.known import KnownStudy, known_study
 from hpo.simulate.methods import make_method, make_policy
+from hpo.simulate.report_time import time_text
 from hpo.simulate.settings import Settings
 from hpo.simulate.timelines import make_row
 from hpo.storage.finding import load
@@ -100,8 +100,8 @@ def replay_on(
     is known.
 
     Returns:
-        A row of `make_row`, with `name`, `n_workers`, `best`, `best_h` (when that was found) and
-        `n_cut`: trials that the pruner would have trained beyond their known end.
+        A row of `make_row`, with `name`, `n_workers` and `n_cut`: trials that the pruner would
+        have trained beyond their known end.
     """
     runs = [
         replay(
@@ -114,14 +114,10 @@ def replay_on(
         for seed in range(seeds)
     ]
     timelines = [run.timeline for run in runs if run.timeline is not None]
-    found = [timeline.best[-1] for timeline in timelines if timeline.best]
-    sign = -1.0 if known.trials.direction == "maximize" else 1.0
     return {
         "name": _workers(n_workers),
         "n_workers": n_workers,
         **make_row(timelines, known.trials.direction, cores),
-        "best": sign * statistics.median(loss for _, _, loss in found) if found else None,
-        "best_h": statistics.median(at for at, _, _ in found) / _HOUR_S if found else None,
         "n_cut": 0 if make_pruner is None else max(run.n_cut for run in runs),
     }
 
@@ -133,8 +129,8 @@ def explain(console: Console, known: KnownStudy, rows: Sequence[Row]) -> None:
         at_once = replace(known.cluster, queue_s=Duration(), start_s=Duration())
         model = replay_on(known, known.n_workers, at_once)["wall_h"]
         console.print(
-            f"The study took {known.wall_s / _HOUR_S:.3g} h without queue and start-up; replayed "
-            f"as it was: {model:.3g} h."
+            f"The study took {time_text(known.wall_s / _HOUR_S)} without queue and start-up; "
+            f"replayed as it was: {time_text(model)}."
         )
     for row in others:
         console.print(_sentence(own, row))
@@ -153,17 +149,22 @@ def explain(console: Console, known: KnownStudy, rows: Sequence[Row]) -> None:
 
 
 def _sentence(own: Row, row: Row) -> str:
-    what = f"{_workers(row['n_workers'])} instead of {own['n_workers']}: "
+    parts = []
     if own["best_h"] and row["best_h"]:
-        gain = own["best_h"] / row["best_h"]
-        what += f"the best value after {row['best_h']:.3g} h, {_times(gain)}; "
-    gain = own["wall_h"] / row["wall_h"] if row["wall_h"] else 1.0
-    more = row["core_h"] / own["core_h"] - 1 if own["core_h"] else 0.0
-    return what + f"the end after {row['wall_h']:.3g} h, {_times(gain)}; core-hours {more:+.1%}."
+        gain = _gain(own["best_h"], row["best_h"])
+        parts.append(f"the best value after {time_text(row['best_h'])}, {gain}")
+    parts.append(
+        f"the end after {time_text(row['wall_h'])}, {_gain(own['wall_h'], row['wall_h'])}"
+    )
+    more = round(row["core_h"] / own["core_h"] - 1, 3)
+    parts.append(f"core-hours {more:+.1%}" if more else "as many core-hours")
+    return f"{_workers(row['n_workers'])} instead of {own['n_workers']}: {'; '.join(parts)}."
 
 
-def _times(gain: float) -> str:
-    return f"{gain:.3g} times earlier" if gain >= 1 else f"{1 / gain:.3g} times later"
+def _gain(own_h: float, hours: float) -> str:
+    if hours <= own_h:
+        return f"{own_h / hours:.3g} times earlier"
+    return f"{hours / own_h:.3g} times later"
 
 
 def _workers(n: int) -> str:

@@ -134,3 +134,15 @@ def test_only_what_all_trials_were_asked_for_is_replayed(study):
     known = known_study(study(trial(COMPLETE, {}, 1, final=1.0), more))
     assert set(known.trials.space) == {"x"}
     assert known.trials.fixed(1) == {"x": 0.2, "y": 1.5}
+
+
+def test_without_records_the_most_trials_at_once_were_the_workers(study):
+    def running(begin_s, end_s):
+        trial = create_trial(value=1.0)
+        begin = datetime(2026, 1, 1)
+        trial.datetime_start = begin + timedelta(seconds=begin_s)
+        trial.datetime_complete = begin + timedelta(seconds=end_s)
+        return trial
+
+    trials = [running(0, 10), running(0, 4), running(4, 9), running(5, 8), running(10, 12)]
+    assert known_study(study(*trials)).n_workers == 3

@@ -24,7 +24,8 @@ def test_the_table_has_a_line_per_row(rows, capsys):
     print_rows(Console(width=110), rows, "against time")
     lines = capsys.readouterr().out.splitlines()
     asha = next(line.split() for line in lines if "asha" in line)
-    assert asha == ["asha", "1", "10", "80.0%", "10.0%", "1", "3", "4", "2.5"]
+    figures = ["10", "80.0%", "10.0%", "1", "h", "3", "4", "2.5", "30", "min"]
+    assert asha == ["asha", "1", "h", *figures]
     assert next(line.split() for line in lines if "none" in line)[-1] == "none"
 
 

@@ -15,6 +15,7 @@ def test_a_row_has_hours_and_core_hours():
     row = make_row([sweep(3600, [(1800, 3600, -7)]), sweep(7200, [])], "maximize", 6)
     assert (row["n"], row["wall_h"], row["core_h"]) == (2, 1.5, 12)
     assert row["utilization"] == 0.75
+    assert row["best_h"] == 0.5
     assert row["core_hours"] == {"trained": 9, "lost": 1, "unfinished": 0, "other": 2}
     assert sum(row["core_hours"].values()) == row["core_h"]
     assert (row["queued_h"], row["n_failed"], row["n_preempted"]) == (0.1, 1, 2)
@@ -38,6 +39,7 @@ def test_a_sweep_that_never_finds_anything_counts_as_the_worst():
     sweeps = [sweep(3600, [(0, 0, -1)]), sweep(3600, []), sweep(3600, [])]
     row = make_row(sweeps, "maximize", 1)["by_wall_h"]
     assert row["median"][-1] is None
+    assert make_row(sweeps, "maximize", 1)["best_h"] is None
     assert row["best_quartile"][-1] == 1
 
 
