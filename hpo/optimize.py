@@ -11,7 +11,10 @@ which no other trial and no other study is given.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,16 +25,20 @@ from optuna.samplers import BaseSampler, BruteForceSampler
 from optuna.study import StudyDirection
 
 from commons.clocks import clock_trouble
-from commons.optuna_internals import trial_id
+from commons.optuna_internals import study_id, trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S, N_TRIALS, stored
+from hpo.budgets import budget_of
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
 from hpo.storage.opening import open_storage
 from hpo.study.limits import Limits
+from hpo.study.meter import gpu_names
 from hpo.study.provenance import code_of
+from hpo.study.record import WorkerRecord
+from hpo.study.spent import check_countable
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 from hpo.study.trial import LeasedTrial
 
@@ -53,6 +60,7 @@ def optimize(
     trial_timeout: float | None = SweepSettings.trial_timeout,
     epoch_timeout: float | Literal["auto"] | None = SweepSettings.epoch_timeout,
     timeout: float | None = SweepSettings.timeout,
+    budget: Mapping[str, float] | None = None,
     patience_s: float = SweepSettings.patience_s,
 ) -> optuna.Study:
     """Work on a shared study until no trial is left to begin or to take over; return it.
@@ -81,6 +89,9 @@ def optimize(
             slowest interval between two reports of the study, at least 60, when ten are known.
         timeout: seconds of work on the study, over all calls, after which no trial begins or goes
             on; a call with a larger one continues.
+        budget: what else ends the work, over all calls, see `hpo.budgets.Budget`, for example
+            `{"core_hours": 50, "patience_trials": 30}`; running trials are given back when they
+            next ask `should_prune`, and a call with a larger one continues.
         patience_s: how long to wait for an unreachable storage (s).
 
     Raises:
@@ -91,6 +102,8 @@ def optimize(
     numbers = {"n_trials": n_trials, "lease_s": lease_s, "max_retries": max_retries}
     limits_s = {"trial_timeout": trial_timeout, "epoch_timeout": epoch_timeout, "timeout": timeout}
     names = {"study_name": study_name, "direction": direction, "patience_s": patience_s}
+    costs = budget_of(budget)
+    check_countable(costs, gpu_names(os.environ))
     settings = settings_of(SweepSettings, {**names, **numbers, **limits_s})
     study_name = settings.study_name
     shared = open_storage(storage, Path(folder), patience_s)
@@ -123,7 +136,11 @@ def optimize(
         max_retries=max_retries,
         timeout=timeout,
         is_full=one_by_one,
+        budget=costs,
     )
+    name = f"{socket.gethostname()}/{os.getpid()}-{secrets.token_hex(3)}"
+    record = WorkerRecord(shared, study_id(study), name, start_up_s=0.0)  # it may be a notebook
+    tickets.enter(record)
     if trouble := clock_trouble(Path(folder)):
         _log.warning(trouble)
     code = code_of(objective)
@@ -133,13 +150,12 @@ def optimize(
         trial.note(code)
         return objective(trial)
 
-    limits = Limits(trial_timeout, epoch_timeout, tickets.time)
-    with signals.interrupt(once=True), limits:
-        while _work_on_next(tickets, study, begun, limits):
+    spent = tickets.spent if costs.is_set else None
+    limits = Limits(trial_timeout, epoch_timeout, tickets.time, spent=spent)
+    with signals.interrupt(once=True), limits, record:
+        while _work_on_next(tickets, study, begun, limits, record):
             pass
-    if tickets.time.is_over:
-        text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
-        _log.warning(text, study_name, timeout)
+    _say_if_over(tickets)
     _say_if_exhausted(study, n_trials)
     why = why_none_is_complete(tickets.trials())
     if why is not None:
@@ -156,6 +172,16 @@ def _check_objects(objective: Any, sampler: Any, pruner: Any) -> None:
             raise SettingError(rule, kind.__name__, part)
 
 
+def _say_if_over(tickets: Tickets) -> None:
+    if tickets.time.is_over:
+        text = "the time of study '%s' is over (timeout=%g); a larger one continues it"
+        _log.warning(text, tickets.study_name, tickets.timeout)
+    elif (reached := tickets.spent.known) is not None and tickets.n_left():
+        text = "study '%s' has reached %s; %s one continues it"
+        larger = "another" if reached.name == "target" else "a larger"
+        _log.warning(text, tickets.study_name, reached.text("budget"), larger)
+
+
 def _say_if_exhausted(study: optuna.Study, n_trials: int) -> None:
     n_begun = n_placed(study.get_trials(deepcopy=False))
     if n_begun < n_trials and is_exhausted(study, study.sampler):
@@ -167,11 +193,16 @@ def _work_on_next(
     study: optuna.Study,
     objective: Callable[[LeasedTrial], float],
     limits: Limits,
+    record: WorkerRecord,
 ) -> bool:
     with tickets.claimed() as claim:
         if claim is None:
             return False
         ticket, lease = claim
         trial = LeasedTrial(study, trial_id(ticket), lease, limits=limits)
-        trial.live(partial(trial.timed, objective, trial))
+        try:
+            trial.live(partial(trial.timed, objective, trial))
+        finally:
+            record.add(trial)
+        record.end_of_trial()
         return True

@@ -38,6 +38,9 @@ class Crew(Protocol):
     def leave(self) -> None:
         """Do what an interruption of the command means for the workers."""
 
+    def drain(self) -> bool:
+        """Start no more workers and wait a little; return whether some still run."""
+
     def finish(self) -> None:
         """End what is left of them when the study is finished."""
 

@@ -211,6 +211,7 @@ class SweepSettings:
             slowest interval between two reports of the study, at least 60, when ten are known.
         timeout: seconds of work on the study, over all commands, after which the sweep ends;
             running trials go on when the same command is given a larger one.
+        budget: mapping of what else ends the sweep, see `hpo.budgets.Budget`.
         patience_s: how long to wait for an unreachable storage (s).
         fresh_process: whether each trial runs in a process of its own.
         sampler: `_target_` node; None: Optuna's default.
@@ -241,6 +242,7 @@ class SweepSettings:
     trial_timeout: Any = None
     epoch_timeout: Any = None
     timeout: Any = None
+    budget: Any = None
     patience_s: float = 300.0
     fresh_process: bool = False
     sampler: Any = None

@@ -6,6 +6,7 @@
 - An exception fails it, a paused one too; SystemExit is an exception. `optuna.TrialPruned` ends a
   training that was told to stop, or that prunes itself.
 - KeyboardInterrupt, and SystemExit after a signal, interrupt it: another worker takes it over.
+- A reached budget of the study gives a trial back that the pruner lets go on, at its next report.
 - A time limit has priority over all of this (see `hpo.study.limits`).
 - If the lease is lost, nothing of this is written (see `LeasedTrial`).
 """
@@ -59,18 +60,19 @@ class Life:
     Attributes:
         pruned: the pruner, or a value that is not finite, has ended the trial for good.
         paused_at: the step at which a policy has paused it, None while it runs.
+        given_back: a budget of the study is reached, and the trial waits for a larger one.
         diverged: the step at which its value was not finite.
     """
 
     def __init__(self) -> None:
-        self.pruned = False
+        self.pruned = self.given_back = False
         self.paused_at: int | None = None
         self.diverged: int | None = None
 
     @property
     def stops(self) -> bool:
         """Whether the training should end now."""
-        return self.pruned or self.paused_at is not None
+        return self.pruned or self.given_back or self.paused_at is not None
 
     def report(self, value: float, step: int) -> bool:
         """Note a value; return whether it is finite and may be stored."""
@@ -113,6 +115,8 @@ class Life:
     def _stopped(self) -> Outcome:
         if self.paused_at is not None and not self.pruned:
             return Outcome(TrialState.WAITING, paused_at=self.paused_at)
+        if self.given_back and not self.pruned:
+            return Outcome(TrialState.WAITING, excused=True)
         return Outcome(TrialState.PRUNED, diverged=self.diverged)
 
 

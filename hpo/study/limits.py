@@ -21,6 +21,7 @@ from hpo import signals
 from hpo.attributes import PACE, TIME, stored
 from hpo.study.guard import GRACE_S, Guard
 from hpo.study.lease import Lease
+from hpo.study.spent import Spent
 
 _NOTE_S = 30.0
 _ENOUGH = 10  # intervals between reports, before `auto` sets a limit
@@ -98,6 +99,7 @@ class Limits:
         epoch_timeout: between two reports; "auto": from the slowest ones of the study.
         time: of the study; None: it has no limit.
         key: how the user names a setting.
+        spent: what the study has used of its budget; None: it has none.
         is_alone: whether this process trains alone. Other ranks would not see an exception, so
             without this a trial at its limit ends with its processes.
     """
@@ -107,6 +109,7 @@ class Limits:
     time: StudyTime | None = None
     key: Callable[[str], str] = str
     is_alone: bool = True
+    spent: Spent | None = None
     guard: Guard = field(default_factory=Guard)
 
     def __enter__(self) -> Limits:

@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
+from hpo import signals
 from hpo.attributes import WORKER, stored
 from hpo.protocols import SUBMITTED
 from hpo.study import meter
@@ -30,17 +31,25 @@ class WorkerRecord:
     `reporting_s` (the part of it for storing values and deciding), `n_trials`, `n_reports`;
     `cores` and `gpus` that it occupies; since it is ready `cpu_s` and, where they can be read,
     `cpu_j` and `gpu_j`, see `hpo.study.meter.used_since`. The name of the worker is unique in the
-    study.
+    study. A context manager, which writes them at its end.
+
+    Args:
+        storage: where the study is.
+        study_id: Optuna's id of it.
+        name: of the worker.
+        start_up_s: None: since its process was started.
     """
 
-    def __init__(self, storage: BaseStorage, study_id: int, name: str) -> None:
+    def __init__(
+        self, storage: BaseStorage, study_id: int, name: str, start_up_s: float | None = None
+    ) -> None:
         self._storage, self._study_id = storage, study_id
         restarts = int(os.environ.get("SLURM_RESTART_COUNT") or "0")
         self.name = f"{name}.{restarts}" if restarts else name
         self._begin, self._used_before = meter.read(), dict[str, float]()
         attributes = storage.get_study_user_attrs(study_id)
         now, occupied = time.time(), meter.share(os.environ)
-        start_up_s = _process_age_s()
+        start_up_s = _process_age_s() if start_up_s is None else start_up_s
         self._values: dict[str, Any] = {
             "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
             "pid": os.getpid(),
@@ -63,6 +72,13 @@ class WorkerRecord:
         if earlier is not None:
             self._go_on_from(earlier)
         self.write()
+
+    def __enter__(self) -> WorkerRecord:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with signals.shield():
+            self.write()
 
     def _go_on_from(self, earlier: dict[str, Any]) -> None:
         """Add to the figures of an earlier process of this worker (`fresh_process`)."""

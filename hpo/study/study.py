@@ -17,6 +17,7 @@ from optuna.study import StudyDirection
 
 from commons.locks import FileLock
 from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
+from hpo.budgets import Budget, budget_of
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
 from hpo.search.screen import Screen
@@ -43,6 +44,11 @@ class SweepSpec(SweepSettings):
     sweep_dir: Path
     space: Space
     study_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the settings, see `SweepSettings`; bring `budget` into its plain form."""
+        super().__post_init__()
+        self.budget: Budget = budget_of(self.budget)
 
     def open_storage(self, *, exists: bool = False) -> BaseStorage:
         """Return the storage of the sweep, see `hpo.open_storage`."""
@@ -79,6 +85,7 @@ class SweepSpec(SweepSettings):
             max_retries=self.max_retries,
             timeout=self.timeout,
             max_failures=self.max_failure_rate * self.n_trials,
+            budget=self.budget,
         )
 
 

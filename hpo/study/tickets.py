@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 import optuna
@@ -31,12 +31,15 @@ from commons.locks import FileLock
 from commons.optuna_internals import storage_of, trial_id
 from hpo import signals
 from hpo.attributes import PAUSED, RETRIES, stored
+from hpo.budgets import Budget
 from hpo.search.pausing import PausingPruner, choose_last, choose_paused, is_paused, may_begin
 from hpo.storage.batching import batched
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, give_up, release_abandoned, was_started
 from hpo.study.limits import StudyTime
 from hpo.study.observation import Observer
+from hpo.study.record import WorkerRecord
+from hpo.study.spent import Spent
 from hpo.view import View
 
 _SPARE = 16  # new tickets for the workers that have no trial yet
@@ -120,12 +123,14 @@ class Tickets:
     timeout: float | None = None
     max_failures: float = math.inf
     is_full: Callable[[], bool] | None = None
-    worker: str = ""  # the name of this process in the study
+    budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
         self._study_id = self.storage.get_study_id_from_name(self.study_name)
         self.observer = Observer(self.lease_s)
         self.time = StudyTime(self.storage, self._study_id, self.timeout)
+        self.spent = Spent(self.storage, self._study_id, self.budget)
+        self._worker = ""  # the name of this process in the study
         self._view = View(self.storage, self._study_id)
         self._n_finished: Counter[TrialState] = Counter()
 
@@ -144,21 +149,32 @@ class Tickets:
                     claim, trial = None, self.take()
                     if trial is not None:
                         place = self.storage, trial_id(trial), self.lease_s
-                        lease = Lease(*place, self.observer, self.worker)
+                        lease = Lease(*place, self.observer, self._worker)
                         claim = trial, stack.enter_context(lease)
                         break
                     doubtful = self.observer.doubtful(self.look(), doubtful)
-                if not doubtful or self.time.is_over or self.too_many_failures:
+                if not doubtful or self.is_over or self.too_many_failures:
                     break
                 time.sleep(min(1.0, self.lease_s / 10))
             yield claim
 
+    def enter(self, record: WorkerRecord) -> None:
+        """Work as the worker of a record."""
+        self._worker = record.name
+        self.spent.own(record.name, record.now)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no trial may begin, as far as is known."""
+        return self.time.is_over or self.spent.known is not None
+
     def take(self) -> FrozenTrial | None:
         """Claim a trial.
 
-        None: no trial is left, too many have failed, or the time of the study is over.
+        None: no trial is left, too many have failed, the time of the study is over, or another
+        budget is reached.
         """
-        if self.time.is_over:
+        if self.time.is_over or self.spent.reached() is not None:
             return None
         self.release_abandoned()
         while not self.too_many_failures and (waiting := self._waiting()):

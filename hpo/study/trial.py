@@ -63,7 +63,8 @@ class LeasedTrial(optuna.Trial):
         super().__init__(study, trial_id)
         self.storage = lease.fence(self.storage)
         self._lease, self._group = lease, group or Group()
-        self._watch = Watch(limits or Limits(), lease)
+        limits = limits or Limits()
+        self._watch, self._spent = Watch(limits, lease), limits.spent
         self._values = dict(self.storage.get_trial(trial_id).intermediate_values)
         self._before = frozenset(self._values)
         self._begin, self._repeated = time.monotonic(), dict[str, float]()
@@ -99,7 +100,8 @@ class LeasedTrial(optuna.Trial):
             report = Report(step, number, finite if finite and self._is_best(number) else None)
             self._is_due = is_due(self.study.pruner, max(self._values, default=0), step)
             self._values[step] = number
-            self._keep(report, may_wait=final or not self._is_due)
+            counts = self._spent is not None and self._spent.counts_epochs
+            self._keep(report, may_wait=(final or not self._is_due) and not counts)
             self.n_reports += 1
             self._lease.advance()
         elif step in self._before:
@@ -145,10 +147,12 @@ class LeasedTrial(optuna.Trial):
         self._store()
 
     def should_prune(self) -> bool:
-        """Return whether the trial should end now: it is pruned or paused."""
+        """Return whether the trial should end now: it is pruned, paused or given back."""
         if self._new and self._is_due:
             decision = decide(self.study, self.storage.get_trial(trial_id(self)))
             self.life.decide(decision, max(self._values))
+        if self._new and not self.life.stops and self._spent is not None:
+            self.life.given_back = self._spent.reached_after_report() is not None
         return self.life.stops
 
     def should_stop(

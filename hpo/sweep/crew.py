@@ -60,6 +60,10 @@ class LaunchedCrew:
     def leave(self) -> None:
         """Do nothing: an interrupted launcher has ended its workers."""
 
+    def drain(self) -> bool:
+        """Return False: they have ended."""
+        return False
+
     def finish(self) -> None:
         """Do nothing: they have ended."""
 
@@ -72,7 +76,7 @@ class SlurmCrew:
     ) -> None:
         self._spec, self._app, self._slurm = spec, app, slurm
         self._launches = Launches(storage, study_id, slurm)
-        self._adopted = False
+        self._adopted = self._drains = False
         self._told: set[str] = set()  # what the user has been warned of
         self.status: Callable[[], str] = self._launches.describe
 
@@ -133,6 +137,20 @@ class SlurmCrew:
         else:
             self._launches.let_go()
             _log.warning("the jobs continue; the same command shows them again")
+
+    def drain(self) -> bool:
+        """Cancel what has not started and wait a little; return whether some still run.
+
+        They give their trials back at the next report, which may take long.
+        """
+        if not self._launches.jobs or self._launches.n_alive() == 0:
+            return False
+        if not self._drains:
+            self._drains = True
+            self._launches.cancel(pending_only=True)
+        self._launches.say_present()
+        time.sleep(self._slurm.options.poll_s)
+        return True
 
     def finish(self) -> None:
         """Cancel what has not started and let the others end."""

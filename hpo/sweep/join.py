@@ -40,6 +40,10 @@ class OwnProcess:
     def leave(self) -> None:
         """Do nothing: the worker has given its trial back."""
 
+    def drain(self) -> bool:
+        """Return False: the worker has ended."""
+        return False
+
     def finish(self) -> None:
         """Do nothing: the worker has ended."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
@@ -15,20 +17,17 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
 
 from commons.processes import n_cores
 from hpo import signals
-from hpo.attributes import FAIL_REASON, stored
 from hpo.hydra_internals import in_turn, make_launcher, runs_in_turn
+from hpo.launch.devices import visible_devices
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.site import Slurm
 from hpo.protocols import CheckedLauncher, Crew, MachineLauncher, Stopped
 from hpo.report import write_report
-from hpo.reporting.causes import why_none_is_complete
 from hpo.reporting.live import Progress
-from hpo.search.finite import EXHAUSTED
 from hpo.search.seeded import complete
 from hpo.search.space import parse_space
 from hpo.settings import (
@@ -50,9 +49,18 @@ from hpo.storage.passwords import (
     setting_keys,
     without_passwords,
 )
+from hpo.study.spent import check_countable
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import Tickets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
+from hpo.sweep.ending import (
+    check_result,
+    say_budget_is_reached,
+    say_energy_is_unknown,
+    say_if_exhausted,
+    say_time_is_over,
+    too_many_failures,
+)
 from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
 from hpo.sweep.join import OwnProcess
@@ -85,7 +93,7 @@ class Sweep:
 
 
 def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> None:
-    """Run until `n_trials` trials are finished; in a dry run, only check the settings.
+    """Run until `n_trials` trials are finished or a budget is reached; a dry run only checks.
 
     Raises:
         SweepError: a trial could not begin, or the settings contradict the existing study.
@@ -111,6 +119,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
     if not runs_in_turn(launcher):
         check_transport(app)
+    _check_budget(spec, site)
     n_workers = 1 if spec.join else _n_workers(spec, launcher, slurm)
     if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
         return None
@@ -128,6 +137,16 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
     more = traces, is_new, settings.n_trials
     return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, *more)
+
+
+def _check_budget(spec: SweepSpec, site: Any) -> None:
+    """Refuse a budget that could never be reached, as far as this machine knows."""
+    if isinstance(site, Slurm):
+        counted = replace(spec.budget, energy_kwh=None)  # of other machines
+        check_countable(counted, ["0"] * site.options.gpus_of_node)
+    elif spec.budget.is_set:
+        uses_gpus = not isinstance(site, LocalOptions) or site.gpus_per_trial > 0
+        check_countable(spec.budget, visible_devices(os.environ).names if uses_gpus else ())
 
 
 def _may_begin(slurm: Slurm, spec: SweepSpec, app: Payload, n_workers: int) -> bool:
@@ -148,10 +167,10 @@ def run(sweep: Sweep) -> None:
     spec = sweep.spec
     if not sweep.tickets.n_left():
         key = typed_key(sweep.app.config, _SECTION, "n_trials")
-        more = "" if _say_if_exhausted(sweep) else f" To add some, raise {key}."
+        more = "" if say_if_exhausted(spec, sweep.n_wanted) else f" To add some, raise {key}."
         text = "study '%s' is finished (%d trials); nothing to do.%s Results: %s"
         _log.info(text, spec.study_name, spec.n_trials, more, spec.sweep_dir)
-        _check_result(sweep)
+        check_result(spec, sweep.tickets)
         return
     if sweep.is_new or not spec.join:
         OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
@@ -178,35 +197,16 @@ def run(sweep: Sweep) -> None:
     write_report(sweep.storage, spec.study_name, spec.sweep_dir)
     if sweep.tickets.too_many_failures:
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
-            raise _too_many_failures(sweep)
-    if n_left:
-        _say_time_is_over(sweep, n_left)
+            raise too_many_failures(spec, sweep.tickets)
+    reached = sweep.tickets.spent.reached()
+    if n_left and reached is not None:
+        say_budget_is_reached(spec, sweep.app, reached, n_left)
+    elif n_left:
+        say_time_is_over(spec, sweep.app, n_left)
         raise SystemExit(_OUT_OF_TIME)
-    _say_if_exhausted(sweep)
-    _check_result(sweep)
+    say_if_exhausted(spec, sweep.n_wanted)
+    check_result(spec, sweep.tickets)
     _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
-
-
-def _say_if_exhausted(sweep: Sweep) -> bool:
-    is_exhausted = sweep.spec.n_trials < sweep.n_wanted
-    if is_exhausted:
-        _log.info(EXHAUSTED, sweep.spec.n_trials, sweep.n_wanted)
-    return is_exhausted
-
-
-def _say_time_is_over(sweep: Sweep, n_left: int) -> None:
-    spec, key = sweep.spec, typed_key(sweep.app.config, _SECTION, "timeout")
-    _log.warning(
-        "the time of study '%s' is over (%s=%g): %d of %d trials are finished. The same command "
-        "with a larger %s continues it. Results so far: %s",
-        spec.study_name,
-        key,
-        spec.timeout,
-        spec.n_trials - n_left,
-        spec.n_trials,
-        key,
-        spec.sweep_dir,
-    )
 
 
 def _without_passwords(
@@ -285,6 +285,12 @@ def _work(sweep: Sweep) -> None:
         tickets.time.note(_NOTE_S)
         if tickets.time.is_over or tickets.too_many_failures:
             break
+        if tickets.spent.is_blind and sweep.spec.budget.energy_kwh is not None:
+            say_energy_is_unknown()
+        if tickets.spent.reached() is not None:
+            if sweep.crew.drain():
+                continue
+            break
         errors = sweep.crew.work(sweep.n_workers, tickets.n_waiting)
         if errors is None:
             continue
@@ -295,24 +301,3 @@ def _work(sweep: Sweep) -> None:
         if fruitless == _FRUITLESS_LAUNCHES:
             raise SweepFailure(f"the workers end without finishing a trial: {errors}")
     sweep.crew.finish()
-
-
-def _check_result(sweep: Sweep) -> None:
-    why = why_none_is_complete(sweep.tickets.trials())
-    if why is not None:
-        raise SweepFailure(f"{why}; their folders: {sweep.spec.sweep_dir}/trials")
-
-
-def _too_many_failures(sweep: Sweep) -> SettingError:
-    failed = sweep.tickets.trials(TrialState.FAIL)
-    reasons = {stored(t.user_attrs, FAIL_REASON): t.number for t in failed}  # the last of each
-    last = [f"trial {number}: {reason}" for reason, number in reasons.items()][-3:]
-    return SettingError(
-        "{} trials failed, more than {max_failure_rate}={} of {n_trials}={} allows: {}. They stay "
-        "in the study: once the cause is corrected, allow more of them or take another "
-        "{study_name}",
-        len(failed),
-        sweep.spec.max_failure_rate,
-        sweep.spec.n_trials,
-        "; ".join(last),
-    )

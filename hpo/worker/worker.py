@@ -78,16 +78,12 @@ class Worker:
         n_trials = 0
         name = f"{self._application.launch_id}/{own.job.num}"
         leader = _Leader(self._spec, self._application, self._group, name)
-        with leader.limits:
-            try:
-                while n_trials < max_trials and leader.work_on_next():
-                    n_trials += 1
-                    leader.record.end_of_trial()
-                    configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
-                    _tidy_up()
-            finally:
-                with signals.shield():
-                    leader.record.write()
+        with leader.limits, leader.record:
+            while n_trials < max_trials and leader.work_on_next():
+                n_trials += 1
+                leader.record.end_of_trial()
+                configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
+                _tidy_up()
         return n_trials
 
     def join(self, group: Group) -> None:
@@ -127,12 +123,13 @@ class _Leader:
         self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
         key = partial(typed_key, application.config, "hydra.sweeper")
-        time, is_alone = self._tickets.time, group.size == 1
-        self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, key, is_alone)
+        time, spent = self._tickets.time, self._tickets.spent
+        further = key, group.size == 1, spent if spec.budget.is_set else None
+        self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, *further)
         self._code = code_of(application.function)
         self._home = StudyFolder(spec.sweep_dir, spec.study_name, spec.study_id)
         self.record = WorkerRecord(self._storage, study_id, name)
-        self._tickets.worker = self.record.name
+        self._tickets.enter(self.record)
 
     def work_on_next(self) -> bool:
         """Claim a trial and work on it; return whether there was one."""

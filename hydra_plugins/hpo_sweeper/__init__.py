@@ -22,6 +22,7 @@ from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 import hpo
 from commons.cli import end
+from hpo.budgets import NAMES
 from hpo.hydra_internals import JobReturn
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.settings import (
@@ -198,6 +199,7 @@ SWEEPER = _node(
     OptunaAsyncSweeper,
     _recursive_=False,  # samplers and pruners are built by each worker
     study_name="${hydra.job.name}",
+    budget=dict.fromkeys(NAMES),
     n_jobs=None,  # hydra-optuna-sweeper's name of n_workers
 )
 LOCAL = _node(LocalOptions, LocalLauncher)

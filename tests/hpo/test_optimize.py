@@ -304,4 +304,42 @@ def test_attributes_of_the_wrong_type_end_no_process_and_no_report(study, tmp_pa
     )
     assert states(study()) == {"COMPLETE": 3}
     summary = write_report(storage, "plain", tmp_path)
-    assert (summary.n_finished, summary.n_workers) == (3, 0)
+    assert (summary.n_finished, summary.n_workers) == (3, 1)
+
+
+def test_a_reached_budget_ends_a_call_and_a_larger_one_continues(tmp_path, caplog):
+    def objective(trial):
+        first = (trial.storage.get_trial(trial._trial_id).last_step or 0) + 1
+        for step in range(first, 4):
+            trial.report(1.0, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return 1.0
+
+    run = partial(optimized, tmp_path, objective, n_trials=3)
+    study = run(budget={"epochs": 5})
+    assert states(study) == {"COMPLETE": 1, "WAITING": 2}
+    assert "study 's' has reached budget.epochs=5 (5 reported); a larger one contin" in caplog.text
+    study = run(budget={"epochs": 50})
+    assert states(study) == {"COMPLETE": 3}
+    assert [len(trial.intermediate_values) for trial in study.trials] == [3, 3, 3]
+    records = [v for k, v in study.user_attrs.items() if k.startswith(attributes.WORKER)]
+    assert sorted(record["n_reports"] for record in records) == [4, 5]
+    assert {record["start_up_s"] for record in records} == {0.0}
+
+
+def test_core_hours_are_counted_over_all_calls(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("HPO_CORES", "3600")  # an hour each second
+    run = partial(optimized, tmp_path, lambda trial: time.sleep(0.1) or 1.0, n_trials=9)
+    first = states(run(budget={"core_hours": 0.25}))
+    assert 1 <= first["COMPLETE"] <= 3
+    assert first["WAITING"] == 9 - first["COMPLETE"]
+    assert states(run(budget={"core_hours": 0.25})) == first  # it begins nothing
+    assert caplog.text.count("has reached budget.core_hours=0.25 (0.") == 2
+
+
+@pytest.mark.parametrize("budget", [{"core_hours": 0}, {"hours": 1}, 50])
+def test_a_wrong_budget_creates_nothing(tmp_path, budget):
+    with pytest.raises(ValueError, match="budget"):
+        optimized(tmp_path, lambda trial: 1.0, n_trials=1, budget=budget)
+    assert list(tmp_path.iterdir()) == []

@@ -2,14 +2,18 @@ import math
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 import hpo.study.trial
-from hpo.attributes import COST, FIGURES
+from hpo.attributes import COST, FIGURES, RETRIES
+from hpo.budgets import Budget
 from hpo.ranks import Group
 from hpo.search.asha import AshaPruner
-from hpo.search.pausing import PausingPruner
+from hpo.search.pausing import PausingPruner, is_paused
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease, LeaseLostError
+from hpo.study.limits import Limits
+from hpo.study.spent import Spent
 from hpo.study.trial import LeasedTrial
 
 
@@ -241,3 +245,34 @@ def test_nothing_that_waited_is_written_after_the_lease_is_lost(tmp_path):
     with pytest.raises(LeaseLostError):
         trial._lease.after_beat()
     assert seen() == [1]
+
+
+def test_a_reached_budget_gives_the_trial_back_at_its_next_report():
+    study = optuna.create_study(pruner=optuna.pruners.NopPruner())
+    trial_id = study.ask()._trial_id
+    limits = Limits(spent=Spent(study._storage, study._study_id, Budget(epochs=2)))
+    trial = LeasedTrial(study, trial_id, Lease(study._storage, trial_id, 60), limits=limits)
+    stops = []
+
+    def training():
+        stops.extend(trial.should_stop(1.0, step) for step in (1, 2))
+        raise optuna.TrialPruned
+
+    with trial._lease:
+        trial.live(lambda: trial.timed(training))
+    assert stops == [False, True]
+    (ended,) = study.trials
+    assert (ended.state, ended.last_step) == (TrialState.WAITING, 2)
+    assert RETRIES not in ended.system_attrs
+    assert not is_paused(ended)
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_a_trial_that_is_pruned_or_at_its_last_epoch_ends_in_spite_of_a_reached_budget(final):
+    pruner = optuna.pruners.ThresholdPruner(upper=0.5)
+    study = optuna.create_study(pruner=pruner)
+    trial_id = study.ask()._trial_id
+    limits = Limits(spent=Spent(study._storage, study._study_id, Budget(epochs=1)))
+    trial = LeasedTrial(study, trial_id, Lease(study._storage, trial_id, 60), limits=limits)
+    assert trial.should_stop(1.0, 1, final=final) is not final
+    assert not trial.life.given_back

@@ -226,3 +226,20 @@ def test_at_the_end_pending_jobs_are_canceled_and_running_ones_may_end(slurm):
     crew, launches, _ = slurm()
     crew.finish()
     assert launches.done == [("cancel", True), ("wait_until_gone",)]
+
+
+def test_a_crew_of_processes_has_ended_when_its_launcher_returns(launched):
+    assert launched[0].drain() is False
+
+
+def test_jobs_that_run_are_waited_for_and_those_that_do_not_are_canceled_once(slurm):
+    crew, launches, submitted = slurm()
+    assert crew.drain() is False  # none is watched
+    launches.alive, launches.jobs = 4, {"a": "7"}
+    assert [crew.drain(), crew.drain()] == [True, True]
+    launches.alive = None  # SLURM does not answer
+    assert crew.drain() is True
+    launches.alive = 0
+    assert crew.drain() is False
+    assert launches.done.count(("cancel", True)) == 1
+    assert submitted == []
