@@ -15,7 +15,7 @@ help:  ## list the targets
 setup: $(STAMP)  ## virtual environment with the tested versions (constraints.txt)
 $(STAMP): pyproject.toml constraints.txt .ci/make-venv
 	.ci/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,energy,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,redis,energy,dev]'
 	@touch $@
 
 lint: $(STAMP)  ## ruff, codespell, mypy, the floors (import-linter)

@@ -9,6 +9,7 @@ DISTRIBUTION = "mlpf-hpo"
 EXTRAS = {
     "postgresql": ("psycopg",),
     "grpc": ("grpc", "google"),
+    "redis": ("redis",),
     "gp": ("torch", "scipy"),
     "qsvr": ("sklearn", "scipy", "dimod", "dwave"),
     "qpu": ("dwave.system", "dwave.cloud"),

@@ -1,4 +1,4 @@
-"""Find the programs of SLURM and PostgreSQL, or unpack the packages of the distribution.
+"""Find the programs of SLURM, PostgreSQL and Redis, or unpack the packages of the distribution.
 
 Unpacking needs neither root nor an installation: `apt-get download` and `dpkg -x` into
 `.cache/debian` of the repository, once. With `HPO_TEST_UNPACK=1` they are unpacked even if the
@@ -99,6 +99,16 @@ def find_postgres(*, unpack: bool | None = None) -> Programs:
     return Programs(tuple(_postgres_folders(root)), _libraries(root))
 
 
+def find_redis(*, unpack: bool | None = None) -> Programs:
+    """Return the programs of Redis, or of Valkey; see `find_slurm`."""
+    search = Programs(tuple(map(Path, [*_search_path(os.environ), *_SYSTEM_FOLDERS])))
+    for name in ("redis-server", "valkey-server"):
+        if not _unpack_asked(unpack) and search.has(name):
+            return Programs((search.path(name).parent,))
+    root = _unpacked("redis", ("redis-server",), "redis-server")
+    return Programs((root / "usr/bin",), _libraries(root))
+
+
 def _search_path(environment: Mapping[str, str]) -> list[str]:
     return environment.get("PATH", os.defpath).split(os.pathsep)
 
@@ -170,7 +180,7 @@ def _download(packages: Sequence[str], scratch: Path, options: Sequence[str]) ->
     chosen = [
         name
         for name in missing
-        if name.startswith(("lib", "slurm", "postgresql-"))
+        if name.startswith(("lib", "slurm", "postgresql-", "redis"))
         and not name.startswith(_NOT_UNPACKED)
         and not name.endswith(("-perl", "-common"))
     ]

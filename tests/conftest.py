@@ -21,6 +21,7 @@ from mlpf.data.events import Events, from_arrays
 from mlpf.data.files import write_events
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
+from testbed.redis import RedisServer
 from testbed.slurm import SlurmCluster
 
 Server = TypeVar("Server")
@@ -132,6 +133,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """A PostgreSQL server; a test that stops it starts it again."""
     folder = tmp_path_factory.mktemp("postgres") / "server"
     with available(lambda: PostgresServer(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis server; a test that stops it starts it again."""
+    folder = tmp_path_factory.mktemp("redis") / "server"
+    with available(lambda: RedisServer(folder)) as server:
         yield server
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from testbed.postgres import PostgresServer
 from testbed.processes import free_ports
+from testbed.redis import RedisServer
 
-KINDS = ("journal", "grpc", "postgresql", "grpc-postgresql")
+KINDS = ("journal", "grpc", "redis", "postgresql", "grpc-postgresql")
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,16 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
     elif kind == "grpc":
         with _proxy(journal) as proxy:
             yield proxy
+    elif kind == "redis":
+        with RedisServer(folder / "redis") as server:
+            yield Served(server.url, (server.pid,))
     else:
-        with PostgresServer(folder / "postgres") as server:
-            database = Served(server.url, (server.pid,))
+        with PostgresServer(folder / "postgres") as postgres:
+            database = Served(postgres.url, (postgres.pid,))
             if kind == "postgresql":
                 yield database
             else:
-                with _proxy(server.url) as proxy:
+                with _proxy(postgres.url) as proxy:
                     yield Served(proxy.spec, (*proxy.servers, *database.servers))
 
 

@@ -1,4 +1,4 @@
-"""Opening the storage of a study: a journal file, a database, a proxy or any class of Optuna's."""
+"""Opening the storage of a study: a journal file, a server, a proxy or any class of Optuna's."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from hpo.storage.batching import BatchingJournal
 from hpo.storage.journal import JournalFile
 from hpo.storage.passwords import hide, passwords, with_passwords
 from hpo.storage.patient import PatientStorage, wait_for
+from hpo.storage.remote import RedisJournal, is_address
 from hpo.storage.sqlite import BUSY_S, SqliteFile
 
 _HEAD_BYTES = 1 << 16
@@ -35,7 +36,8 @@ def open_storage(
 
     Args:
         spec: None (`journal.log` in `sweep_dir`), the path of a journal file, a database URL,
-            `grpc://host:port` (Optuna's proxy), or a `_target_` node.
+            `redis://host:port/database` (or `valkey://...`), `grpc://host:port` (Optuna's proxy),
+            or a `_target_` node.
         sweep_dir: the sweep folder.
         patience_s: how long later operations wait for a storage that is unreachable.
         exists: another process has created it: wait for it as long, and do not create it, for
@@ -71,6 +73,8 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
         return storage
     if str(spec).startswith("grpc://"):
         return _open_proxy(str(spec))
+    if is_address(str(spec)):
+        return BatchingJournal(RedisJournal(str(spec)))
     if spec is not None and "://" in str(spec):
         return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec), exists))
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()

@@ -24,7 +24,11 @@ from hpo.storage.passwords import hide, stored_passwords
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 2.0
-_AWAY = {"sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "grpc.RpcError"}
+_AWAY = {
+    *("sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "grpc.RpcError"),
+    *("redis.ConnectionError", "redis.TimeoutError"),
+}
+_REFUSED = {"redis.AuthenticationError", "redis.AuthorizationError"}  # connection errors of redis
 
 
 class _Seen(threading.local):
@@ -152,7 +156,7 @@ def _is_unreachable(error: BaseException) -> bool:
     if isinstance(error, StorageInternalError):
         error = error.__cause__ or error
     names = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
-    return not names.isdisjoint(_AWAY)
+    return names.isdisjoint(_REFUSED) and not names.isdisjoint(_AWAY)
 
 
 def _lost(error: BaseException, patience_s: float) -> StorageLostError:
