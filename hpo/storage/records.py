@@ -8,9 +8,11 @@ depends on the bytes of the line only, so all processes decide alike.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from optuna.trial import TrialState
 
@@ -128,7 +130,10 @@ def _is_operation(record: Any) -> bool:
         types_fit = all(check(record[key]) for key, check in checks.items())
     except KeyError:
         return False
-    return code in _KNOWN and types_fit and (code in _BY_TYPE or _can_be_replayed(record))
+    if not (code in _KNOWN and types_fit):
+        return False
+    is_usual = _USUAL.get(code)
+    return is_usual is True or (is_usual and is_usual(record)) or _can_be_replayed(record)
 
 
 def _can_be_replayed(record: Record) -> bool:
@@ -141,6 +146,41 @@ def _can_be_replayed(record: Record) -> bool:
     is_new = record["op_code"] == JournalOperation.CREATE_TRIAL
     return not is_new or all(
         check(record[key]) for key, check in _OF_NEW_TRIAL.items() if key in record
+    )
+
+
+def _is_usual_parameter(record: Record) -> bool:
+    """Tell whether another value of the same distribution has been tried; remember it if not."""
+    distribution, value = record.get("distribution"), record["param_value_internal"]
+    if not isinstance(distribution, str) or "\\" in distribution or not math.isfinite(value):
+        return False
+    # Of a categorical one, whose name no escape sequence hides, each index is tried.
+    key = distribution, value if "Categorical" in distribution else None
+    if key not in _tried and _can_be_replayed(record) and len(_tried) < _MOST_TRIED:
+        _tried.add(key)
+    return key in _tried
+
+
+def _is_usual_state(record: Record) -> bool:
+    state = record["state"]
+    if state not in _STATES:
+        return False
+    if state == TrialState.WAITING.value:
+        return True
+    date = "datetime_start" if state == TrialState.RUNNING.value else "datetime_complete"
+    try:
+        return _FIRST_YEAR < datetime.fromisoformat(record[date]).year < _LAST_YEAR
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
+def _is_ticket(record: Record) -> bool:
+    """Tell whether it creates a trial as `hpo.study.tickets` does."""
+    return (
+        record.keys() == _TICKET_KEYS
+        and all(record[key] == value for key, value in _TICKET.items())
+        and all(record[key] == {} for key in _EMPTY)
+        and type(record["state"]) is int
     )
 
 
@@ -208,11 +248,26 @@ _OF_NEW_TRIAL: dict[str, Callable[[Any], bool]] = {
     "system_attrs": _is_mapping,
     "intermediate_values": lambda value: all(map(_is_number, value.values())),
 }
-# Nine of ten records: their replay cannot fail once the types are right, so it is not tried.
-_BY_TYPE = {
-    JournalOperation.SET_STUDY_USER_ATTR,
-    JournalOperation.SET_STUDY_SYSTEM_ATTR,
-    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
-    JournalOperation.SET_TRIAL_USER_ATTR,
-    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
+# Nearly all records: their replay cannot fail once the types are right (True) or a quick look
+# finds nothing unusual, so it is not tried.
+_USUAL: dict[int, Literal[True] | Callable[[Record], bool]] = {
+    JournalOperation.SET_STUDY_USER_ATTR: True,
+    JournalOperation.SET_STUDY_SYSTEM_ATTR: True,
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE: True,
+    JournalOperation.SET_TRIAL_USER_ATTR: True,
+    JournalOperation.SET_TRIAL_SYSTEM_ATTR: True,
+    JournalOperation.SET_TRIAL_PARAM: _is_usual_parameter,
+    JournalOperation.SET_TRIAL_STATE_VALUES: _is_usual_state,
+    JournalOperation.CREATE_TRIAL: _is_ticket,
 }
+_TICKET = {
+    "state": TrialState.WAITING.value,
+    "datetime_start": None,
+    "value": None,
+    "values": None,
+}
+_EMPTY = ("distributions", "params", "user_attrs", "system_attrs", "intermediate_values")
+_TICKET_KEYS = {"op_code", "worker_id", "study_id", *_TICKET, *_EMPTY}
+_tried: set[tuple[str, Any]] = set()  # distributions of parameters, with the index of a choice
+_MOST_TRIED = 10_000
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000  # of others the time zone may not be computed

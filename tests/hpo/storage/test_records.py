@@ -8,6 +8,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 
 from commons.optuna_internals import JournalOperation
+from hpo.storage import records
 from hpo.storage.records import describe, dump, parse
 
 VALUE = {"op_code": 7, "worker_id": "w", "trial_id": 0, "step": 1, "intermediate_value": 0.5}
@@ -186,3 +187,44 @@ def test_a_record_is_decided_alike_whatever_was_decided_before():
         assert parse(wrong)[0] == []
         for name in GOOD:
             assert len(parse(dump(record(name)))[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        '{"name": "CategoricalDistribution", "attributes": {"choices": ["a", "b"]}}',
+        '{"name": "\\u0043ategoricalDistribution", "attributes": {"choices": ["a", "b"]}}',
+    ],
+)
+def test_that_one_choice_is_known_says_nothing_about_another(choices):
+    def line(index):
+        return dump(record("SET_TRIAL_PARAM", param_value_internal=index, distribution=choices))
+
+    for index in (0, 1, 1, 0):
+        assert len(parse(line(index))[0]) == 1
+    for index in (2, 7, float("nan")):
+        assert parse(line(index))[0] == []
+
+
+@pytest.mark.parametrize("state", range(6))
+def test_what_is_usual_could_be_replayed(state, monkeypatch):
+    """Where a record is taken without a trial run, the trial run takes it too."""
+    tried = []
+    real = records._can_be_replayed
+    monkeypatch.setattr(records, "_can_be_replayed", lambda one: tried.append(one) or real(one))
+    dates = [NOW, "", None, 7, "0001-01-01", "9999-12-31T23:59:59", "1950-01-01T00:00:00+00:00"]
+    ticket = {key: {} for key in ("distributions", "params", "user_attrs", "system_attrs")}
+    ticket |= {"intermediate_values": {}, "value": None, "values": None}
+    n_taken = 0
+    for date in dates:
+        given = {"datetime_start": date, "datetime_complete": date}
+        for one in (
+            record("SET_TRIAL_STATE_VALUES", state=state, **given),
+            {**record("CREATE_TRIAL", state=state, **ticket), "datetime_start": date},
+            {**record("CREATE_TRIAL", state=state, **ticket, datetime_complete=date)},
+        ):
+            tried.clear()
+            taken = parse(dump(one))[0] != []
+            n_taken += taken and not tried
+            assert real(one) or not taken
+    assert n_taken > 0 or state == 5
