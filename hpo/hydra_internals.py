@@ -5,19 +5,28 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import yaml
 from hydra import utils
+from hydra._internal import config_loader_impl
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core import utils as core_utils
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
     Override,
+    OverrideType,
     Quote,
     QuotedString,
     RangeSweep,
@@ -31,6 +40,7 @@ from hydra.errors import InstantiationException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import OmegaConfDumper, get_omega_conf_dumper
 
 # What other modules import from here although it is defined by Hydra.
 __all__ = ["ConfigLoader", "JobReturn", "OverridesParser", "configure_log"]
@@ -49,6 +59,9 @@ _CHECK = "_ensure_sweep_config_controller_unchanged"
 # Hydra 1.4 warns of each `_target_` unless its checks are switched off: here any class is allowed.
 _UNSAFE = "UNSAFE_DISABLE_EXECUTION_CHECKS"
 _trusted = {"_execution_whitelist_": getattr(utils, _UNSAFE)} if hasattr(utils, _UNSAFE) else {}
+
+# Hydra 1.4 has a resolver instead.
+_override_dirname = getattr(config_loader_impl, "get_overrides_dirname", None)
 
 
 def instantiate(node: Any, **options: Any) -> Any:
@@ -79,6 +92,36 @@ def compose_job(loader: ConfigLoader, config: DictConfig, overrides: list[str]) 
     if hasattr(ConfigLoaderImpl, _CHECK):
         setattr(ConfigLoaderImpl, _CHECK, staticmethod(lambda **_: None))
     return loader.load_sweep_config(config, overrides)
+
+
+def plain_key(line: str) -> str | None:
+    """Return the key of an override that only sets it; None: it does more, or is Hydra's own."""
+    override = _parsed(line)
+    does_more = override.type != OverrideType.CHANGE or override.package is not None
+    if does_more or override.is_sweep_override() or override.is_hydra_override():
+        return None
+    return override.key_or_group
+
+
+def is_group(loader: ConfigLoader, name: str) -> bool:
+    """Tell whether a name is one of the application's config groups."""
+    return bool(loader.get_group_options(name, results_filter=None))
+
+
+def set_keys(config: DictConfig, lines: list[str]) -> None:
+    """Set keys in a composed configuration, and note it there, as Hydra does when it composes."""
+    ConfigLoaderImpl._apply_overrides_to_config([*map(_parsed, lines)], config)
+    given, job = config.hydra.overrides.task, config.hydra.job
+    given.extend(lines)
+    if _override_dirname is not None:
+        plain: Any = OmegaConf.to_container(given, resolve=False)
+        told = [*map(_parsed, plain)]
+        job.override_dirname = _override_dirname(told, **job.config.override_dirname)
+
+
+@lru_cache(maxsize=256)
+def _parsed(line: str) -> Override:
+    return OverridesParser.create().parse_override(line)
 
 
 def make_parser(loader: ConfigLoader | None = None) -> OverridesParser:
@@ -153,14 +196,73 @@ def run(
 
     With `log`, the job configures logging.
     """
-    return run_job(
-        hydra_context=context,
-        task_function=function,
-        config=config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-        configure_logging=log,
-    )
+    with _without_repeated_copies():
+        return run_job(
+            hydra_context=context,
+            task_function=function,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            configure_logging=log,
+        )
+
+
+@contextmanager
+def _without_repeated_copies() -> Iterator[None]:
+    """Let `run_job` copy what the task may change, and write its files by libyaml.
+
+    By itself it copies the node `hydra`, which is read-only then, five times.
+    """
+    place: Any = core_utils
+    show, save = HydraConfig.set_config, place._save_config
+    HydraConfig.set_config = _show  # type: ignore[method-assign]
+    place.copy = SimpleNamespace(deepcopy=_copied)
+    if not issubclass(get_omega_conf_dumper(), _FastDumper):  # OmegaConf 2.4 uses libyaml itself
+        place._save_config = _save
+    try:
+        yield
+    finally:
+        HydraConfig.set_config = show  # type: ignore[method-assign]
+        place.copy, place._save_config = copy, save
+
+
+def _show(self: HydraConfig, cfg: DictConfig) -> None:
+    """Do as `HydraConfig.set_config` without a copy of the node."""
+    OmegaConf.set_readonly(cfg.hydra, True)
+    shown = DictConfig({}, flags={"no_deepcopy_set_nodes": True})
+    shown.hydra = cfg.hydra
+    cfg.hydra._set_parent(cfg)  # its interpolations may refer to the application's keys
+    self.cfg = shown  # type: ignore[assignment]
+
+
+def _copied(config: DictConfig) -> DictConfig:
+    """Return a deep copy that shares the node `hydra`."""
+    node = config.get("hydra")
+    return copy.deepcopy(config, {id(node): node})
+
+
+_FastDumper = getattr(yaml, "CDumper", yaml.Dumper)
+
+
+class _Dumper(_FastDumper):  # type: ignore[misc, valid-type]
+    """Writes as OmegaConf's does."""
+
+
+_Dumper.add_representer(str, OmegaConfDumper.str_representer)
+
+
+def _save(config: DictConfig, name: str, folder: Path) -> None:
+    content = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w", encoding="utf-8") as stream:
+        yaml.dump(
+            content,
+            stream,
+            _Dumper,
+            default_flow_style=False,
+            allow_unicode=True,
+            sort_keys=False,
+        )
 
 
 def failed(reason: str) -> JobReturn:

@@ -27,6 +27,7 @@ from hpo.settings import SubmissionError, SweepFailure, told_by_typed_keys, type
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import study_lock
 from hpo.worker.application import Application
+from hpo.worker.template import Template
 from hpo.worker.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -39,8 +40,8 @@ class LaunchedCrew:
 
     status = None
 
-    def __init__(self, spec: SweepSpec, app: Payload) -> None:
-        self._spec, self._app = spec, app
+    def __init__(self, spec: SweepSpec, app: Payload, template: Template | None = None) -> None:
+        self._spec, self._app, self._template = spec, app, template
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:
         """Run workers until they end."""
@@ -48,7 +49,7 @@ class LaunchedCrew:
             time.sleep(1)
             return None
         launch_id, jobs, folder = plan(self._spec, min(n_workers, n_waiting))
-        function = worker(self._spec, self._app, launch_id)
+        function = worker(self._spec, self._app, launch_id, self._template)
         launcher = make_launcher(without_callbacks(self._app.context), self._app.config, function)
         _log.info("%d workers; their output: %s", len(jobs), folder)
         returns = launcher.launch(jobs, initial_job_idx=0)
@@ -72,9 +73,15 @@ class SlurmCrew:
     """Workers in SLURM job arrays, which outlive this command."""
 
     def __init__(
-        self, spec: SweepSpec, app: Payload, storage: BaseStorage, study_id: int, slurm: Slurm
+        self,
+        spec: SweepSpec,
+        app: Payload,
+        storage: BaseStorage,
+        study_id: int,
+        slurm: Slurm,
+        template: Template | None = None,
     ) -> None:
-        self._spec, self._app, self._slurm = spec, app, slurm
+        self._spec, self._app, self._slurm, self._template = spec, app, slurm, template
         self._launches = Launches(storage, study_id, slurm)
         self._adopted = self._drains = False
         self._told: set[str] = set()  # what the user has been warned of
@@ -182,7 +189,7 @@ class SlurmCrew:
 
     def _submit_array(self, site: Slurm, n_workers: int) -> None:
         launch_id, jobs, folder = plan(self._spec, n_workers)
-        function = worker(self._spec, self._app, launch_id)
+        function = worker(self._spec, self._app, launch_id, self._template)
         context = without_callbacks(self._app.context)
         payload = replace(self._app, context=context, function=function)
         job_id = self._accepted(site, payload, jobs, folder)
@@ -219,13 +226,17 @@ def _folder(spec: SweepSpec, launch_id: str) -> Path:
     return spec.sweep_dir / "workers" / launch_id
 
 
-def worker(spec: SweepSpec, app: Payload, launch_id: str) -> Worker:
+def worker(
+    spec: SweepSpec, app: Payload, launch_id: str, template: Template | None = None
+) -> Worker:
     """Return a worker of a launch; each process gets a copy."""
-    return Worker(spec, application(spec, app, launch_id))
+    return Worker(spec, application(spec, app, launch_id, template))
 
 
-def application(spec: SweepSpec, app: Payload, launch_id: str) -> Application:
+def application(
+    spec: SweepSpec, app: Payload, launch_id: str, template: Template | None = None
+) -> Application:
     """Return the application as the workers of a launch run it."""
     seed = f"{spec.study_name}/{(spec.sampler or {}).get('seed')}"
     place = app.config, app.function, spec.sweep_dir, launch_id
-    return Application(app.context, *place, seed, app.script)
+    return Application(app.context, *place, seed, app.script, template)

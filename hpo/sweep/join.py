@@ -17,6 +17,7 @@ from hpo.launch.payload import Payload
 from hpo.storage.passwords import argument_without, setting_keys
 from hpo.study.study import SweepSpec
 from hpo.sweep.crew import plan, worker
+from hpo.worker.template import Template
 
 _log = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ class OwnProcess:
 
     status = None
 
-    def __init__(self, spec: SweepSpec, app: Payload) -> None:
-        self._spec, self._app = spec, app
+    def __init__(self, spec: SweepSpec, app: Payload, template: Template | None = None) -> None:
+        self._spec, self._app, self._template = spec, app, template
 
     def work(self, n_workers: int, n_waiting: int) -> list[str] | None:  # noqa: ARG002
         """Work until no trial is left for this worker."""
         launch_id, (job,), folder = plan(self._spec, 1)
-        app = replace(self._app, function=worker(self._spec, self._app, launch_id))
+        function = worker(self._spec, self._app, launch_id, self._template)
+        app = replace(self._app, function=function)
         _log.info("this process is a worker of study '%s': %s", self._spec.study_name, folder)
         error = error_of(app.run(app.compose(job, 0)))
         return [] if error is None else [str(error)]

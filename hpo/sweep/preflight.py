@@ -12,6 +12,8 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from hpo.study.study import SweepSpec, make_screen
 from hpo.sweep.crew import application
 from hpo.sweep.explain import key_error, option_error, reason, values_at_fault
 from hpo.worker.application import Application
+from hpo.worker.template import Template, make_template
 
 _log = logging.getLogger(__name__)
 _MAX_COMPOSED = 32
@@ -42,8 +45,8 @@ _MAX_COMPOSED = 32
 _MISTAKES = (ValueError, TypeError, OSError, ImportError, HydraException, OmegaConfBaseException)
 
 
-def check(spec: SweepSpec, app: Payload, here: bool) -> None:
-    """Check everything that a worker will need.
+def check(spec: SweepSpec, app: Payload, here: bool) -> Template | None:
+    """Check everything that a worker will need; return what composes its trials quickly, if any.
 
     `here`: workers run on this machine, with the variables of this process.
 
@@ -52,7 +55,7 @@ def check(spec: SweepSpec, app: Payload, here: bool) -> None:
     """
     check_folder(spec.sweep_dir)
     check_parts(spec)
-    check_trials(spec, app, here)
+    return check_trials(spec, app, here)
 
 
 def check_transport(app: Payload) -> None:
@@ -120,12 +123,15 @@ def _asked(name: str, spec: SweepSpec, question: Callable[[], Any]) -> Any:
         raise SettingError(f"{{{name}}}: {{}}", reason(error, target)) from error
 
 
-def check_trials(spec: SweepSpec, app: Payload, here: bool) -> None:
+def check_trials(spec: SweepSpec, app: Payload, here: bool) -> Template | None:
     """Compose trials: each key at its first value, then further options of searched groups."""
     function = _function("preflight", spec.preflight)
-    composing = application(spec, app, "preflight")
+    points = first_params(spec, app)
+    first = next(points)
+    template = _template(spec, app, first)
+    composing = application(spec, app, "preflight", template)
     try:
-        for params in first_params(spec, app):
+        for params in chain([first], points):
             overrides = spec.space.overrides(params)
             config = compose(composing, overrides)
             _check_values(config, here)
@@ -133,6 +139,19 @@ def check_trials(spec: SweepSpec, app: Payload, here: bool) -> None:
                 _ask_application(function, config)
     finally:
         HydraConfig.instance().set_config(app.config)
+    return template
+
+
+def _template(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> Template | None:
+    """Return a template that is right at the first point and at another one; None: there is none.
+
+    What a function suggests is the same at both.
+    """
+    by_hydra, space = application(spec, app, "preflight"), spec.space
+    other = {name: last_value(d) for name, d in space.distributions.items()}
+    points = [space.overrides(first), space.overrides({**first, **other})]
+    compose = partial(by_hydra.compose, trial_number=0)
+    return make_template(compose, app.context.config_loader, space.fixed, points)
 
 
 def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
@@ -164,6 +183,13 @@ def first_value(distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
     return distribution.low  # type: ignore[attr-defined]
+
+
+def last_value(distribution: BaseDistribution) -> Any:
+    """Return the high end of a range, or the last choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[-1]
+    return distribution.high  # type: ignore[attr-defined]
 
 
 def _custom(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     site = launcher.check() if isinstance(launcher, CheckedLauncher) else None
     slurm = site if isinstance(site, Slurm) else None
     spec = _make_spec(settings, app, arguments)
-    check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
+    template = check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
     if not runs_in_turn(launcher):
         check_transport(app)
     _check_budget(spec, site)
@@ -131,9 +131,10 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     except BaseException:
         traces.take_back()
         raise
-    crew: Crew = OwnProcess(spec, app) if spec.join else LaunchedCrew(spec, app)
+    own = spec, app, template
+    crew: Crew = OwnProcess(*own) if spec.join else LaunchedCrew(*own)
     if slurm is not None:
-        crew = SlurmCrew(spec, app, storage, study_id, slurm)
+        crew = SlurmCrew(spec, app, storage, study_id, slurm, template)
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
     more = traces, is_new, settings.n_trials
     return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, *more)

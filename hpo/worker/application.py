@@ -18,6 +18,7 @@ from hpo.storage.passwords import hide_in
 from hpo.study.lease import LeaseLostError
 from hpo.study.life import ENDS
 from hpo.worker.surroundings import surroundings
+from hpo.worker.template import Template
 
 # They end a trial that has not failed.
 _NO_FAILURE = (optuna.TrialPruned, LeaseLostError)
@@ -35,6 +36,7 @@ class Application:
         launch_id: names the workers of one launch.
         seed: that of the study; with the number of a trial it seeds the trial.
         script: the `__main__` of the command.
+        template: makes the configurations of trials; None: Hydra composes each.
     """
 
     context: HydraContext
@@ -44,11 +46,14 @@ class Application:
     launch_id: str
     seed: str
     script: Script
+    template: Template | None = None
 
     def compose(self, overrides: list[str], trial_number: int) -> DictConfig:
         """Return the configuration of a trial."""
-        config = compose_job(self.context.config_loader, self.config, overrides)
-        hide_in(config)
+        config = None if self.template is None else self.template.filled(overrides)
+        if config is None:
+            config = compose_job(self.context.config_loader, self.config, overrides)
+            hide_in(config)
         with open_dict(config.hydra):
             config.hydra.job.num = trial_number
             config.hydra.job.id = f"{self.launch_id}/{trial_number}"

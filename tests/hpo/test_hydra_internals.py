@@ -1,7 +1,19 @@
+from enum import Enum
+
 import pytest
+import yaml
+from hydra import compose, initialize
+from hydra.types import HydraContext
 from hydra.version import __version__
+from omegaconf import OmegaConf, open_dict, read_write
+from omegaconf.errors import ReadonlyConfigError
 
 from tests.canary import missing
+
+
+class Quality(Enum):
+    BAD = 1
+
 
 TYPES = (
     "ChoiceSweep",
@@ -14,11 +26,12 @@ TYPES = (
 )
 NEEDS = [
     "hydra._internal.callbacks:Callbacks()",
-    "hydra._internal.config_loader_impl:ConfigLoaderImpl",
+    "loader._apply_overrides_to_config(overrides, cfg)",
     "hydra._internal.core_plugins.basic_launcher:BasicLauncher",
     "hydra.core.config_loader:ConfigLoader.load_sweep_config(master_config, sweep_overrides)",
     "hydra.core.config_loader:ConfigLoader.load_configuration(config_name, overrides, run_mode)",
-    "hydra.core.config_loader:ConfigLoader.get_group_options(group_name)",
+    "hydra.core.config_loader:ConfigLoader.get_group_options(group_name, results_filter)",
+    "hydra.core.hydra_config:HydraConfig.set_config(cfg)",
     "hydra.core.override_parser.overrides_parser:OverridesParser.create(config_loader)",
     "hydra.core.override_parser.overrides_parser:OverridesParser.parse_override(s)",
     "parser.functions.definitions",
@@ -29,9 +42,11 @@ NEEDS = [
     "hydra.core.override_parser.types:Override.is_add()",
     "hydra.core.override_parser.types:Override.is_choice_sweep()",
     "hydra.core.override_parser.types:Override.is_delete()",
+    "hydra.core.override_parser.types:Override.is_hydra_override()",
     "hydra.core.override_parser.types:Override.is_sweep_override()",
     "hydra.core.override_parser.types:Override.sweep_iterator(transformer)",
     "hydra.core.override_parser.types:Override.value()",
+    "hydra.core.override_parser.types:OverrideType.CHANGE",
     "hydra.core.override_parser.types:Quote.single",
     "hydra.core.override_parser.types:QuotedString.with_quotes()",
     "hydra.core.override_parser.types:RangeSweep.range()",
@@ -44,6 +59,8 @@ NEEDS = [
     "hydra.core.utils:JobReturn(status, _return_value)",
     "hydra.core.utils:JobReturn.return_value",
     "hydra.core.utils:JobStatus.FAILED",
+    "hydra.core.utils:_save_config(cfg, filename, output_dir)",
+    "hydra.core.utils:copy.deepcopy",
     "hydra.core.utils:configure_log(log_config, verbose_config)",
     "hydra.core.utils:run_job(task_function, config, hydra_context, configure_logging)",
     "hydra.core.utils:run_job(job_dir_key, job_subdir_key)",
@@ -51,6 +68,8 @@ NEEDS = [
     "hydra.utils:instantiate(config)",
     "override.input_line",
     "override.key_or_group",
+    "override.package",
+    "override.type",
     "choice.list",
     "choice.tags",
     "interval.start",
@@ -58,16 +77,21 @@ NEEDS = [
     "interval.tags",
     "range.step",
     "quoted.text",
+    "omegaconf._utils:OmegaConfDumper.str_representer(dumper, data)",
+    "omegaconf._utils:get_omega_conf_dumper()",
+    "omegaconf:DictConfig._set_parent(parent)",
 ]
 
 
 @pytest.fixture
 def examples():
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parse = OverridesParser.create().parse_override
     override = parse("a=interval(0, 1)")
     return {
+        "loader": ConfigLoaderImpl,
         "override": override,
         "interval": override.value(),
         "choice": parse("a=choice(0, 4)").value(),
@@ -111,3 +135,55 @@ def test_an_error_of_a_target_is_the_cause_in_every_version_of_hydra():
     with pytest.raises(InstantiationException, match="locating"):
         instantiate({"_target_": "fractions.Nope"})
     assert instantiate({"_target_": "fractions.Fraction", "numerator": 3}) == 3
+
+
+def test_a_job_changes_only_its_own_configuration_and_its_callbacks_see_it_whole(tmp_path):
+    from hydra.core import utils
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import JobStatus
+
+    from hpo.hydra_internals import run, without_callbacks
+
+    seen, context = [], without_callbacks(HydraContext(None, None))
+
+    def task(config):
+        own = HydraConfig.get()
+        seen.append((own.runtime.output_dir, own.job.name, "hydra" in config, config.twin))
+        with read_write(config), open_dict(config):
+            config.x = 7
+        assert config.twin == 7
+        with pytest.raises(ReadonlyConfigError):
+            own.job.name = "other"
+        return config.x
+
+    with initialize(config_path=None, version_base="1.3"):
+        fixed = ["+x=3", "+twin=${x}", "hydra.job.name=n-${x}", f"hydra.sweep.dir={tmp_path}"]
+        config = compose(overrides=[*fixed, "hydra.sweep.subdir=0"], return_hydra_config=True)
+    patched = utils.copy, utils._save_config, HydraConfig.set_config
+    result = run(context, config, task, log=False)
+    assert (utils.copy, utils._save_config, HydraConfig.set_config) == patched
+    assert (result.status, result.return_value) == (JobStatus.COMPLETED, 7)
+    assert seen == [(str(tmp_path / "0"), "n-3", False, 3)]
+    assert config.x == 3
+    assert result.hydra_cfg.hydra.job.name == "n-3"
+    assert (tmp_path / "0/.hydra/config.yaml").read_text() == "x: 3\ntwin: ${x}\n"
+
+
+def test_files_are_written_as_hydra_writes_them(tmp_path):
+    from hydra.core import utils
+
+    from hpo.hydra_internals import _save
+
+    texts = ["1", "1e3", "yes", "null", "", "a: b", "x" * 200, "é", "two\nlines", "${x}", " ", "#"]
+    content = {
+        "texts": texts,
+        "x": None,
+        "deep": {"f": 1e-5, "b": True, "l": []},
+        "c": Quality.BAD,
+    }
+    config = OmegaConf.create(content)
+    _save(config, "ours.yaml", tmp_path)
+    utils._save_config(config, "theirs.yaml", tmp_path)
+    ours, theirs = ((tmp_path / f"{x}.yaml").read_text() for x in ("ours", "theirs"))
+    assert ours == theirs
+    assert yaml.safe_load(ours)["texts"] == texts

@@ -4,15 +4,21 @@ import importlib
 import os
 import random
 import sys
+from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_original_cwd, to_absolute_path
 
 import hpo
+from hpo import hydra_internals
+from hpo.sweep import preflight
+from hpo.worker import application
 
 NOTE = """
 from hydra.experimental.callback import Callback
@@ -129,3 +135,35 @@ def test_a_trial_draws_the_same_numbers_alone_and_after_others(toy):
     assert toy("-m", "hydra.sweeper.n_trials=3", "hydra.sweep.dir=alone")[0] == 0
     assert len({*drawn[0], *drawn[1], *drawn[2]}) == 3
     assert len(drawn[2]) == 2
+
+
+def test_the_files_of_a_trial_are_those_of_hydras_own_run(toy, tmp_path, monkeypatch):
+    space = ("epochs=choice(1,2)", "text='1',null,'a: b','[c]','é😀'", "x=interval(-1,1)")
+    own = ("-m", *space, "hydra.sweeper.n_trials=6", "+new.key=1", "flavour=plain")
+    composed = []
+    compose = application.compose_job
+    monkeypatch.setattr(
+        application, "compose_job", lambda *given: composed.append(given) or compose(*given)
+    )
+    assert toy(*own)[0] == 0
+    by_template = len(composed)
+    assert by_template == 3  # of the command: two points and what they share
+    monkeypatch.setattr(preflight, "make_template", lambda *_: None)
+    monkeypatch.setattr(hydra_internals, "_without_repeated_copies", nullcontext)
+    assert toy(*own, "hydra.sweep.dir=plain")[0] == 0
+    assert len(composed) - by_template == 7
+    for number, name in product(range(6), ("config", "hydra", "overrides")):
+        ours, theirs = (
+            without_launch(yaml.safe_load((trial / f".hydra/{name}.yaml").read_text()))
+            for trial in (tmp_path / f"{run}/trials/{number:04d}" for run in ("sweep", "plain"))
+        )
+        assert repr(ours) == repr(theirs)  # with the types and the order
+
+
+def without_launch(content):
+    """The content of a file without what names the launch and the folder of its sweep."""
+    if "hydra" in content:
+        own = content["hydra"]
+        del own["job"]["id"], own["sweep"]["dir"], own["runtime"]["output_dir"]
+        own["overrides"]["hydra"] = [x for x in own["overrides"]["hydra"] if ".dir=" not in x]
+    return content
