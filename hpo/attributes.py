@@ -125,7 +125,8 @@ def _is_lease(value: Any) -> bool:
 def _is_app(value: Any) -> bool:
     lists = _record(searchpath=_are_texts, groups=_are_texts)
     others = _record(config_name=_maybe(_is_text), always_multirun=_is_anything)
-    return lists(value) and others(value) and _are_texts(value.get("own_groups", []))
+    newer = (value.get(key, []) for key in ("own_groups", "program", "overrides"))
+    return lists(value) and others(value) and all(map(_are_texts, newer))
 
 
 def _is_launch(value: Any) -> bool:

@@ -24,14 +24,15 @@ def why_none_is_complete(trials: Iterable[FrozenTrial]) -> str | None:
     trials = list(trials)
     if any(trial.state == TrialState.COMPLETE for trial in trials):
         return None
-    counts = Counter(map(_cause, trials)).most_common()
+    counts = Counter(map(cause_of, trials)).most_common()
     shown = [f"{n} {cause}" for cause, n in counts[:_MAX_CAUSES]]
     rest = sum(n for _, n in counts[_MAX_CAUSES:])
     shown += [f"{rest} for other reasons"] if rest else []
     return f"no trial is complete: {', '.join(shown) or 'there is none'}"
 
 
-def _cause(trial: FrozenTrial) -> str:
+def cause_of(trial: FrozenTrial) -> str:
+    """Return how a trial ended, or its state."""
     if trial.state == TrialState.FAIL:
         return f"failed: {one_line(stored(trial.user_attrs, FAIL_REASON, 'no reason is known'))}"
     if trial.state != TrialState.PRUNED:

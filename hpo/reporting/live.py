@@ -18,6 +18,7 @@ from hpo.settings import SweepError
 
 _log = logging.getLogger(__name__)
 _LINE_EVERY_S = 30.0
+_SETTLED_S = 4.0  # a shorter sweep need not be prepared for its end
 
 
 class Progress:
@@ -28,6 +29,7 @@ class Progress:
         study_id: Optuna's id of it.
         live: redraw one table in place on a terminal, unless workers write to it too.
         status: returns the state of the SLURM jobs; None: there are no jobs.
+        at_work: called when trials end and time remains; what is made ready then, delays nothing.
         every_s: time between two updates.
     """
 
@@ -37,10 +39,11 @@ class Progress:
         study_id: int,
         live: bool,
         status: Callable[[], str] | None = None,
+        at_work: Callable[[], None] = lambda: None,
         every_s: float = 1.0,
     ) -> None:
         self._storage, self._study_id = storage, study_id
-        self._status, self._every_s = status, every_s
+        self._status, self._at_work, self._every_s = status, at_work, every_s
         self._console = Console()
         terminal = live and self._console.is_terminal
         self._live = Live(console=self._console, auto_refresh=False) if terminal else None
@@ -87,6 +90,8 @@ class Progress:
         summary, trials = summarize(self._storage, self._study_id)
         elapsed_s = time.monotonic() - self._begin
         left_s = self._left_s(summary, elapsed_s)
+        if summary.n_finished > self._finished_before and elapsed_s > _SETTLED_S:
+            self._at_work()
         if self._live is not None:
             rows = study_table(summary, trials, elapsed_s, left_s)
             if self._status is not None:

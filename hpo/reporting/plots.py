@@ -1,97 +1,197 @@
-"""Plots of a study: history, learning curves, importances."""
+"""Pictures of values: the history of a study, its learning curves, its rungs, its importances."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import optuna
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from commons.files import replacing
 from hpo.reporting.importances import METHOD, importances
+from hpo.reporting.rungs import rungs_of
+from hpo.reporting.style import (
+    BEST,
+    BLUE,
+    COLORS,
+    GRAY,
+    INK,
+    Picture,
+    key,
+    number,
+    short,
+    value_axis,
+)
+from hpo.reporting.subject import Subject, last_value
 
-_GRAY, _BLUE, _RED = "0.72", "tab:blue", "tab:red"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MAX_CURVES = 600  # of more, the best ones and some of the others are drawn
+_MAX_BARS = 20
 
 
-def draw_history(trials: Sequence[FrozenTrial], direction: str, path: Path) -> None:
+def draw_history(subject: Subject, path: Path) -> Path:
     """Draw the value of each trial by its number, pruned ones gray, and the best so far."""
-    figure, axes = _figure("trial", "value")
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    pruned = [t for t in trials if t.state == TrialState.PRUNED and t.value is not None]
-    for some, color, label in ((pruned, _GRAY, "pruned"), (complete, _BLUE, "complete")):
-        axes.scatter([t.number for t in some], _values(some), c=color, label=label)
+    picture = Picture(f"{subject.name}: value of each trial")
+    (panel,) = picture.panels
+    ended = [t for t in subject.trials if t.state.is_finished() and last_value(t) is not None]
+    for state in (TrialState.PRUNED, TrialState.COMPLETE):
+        some = [trial for trial in ended if trial.state == state]
+        numbers, label = [t.number for t in some], f"{len(some)} {state.name.lower()}"
+        panel.plot(numbers, _lasts(some), ".", color=COLORS[state], label=label)
+    complete = [t for t in ended if t.state == TrialState.COMPLETE]
     if complete:
-        better = max if direction == "maximize" else min
-        best = list(accumulate(_values(complete), better))
-        axes.step([t.number for t in complete], best, where="post", c=_RED, label="best so far")
-    _scale(axes, _values([*complete, *pruned]))
-    axes.legend()
-    _save(figure, path)
+        better = max if subject.sign < 0 else min
+        best = list(accumulate(_lasts(complete), better))
+        numbers = [t.number for t in complete]
+        panel.step(numbers, best, where="post", color=BEST, linewidth=2, label="best so far")
+        _name_best(panel, subject)
+    value_axis(panel, subject.metric, _lasts(ended), _lasts(ended), subject.sign)
+    panel.set_xlabel("trial (pruned ones with their last value)")
+    key(panel)
+    return picture.save(path)
 
 
-def draw_learning_curves(trials: Sequence[FrozenTrial], best: int | None, path: Path) -> None:
-    """Draw the reported values of each trial by step: pruned gray, complete blue, the best red."""
-    figure, axes = _figure("step (epoch)", "value")
-    order = sorted(trials, key=lambda t: (t.state != TrialState.PRUNED, t.number == best))
-    labels = set()
-    for trial in order:
-        label = trial.state.name.lower() if trial.number != best else f"best: trial {best}"
-        color = _GRAY if trial.state == TrialState.PRUNED else _BLUE
-        axes.plot(
-            list(trial.intermediate_values),
-            list(trial.intermediate_values.values()),
-            marker=".",
-            color=_RED if trial.number == best else color,
-            linewidth=2 if trial.number == best else 1,
-            label=None if label in labels else label,
-        )
-        labels.add(label)
-    _scale(axes, [value for trial in trials for value in trial.intermediate_values.values()])
-    if labels:
-        axes.legend()
-    _save(figure, path)
+def draw_learning_curves(subject: Subject, path: Path) -> Path:
+    """Draw the reported values of each trial by step: pruned ones gray, the best one marked."""
+    from matplotlib.collections import LineCollection
+
+    picture = Picture(f"{subject.name}: learning curves")
+    (panel,) = picture.panels
+    begun = [trial for trial in subject.begun if trial.intermediate_values]
+    shown, best = thinned(begun), subject.best
+    order = [TrialState.PRUNED, TrialState.FAIL, TrialState.WAITING]
+    for state in (*order, TrialState.COMPLETE, TrialState.RUNNING):
+        some = [trial for trial in shown if trial.state == state]
+        if some:
+            label = f"{sum(t.state == state for t in begun)} {_NAMES[state]}"
+            curves = [sorted(trial.intermediate_values.items()) for trial in some]
+            lines = LineCollection(curves, colors=COLORS[state], linewidths=0.9, label=label)
+            panel.add_collection(lines)
+            ends = [curve[-1] for curve in curves]
+            panel.plot(*zip(*ends, strict=True), ".", color=COLORS[state], markersize=3)
+    if best is not None and best.intermediate_values:
+        curve = sorted(best.intermediate_values.items())
+        panel.plot(*zip(*curve, strict=True), color=BEST, linewidth=2.2, label="best")
+        _at(panel, curve[-1], f"trial {best.number}: {number(curve[-1][1])}")
+    values = [value for trial in shown for value in trial.intermediate_values.values()]
+    value_axis(panel, subject.metric, values, _lasts(shown), subject.sign)
+    steps = [step for trial in shown for step in trial.intermediate_values]
+    if steps:
+        panel.set_xlim(min(steps) - 0.5, max(steps) + 0.5)
+    some_only = f" ({len(shown)} of {len(begun)} curves)" if len(shown) < len(begun) else ""
+    panel.set_xlabel(f"epoch (step){some_only}")
+    key(panel)
+    return picture.save(path)
 
 
-def draw_importances(study: optuna.Study, path: Path) -> None:
+_NAMES = {
+    TrialState.PRUNED: "pruned",
+    TrialState.COMPLETE: "complete",
+    TrialState.RUNNING: "running",
+    TrialState.FAIL: "failed",
+    TrialState.WAITING: "paused",
+}
+
+
+def draw_curve(subject: Subject, trial: FrozenTrial, path: Path) -> Path:
+    """Draw the learning curve of one trial before those of all others."""
+    from matplotlib.collections import LineCollection
+
+    picture = Picture(f"{subject.name}: trial {trial.number} among all trials")
+    (panel,) = picture.panels
+    others = thinned([t for t in subject.begun if t.intermediate_values and t is not trial])
+    curves = [sorted(other.intermediate_values.items()) for other in others]
+    panel.add_collection(LineCollection(curves, colors=GRAY, linewidths=0.8, label="others"))
+    own = sorted(trial.intermediate_values.items())
+    if own:
+        panel.plot(*zip(*own, strict=True), ".-", color=BLUE, linewidth=2, label="this trial")
+        _at(panel, own[-1], f"epoch {own[-1][0]}: {number(own[-1][1])}")
+    drawn = [value for curve in [*curves, own] for _, value in curve]
+    value_axis(panel, subject.metric, drawn, [c[-1][1] for c in [*curves, own] if c], subject.sign)
+    panel.set_xlabel("epoch (step)")
+    panel.margins(x=0.02)
+    panel.autoscale(axis="x")
+    key(panel)
+    return picture.save(path)
+
+
+def draw_rungs(subject: Subject, path: Path) -> Path:
+    """Draw how many trials have reached each rung, and the best value there."""
+    picture = Picture(f"{subject.name}: what pruning has left at each rung")
+    rungs = rungs_of(subject.trials, subject.sign)
+    if not rungs:
+        picture.say("no trial was pruned or paused at a step")
+        return picture.save(path)
+    (panel,) = picture.panels
+    places = range(len(rungs))
+    went_on = [rung.n_reached - rung.n_stopped for rung in rungs]
+    panel.bar(places, went_on, color=BLUE, width=0.7, label="went on or goes on")
+    stopped = [rung.n_stopped for rung in rungs]
+    panel.bar(places, stopped, bottom=went_on, color=GRAY, width=0.7, label="stopped there")
+    for place, rung in zip(places, rungs, strict=True):
+        best = "" if rung.best is None else f"best {number(rung.best)}"
+        text = f"{rung.n_reached}\n{best}"
+        panel.text(place, rung.n_reached, text, ha="center", va="bottom", fontsize=8, color=INK)
+    panel.set_xticks([*places], [f"epoch {rung.step}" for rung in rungs])
+    panel.set(ylabel="trials that reached it", ylim=(0, 1.25 * max(r.n_reached for r in rungs)))
+    key(panel)
+    return picture.save(path)
+
+
+def draw_importances(subject: Subject, path: Path) -> Path:
     """Draw how much of the ranks of all trials each hyperparameter explains, if trials suffice."""
-    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-    found = importances(study.get_trials(deepcopy=False), sign)
+    found = importances(subject.trials, subject.sign)
     if isinstance(found, str):
-        figure, axes = _figure("", "")
-        axes.text(0.5, 0.5, f"not yet: {found}", ha="center", va="center", wrap=True)
-        axes.set_axis_off()
-    else:
-        figure, axes = _figure(f"importance: {METHOD}", "")
-        names = [*found.shares][::-1]
-        axes.barh(names, [found.shares[name] for name in names], color=_BLUE)
-        at = "by their final values" if found.step is None else f"at step {found.step}"
-        axes.set(xlim=(0, 1), title=f"{found.n_trials} trials, pruned ones included, {at}")
-    _save(figure, path)
+        picture = Picture(f"{subject.name}: importances")
+        picture.say(f"not yet: {found}")
+        return picture.save(path)
+    at = "by their final values" if found.step is None else f"at step {found.step}"
+    title = f"importances, {found.n_trials} trials {at}, pruned ones included"
+    names = [*found.shares][:_MAX_BARS][::-1]
+    picture = Picture(f"{subject.name}: {title}", height=max(2.4, 1.4 + 0.26 * len(names)))
+    (panel,) = picture.panels
+    shares = [found.shares[name] for name in names]
+    panel.barh([short(name, 34) for name in names], shares, color=BLUE)
+    for place, share in enumerate(shares):
+        panel.text(share + 0.01, place, f"{share:.2f}", va="center", fontsize=9, color=INK)
+    panel.set(xlim=(0, 1.05), xlabel=METHOD)
+    longest = max(len(short(name, 34)) for name in names)
+    picture.figure.subplots_adjust(left=min(0.42, 0.03 + 0.0118 * longest))
+    return picture.save(path)
 
 
-def _values(trials: Sequence[FrozenTrial]) -> list[float]:
-    return [float(trial.value or 0) for trial in trials]
+def thinned(trials: Sequence[FrozenTrial], limit: int = _MAX_CURVES) -> list[FrozenTrial]:
+    """Return at most `limit` of trials that are sorted from the worst: the best, and others."""
+    if len(trials) <= limit:
+        return [*trials]
+    half = limit // 2
+    others = trials[:-half]
+    return [*others[:: -(-len(others) // half)], *trials[-half:]]
 
 
-def _figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.set(xlabel=x_label, ylabel=y_label)
-    return figure, axes
+def _lasts(trials: Sequence[FrozenTrial]) -> list[float]:
+    return [value for trial in trials if (value := last_value(trial)) is not None]
 
 
-def _scale(axes: Axes, values: Sequence[float]) -> None:
-    # On a linear scale one diverged trial would flatten all others.
-    if values and min(values) > 0 and max(values) > 30 * min(values):
-        axes.set_yscale("log")
+def _name_best(panel: Axes, subject: Subject) -> None:
+    best = subject.best
+    if best is not None and (value := last_value(best)) is not None:
+        _at(panel, (best.number, value), f"trial {best.number}: {number(value)}")
 
 
-def _save(figure: Figure, path: Path) -> None:
-    # Two commands of one study may end at the same time.
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+def _at(panel: Axes, point: tuple[float, float], text: str) -> None:
+    panel.plot(*point, "o", color=BEST, markersize=6)
+    panel.annotate(
+        text,
+        point,
+        xytext=(-6, 9),
+        textcoords="offset points",
+        ha="right",
+        color=BEST,
+        fontweight="bold",
+        fontsize=9,
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
+    )

@@ -30,7 +30,7 @@ def study_table(
     rows = Table(show_header=False, title=title, title_justify="left")
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column(overflow="fold")
-    rows.add_row("trials", _counts(summary))
+    rows.add_row("trials", counts(summary))
     rows.add_row("best", _best(summary))
     if summary.best is not None and summary.best.figures:
         rows.add_row("", _figures(summary.best.figures))
@@ -50,20 +50,21 @@ def study_table(
 
 def summary_line(summary: Summary) -> str:
     """Return the number of trials by state, and the best value."""
-    return printable(f"{_counts(summary)}; best {_best(summary)}")
+    return printable(f"{counts(summary)}; best {_best(summary)}")
 
 
-def _values(params: dict[str, Any]) -> str:
+def parameters(params: dict[str, Any]) -> str:
     """Return parameters as text with three digits.
 
-    >>> _values({"lr": 0.001234567, "layers": 3})
+    >>> parameters({"lr": 0.001234567, "layers": 3})
     'lr=0.00123, layers=3'
     """
     shown = (f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
     return ", ".join(shown)
 
 
-def _counts(summary: Summary) -> str:
+def counts(summary: Summary) -> str:
+    """Return the number of trials by state."""
     n = summary.n_trials
     skipped = f" ({summary.n_skipped} before they began)" if summary.n_skipped else ""
     return (
@@ -85,7 +86,7 @@ def _best(summary: Summary) -> str:
     best = summary.best
     if best is None:
         return "no trial is complete yet"
-    return f"{best.value:.6g} (trial {best.number}): {_values(best.params)}"
+    return f"{best.value:.6g} (trial {best.number}): {parameters(best.params)}"
 
 
 def _figures(figures: dict[str, float]) -> str:
@@ -100,7 +101,7 @@ def _figures(figures: dict[str, float]) -> str:
 def _running(trial: FrozenTrial) -> str:
     step = trial.last_step
     where = "starting" if step is None else f"epoch {step}: {trial.intermediate_values[step]:.5g}"
-    return f"{where}  ({_values(trial.params)})"
+    return f"{where}  ({parameters(trial.params)})"
 
 
 def time_line(elapsed_s: float, left_s: float | None) -> str:

@@ -6,6 +6,7 @@ import copy
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.site import Slurm
 from hpo.protocols import CheckedLauncher, Crew, MachineLauncher, Stopped
 from hpo.report import write_report
+from hpo.reporting.artist import Artist
 from hpo.reporting.live import Progress
 from hpo.search.seeded import complete
 from hpo.search.space import parse_space
@@ -175,27 +177,14 @@ def run(sweep: Sweep) -> None:
         return
     if sweep.is_new or not spec.join:
         OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
-    try:
-        _work_shown(sweep)
-    except KeyboardInterrupt:
-        sweep.tickets.time.note()
-        sweep.tickets.release_abandoned()
-        _log.warning("interrupted; the same command continues where it stopped")
-        raise SystemExit(130) from None
-    except Stopped as stopped:
-        sweep.tickets.release_abandoned()
-        _log.warning("%s", stopped)
-        raise SystemExit(130) from None
-    except SubmissionError:
-        if sweep.is_new and withdraw(spec, sweep.storage, sweep.study_id):
-            sweep.traces.take_back()
-        raise
-    n_left = sweep.tickets.n_left()
-    if spec.join and n_left:
-        text = "no trial is left for this worker of study '%s'; %d are not finished"
-        _log.info(text, spec.study_name, n_left)
-        return
-    write_report(sweep.storage, spec.study_name, spec.sweep_dir)
+    with closing(Artist()) as artist:
+        _run_crew(sweep, artist)
+        n_left = sweep.tickets.n_left()
+        if spec.join and n_left:
+            text = "no trial is left for this worker of study '%s'; %d are not finished"
+            _log.info(text, spec.study_name, n_left)
+            return
+        report = write_report(sweep.storage, spec.study_name, spec.sweep_dir, artist)
     if sweep.tickets.too_many_failures:
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
             raise too_many_failures(spec, sweep.tickets)
@@ -207,7 +196,27 @@ def run(sweep: Sweep) -> None:
         raise SystemExit(_OUT_OF_TIME)
     say_if_exhausted(spec, sweep.n_wanted)
     check_result(spec, sweep.tickets)
-    _log.info("best configuration: %s/best.yaml; pictures beside it", spec.sweep_dir)
+    for line in report.closing_lines():
+        _log.info("%s", line)
+
+
+def _run_crew(sweep: Sweep, artist: Artist) -> None:
+    """Run workers until all trials are finished; the artist gets ready meanwhile."""
+    try:
+        _work_shown(sweep, artist)
+    except KeyboardInterrupt:
+        sweep.tickets.time.note()
+        sweep.tickets.release_abandoned()
+        _log.warning("interrupted; the same command continues where it stopped")
+        raise SystemExit(130) from None
+    except Stopped as stopped:
+        sweep.tickets.release_abandoned()
+        _log.warning("%s", stopped)
+        raise SystemExit(130) from None
+    except SubmissionError:
+        if sweep.is_new and withdraw(sweep.spec, sweep.storage, sweep.study_id):
+            sweep.traces.take_back()
+        raise
 
 
 def _without_passwords(
@@ -265,8 +274,9 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
     return wanted
 
 
-def _work_shown(sweep: Sweep) -> None:
-    shown = Progress(sweep.storage, sweep.study_id, sweep.is_apart, sweep.crew.status)
+def _work_shown(sweep: Sweep, artist: Artist) -> None:
+    place = sweep.storage, sweep.study_id
+    shown = Progress(*place, sweep.is_apart, sweep.crew.status, artist.prepare)
     with signals.interrupt(), shown:
         try:
             _work(sweep)

@@ -103,8 +103,8 @@ def _toy_in(folder):
     run.module = module
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for picture in ("draw_history", "draw_learning_curves", "draw_importances"):
-            patch.setattr(f"hpo.report.{picture}", lambda *_: None)  # slow, tested apart
+        patch.setattr("hpo.report.Artist.draw", lambda *_: None)  # slow, tested apart
+        patch.setattr("hpo.report.Artist.prepare", lambda *_: None)
         yield run
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -303,7 +303,7 @@ def test_attributes_of_the_wrong_type_end_no_process_and_no_report(study, tmp_pa
         pruner=PromotionPruner(),
     )
     assert states(study()) == {"COMPLETE": 3}
-    summary = write_report(storage, "plain", tmp_path)
+    summary = write_report(storage, "plain", tmp_path).subject.summary
     assert (summary.n_finished, summary.n_workers) == (3, 1)
 
 

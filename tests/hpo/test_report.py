@@ -6,8 +6,9 @@ import pytest
 from optuna.storages import BaseStorage
 
 from commons.files import write_json
-from hpo.attributes import FOLDER
-from hpo.report import main, write_report
+from hpo.attributes import APP, FOLDER
+from hpo.report import Report, main, write_report
+from hpo.reporting.subject import read_subject
 from hpo.storage.folders import RECORD
 from hpo.storage.opening import open_storage
 
@@ -26,9 +27,8 @@ def test_the_command_prints_the_table_and_writes_the_files(folder, capsys):
     assert "3 of 3 finished" in capsys.readouterr().out
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["study_name"] == "s"
-    assert {"history.png", "learning_curves.png", "importances.png"} <= {
-        path.name for path in folder.iterdir()
-    }
+    pictures = {"history.png", "learning_curves.png", "importances.png", "slices.png"}
+    assert {"report.html", "trials.csv", *pictures} <= {path.name for path in folder.iterdir()}
     assert not (folder / "best.yaml").exists()  # no application is known
 
 
@@ -85,8 +85,12 @@ def test_the_files_of_a_study_in_a_database_are_in_the_folder_of_its_sweep(
     (tmp_path / "home").mkdir()
     study = optuna.create_study(storage="sqlite:///s.db", study_name=name)
     study.set_user_attr(FOLDER, str(tmp_path / ("home" if is_known else "gone")))
-    monkeypatch.setattr("hpo.report.write_report", lambda *arguments: written.append(arguments[2]))
-    monkeypatch.setattr("hpo.report.study_table", lambda _, ledger: "")
+
+    def write(storage, name, folder):
+        written.append(folder)
+        return Report(read_subject(storage, 1), folder, {})
+
+    monkeypatch.setattr("hpo.report.write_report", write)
     written = []
     assert main(["storage=sqlite:///s.db"]) == 0
     assert written == [tmp_path / home if is_known else Path(home)]
@@ -97,3 +101,45 @@ def test_a_name_that_cannot_be_a_folder_needs_one(tmp_path, monkeypatch, capsys)
     optuna.create_study(storage="sqlite:///s.db", study_name="../../x")
     assert main(["storage=sqlite:///s.db"]) == 2
     assert "dir=... is missing" in capsys.readouterr().err
+
+
+def test_a_folder_alone_names_the_study(folder, capsys):
+    assert main([str(folder)]) == 0
+    printed = capsys.readouterr().out
+    for line in (
+        f"page: {folder}/report.html",
+        f"all trials: {folder}/trials.csv",
+        f"report again, or on one trial: hpo report {folder} [trial=NUMBER]",
+        f"look at it in a browser: hpo dashboard {folder}",
+    ):
+        assert line in printed.splitlines()
+    assert "best configuration" not in printed  # no application is known
+
+
+def test_one_trial_is_told_and_drawn(folder, capsys):
+    assert main([str(folder), "trial=1"]) == 0
+    printed = capsys.readouterr().out
+    assert "trial 1 of study s" in printed
+    assert "of 3 complete trials" in printed
+    assert (folder / "trial_1.png").exists()
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("trial=3", "trial=3: the study has trials 0 to 2"), ("trial=x", "expected a whole number")],
+)
+def test_a_trial_that_is_not_there_is_one_clear_line(folder, capsys, argument, message):
+    assert main([str(folder), argument]) == 2
+    assert message in capsys.readouterr().err
+    assert not [*folder.glob("*.png")]
+
+
+def test_the_commands_are_those_of_the_application(folder):
+    storage = open_storage(None, folder)
+    study = optuna.load_study(study_name="s", storage=storage)
+    app = {"searchpath": [], "groups": [], "config_name": "app", "always_multirun": False}
+    typed = ["hydra.mode=MULTIRUN", "x=interval(0, 1)"]
+    study.set_user_attr(APP, {**app, "program": ["python", "my app.py"], "overrides": typed})
+    commands = write_report(storage, "s", folder).commands
+    assert commands["continue the sweep"] == "python 'my app.py' --multirun 'x=interval(0, 1)'"

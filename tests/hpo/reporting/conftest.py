@@ -1,12 +1,16 @@
-"""A study whose figures are known by hand."""
+"""A study whose figures are known by hand, what reads it, and what it draws."""
 
 import optuna
 import pytest
+from matplotlib.figure import Figure
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from hpo.attributes import RETRIES
+from hpo.reporting.subject import read_subject
 
-def add_trial(study, state, values, seconds=10.0, **attributes):
+
+def add_trial(study, state, values, seconds=10.0, retries=0, **attributes):
     """A trial with one reported value per epoch; it is worth the last of them."""
     worth = state in (TrialState.COMPLETE, TrialState.PRUNED) and values
     study.add_trial(
@@ -16,6 +20,7 @@ def add_trial(study, state, values, seconds=10.0, **attributes):
             params={"x": 0.5},
             distributions={"x": FloatDistribution(0, 1)},
             intermediate_values=dict(enumerate(values, 1)),
+            system_attrs={RETRIES: retries} if retries else {},
             user_attrs={"seconds": seconds, **attributes},
         )
     )
@@ -37,3 +42,26 @@ def study():
     add_trial(study, TrialState.PRUNED, [900.0], diverged=2)
     add_trial(study, TrialState.FAIL, [])
     return study
+
+
+def read(study):
+    return read_subject(study._storage, study._study_id)
+
+
+@pytest.fixture
+def subject():
+    """Reads a study for the report."""
+    return read
+
+
+@pytest.fixture
+def axes(monkeypatch):
+    """The first panel of each picture that is drawn, in order."""
+    drawn, save = [], Figure.savefig
+
+    def keep(figure, *args, **kwargs):
+        drawn.append(figure.axes[0])
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return drawn

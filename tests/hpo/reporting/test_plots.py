@@ -1,77 +1,121 @@
 import optuna
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
+from optuna.trial import TrialState
 
-from hpo.reporting.plots import draw_history, draw_importances, draw_learning_curves
+from hpo.reporting.plots import (
+    draw_curve,
+    draw_history,
+    draw_importances,
+    draw_learning_curves,
+    draw_rungs,
+    thinned,
+)
+from hpo.reporting.style import BEST, GRAY
 
 PNG = b"\x89PNG"
+DRAW = (draw_history, draw_learning_curves, draw_rungs, draw_importances)
 
 
-@pytest.fixture
-def axes(monkeypatch):
-    """The axes of what is drawn, in order."""
-    drawn, save = [], Figure.savefig
-
-    def keep(figure, *args, **kwargs):
-        drawn.append(figure.axes[0])
-        save(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return drawn
+def curves(panel):
+    return [c for c in panel.collections if isinstance(c, LineCollection)]
 
 
-def test_pictures_are_png_files_and_nothing_else_is_left(study, tmp_path):
-    draw_history(study.trials, "minimize", tmp_path / "h.png")
-    draw_learning_curves(study.trials, 1, tmp_path / "l.png")
-    draw_importances(study, tmp_path / "i.png")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.png", "i.png", "l.png"]
-    assert all(path.read_bytes().startswith(PNG) for path in tmp_path.iterdir())
-
-
-def test_a_study_without_trials_has_pictures(tmp_path):
-    study = optuna.create_study()
-    draw_history([], "minimize", tmp_path / "h.png")
-    draw_learning_curves([], None, tmp_path / "l.png")
-    draw_importances(study, tmp_path / "i.png")
+@pytest.mark.parametrize("draw", DRAW)
+def test_pictures_are_png_files_also_of_a_study_without_trials(study, subject, tmp_path, draw):
+    for name, shown in (("full", study), ("empty", optuna.create_study())):
+        draw(subject(shown), tmp_path / f"{name}.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.png", "full.png"]
     assert all(path.read_bytes().startswith(PNG) for path in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("direction", "best"), [("minimize", [1.5, 1.0]), ("maximize", [1.5, 1.5])]
 )
-def test_the_history_shows_the_best_value_so_far(study, tmp_path, axes, direction, best):
-    draw_history(study.trials, direction, tmp_path / "h.png")
-    (line,) = axes[0].lines
+def test_the_history_shows_the_best_value_so_far(add, subject, tmp_path, axes, direction, best):
+    study = optuna.create_study(direction=direction)
+    add(study, TrialState.COMPLETE, [1.5])
+    add(study, TrialState.COMPLETE, [1.0])
+    draw_history(subject(study), tmp_path / "h.png")
+    (line,) = [line for line in axes[0].lines if line.get_label() == "best so far"]
     assert line.get_xdata().tolist() == [0, 1]
     assert line.get_ydata().tolist() == best
+    assert [text.get_text() for text in axes[0].texts] == [
+        f"trial {best.index(best[-1])}: {best[-1]:g}"
+    ]
 
 
-def test_learning_curves_have_a_line_per_trial_and_a_label_per_kind(study, tmp_path, axes):
-    draw_learning_curves(study.trials, 1, tmp_path / "l.png")
-    assert len(axes[0].lines) == 6
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_learning_curves_show_the_pruned_ones_in_gray_and_the_best_one_by_name(
+    study, subject, tmp_path, axes
+):
+    study.set_metric_names(["val_loss"])
+    draw_learning_curves(subject(study), tmp_path / "l.png")
+    by_color = {to_hex(c.get_color()[0]): len(c.get_segments()) for c in curves(axes[0])}
+    assert by_color[GRAY] == 3
+    assert sum(by_color.values()) == 5  # the failed one has reported nothing
+    (best,) = [line for line in axes[0].lines if line.get_label() == "best"]
+    assert best.get_color() == BEST
+    assert [*best.get_ydata()] == [4, 3, 2, 1.0]
+    assert axes[0].texts[0].get_text() == "trial 1: 1"
+    assert axes[0].get_ylabel() == "val_loss"
     labels = {text.get_text() for text in axes[0].get_legend().get_texts()}
-    assert labels == {"pruned", "complete", "fail", "best: trial 1"}
+    assert labels == {"3 pruned", "2 complete", "best"}
 
 
-def test_a_diverged_trial_does_not_flatten_the_others(study, tmp_path, axes):
-    draw_learning_curves(study.trials, 1, tmp_path / "all.png")
-    draw_learning_curves(study.trials[:2], 1, tmp_path / "two.png")
-    assert [a.get_yscale() for a in axes] == ["log", "linear"]
+def test_a_diverged_trial_does_not_flatten_the_others_and_is_counted(
+    study, subject, tmp_path, axes
+):
+    draw_learning_curves(subject(study), tmp_path / "l.png")
+    low, high = axes[0].get_ylim()
+    assert low < 1.0
+    assert high < 20
+    notes = [text.get_text() for text in axes[0].figure.texts]
+    assert "1 of 5 trials end beyond the axis" in notes
 
 
-def test_importances_of_too_few_trials_are_a_sentence(tmp_path, axes):
-    draw_importances(optuna.create_study(), tmp_path / "i.png")
-    assert axes[0].texts[0].get_text() == "not yet: 0 trials have a value, 15 are needed"
+def test_rungs_are_bars_of_those_that_went_on_and_those_that_stopped(
+    study, subject, tmp_path, axes
+):
+    draw_rungs(subject(study), tmp_path / "r.png")
+    assert [label.get_text() for label in axes[0].get_xticklabels()] == ["epoch 1", "epoch 3"]
+    heights = [bar.get_height() for bar in axes[0].patches]
+    assert heights == [4, 2, 1, 1]  # 5 reached epoch 1 and one stopped there; 3 reached epoch 3
+    assert [text.get_text() for text in axes[0].texts] == ["5\nbest 4", "3\nbest 2"]
+
+
+def test_one_curve_is_drawn_before_all_others(study, subject, tmp_path, axes):
+    shown = subject(study)
+    draw_curve(shown, shown.trials[3], tmp_path / "c.png")
+    (others,) = curves(axes[0])
+    assert len(others.get_segments()) == 4
+    assert axes[0].texts[0].get_text() == "epoch 3: 7"
+
+
+def test_importances_of_too_few_trials_are_a_sentence(subject, tmp_path, axes):
+    draw_importances(subject(optuna.create_study()), tmp_path / "i.png")
+    notes = [text.get_text() for text in axes[0].figure.texts]
+    assert "not yet: 0 trials have a value, 15 are needed" in notes
     assert not axes[0].patches
 
 
-def test_importances_have_a_bar_per_parameter_and_say_of_what_they_are(tmp_path, axes):
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+def test_importances_have_a_bar_per_parameter_and_say_of_what_they_are(subject, tmp_path, axes):
+    study = optuna.create_study(study_name="s", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(lambda t: t.suggest_float("a", 0, 1) + t.suggest_float("b", 0, 9), n_trials=30)
-    draw_importances(study, tmp_path / "i.png")
+    draw_importances(subject(study), tmp_path / "i.png")
     names = [label.get_text() for label in axes[0].get_yticklabels()]
     widths = [bar.get_width() for bar in axes[0].patches]
     assert names == ["a", "b"]
     assert widths[0] < widths[1]
-    assert axes[0].get_title() == "30 trials, pruned ones included, by their final values"
+    title = axes[0].figure._suptitle.get_text()
+    assert title == "s: importances, 30 trials by their final values, pruned ones included"
     assert "share of the variance of ranks" in axes[0].get_xlabel()
+
+
+def test_of_many_trials_the_best_and_some_others_are_drawn():
+    kept = thinned(range(28_000), 600)
+    assert len(kept) <= 600
+    assert kept[-300:] == [*range(27_700, 28_000)]
+    assert kept[:2] == [0, 93]
+    assert thinned([1, 2], 600) == [1, 2]

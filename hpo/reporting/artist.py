@@ -1,0 +1,136 @@
+"""All pictures of a study and its page, drawn in a process that is ready when the sweep ends.
+
+To import matplotlib and to draw takes two seconds, which nobody should wait for at the end of a
+sweep, and the import must not delay its first trial. So the command of a sweep starts this process
+when the first trials have ended: it imports, and waits for the study on its standard input. Only
+the command that has started it can write there.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from commons.processes import n_cores
+from hpo.reporting.page import Files, write_page
+from hpo.reporting.plots import (
+    draw_history,
+    draw_importances,
+    draw_learning_curves,
+    draw_rungs,
+)
+from hpo.reporting.spaces import draw_parallel, draw_slices
+from hpo.reporting.subject import Subject
+from hpo.reporting.work import draw_cost, draw_timeline
+
+Draw = Callable[[Subject, Path], Path]
+# By the name of the file, the dear ones first: they are shared out in this order.
+PICTURES: dict[str, Draw] = {
+    "slices": draw_slices,
+    "parallel_coordinates": draw_parallel,
+    "importances": draw_importances,
+    "learning_curves": draw_learning_curves,
+    "timeline": draw_timeline,
+    "history": draw_history,
+    "rungs": draw_rungs,
+    "cost": draw_cost,
+}
+_MAX_PROCESSES = 4
+
+
+def draw_report(
+    subject: Subject,
+    folder: Path,
+    best: str | None,
+    commands: Mapping[str, str],
+    n_processes: int = 1,
+) -> None:
+    """Draw all pictures of a study into `folder`, and write the page that holds them.
+
+    Args:
+        subject: the study.
+        folder: of the files.
+        best: content of `best.yaml`; None: there is none.
+        commands: what to do with the study: a command by purpose.
+        n_processes: forked to share the work; only where no other thread runs.
+    """
+    paths = {name: folder / f"{name}.png" for name in PICTURES}
+    shares = [[*PICTURES][place::n_processes] for place in range(n_processes)]
+    context = multiprocessing.get_context("fork")
+    others = [
+        context.Process(target=_draw_some, args=(subject, paths, names)) for names in shares[1:]
+    ]
+    for process in others:
+        process.start()
+    _draw_some(subject, paths, shares[0])
+    for process, names in zip(others, shares[1:], strict=True):
+        process.join()
+        if process.exitcode != 0:  # it tells more when it is repeated here
+            _draw_some(subject, paths, names)
+    write_page(subject, Files(folder, paths, best, commands))
+
+
+def _draw_some(subject: Subject, paths: Mapping[str, Path], names: list[str]) -> None:
+    for name in names:
+        PICTURES[name](subject, paths[name])
+
+
+class Artist:
+    """A process that draws the report of a study when the sweep ends; it ends with its parent."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Start the process, if it does not exist yet; do not wait for it."""
+        with self._lock:
+            if self._process is None:
+                command = [sys.executable, "-m", __name__]
+                pipe = subprocess.PIPE
+                self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+
+    def draw(
+        self, subject: Subject, folder: Path, best: str | None, commands: Mapping[str, str]
+    ) -> None:
+        """Do as `draw_report`: in the process if it was prepared, else here."""
+        request = subject, folder, best, dict(commands)
+        if self._process is None or not self._asked(request):
+            draw_report(subject, folder, best, commands)
+
+    def _asked(self, request: object) -> bool:
+        process = self._process
+        assert process is not None
+        answer, _ = process.communicate(pickle.dumps(request))
+        return process.returncode == 0 and answer.endswith(b"drawn\n")
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+                self._process.communicate()
+
+
+def main(source: IO[bytes]) -> None:
+    """Import what drawing needs, then draw what the parent asks for; nothing if it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+    request = source.read()
+    if request:
+        subject, folder, best, commands = pickle.loads(request)  # from the parent alone
+        draw_report(subject, folder, best, commands, min(_MAX_PROCESSES, n_cores()))
+        sys.stdout.write("drawn\n")
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer)

@@ -1,0 +1,184 @@
+"""The page of a study for a colleague: `report.html`, one file that loads nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+from optuna.trial import TrialState
+
+from commons.files import replacing
+from commons.pages import SORT, Section, code, document, facts, folded, pictures, sortable
+from commons.terminal import one_line
+from hpo.attributes import COMMAND_CODE, FIXED, N_TRIALS, SPACE, stored
+from hpo.reporting.causes import why_none_is_complete
+from hpo.reporting.ledger import ledger_lines
+from hpo.reporting.rows import columns_of, figures_of, rows_of
+from hpo.reporting.rungs import rungs_of
+from hpo.reporting.style import number
+from hpo.reporting.subject import Subject
+from hpo.reporting.table import counts
+
+PAGE: Final = "report.html"
+_WIDTH = 560  # of a picture: two beside each other
+_MAX_ROWS = 1000  # in the table of the page; trials.csv has all
+_PICTURES = {
+    "Values": ("history", "learning_curves", "rungs"),
+    "Hyperparameters": ("importances", "parallel_coordinates", "slices"),
+    "Work": ("timeline", "cost"),
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """What lies beside the page, and the commands that go with it.
+
+    Attributes:
+        folder: of the study and the page.
+        pictures: PNG files by name.
+        best: content of `best.yaml`; None: there is none.
+        commands: what to do with the study: a command by purpose.
+    """
+
+    folder: Path
+    pictures: Mapping[str, Path]
+    best: str | None
+    commands: Mapping[str, str]
+
+
+def write_page(subject: Subject, files: Files) -> Path:
+    """Write the page; return its path."""
+    path = files.folder / PAGE
+    with replacing(path) as partial:
+        partial.write_text(html_page(subject, files), encoding="utf-8")
+    return path
+
+
+def html_page(subject: Subject, files: Files) -> str:
+    """Return the page of a study."""
+    groups = {title: _some(files, names) for title, names in _PICTURES.items()}
+    sections = [
+        Section("Best", _best(subject, files)),
+        Section("Values", groups["Values"] + _rungs(subject)),
+        Section("Hyperparameters", groups["Hyperparameters"]),
+        Section("Work", groups["Work"] + facts(_work(subject))),
+        Section("Trials", _trials(subject, files)),
+        Section("How to rerun", _commands(files)),
+        Section("What was searched", facts(_setting(subject))),
+    ]
+    return document(f"Study {subject.name}", sections, _intro(subject), SORT)
+
+
+def _some(files: Files, names: Iterable[str]) -> str:
+    return pictures((files.pictures[n] for n in names if n in files.pictures), _WIDTH)
+
+
+def _intro(subject: Subject) -> str:
+    goal = f"{_verb(subject)} {subject.metric}"
+    best = subject.summary.best
+    why = why_none_is_complete(subject.trials)
+    result = why if best is None else f"best {number(best.value)} by trial {best.number}"
+    lead = escape(one_line(f"{goal}: {result}."))
+    return f'<p class="lead">{lead}</p><p>{escape(counts(subject.summary))}.</p>'
+
+
+def _verb(subject: Subject) -> str:
+    return "maximize" if subject.sign < 0 else "minimize"
+
+
+def _best(subject: Subject, files: Files) -> str:
+    best = subject.best
+    if best is None:
+        return ""
+    summary = subject.summary.best
+    values = {subject.metric: summary.value if summary else None, **figures_of(best)}
+    shown = facts({name: _short(value) for name, value in {**values, **best.params}.items()})
+    yaml = folded("best.yaml", code(files.best)) if files.best else ""
+    return f"<p>Trial {best.number}.</p>{shown}{yaml}"
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _rungs(subject: Subject) -> str:
+    rungs = rungs_of(subject.trials, subject.sign)
+    rows = [(rung.step, rung.n_reached, rung.n_stopped, rung.best) for rung in rungs]
+    headings = ("epoch", "trials that reached it", "stopped there", f"best {subject.metric}")
+    return folded("Rungs as a table", sortable(headings, rows)) if rows else ""
+
+
+def _work(subject: Subject) -> dict[str, Any]:
+    summary = subject.summary
+    used, saved = (f"{summary.worker_hours[name]:.3g}" for name in ("used", "saved"))
+    shown: dict[str, Any] = {
+        "cost": [text for _, text in ledger_lines(subject.ledger)],
+        "worker hours": f"{used} used, about {saved} saved by pruning",
+        "epochs": f"{summary.epochs.run} run, {summary.epochs.saved} saved by pruning",
+        "hours with at least one worker": f"{summary.wall_s / 3600:.3g}",
+    }
+    if summary.worker_busy_fraction is not None:
+        share = f"{summary.worker_busy_fraction:.0%} of their time inside the application"
+        shown["workers"] = f"{summary.n_workers} over all commands, {share}"
+    return shown
+
+
+def _trials(subject: Subject, files: Files) -> str:
+    begun = [*reversed(subject.begun)]
+    others = [t for t in subject.trials if t.state != TrialState.WAITING]
+    ordered = [*{t.number: t for t in [*begun, *others]}.values()]
+    shown = ordered[:_MAX_ROWS]
+    columns = [name for name in columns_of(subject) if name != "folder"]
+    rows = ([row.get(name) for name in columns] for row in rows_of(subject, None, shown))
+    note = "The best first; a click on a heading sorts."
+    if len(shown) < len(ordered):
+        note = f"The best {len(shown)} of {len(ordered)}; trials.csv has all. {note}"
+    where = escape(f"Their folders: {files.folder}/trials")
+    return f"<p>{note} {where}</p>{sortable(columns, rows)}"
+
+
+def _commands(files: Files) -> str:
+    return "".join(
+        f"<p>{escape(purpose)}</p>{code(command)}" for purpose, command in files.commands.items()
+    )
+
+
+def _setting(subject: Subject) -> dict[str, Any]:
+    attributes = subject.attributes
+    space = stored(attributes, SPACE, {})
+    searched = {key: describe(distribution) for key, distribution in space.items()}
+    return {
+        "objectives": [
+            f"{one_line(metric)}, {direction}d"
+            for metric, direction in zip(subject.metrics, subject.directions, strict=True)
+        ],
+        "trials": stored(attributes, N_TRIALS, len(subject.trials)),
+        "searched": searched or [*dict.fromkeys(k for t in subject.trials for k in t.params)],
+        "fixed": stored(attributes, FIXED, {}),
+        "code": stored(attributes, COMMAND_CODE, {}),
+    }
+
+
+def describe(distribution: Mapping[str, Any]) -> str:
+    """Return a distribution, as a study stores it, for people.
+
+    >>> describe({"name": "FloatDistribution", "attributes": {"low": 0.1, "high": 1, "log": True}})
+    '0.1 to 1, logarithmic'
+    """
+    attributes = distribution.get("attributes", {})
+    if "choices" in attributes:
+        return " | ".join(map(str, attributes["choices"]))
+    text = f"{attributes.get('low')} to {attributes.get('high')}"
+    step = attributes.get("step")
+    text += f" in steps of {step}" if step not in (None, 1) else ""
+    return text + (", logarithmic" if attributes.get("log") else "")
+
+
+def rerun(folder: Path, config_name: str = "best", command: Sequence[str] = ()) -> str:
+    """Return the command that trains the best configuration again."""
+    program = shlex.join(command) if command else "python YOUR_APPLICATION.py"
+    return f"{program} --config-dir {shlex.quote(str(folder))} --config-name {config_name}"

@@ -1,0 +1,130 @@
+"""What the report of a study is about: its trials, read once, and how they are named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.attributes import DIVERGED, RUN, SECONDS, SKIPPED, WORKER, all_stored, stored
+from hpo.reporting.ledger import Ledger, read_ledger
+from hpo.reporting.summary import Summary, summarize
+
+VALUE = "value"  # an objective without a name
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A study at one moment.
+
+    Attributes:
+        summary: its figures.
+        trials: without those beyond the budget, by number.
+        metrics: name of each objective; the first one is drawn.
+        directions: "minimize" or "maximize", of each objective.
+        ledger: what it has cost.
+        workers: records of its workers by name.
+        attributes: user attributes of the study.
+    """
+
+    summary: Summary
+    trials: Sequence[FrozenTrial]
+    ledger: Ledger
+    metrics: tuple[str, ...] = (VALUE,)
+    directions: tuple[str, ...] = ("minimize",)
+    workers: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        return self.summary.study_name
+
+    @property
+    def metric(self) -> str:
+        """The name of the first objective."""
+        return self.metrics[0]
+
+    @property
+    def sign(self) -> int:
+        """-1 if the first objective is maximized, else 1."""
+        return -1 if self.directions[0] == "maximize" else 1
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """The best complete trial."""
+        number = self.summary.best.number if self.summary.best is not None else None
+        return next((trial for trial in self.trials if trial.number == number), None)
+
+    @cached_property
+    def begun(self) -> list[FrozenTrial]:
+        """Trials with a value or a report, from the worst to the best by their last value."""
+        having = [trial for trial in self.trials if last_value(trial) is not None]
+        return sorted(having, key=self._rank, reverse=True)
+
+    def _rank(self, trial: FrozenTrial) -> float:
+        value = last_value(trial)
+        is_number = value is not None and math.isfinite(value)
+        return self.sign * float(value or 0.0) if is_number else math.inf
+
+
+def read_subject(storage: BaseStorage, study_id: int) -> Subject:
+    """Read a study."""
+    summary, trials = summarize(storage, study_id)
+    study = optuna.load_study(study_name=summary.study_name, storage=storage)
+    directions = tuple(direction.name.lower() for direction in study.directions)
+    names = study.metric_names or numbered(len(directions))
+    attributes = storage.get_study_user_attrs(study_id)
+    workers = {
+        name.removeprefix(WORKER): record
+        for name, record in all_stored(attributes, WORKER).items()
+    }
+    ledger = read_ledger(storage, study_id)
+    return Subject(summary, trials, ledger, tuple(names), directions, workers, attributes)
+
+
+def numbered(n_objectives: int) -> list[str]:
+    """Return names of objectives that have none.
+
+    >>> numbered(1), numbered(2)
+    (['value'], ['value_0', 'value_1'])
+    """
+    return [VALUE] if n_objectives == 1 else [f"{VALUE}_{n}" for n in range(n_objectives)]
+
+
+def last_value(trial: FrozenTrial) -> float | None:
+    """Return the first objective of a trial, or what it has reported last; None: nothing yet."""
+    if trial.values:
+        return float(trial.values[0])
+    step = trial.last_step
+    return None if step is None else float(trial.intermediate_values[step])
+
+
+def worker_of(trial: FrozenTrial) -> str:
+    """Return the name of the last worker of a trial, empty if it is not known."""
+    run = stored(trial.user_attrs, RUN, {})
+    name = run.get("worker")
+    return name if isinstance(name, str) else ""
+
+
+def seconds_of(trial: FrozenTrial) -> float:
+    """Return the wall time of a trial inside the application; 0 if it is not known."""
+    lasted = trial.duration.total_seconds() if trial.duration is not None else 0.0
+    return float(stored(trial.user_attrs, SECONDS, lasted))
+
+
+def is_unbegun(trial: FrozenTrial) -> bool:
+    """Tell whether a screen has ended a trial before its first epoch, or it still waits."""
+    waits = trial.state == TrialState.WAITING and not trial.intermediate_values
+    return waits or stored(trial.user_attrs, SKIPPED) is not None
+
+
+def has_diverged(trial: FrozenTrial) -> bool:
+    """Tell whether a value of a trial was not finite."""
+    return stored(trial.user_attrs, DIVERGED) is not None

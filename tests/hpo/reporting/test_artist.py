@@ -1,0 +1,88 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+
+from hpo.reporting import artist
+from hpo.reporting.artist import PICTURES, Artist, draw_report, main
+
+FILES = {"report.html", *(f"{name}.png" for name in PICTURES)}
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_all_pictures_and_the_page_are_drawn_also_by_several_processes(study, subject, tmp_path):
+    for n_processes in (1, 3):
+        folder = tmp_path / str(n_processes)
+        draw_report(subject(study), folder, None, {}, n_processes)
+        assert names(folder) == FILES
+        assert (folder / "report.html").read_text().count("<img ") == len(PICTURES)
+    one, three = ((tmp_path / n / "history.png").read_bytes() for n in "13")
+    assert one == three
+
+
+def test_a_prepared_process_draws_and_ends(study, subject, tmp_path):
+    made = Artist()
+    made.prepare()
+    process = made._process
+    made.prepare()
+    assert made._process is process  # one is enough
+    made.draw(subject(study), tmp_path, "x: 1\n", {"again": "hpo report"})
+    assert process.returncode == 0
+    assert names(tmp_path) == FILES
+    assert "hpo report" in (tmp_path / "report.html").read_text()
+
+
+def test_if_the_process_was_killed_the_pictures_are_drawn_here(study, subject, tmp_path):
+    made = Artist()
+    made.prepare()
+    made._process.kill()
+    made._process.wait()
+    made.draw(subject(study), tmp_path, None, {})
+    assert names(tmp_path) == FILES
+
+
+def test_a_process_that_is_not_needed_ends(monkeypatch):
+    made = Artist()
+    made.close()  # nothing was started
+    made.prepare()
+    made.close()
+    assert made._process.returncode == -signal.SIGKILL
+
+
+def test_the_process_ends_with_its_parent_without_drawing(monkeypatch):
+    monkeypatch.setattr(artist, "draw_report", None)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        main(io.BytesIO(b""))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def test_the_process_imports_matplotlib_before_it_is_asked(tmp_path):
+    code = (
+        "import io, sys; from hpo.reporting.artist import main\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "main(io.BytesIO(b''))\n"
+        "assert 'matplotlib.figure' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_share_whose_process_dies_is_drawn_by_the_first_one(
+    study, subject, tmp_path, monkeypatch
+):
+    here = os.getpid()
+    draw = artist._draw_some
+
+    def dies_elsewhere(*arguments):
+        if os.getpid() != here:
+            os._exit(1)
+        draw(*arguments)
+
+    monkeypatch.setattr(artist, "_draw_some", dies_elsewhere)
+    draw_report(subject(study), tmp_path, None, {}, 2)
+    assert names(tmp_path) == FILES
