@@ -1,16 +1,53 @@
-"""The trials of a study as one process sees them: one that has finished is looked at once."""
+"""The trials of a study as one process sees them, at the cost of those that have changed.
+
+A study may have thousands of finished trials, which never change. Storages return all trials at
+little cost, but a loop over them, at each claim, decision and second, is dear.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+from operator import is_not
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 
-class View:
-    """What a process has seen of a study.
+class Changes:
+    """Finds the trials of a study that have changed, without a look into the others.
 
-    A finished trial never changes, and a study may have thousands. Storages return them at little
-    cost, but a loop over all of them, at each claim and each second, is dear.
+    Optuna's storages never change a trial that they have returned, they replace it: a trial has
+    changed if it is another object.
+
+    Example:
+        >>> import optuna
+        >>> study, changes = optuna.create_study(), Changes()
+        >>> trials = [study.ask(), study.ask()]
+        >>> trials[1].report(0.5, 1)
+        >>> [trial.number for trial in changes.since(study.get_trials(deepcopy=False))]
+        [0, 1]
+        >>> trials[1].report(0.4, 2)
+        >>> [trial.number for trial in changes.since(study.get_trials(deepcopy=False))]
+        [1]
+    """
+
+    def __init__(self) -> None:
+        self._known: list[FrozenTrial] = []
+
+    def since(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the changed and new ones of a study's `trials`, by number, since the last call.
+
+        Args:
+            trials: all of the study, by number, not copied.
+        """
+        known, self._known = self._known, [*trials]
+        changed = compress(trials, map(is_not, trials, known))
+        return [*changed, *trials[len(known) :]]
+
+
+class View:
+    """What a process has seen of a study; a finished trial is looked at once.
 
     Args:
         storage: where the study is.
@@ -18,7 +55,6 @@ class View:
 
     Attributes:
         n_trials: how many the study had at the last look.
-        unfinished: those of them that were waiting or running, by number.
 
     Example:
         >>> import optuna
@@ -33,15 +69,24 @@ class View:
 
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         self._storage, self._study_id = storage, study_id
+        self._changes = Changes()
+        self._unfinished: dict[int, FrozenTrial] = {}
         self.n_trials = 0
-        self.unfinished: list[FrozenTrial] = []
+
+    @property
+    def unfinished(self) -> list[FrozenTrial]:
+        """Trials that were waiting or running at the last look, by number."""
+        return [*self._unfinished.values()]
 
     def look(self) -> list[FrozenTrial]:
         """Read the study; return the trials that have finished since the last look."""
         trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        known = (trial.number for trial in self.unfinished)
-        numbers = [*known, *range(self.n_trials, len(trials))]
         self.n_trials = len(trials)
-        looked_at = [trials[number] for number in numbers]
-        self.unfinished = [trial for trial in looked_at if not trial.state.is_finished()]
-        return [trial for trial in looked_at if trial.state.is_finished()]
+        finished = []
+        for trial in self._changes.since(trials):
+            if trial.state.is_finished():
+                self._unfinished.pop(trial.number, None)
+                finished.append(trial)
+            else:
+                self._unfinished[trial.number] = trial
+        return finished

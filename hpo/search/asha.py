@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import partial
 
 from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
 from hpo.search.rungs import Rungs, sign, value_at
+from hpo.search.standings import PerStudy, Standings
 
 
 class AshaPruner(BasePruner):
@@ -24,8 +25,9 @@ class AshaPruner(BasePruner):
     other trial, not trained in full again. Where all values are equal, such as an accuracy that
     has not moved yet, only the first few trials continue: increase `min_resource`.
 
-    Nothing is stored: ranks come from the reported values. Ask `prune` after each report; a
-    report that jumps over a rung counts there. NaN at a rung is pruned.
+    Nothing is stored: ranks come from the reported values, which are kept sorted in memory. Ask
+    `prune` after each report; a report that jumps over a rung counts there. NaN at a rung is
+    pruned.
 
     Args:
         min_resource: r, steps at the first rung, at least 1.
@@ -50,6 +52,7 @@ class AshaPruner(BasePruner):
 
     def __init__(self, min_resource: int = 1, reduction_factor: int = 3) -> None:
         self._rungs = Rungs(min_resource, reduction_factor)
+        self._standings = PerStudy(partial(Standings, self._rungs))
 
     def is_due(self, before: int, step: int) -> bool:
         """Tell whether there is a rung between two reports."""
@@ -60,15 +63,12 @@ class AshaPruner(BasePruner):
         reached = self._rungs.just_reached(trial)
         if not reached:
             return False
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        return not all(self._goes_on(trial, others, rung, sign(study)) for rung in reached)
+        standings = self._standings.of(study).look(study)
+        return not all(self._goes_on(trial, rung, standings, sign(study)) for rung in reached)
 
-    def _goes_on(
-        self, trial: FrozenTrial, others: Iterable[FrozenTrial], rung: int, sign: int
-    ) -> bool:
+    def _goes_on(self, trial: FrozenTrial, rung: int, standings: Standings, sign: int) -> bool:
         value = value_at(trial, rung)
         if value is None:
             return False
-        rivals = [(sign * v, t.number) for t in others if (v := value_at(t, rung)) is not None]
-        n_better = sum(rival < (sign * value, trial.number) for rival in rivals)
-        return n_better < max(1, (len(rivals) + 1) // self._rungs.reduction_factor)
+        n_others, n_better = standings.among_others(sign * value, trial.number, rung)
+        return n_better < max(1, (n_others + 1) // self._rungs.reduction_factor)

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from optuna import Study
 from optuna.trial import FrozenTrial
 
 from hpo.search.pausing import PausingPruner
-from hpo.search.rungs import Rungs, sign, value_at
+from hpo.search.rungs import Rungs
+from hpo.search.standings import PerStudy, Standings
 
 
 class PromotionPruner(PausingPruner):
@@ -54,6 +56,7 @@ class PromotionPruner(PausingPruner):
         self, min_resource: int = 1, reduction_factor: int = 3, max_resource: int | None = None
     ) -> None:
         self._rungs = Rungs(min_resource, reduction_factor)
+        self._standings = PerStudy(partial(Standings, self._rungs))
         if max_resource is not None and max_resource < min_resource:
             raise ValueError(f"max_resource must be >= {min_resource}, got {max_resource}")
         self._max_resource = max_resource
@@ -72,13 +75,10 @@ class PromotionPruner(PausingPruner):
 
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the best promotable trial of the highest rung that has one."""
-        trials, factor = study.get_trials(deepcopy=False), sign(study)
-        rungs = {t.number: self._rungs.up_to(t.last_step or 0)[-1:] for t in paused}
-        for rung in sorted({rung for highest in rungs.values() for rung in highest}, reverse=True):
-            values = ((value_at(trial, rung), trial.number) for trial in trials)
-            ranked = sorted((factor * v, number) for v, number in values if v is not None)
-            here = {t.number: t for t in paused if rungs[t.number] == [rung]}
-            for _, number in ranked[: len(ranked) // self._rungs.reduction_factor]:
-                if number in here:
-                    return here[number]
+        here = {trial.number: trial for trial in paused}
+        standings = self._standings.of(study).look(study)
+        for rung, number in standings.best(self._rungs.reduction_factor):
+            trial = here.get(number)
+            if trial is not None and self._rungs.up_to(trial.last_step or 0)[-1:] == [rung]:
+                return trial
         return None
