@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-inference bench-data bench-scale bench-storage bench-simulate curves repro-hpo repro-qsvr repro-pruner \
+	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-simulate curves repro-hpo repro-qsvr repro-pruner \
 	repro-live repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -72,6 +72,9 @@ soak: $(STAMP)  ## 100 short sweeps under random faults, over five policies (ROU
 bench: $(STAMP)  ## CPU time of a train step and of one event (docs/benchmarks.md)
 	$(BIN)/python -m benchmarks.speed.train_step
 	$(BIN)/python -m benchmarks.speed.inference
+
+bench-overhead: $(STAMP)  ## what a trial costs: Optuna, hpo.optimize, a Hydra sweep (ROUNDS=3 SHORT=true)
+	$(BIN)/python -m benchmarks.load.overhead rounds=$(or $(ROUNDS),3) short=$(or $(SHORT),false)
 
 bench-inference: $(STAMP)  ## time of one event: PyTorch, ONNX, against its elements
 	$(BIN)/python -m benchmarks.speed.inference
