@@ -7,7 +7,6 @@ sends a signal. What a job has started in its session ends with it.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import signal
@@ -16,22 +15,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from commons.processes import (
-    THREAD_VARIABLES,
-    descendants,
-    kill,
-    n_cores,
-    signal_when_parent_dies,
-)
+from commons.processes import THREAD_VARIABLES, n_cores
 from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
-from hpo.launch.payload import Payload, exit_code, read_result, unpack, write_result
+from hpo.launch.forks import Forked, ForkServer, forks
+from hpo.launch.payload import Payload, read_result
 from hpo.protocols import CORES, GPUS, SweepWorker
 from hpo.settings import LocalOptions
 
@@ -41,7 +35,7 @@ _POLL_S = 0.05
 
 @dataclass
 class _Job:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     slot: int
     output: Path
     result: Path
@@ -74,14 +68,19 @@ def launch(
         slots.check(min(at_once, len(job_overrides)), "max_processes")
     known = occupied(options, slots, min(at_once, len(job_overrides)))
     jobs: list[_Job] = []
-    with tempfile.TemporaryDirectory(prefix="hpo-") as scratch, signals.interrupt():
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="hpo-"))
+        stack.enter_context(signals.interrupt())
+        server = None
+        if isinstance(payload.function, SweepWorker) and len(job_overrides) > 1:
+            server = stack.enter_context(forks(payload, _environment(options) | known))
         try:
             for number, overrides in enumerate(job_overrides, first):
                 slot = _wait_for_slot(jobs, at_once)
                 own = replace(payload, config=payload.compose(overrides, number))
-                job = _start(own, Path(scratch, f"{number}.pkl"), options, slot, slots, known)
-                jobs.append(job)
-                _feed(job, own)
+                environment = _environment(options) | slots.environment(slot) | known
+                result = Path(scratch, f"{number}.pkl")
+                jobs.append(_start(own, result, slot, environment, server))
             while _any_runs(jobs):
                 time.sleep(_POLL_S)
         except BaseException:
@@ -119,30 +118,37 @@ def _wait_for_slot(jobs: Sequence[_Job], at_once: int) -> int:
         time.sleep(_POLL_S)
 
 
+def _environment(options: LocalOptions) -> dict[str, str]:
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
+    if options.threads_per_worker is not None:
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
+    return environment
+
+
 def _start(
     payload: Payload,
     result: Path,
-    options: LocalOptions,
     slot: int,
-    slots: Slots,
-    known: dict[str, str],
+    environment: dict[str, str],
+    server: ForkServer | None,
 ) -> _Job:
-    folder = Path(payload.config.hydra.sweep.dir, payload.config.hydra.sweep.subdir)
+    folder = Path(payload.config.hydra.sweep.dir, payload.config.hydra.sweep.subdir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / "output.txt"
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
-    environment |= slots.environment(slot) | known
-    if options.threads_per_worker is not None:
-        environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
+    if server is not None:
+        return _Job(
+            server.start(payload.config, environment, output, result), slot, output, result
+        )
     with output.open("wb") as stream, signals.handed_over():
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hpo.launch.local", str(result)],
+            [sys.executable, "-P", "-m", "hpo.launch.job", str(result)],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone
         )
+    _feed(process, payload)
     return _Job(process, slot, output, result)
 
 
@@ -157,9 +163,9 @@ def occupied(options: LocalOptions, slots: Slots, at_once: int) -> dict[str, str
     return {CORES: f"{cores:.6g}", GPUS: f"{min(slots.per_worker, n_gpus / at_once):.6g}"}
 
 
-def _feed(job: _Job, payload: Payload) -> None:
-    assert job.process.stdin is not None
-    with suppress(BrokenPipeError), job.process.stdin as pipe:  # its end is told with its result
+def _feed(process: subprocess.Popen[bytes], payload: Payload) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as pipe:  # its end is told with its result
         pipe.write(payload.pack())
 
 
@@ -185,25 +191,6 @@ def _result(job: _Job) -> JobReturn:
     result = read_result(job.result)
     if result is not None:
         return result
-    code = job.process.returncode
+    code = job.process.wait()
     how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     return failed(f"a process {how}; its output: {job.output}")
-
-
-def _run_job(result: str) -> int:
-    # Registered first, so called last. The parent, which would do it too, may be dead.
-    atexit.register(lambda: kill(descendants()))
-    signal_when_parent_dies()
-    with signals.interrupt():
-        signals.ready()
-        payload = unpack(sys.stdin.buffer.read())
-        returned = payload.run(payload.config)
-        write_result(returned, Path(result))
-        return exit_code(returned)
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(_run_job(sys.argv[1]))
-    except KeyboardInterrupt:
-        sys.exit(130)

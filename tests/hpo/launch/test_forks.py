@@ -1,0 +1,127 @@
+"""Workers that are forked from one process: what each gets, and when nothing is forked."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from commons.processes import is_alive
+from hpo.launch import forks as module
+from hpo.launch.forks import forks, may_fork
+from hpo.launch.payload import Payload, read_result
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Job(Payload):
+    """Runs without Hydra."""
+
+    def run(self, config):
+        print("hello", config.name, flush=True)
+        if config.sleeps:
+            time.sleep(60)
+        if config.name == "ends":
+            sys.exit(5)
+        result = JobReturn(status=JobStatus.COMPLETED)
+        own = os.environ.get("OWN"), os.environ.get("SHARED"), os.getsid(0) == os.getpid()
+        result.return_value = *own, sys.stdin.read(), float(np.random.rand())  # noqa: NPY002
+        return result
+
+
+class StartsThread:
+    """Its journey to another process starts a thread there."""
+
+    def __reduce__(self):
+        return _start_thread, ()
+
+
+def _start_thread():
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a job in a fork of a server; returns the process, its output and its result."""
+
+    def run(server, name, sleeps=False, **environment):
+        config = OmegaConf.create({"name": name, "sleeps": sleeps})
+        files = tmp_path / f"{name}.txt", tmp_path / f"{name}.pkl"
+        return server.start(config, {**place(), **environment}, *files), *files
+
+    return run
+
+
+def place():
+    return {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+
+
+def job(function=None):
+    return Job(SimpleNamespace(), OmegaConf.create(), function)
+
+
+def test_each_fork_has_its_own_environment_output_session_and_random_numbers(start):
+    with forks(job(), {**place(), "SHARED": "yes"}) as server:
+        started = [start(server, name, OWN=name) for name in "ab"]
+        assert [process.wait() for process, _, _ in started] == [0, 0]
+    results = [read_result(result).return_value for _, _, result in started]
+    assert [result[:4] for result in results] == [("a", None, True, ""), ("b", None, True, "")]
+    assert results[0][4] != results[1][4]
+    assert [output.read_text() for _, output, _ in started] == ["hello a\n", "hello b\n"]
+
+
+def test_it_is_told_how_a_fork_has_ended(start, wait_until):
+    with forks(job(), place()) as server:
+        ends, _, result = start(server, "ends")
+        sleeps, output, _ = start(server, "sleeps", sleeps=True)
+        assert ends.wait() == 5
+        assert read_result(result) is None
+        assert sleeps.poll() is None
+        wait_until(lambda: output.exists() and output.read_text())
+        sleeps.send_signal(signal.SIGINT)
+        assert sleeps.wait() == 130
+        other, _, _ = start(server, "other", sleeps=True)
+        other.kill()
+        assert other.wait() == -signal.SIGKILL
+        other.send_signal(signal.SIGINT)  # nothing happens
+
+
+def test_forks_end_with_their_server(start, wait_until):
+    with forks(job(), place()) as server:
+        process, output, _ = start(server, "a", sleeps=True)
+        wait_until(lambda: output.exists() and output.read_text())
+        parent = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(parent, signal.SIGKILL)
+        assert process.wait() == -signal.SIGTERM
+        wait_until(lambda: not is_alive(process.pid))
+
+
+def test_nothing_is_forked_where_the_application_has_started_threads(start):
+    with forks(job(StartsThread()), place()) as server:
+        assert server is None
+
+
+def test_nothing_is_forked_where_the_job_cannot_be_read():
+    with forks(job(), {**place(), "PYTHONPATH": "/nowhere"}) as server:
+        assert server is None
+
+
+def test_a_process_with_a_gpu_or_a_thread_is_not_forked(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.threading, "active_count", lambda: 1)
+    assert may_fork(1000)
+    assert not may_fork(0)  # there are threads of a library
+    monkeypatch.setattr(module, "_DEVICES", (str(tmp_path / "nvidia"),))
+    with (tmp_path / "nvidia0").open("w"):
+        assert not may_fork(1000)
+    assert may_fork(1000)
+    monkeypatch.setattr(module.threading, "active_count", lambda: 2)
+    assert not may_fork(1000)
