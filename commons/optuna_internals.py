@@ -20,9 +20,19 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
 from optuna.trial import FrozenTrial
 
-__all__ = ["JournalOperation", "Rehearsal", "append", "cached", "contains", "grid_ids"]
-__all__ += ["grid_space", "import_lazy", "stoppable", "storage_of", "study_id", "trial_id"]
+__all__ = ["FIXED", "JournalOperation", "Rehearsal", "append", "cached", "contains", "grid_ids"]
+__all__ += [
+    "grid_mark",
+    "grid_points",
+    "grid_space",
+    "import_lazy",
+    "stoppable",
+    "storage_of",
+    "study_id",
+]
+__all__ += ["trial_id"]
 
+FIXED = "fixed_params"  # system attribute of an enqueued trial: value by key
 _STUDY = {"op_code": JournalOperation.CREATE_STUDY, "study_name": "", "directions": [1]}
 _TRIAL = {"op_code": JournalOperation.CREATE_TRIAL, "study_id": 0, "datetime_start": "2026-01-01"}
 
@@ -87,6 +97,16 @@ def grid_ids(sampler: GridSampler, trials: Sequence[FrozenTrial]) -> list[int]:
     """Return the points of this grid that trials have, by number."""
     attributes = [trial.system_attrs for trial in trials if "grid_id" in trial.system_attrs]
     return [a["grid_id"] for a in attributes if sampler._same_search_space(a["search_space"])]
+
+
+def grid_points(sampler: GridSampler) -> list[dict[str, Any]]:
+    """Return the points of a grid, in the order of their ids."""
+    return [dict(zip(sampler._param_names, point, strict=True)) for point in sampler._all_grids]
+
+
+def grid_mark(sampler: GridSampler, grid_id: int) -> dict[str, Any]:
+    """Return the system attributes of a trial that is to have a point of this grid."""
+    return {"grid_id": grid_id, "search_space": sampler._search_space}
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:

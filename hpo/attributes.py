@@ -44,7 +44,10 @@ LOSSES = "losses"  # the processes that died on it, see `hpo.study.lease`
 FIGURES = "figures"  # figures beside its best reported value: number by name
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text
+ENQUEUED = "enqueued"  # where its values are from: DEFAULT, a file, or "given"
 SKIPPED = "skipped"  # why a screen ended it before its first epoch
+
+DEFAULT = "default"  # the configuration's own values
 
 
 def stored(attributes: Mapping[str, Any], name: str, default: Any = None) -> Any:
@@ -176,6 +179,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     COST: _mapping(_is_number),
     LOSSES: _are_losses,
     FIGURES: _mapping(_is_finite),
+    ENQUEUED: _is_text,
     FAIL_REASON: _is_text,
     DIVERGED: lambda value: _is_text(value) or _is_count(value),
     SKIPPED: lambda value: isinstance(value, dict | str),

@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -31,9 +31,11 @@ from hpo.attributes import LEASE_S, N_TRIALS, stored
 from hpo.budgets import budget_of
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
+from hpo.search.points import given_points
 from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
 from hpo.storage.opening import open_storage
+from hpo.study.enqueue import enqueue as enqueue_points
 from hpo.study.limits import Limits
 from hpo.study.meter import gpu_names
 from hpo.study.provenance import code_of
@@ -54,6 +56,7 @@ def optimize(
     direction: str = SweepSettings.direction,
     sampler: BaseSampler | None = None,
     pruner: BasePruner | None = None,
+    enqueue: Sequence[Mapping[str, Any]] = (),
     folder: Path | str = ".",
     lease_s: float = SweepSettings.lease_s,
     max_retries: int = SweepSettings.max_retries,
@@ -80,6 +83,8 @@ def optimize(
         sampler: Optuna's default if None. Give each process another seed, but the same one where
             all processes go through one sequence (`GridSampler`, `QMCSampler`).
         pruner: None: no pruning.
+        enqueue: values by name for the first trials; names that are missing are sampled. A call
+            that is repeated enqueues nothing twice.
         folder: seen by all processes; briefly holds a lock file, and the folders of trials in
             `STUDY_NAME/trials` if the objective asks for them.
         lease_s: seconds without a heartbeat after which a process is considered dead.
@@ -105,7 +110,7 @@ def optimize(
     costs = budget_of(budget)
     check_countable(costs, gpu_names(os.environ))
     settings = settings_of(SweepSettings, {**names, **numbers, **limits_s})
-    study_name = settings.study_name
+    study_name, first = settings.study_name, given_points(enqueue)
     shared = open_storage(storage, Path(folder), patience_s)
     pruner = pruner or optuna.pruners.NopPruner()
     with study_lock(Path(folder)) as lock:
@@ -120,6 +125,7 @@ def optimize(
         home = StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
         home.check()
         study.set_user_attr(LEASE_S, lease_s)
+        enqueue_points(study, first, n_trials, study.sampler)
         possible = int(min(n_trials, most_trials(study, study.sampler)))
         is_full = partial(is_exhausted, study, study.sampler)
         one_by_one = is_full if isinstance(sampler, BruteForceSampler) else None

@@ -221,14 +221,14 @@ class SweepSettings:
         preflight: dotted path of a function `f(cfg)` of the application. The command calls it with
             configurations of trials before it creates the study; it raises a ValueError where such
             a trial could not begin.
+        enqueue: the first trials: `default`, a YAML file or a mapping of searched keys each.
         earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
         screen: `_target_` node of the `hpo.Screen` that learns from `earlier_studies`.
         own_groups: keys or groups of the application that only set up the sweep. They may change
             when a study is resumed, and best.yaml leaves them out.
         restart: the study's name, or true where a terminal can ask: begin anew, and keep the old
             study and its folder beside, as NAME.1.
-        join: this process is one worker of the study, whatever the launcher; it leaves when no
-            trial is left for it.
+        join: this process is one worker of the study, whatever the launcher.
     """
 
     study_name: Any
@@ -250,6 +250,7 @@ class SweepSettings:
     params: Any = None
     custom_search_space: str | None = None
     preflight: str | None = None
+    enqueue: list[Any] = field(default_factory=list)
     earlier_studies: list[str] = field(default_factory=list)
     screen: Any = None
     own_groups: list[str] = field(default_factory=list)

@@ -21,6 +21,7 @@ OPTIONS = [
 ]
 SINGLE_TARGET = {"data", "model", "loss", "optimizer", "scheduler", "trainer"}
 EXPERIMENTS = [name for group, name in OPTIONS if group == "experiment"]
+SEARCHES = [name for group, name in OPTIONS if group == "hpo"]
 
 
 def composed(*overrides):
@@ -120,3 +121,8 @@ def test_every_experiment_trains_for_one_batch(name, compose_tiny, tmp_path):
     cfg = composed(f"experiment={name}", *one_batch, "trainer.max_epochs=1", "trainer.threads=1")
     cfg.data = compose_tiny().data
     assert train(cfg, tmp_path) > 0
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_default_is_the_first_trial_of_every_search(name):
+    assert composed(f"hpo={name}").hpo.enqueue == ["default"]

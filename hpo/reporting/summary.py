@@ -20,6 +20,7 @@ from hpo.attributes import (
     all_stored,
     stored,
 )
+from hpo.reporting.default import Default, compare_default
 from hpo.reporting.spending import Cost, workers_of
 
 
@@ -58,6 +59,7 @@ class Summary:
         n_workers: over all commands.
         n_skipped: pruned trials that a screen ended before their first epoch.
         cost: what its workers have used; that of a study without workers of hpo is 0.
+        default: the trial of the default configuration beside the best; None: there is none.
     """
 
     study_name: str
@@ -71,6 +73,7 @@ class Summary:
     n_workers: int
     n_skipped: int
     cost: Cost
+    default: Default | None = None
 
     @property
     def n_finished(self) -> int:
@@ -90,6 +93,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     used_s = sum(stored(trial.user_attrs, SECONDS, _duration_s(trial)) for trial in trials)
     epochs = epochs_of(trials)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
+    best = _best(trials, direction)
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
     to_come = max(0, (budget or 0) - len(trials))  # their tickets are created later
     counts["waiting"] += to_come
@@ -97,7 +101,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         study_name=storage.get_study_name_from_id(study_id),
         direction=direction.name.lower(),
         n_trials={**counts, "total": len(trials) + to_come},
-        best=_best(trials, direction),
+        best=best,
         epochs=epochs,
         worker_hours={"used": used_s / 3600, "saved": saved_s / 3600},
         wall_s=_union_s(_intervals(workers, trials)),
@@ -105,6 +109,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         n_workers=len(workers),
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
         cost=_cost(attributes, trials, epochs.run),
+        default=compare_default(trials, best.number if best else None),
     )
     return summary, trials
 

@@ -34,6 +34,8 @@ def study_table(
     rows.add_row("best", _best(summary))
     if summary.best is not None and summary.best.figures:
         rows.add_row("", _figures(summary.best.figures))
+    if summary.default is not None:
+        rows.add_row("", str(summary.default))
     rows.add_row("epochs", _epochs(summary))
     if (busy := summary.worker_busy_fraction) is not None:
         rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")

@@ -17,7 +17,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
 from optuna.trial import FrozenTrial
 
-from commons.optuna_internals import contains, grid_ids, grid_space, stoppable
+from commons.optuna_internals import (
+    FIXED,
+    contains,
+    grid_ids,
+    grid_points,
+    grid_space,
+    stoppable,
+)
 from hpo.settings import SettingError
 
 EXHAUSTED = "the space is exhausted: %d of %d trials"
@@ -102,7 +109,7 @@ def most_trials(study: Study, sampler: BaseSampler, space: Space | None = None) 
         visited: list[Any] = [*grid_ids(sampler, trials)]
     elif isinstance(sampler, BruteForceSampler) and space:
         size = math.prod(n_points(each) or 0 for each in space.values())
-        there = [trial.params for trial in trials if space.keys() <= trial.params.keys()]
+        there = [params for params in map(_params, trials) if _is_point(params, space)]
         visited = [tuple(params[key] for key in space) for params in there]
     else:
         return math.inf
@@ -110,8 +117,56 @@ def most_trials(study: Study, sampler: BaseSampler, space: Space | None = None) 
 
 
 def n_placed(trials: Sequence[FrozenTrial]) -> int:
-    """Count the trials that have a point of the space."""
-    return sum(bool(trial.params) or "grid_id" in trial.system_attrs for trial in trials)
+    """Count the trials that have a point, or will have one that the user has given."""
+    return sum(bool(_params(trial)) or "grid_id" in trial.system_attrs for trial in trials)
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the values of a trial, enqueued ones included."""
+    fixed = trial.system_attrs.get(FIXED)
+    return trial.params | fixed if isinstance(fixed, dict) else trial.params
+
+
+def _is_point(params: Mapping[str, Any], space: Space) -> bool:
+    return all(key in params and contains(each, params[key]) for key, each in space.items())
+
+
+def grid_id(sampler: GridSampler, params: Mapping[str, Any]) -> int | None:
+    """Return the number of a point in a grid; None: it is not there.
+
+    Raises:
+        SettingError: the grid has a key that the point lacks.
+    """
+    lacking = sorted(grid_space(sampler).keys() - params.keys())
+    if lacking:
+        raise SettingError("{enqueue}: a grid needs all keys of a point, it lacks {}", lacking[0])
+    points = grid_points(sampler)
+    wanted = {key: params[key] for key in grid_space(sampler)}
+    return points.index(wanted) if wanted in points else None
+
+
+def swapped(first: Sequence[int | None]) -> dict[int, int]:
+    """Return which trial of a grid takes which point when the first trials take given ones.
+
+    By default trial n takes point n. So that none is taken twice, trial g, whose point the trial i
+    has, takes the one of i.
+
+    Args:
+        first: point of trial 0, 1, ...; None: one that is not on the grid.
+
+    >>> swapped([7, None, 0])
+    {0: 7, 2: 0, 7: 2}
+    """
+    taken = {point: number for number, point in enumerate(first) if point is not None}
+    order = {number: point for point, number in taken.items()}
+    for point in taken:
+        if point < len(first):
+            continue
+        free = point
+        while free in taken:
+            free = taken[free]
+        order[point] = free
+    return dict(sorted(order.items()))
 
 
 def is_exhausted(study: Study, sampler: BaseSampler) -> bool:

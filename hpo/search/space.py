@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -62,8 +63,11 @@ class Space:
 
     def suggest(self, trial: optuna.Trial) -> None:
         """Draw every parameter of the space; those the trial already has are kept."""
-        for name, distribution in self.distributions.items():
-            _suggest(trial, name, distribution)
+        with warnings.catch_warnings():
+            # An enqueued default may lie outside; `read_points` has told it.
+            warnings.filterwarnings("ignore", "Fixed parameter .* is out of range")
+            for name, distribution in self.distributions.items():
+                _suggest(trial, name, distribution)
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """Return the overrides of a trial with these parameters, fixed ones first."""

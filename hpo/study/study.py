@@ -20,6 +20,7 @@ from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_
 from hpo.budgets import Budget, budget_of
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
+from hpo.search.points import Point
 from hpo.search.screen import Screen
 from hpo.search.seeded import make_sampler
 from hpo.search.space import Space
@@ -28,6 +29,7 @@ from hpo.storage.folders import claim_study_folder, identify
 from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage, storage_file
 from hpo.study.earlier import read_earlier
+from hpo.study.enqueue import enqueue
 from hpo.study.tickets import Tickets, issue_tickets
 
 
@@ -38,11 +40,13 @@ class SweepSpec(SweepSettings):
     Attributes:
         sweep_dir: absolute.
         space: what is searched and what is fixed.
+        points: what `enqueue` means.
         study_id: unique; set when the study is opened.
     """
 
     sweep_dir: Path
     space: Space
+    points: tuple[Point, ...] = ()
     study_id: str = ""
 
     def __post_init__(self) -> None:
@@ -130,17 +134,14 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     study.set_user_attr(SPACE, space)
     study.set_user_attr(CUSTOM_SPACE, spec.custom_search_space)
     study.set_user_attr(FIXED, fixed)
-    spec.n_trials = _n_trials(spec, study)
+    sampler, _ = make_sampler(spec.sampler, 0)
+    enqueue(study, spec.points, spec.n_trials, sampler)
+    space_known = spec.space.distributions if spec.custom_search_space is None else None
+    spec.n_trials = int(min(spec.n_trials, most_trials(study, sampler, space_known)))
     study.set_user_attr(N_TRIALS, max(spec.n_trials, stored(study.user_attrs, N_TRIALS, 0)))
     study.set_user_attr(LEASE_S, spec.lease_s)
     issue_tickets(study, spec.n_trials, lock=lock)
     return study
-
-
-def _n_trials(spec: SweepSpec, study: optuna.Study) -> int:
-    sampler, _ = make_sampler(spec.sampler, 0)
-    space = spec.space.distributions if spec.custom_search_space is None else None
-    return int(min(spec.n_trials, most_trials(study, sampler, space)))
 
 
 def make_screen(spec: SweepSpec) -> Screen | None:

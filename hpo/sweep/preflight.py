@@ -10,7 +10,7 @@ import copy
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -32,6 +32,7 @@ from hpo.hydra_internals import without_callbacks
 from hpo.launch.payload import Payload
 from hpo.search.pausing import decide
 from hpo.search.seeded import build, make_sampler
+from hpo.search.space import Space
 from hpo.settings import SettingError
 from hpo.study.study import SweepSpec, make_screen
 from hpo.sweep.crew import application
@@ -125,13 +126,25 @@ def _asked(name: str, spec: SweepSpec, question: Callable[[], Any]) -> Any:
 
 def check_trials(spec: SweepSpec, app: Payload, here: bool) -> Template | None:
     """Compose trials: each key at its first value, then further options of searched groups."""
-    function = _function("preflight", spec.preflight)
     points = first_params(spec, app)
     first = next(points)
     template = _template(spec, app, first)
+    check_composed(spec, app, here, template, chain([first], points))
+    return template
+
+
+def check_composed(
+    spec: SweepSpec,
+    app: Payload,
+    here: bool,
+    template: Template | None,
+    trials: Iterable[Mapping[str, Any]],
+) -> None:
+    """Compose trials with these parameters, and ask the application about each."""
+    function = _function("preflight", spec.preflight)
     composing = application(spec, app, "preflight", template)
     try:
-        for params in chain([first], points):
+        for params in trials:
             overrides = spec.space.overrides(params)
             config = compose(composing, overrides)
             _check_values(config, here)
@@ -139,7 +152,6 @@ def check_trials(spec: SweepSpec, app: Payload, here: bool) -> Template | None:
                 _ask_application(function, config)
     finally:
         HydraConfig.instance().set_config(app.config)
-    return template
 
 
 def _template(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> Template | None:
@@ -156,10 +168,9 @@ def _template(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> Templa
 
 def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
     """Yield parameters of trials: all keys at their first value, then other options of groups."""
-    space, loader = spec.space, app.context.config_loader
+    space, loader = whole_space(spec, app), app.context.config_loader
     first = {name: first_value(d) for name, d in space.distributions.items()}
-    further = _custom(spec, app, first)
-    yield first | further
+    yield first
     others = []
     for name, distribution in space.distributions.items():
         group = name.lstrip("+~").partition("@")[0]
@@ -169,7 +180,7 @@ def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
                 _check_options(name, option, known)
             others += [{name: option} for option in distribution.choices[1:]]
     for other in others[: _MAX_COMPOSED - 1]:
-        yield first | further | other
+        yield first | other
 
 
 def _check_options(key: str, option: Any, known: list[str]) -> None:
@@ -192,20 +203,20 @@ def last_value(distribution: BaseDistribution) -> Any:
     return distribution.high  # type: ignore[attr-defined]
 
 
-def _custom(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the custom search space adds to a trial."""
+def whole_space(spec: SweepSpec, app: Payload) -> Space:
+    """Return the search space with what a custom function adds to it for a first trial."""
     function = _function("custom_search_space", spec.custom_search_space)
     if function is None:
-        return {}
+        return spec.space
     study = optuna.create_study()
-    study.enqueue_trial(dict(first))
+    study.enqueue_trial({name: first_value(d) for name, d in spec.space.distributions.items()})
     trial = study.ask()
     spec.space.suggest(trial)
     try:
         function(app.config, trial)
     except Exception as error:
         raise SettingError("{custom_search_space}: {}", reason(error)) from error
-    return {name: value for name, value in trial.params.items() if name not in first}
+    return replace(spec.space, distributions=trial.distributions)
 
 
 def _function(name: str, path: str | None) -> Callable[..., Any] | None:

@@ -65,6 +65,7 @@ from hpo.sweep.ending import (
 )
 from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
+from hpo.sweep.first import first_points
 from hpo.sweep.join import OwnProcess
 from hpo.sweep.preflight import check, check_transport
 from hpo.sweep.restart import begin_anew
@@ -118,7 +119,9 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     site = launcher.check() if isinstance(launcher, CheckedLauncher) else None
     slurm = site if isinstance(site, Slurm) else None
     spec = _make_spec(settings, app, arguments)
-    template = check(spec, app, here=isinstance(site, LocalOptions) or runs_in_turn(launcher))
+    here = isinstance(site, LocalOptions) or runs_in_turn(launcher)
+    template = check(spec, app, here)
+    spec.points = first_points(spec, app, here, template)
     if not runs_in_turn(launcher):
         check_transport(app)
     _check_budget(spec, site)
@@ -188,6 +191,8 @@ def run(sweep: Sweep) -> None:
     if sweep.tickets.too_many_failures:
         with told_by_typed_keys(sweep.app.config, _SECTION, SweepFailure):
             raise too_many_failures(spec, sweep.tickets)
+    if (default := report.subject.summary.default) is not None:
+        _log.info("%s", default)
     reached = sweep.tickets.spent.reached()
     if n_left and reached is not None:
         say_budget_is_reached(spec, sweep.app, reached, n_left)

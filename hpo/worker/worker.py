@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import RUN, stored
+from hpo.attributes import ENQUEUED, RUN, stored
 from hpo.current import FollowedTrial
 from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
@@ -190,7 +190,7 @@ class _Leader:
         return study_lock(self._spec.sweep_dir) if takes_turns(sampler) else nullcontext()
 
     def _skips(self, trial: LeasedTrial) -> bool:
-        if self._screen is None:
+        if self._screen is None or stored(trial.user_attrs, ENQUEUED) is not None:
             return False
         # The lock makes the share of skipped trials exact for any number of workers.
         with signals.shield(), study_lock(self._spec.sweep_dir):

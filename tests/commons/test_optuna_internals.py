@@ -32,6 +32,8 @@ NEEDS = [
     "study._stop_flag",
     "study._thread_local.in_optimize_loop",
     "grid._search_space",
+    "grid._all_grids",
+    "grid._param_names",
     "grid._same_search_space(search_space)",
     "distribution._contains(param_value_in_internal_repr)",
     "frozen_study._study_id",

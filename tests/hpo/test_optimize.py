@@ -343,3 +343,23 @@ def test_a_wrong_budget_creates_nothing(tmp_path, budget):
     with pytest.raises(ValueError, match="budget"):
         optimized(tmp_path, lambda trial: 1.0, n_trials=1, budget=budget)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_trials_have_given_values_and_a_repeated_call_enqueues_none(tmp_path):
+    def objective(trial):
+        return trial.suggest_float("x", 0, 1) + trial.suggest_int("n", 0, 3)
+
+    whole = partial(
+        optimize, objective, study_name="s", storage=tmp_path / "s.log", folder=tmp_path
+    )
+    given = [{"x": 0.5, "n": 2}, {"x": 0.25}]
+    whole(n_trials=3, enqueue=given)
+    study = whole(n_trials=5, enqueue=given)
+    assert [trial.params["x"] for trial in study.trials].count(0.5) == 1
+    assert study.trials[0].params == given[0]
+    assert study.trials[1].params["x"] == 0.25
+    assert [trial.user_attrs.get("enqueued") for trial in study.trials] == ["given"] * 2 + [
+        None
+    ] * 3
+    with pytest.raises(ValueError, match="enqueue must be a list of mappings"):
+        whole(n_trials=6, enqueue=["default"])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,10 +26,15 @@ def mlpf(tmp_path, monkeypatch):
 
 def test_a_sweep_runs_from_the_script_and_its_workers_find_the_function(mlpf, tiny, tmp_path):
     sweep = ("-m", "hpo=asha_bo", "launcher=local", "hpo.n_trials=2", "hpo.n_workers=2")
-    result = mlpf("train", *sweep, *tiny)
+    first = ("hpo.enqueue=[default,{model.dist_mult: 0.05, model.dropout: 0.25}]",)
+    result = mlpf("train", *sweep, *first, *tiny)
     assert result.returncode == 0, result.stderr
     summary = json.loads((tmp_path / "outputs/sweeps/asha_bo/summary.json").read_text())
     assert summary["n_trials"]["total"] == 2
+    assert summary["default"]["number"] == 0
+    assert "default " in result.stdout
+    config = OmegaConf.load(tmp_path / "outputs/sweeps/asha_bo/trials/0001/.hydra/config.yaml")
+    assert (config.model.dist_mult, config.model.dropout) == (0.05, 0.25)
 
 
 def test_help_of_a_subcommand_is_that_of_hydra(mlpf):

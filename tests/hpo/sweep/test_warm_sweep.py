@@ -57,6 +57,14 @@ def test_a_sweep_in_two_commands_skips_the_same_as_in_one(toy, study, csv):
     assert len(study(folder="other").trials) == 12
 
 
+def test_what_the_user_enqueues_is_not_skipped(toy, study, csv):
+    first = "hydra.sweeper.enqueue=[{x: 1.0},{x: -1.0}]"  # the worst of the table
+    code, _ = toy("-m", csv, first, *SKIPS)
+    assert code == 0
+    assert [t.state for t in study().trials[:2]] == [TrialState.COMPLETE] * 2
+    assert skipped(study())
+
+
 def test_without_earlier_studies_no_trial_is_skipped(toy, study):
     assert toy("-m", "hydra.sweeper.screen.optimism=0")[0] == 0
     assert {trial.state for trial in study().trials} == {TrialState.COMPLETE}

@@ -1,0 +1,42 @@
+"""The first trials of a sweep, as its user names them: checked like all others."""
+
+from __future__ import annotations
+
+from optuna.samplers import BruteForceSampler, GridSampler
+
+from hpo.launch.payload import Payload
+from hpo.search.finite import grid_id
+from hpo.search.points import Point, read_points
+from hpo.search.seeded import make_sampler
+from hpo.settings import SettingError
+from hpo.study.study import SweepSpec
+from hpo.sweep.preflight import check_composed, first_value, whole_space
+from hpo.worker.template import Template
+
+
+def first_points(
+    spec: SweepSpec, app: Payload, here: bool, template: Template | None
+) -> tuple[Point, ...]:
+    """Return the points of `hpo.enqueue`; `here` and `template` as in `hpo.sweep.preflight`.
+
+    Raises:
+        SettingError: an entry is no point of the search space, cannot be read, or such a trial
+            could not begin.
+    """
+    if not spec.enqueue:
+        return ()
+    space = whole_space(spec, app)
+    sampler, _ = make_sampler(spec.sampler, 0)
+    only_inside = isinstance(sampler, BruteForceSampler)
+    config = app.compose(spec.space.fixed, 0)
+    points = read_points(spec.enqueue, space, config, only_inside=only_inside)
+    if len(points) > spec.n_trials:
+        rule = "{enqueue}: {} points, but {n_trials}={}"
+        raise SettingError(rule, len(points), spec.n_trials)
+    if isinstance(sampler, GridSampler):
+        for point in points:
+            grid_id(sampler, point.params)
+    first = {name: first_value(each) for name, each in space.distributions.items()}
+    trials = [first | point.params for point in points]
+    check_composed(spec, app, here, template, trials)
+    return tuple(points)
