@@ -9,6 +9,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ += [
     "grid_points",
     "grid_space",
     "import_lazy",
+    "proxy_server",
     "stoppable",
     "storage_of",
     "study_id",
@@ -76,6 +78,31 @@ def append(journal: JournalStorage, records: list[dict[str, Any]]) -> None:
     with journal._thread_lock:
         journal._backend.append_logs(records)
         journal._sync_with_backend()
+
+
+def proxy_server(
+    storage: BaseStorage,
+    address: str,
+    n_threads: int,
+    handlers: Sequence[Any],
+    options: Sequence[tuple[str, Any]],
+) -> Any:
+    """Return Optuna's gRPC proxy in front of a storage, not started, with further handlers.
+
+    Raises:
+        RuntimeError: the address is in use.
+    """
+    import grpc
+    from optuna.storages._grpc.auto_generated import api_pb2_grpc
+    from optuna.storages._grpc.servicer import OptunaStorageProxyService
+
+    pool = ThreadPoolExecutor(n_threads)
+    server = grpc.server(pool, handlers=handlers, options=options)
+    service: Any = api_pb2_grpc
+    service.add_StorageServiceServicer_to_server(OptunaStorageProxyService(storage), server)
+    if not server.add_insecure_port(address):
+        raise RuntimeError("it cannot listen there")
+    return server
 
 
 @contextmanager

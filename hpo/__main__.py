@@ -8,6 +8,7 @@ COMMANDS = {
     "report": "table, best configuration and pictures of a study",
     "doctor": "what is wrong with the storage of a study, and mending it",
     "worker": "one more worker of a study, started by anything",
+    "serve": "one process in front of a storage, where a file system is slow",
     "simulate": "sweeps replayed from recorded learning curves, or with more workers",
 }
 

@@ -6,8 +6,8 @@
 
 The application only waits, in epochs of about `epoch_s` with a report after each; a training of
 hours has the same number of reports and trials, so these shares are far above those of a real
-sweep. Kinds: journal, grpc (Optuna's proxy in front of our journal), redis,
-postgresql, grpc-postgresql.
+sweep. Kinds: journal, grpc (our proxy in front of a journal), optuna-grpc (its own),
+redis, postgresql, grpc-postgresql.
 
 - launcher=local: a Hydra sweep with TPE and ASHA, workers as processes of `hpo_local`.
 - launcher=slurm: the same on an emulated SLURM cluster, four workers per node.

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from testbed.postgres import PostgresServer
 from testbed.processes import free_ports
 from testbed.redis import RedisServer
 
-KINDS = ("journal", "grpc", "redis", "postgresql", "grpc-postgresql")
+KINDS = ("journal", "grpc", "optuna-grpc", "redis", "postgresql", "grpc-postgresql")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
     """Start what a kind of storage needs.
 
     Args:
-        kind: of `KINDS`. `grpc` is Optuna's proxy in front of a journal file.
+        kind: of `KINDS`. `grpc` is our proxy in front of a journal file, `optuna-grpc` Optuna's.
         folder: for the files of the servers; is created.
 
     Raises:
@@ -90,6 +90,9 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
     elif kind == "grpc":
         with _proxy(journal) as proxy:
             yield proxy
+    elif kind == "optuna-grpc":
+        with _optuna_proxy(journal) as proxy:
+            yield proxy
     elif kind == "redis":
         with RedisServer(folder / "redis") as server:
             yield Served(server.url, (server.pid,))
@@ -99,7 +102,7 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
             if kind == "postgresql":
                 yield database
             else:
-                with _proxy(postgres.url) as proxy:
+                with _optuna_proxy(postgres.url) as proxy:
                     yield Served(proxy.spec, (*proxy.servers, *database.servers))
 
 
@@ -118,11 +121,21 @@ def serve(spec: str, port: int) -> None:
     optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=port)
 
 
-@contextmanager
-def _proxy(spec: str) -> Iterator[Served]:
+def _proxy(spec: str) -> AbstractContextManager[Served]:
+    (port,) = free_ports(1)
+    options = (f"storage={spec}", f"port={port}", "host=127.0.0.1")
+    return _process([sys.executable, "-m", "hpo.serve", *options], port)
+
+
+def _optuna_proxy(spec: str) -> AbstractContextManager[Served]:
     (port,) = free_ports(1)
     code = f"import sys; from {__name__} import serve; serve(sys.argv[1], int(sys.argv[2]))"
-    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, spec, str(port)])
+    return _process([sys.executable, "-W", "ignore", "-c", code, spec, str(port)], port)
+
+
+@contextmanager
+def _process(command: list[str], port: int) -> Iterator[Served]:
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         yield Served(f"grpc://127.0.0.1:{port}", (server.pid,))
     finally:

@@ -6,8 +6,9 @@ Light processes play the workers: each reports a value at the end of every epoch
 whether to stop, as a trial of `hpo` does, and then trains (sleeps) for the next epoch. They share
 the cores of this machine with the server; on a cluster each has its own. A cell of the table has
 a new storage with `n_finished` trials in it, a warm-up, and a window of `window_s`.
-Kinds: journal, optuna-journal (Optuna's own file and lock), grpc (its proxy in front of our
-journal), redis, postgresql, grpc-postgresql. Figures go to benchmarks/results/storage.json.
+Kinds: journal, optuna-journal (Optuna's own file and lock), grpc (our proxy in front of our
+journal), optuna-grpc (Optuna's), redis, postgresql, grpc-postgresql. Figures go to
+benchmarks/results/storage.json.
 
 A storage is saturated where the slowest of 100 reports takes more than 5 % of an epoch, or where
 less than 95 % of the reports are made that an infinitely fast storage would get.

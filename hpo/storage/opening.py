@@ -21,7 +21,8 @@ from hpo.storage.batching import BatchingJournal
 from hpo.storage.journal import JournalFile
 from hpo.storage.passwords import hide, passwords, with_passwords
 from hpo.storage.patient import PatientStorage, wait_for
-from hpo.storage.remote import RedisJournal, is_address
+from hpo.storage.proxy import ProxyJournal
+from hpo.storage.redis_journal import RedisJournal, is_address
 from hpo.storage.sqlite import BUSY_S, SqliteFile
 
 _HEAD_BYTES = 1 << 16
@@ -36,8 +37,8 @@ def open_storage(
 
     Args:
         spec: None (`journal.log` in `sweep_dir`), the path of a journal file, a database URL,
-            `redis://host:port/database` (or `valkey://...`), `grpc://host:port` (Optuna's proxy),
-            or a `_target_` node.
+            `redis://host:port/database` (or `valkey://...`), `grpc://host:port` (a proxy:
+            that of `hpo.serve`, or Optuna's), or a `_target_` node.
         sweep_dir: the sweep folder.
         patience_s: how long later operations wait for a storage that is unreachable.
         exists: another process has created it: wait for it as long, and do not create it, for
@@ -104,6 +105,11 @@ def _open_proxy(url: str) -> BaseStorage:
         warnings.simplefilter("ignore", ExperimentalWarning)
         proxy = GrpcStorageProxy(host=host, port=int(port))
     proxy.wait_server_ready(timeout=30)
+    journal = ProxyJournal(f"{host}:{port}")
+    if journal.is_served():
+        proxy.close()
+        return BatchingJournal(journal)
+    journal.close()
     return proxy
 
 
