@@ -17,7 +17,10 @@ from testbed.postgres import PostgresServer
 from testbed.processes import free_ports
 from testbed.redis import RedisServer
 
-KINDS = ("journal", "grpc", "optuna-grpc", "redis", "postgresql", "grpc-postgresql")
+KINDS = (
+    *("journal", "grpc", "redis", "journal-postgresql"),
+    *("postgresql", "optuna-grpc", "grpc-postgresql"),  # by Optuna's own protocols
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
             database = Served(postgres.url, (postgres.pid,))
             if kind == "postgresql":
                 yield database
+            elif kind == "journal-postgresql":
+                yield Served(f"journal+{postgres.url}", database.servers)
             else:
                 with _optuna_proxy(postgres.url) as proxy:
                     yield Served(proxy.spec, (*proxy.servers, *database.servers))

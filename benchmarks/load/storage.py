@@ -64,7 +64,7 @@ class Settings:
         out: the JSON file to write.
     """
 
-    kinds: list[str] = field(default_factory=lambda: ["journal", OPTUNA, *KINDS[1:]])
+    kinds: list[str] = field(default_factory=lambda: ["journal", OPTUNA, *KINDS[1:-1]])
     workers: list[int] = field(default_factory=lambda: [8, 32, 96, 256])
     epoch_s: float = 2.0
     warm_up_s: float = 6.0

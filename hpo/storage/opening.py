@@ -17,12 +17,14 @@ from commons.optuna_internals import cached
 from commons.terminal import one_line
 from hpo.hydra_internals import instantiate
 from hpo.settings import SettingError
+from hpo.storage import postgres_journal, redis_journal
 from hpo.storage.batching import BatchingJournal
 from hpo.storage.journal import JournalFile
 from hpo.storage.passwords import hide, passwords, with_passwords
 from hpo.storage.patient import PatientStorage, wait_for
+from hpo.storage.postgres_journal import PostgresJournal
 from hpo.storage.proxy import ProxyJournal
-from hpo.storage.redis_journal import RedisJournal, is_address
+from hpo.storage.redis_journal import RedisJournal
 from hpo.storage.sqlite import BUSY_S, SqliteFile
 
 _HEAD_BYTES = 1 << 16
@@ -37,8 +39,8 @@ def open_storage(
 
     Args:
         spec: None (`journal.log` in `sweep_dir`), the path of a journal file, a database URL,
-            `redis://host:port/database` (or `valkey://...`), `grpc://host:port` (a proxy:
-            that of `hpo.serve`, or Optuna's), or a `_target_` node.
+            `journal+postgresql://...`, `redis://host:port/database` (or `valkey://...`),
+            `grpc://host:port` (a proxy: that of `hpo.serve`, or Optuna's), or a `_target_` node.
         sweep_dir: the sweep folder.
         patience_s: how long later operations wait for a storage that is unreachable.
         exists: another process has created it: wait for it as long, and do not create it, for
@@ -74,7 +76,9 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
         return storage
     if str(spec).startswith("grpc://"):
         return _open_proxy(str(spec))
-    if is_address(str(spec)):
+    if postgres_journal.is_address(str(spec)):
+        return BatchingJournal(PostgresJournal(str(spec)))
+    if redis_journal.is_address(str(spec)):
         return BatchingJournal(RedisJournal(str(spec)))
     if spec is not None and "://" in str(spec):
         return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec), exists))

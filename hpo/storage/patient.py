@@ -27,6 +27,7 @@ _LONGEST_PAUSE_S = 2.0
 _AWAY = {
     *("sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "grpc.RpcError"),
     *("redis.ConnectionError", "redis.TimeoutError"),
+    *("psycopg.OperationalError", "psycopg.InterfaceError"),
 }
 _REFUSED = {"redis.AuthenticationError", "redis.AuthorizationError"}  # connection errors of redis
 

@@ -1,7 +1,8 @@
 """Optuna's tests of a storage, on ours.
 
-Left out: the proxy and PostgreSQL, which are Optuna's own behind `PatientStorage` like sqlite, and
-cost seconds each.
+Left out: Optuna's proxy and PostgreSQL, which are Optuna's own behind `PatientStorage` like
+sqlite, and our journals behind a proxy or in PostgreSQL, which differ from that on Redis
+(`test_redis_journal.py`) in two short methods. They cost seconds each.
 """
 
 import pytest

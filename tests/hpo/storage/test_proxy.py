@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
-from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState
 
 from hpo.optimize import optimize
@@ -25,12 +24,6 @@ def served(tmp_path):
     file = tmp_path / "served.log"
     with serving(Settings(str(file), port, "127.0.0.1")):
         yield f"grpc://127.0.0.1:{port}", file
-
-
-class TestProxyJournal(StorageTestCase):
-    @pytest.fixture
-    def storage(self, served, tmp_path):
-        return open_storage(served[0], tmp_path, patience_s=1)
 
 
 def record(i):
