@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,9 @@ class JournalService:
     def __init__(self, path: Path) -> None:
         self._file = JournalFile(path)
         self._lines: list[bytes] = []
-        self._reading, self._writing, self._queueing = (threading.Lock() for _ in range(3))
+        self._reading, self._queueing = threading.Lock(), threading.Lock()
         self._queue: list[_Append] = []
+        self._writer = ThreadPoolExecutor(1)
         self._look()
 
     def read(self, request: bytes) -> bytes:
@@ -125,23 +127,26 @@ class JournalService:
         own = _Append([records[0] for records, _ in parsed])
         with self._queueing:
             self._queue.append(own)
-        with self._writing:
-            if not own.is_done:
-                self._write()
+        self._writer.submit(self._write)
+        own.done.wait()
         if own.error is not None:
             raise own.error
         return b""
 
     def _write(self) -> None:
+        """Write all that wait; the calls for those find nothing to do then."""
         with self._queueing:
             batch, self._queue = self._queue, []
+        if not batch:
+            return
         error: Exception | None = None
         try:
             self._file.append_logs([record for one in batch for record in one.records])
         except Exception as failure:  # noqa: BLE001 - it is raised in each thread that waits
             error = failure
         for one in batch:
-            one.error, one.is_done = error, True
+            one.error = error
+            one.done.set()
 
     def _look(self) -> None:
         with self._reading:
@@ -157,7 +162,7 @@ class JournalService:
 
 class _Append:
     def __init__(self, records: list[dict[str, Any]]) -> None:
-        self.records, self.is_done = records, False
+        self.records, self.done = records, threading.Event()
         self.error: Exception | None = None
 
 

@@ -96,7 +96,7 @@ def _add_trials(study: optuna.Study, n: int, state: TrialState, lock: FileLock) 
     with batched(storage_of(study)):
         for number in range(1, n):
             study.add_trial(trial)
-            if number % 50 == 0:  # thousands of them take longer than a lock is valid
+            if number % 10 == 0:  # in a slow database some take longer than a lock is valid
                 lock.refresh()
 
 

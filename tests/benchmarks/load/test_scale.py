@@ -1,10 +1,11 @@
 import io
+import json
 import os
 import time
 
 import pytest
 
-from benchmarks.load import light
+from benchmarks.load import latency, light
 from benchmarks.load.latency import slow_down
 from benchmarks.load.probe import Part, Times
 from benchmarks.load.scale import Each, Shares, main, merged
@@ -64,6 +65,15 @@ def test_an_append_to_a_distant_journal_waits_for_four_answers(tmp_path, monkeyp
     assert waits == [0.25] * 4
     assert len(list(journal.read_logs(0))) == 1
     assert waits == [0.25] * 5
+
+
+def test_appends_are_counted_with_and_without_a_proxy(tmp_path, capsys):
+    out = tmp_path / "latency.json"
+    assert latency.main(["delay_ms=[5]", "workers=[2]", "window_s=0.3", f"out={out}"]) == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["file_per_s"] > 0
+    assert row["proxy_per_s"] > 0
+    assert f"written to {out}" in capsys.readouterr().out
 
 
 def cell(kind, n_workers, achieved, p99_ms):
