@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import warnings
 from collections.abc import Mapping
@@ -81,12 +82,25 @@ def _open(spec: Any, sweep_dir: Path, exists: bool) -> BaseStorage:
     if redis_journal.is_address(str(spec)):
         return BatchingJournal(RedisJournal(str(spec)))
     if spec is not None and "://" in str(spec):
-        return RDBStorage(str(spec), engine_kwargs=_engine_options(str(spec), exists))
+        return _open_database(str(spec), exists)
     path = (Path(spec) if spec is not None else sweep_dir / "journal.log").absolute()
     if not exists:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         _check_journal(path)
     return BatchingJournal(JournalFile(path, exists=exists))
+
+
+def _open_database(url: str, exists: bool) -> BaseStorage:
+    """Open a database. Of several processes that make its tables at once all but one fail."""
+    for pause_s in (0.5, 1.0, 2.0, 0.0):
+        try:
+            return RDBStorage(url, engine_kwargs=_engine_options(url, exists))
+        except Exception as error:
+            was_made = any(text in str(error) for text in ("already exists", "duplicate key"))
+            if not (pause_s and was_made):
+                raise
+            time.sleep(pause_s * random.uniform(0.5, 1.0))
+    raise AssertionError  # the last attempt returns or raises
 
 
 def _check_journal(path: Path) -> None:

@@ -46,6 +46,8 @@ NEEDS = [
     "optuna.storages.journal._storage:JournalStorageReplayResult(worker_id_prefix)",
     "replay.apply_logs(logs)",
     "replay._trials.__setitem__",
+    "optuna.storages._grpc.auto_generated.api_pb2_grpc:add_StorageServiceServicer_to_server",
+    "optuna.storages._grpc.servicer:OptunaStorageProxyService(storage)",
     # of the tests
     "optuna.storages._grpc.server:make_server(storage, host, port)",
     "database._backend.engine.dispose",

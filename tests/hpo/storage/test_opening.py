@@ -1,6 +1,7 @@
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -39,6 +40,17 @@ def test_a_url_is_a_database(tmp_path):
 def test_the_address_of_a_proxy_needs_a_port(spec, tmp_path):
     with pytest.raises(ValueError, match=r"^storage: expected grpc://host:port, got grpc:"):
         open_storage(spec, tmp_path)
+
+
+# Optuna leaves the connection of an attempt that fails to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_processes_that_open_a_new_database_at_once_all_get_it(database, tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        storages = list(pool.map(lambda _: open_storage(database, tmp_path), range(6)))
+    for storage in storages:
+        assert storage.get_all_studies() == []
+        storage.remove_session()
+        storage._backend.engine.dispose()
 
 
 def test_a_wrong_password_or_host_is_one_line_without_the_password(postgres, tmp_path):
