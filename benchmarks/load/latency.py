@@ -17,6 +17,7 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ from typing import Any
 from benchmarks.load.servers import commit, load, now, processor
 from commons.cli import run_command
 from commons.files import write_json
+from commons.processes import signal_when_parent_dies
 from hpo.storage.journal import JournalFile
 from hpo.storage.proxy import JournalService
 
@@ -96,6 +98,7 @@ def appends_per_s(n_workers: int, delay_s: float, window_s: float) -> float:
         path.touch()
 
         def work() -> None:
+            signal_when_parent_dies(signal.SIGKILL)
             journal = JournalFile(path, exists=True)
             slow_down(path, delay_s, lambda: 0.0)
             while True:
@@ -110,6 +113,7 @@ def appends_by_proxy_per_s(n_workers: int, delay_s: float, window_s: float) -> f
         path = Path(folder, "study.log")
 
         def serve() -> None:
+            signal_when_parent_dies(signal.SIGKILL)
             service = JournalService(path)
             slow_down(path, delay_s, lambda: 0.0)
 

@@ -22,7 +22,7 @@ from benchmarks.load import probe
 from benchmarks.load.latency import slow_down
 from benchmarks.load.servers import served
 from benchmarks.load.sweep import Run, Size
-from commons.processes import kill
+from commons.processes import kill, signal_when_parent_dies
 from hpo.study.trial import LeasedTrial
 
 _READY_S = 300.0
@@ -48,6 +48,7 @@ def run(kind: str, folder: Path, size: Size, window_s: float, delay_s: float) ->
     with served(kind, folder / "storage") as server:
 
         def work(number: int) -> None:
+            signal_when_parent_dies(signal.SIGKILL)
             os.setpgrp()
             if delay_s:
                 slow_down(Path(server.spec), delay_s, lambda: begin.value - size.epoch_s)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import multiprocessing
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ from benchmarks.load.servers import KINDS, load, now, served
 from commons.cli import UsageError, choose, run_command
 from commons.files import write_json
 from commons.optuna_internals import trial_id
+from commons.processes import signal_when_parent_dies
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
@@ -251,6 +253,7 @@ def _start(get_ready: Callable[[], Callable[[float], Any]]) -> Connection:
     here, there = _fork.Pipe()
 
     def run() -> None:
+        signal_when_parent_dies(signal.SIGKILL)
         work = get_ready()
         there.send(None)
         there.send(work(there.recv()))
