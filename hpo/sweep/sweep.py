@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -54,6 +55,7 @@ from hpo.storage.passwords import (
 from hpo.study.spent import check_countable
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import Tickets
+from hpo.sweep.cost import expected, expected_of_existing, most_and_budgets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.ending import (
     check_result,
@@ -157,12 +159,15 @@ def _check_budget(spec: SweepSpec, site: Any) -> None:
 
 def _may_begin(slurm: Slurm, spec: SweepSpec, app: Payload, n_workers: int) -> bool:
     """Ask the site; False after a dry run. A check of the site ends the command."""
+    most = most_and_budgets(spec, app, slurm, n_workers)
     if slurm.options.dry_run:
         slurm.show_script(n_workers, plan(spec, n_workers)[2])
+        sys.stderr.write(f"{most}\n{expected_of_existing(spec)}\n")  # not a part of the script
         return False
     if slurm.options.check:
         raise SystemExit(check_site(slurm, n_workers, spec.sweep_dir, app.config))
     with told_by_typed_keys(app.config, "hydra.launcher"):
+        _log.info(most)
         slurm.confirm_size(min(n_workers, spec.n_trials))
         slurm.validate()
     return True
@@ -180,6 +185,10 @@ def run(sweep: Sweep) -> None:
         return
     if sweep.is_new or not spec.join:
         OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
+    if not spec.join and not isinstance(sweep.crew, SlurmCrew):
+        _log.info(most_and_budgets(spec, sweep.app, None, sweep.n_workers))
+    if not spec.join and not sweep.is_new:
+        _log.info(expected(spec, sweep.storage, sweep.study_id))
     with closing(Artist()) as artist:
         _run_crew(sweep, artist)
         n_left = sweep.tickets.n_left()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.payload import Payload, read_result
 from hpo.launch.slurm.check import check_site
+from hpo.launch.slurm.cost import at_most
 from hpo.launch.slurm.setup import failures
 from hpo.launch.slurm.site import Slurm
 from hpo.settings import SettingError, SweepFailure, told_by_typed_keys, typed_key
@@ -38,6 +40,7 @@ def launch(
     folder = sweep_dir / "slurm" / f"{first}-{time.time():.0f}"
     if slurm.options.dry_run:
         slurm.show_script(len(job_overrides), folder)
+        sys.stderr.write(f"{at_most(slurm.options, len(job_overrides))}\n")
         return []
     if slurm.options.check:
         raise SystemExit(check_site(slurm, len(job_overrides), sweep_dir, payload.config))

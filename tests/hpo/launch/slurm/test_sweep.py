@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from hpo.reporting.ledger import read_ledger
+
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(180)]
 
 TOY = "toy/toy.py"
@@ -92,6 +94,37 @@ def test_a_sweep_is_one_array_whose_workers_share_the_trials(
     assert len(workers) > 1
     for folder in tmp_path.glob("sweep/trials/*"):  # as in a plain run
         assert (folder / "directories").read_text() == f"{tmp_path} {folder}"
+
+
+def test_a_budget_ends_the_jobs_at_a_report_and_the_ledger_knows_their_cost(
+    sweep, study, slurm, tmp_path
+):
+    sizes = ("hydra.sweeper.n_trials=40", "hydra.sweeper.n_workers=2", "epochs=4", "epoch_s=0.3")
+    more = ("hydra.launcher.gpus_per_trial=0", "hydra.launcher.cpus_per_task=2")
+    asked = (*sizes, *more, "hydra.launcher.timeout_min=30")
+    dry = sweep(*asked, "hydra.launcher.dry_run=true")
+    code, output = dry.end()
+    cost = "cost: at most 2 jobs x 30 min: 2 core-hours; a job at its limit is requeued"
+    assert (code, cost in output) == (0, True), output
+    assert "expected cost: not known, the study is new" in output
+    code, output = sweep(*asked, "hydra.sweeper.budget.epochs=10").end()
+    assert code == 0, output
+    assert cost in output
+    assert "has reached hydra.sweeper.budget.epochs=10 (1" in output
+    after = study()
+    assert 10 <= sum(len(trial.intermediate_values) for trial in after.trials) <= 11
+    assert not any(trial.state == TrialState.RUNNING for trial in after.trials)
+    assert not any("hpo:retries" in trial.system_attrs for trial in after.trials)
+    assert not slurm.run("squeue", "-h")
+    ledger = read_ledger(after._storage, after._study_id)
+    records = [v for k, v in after.user_attrs.items() if k.startswith("hpo:worker:")]
+    assert [(record["cores"], record["gpus"]) for record in records] == [(2.0, 0.0)] * 2
+    assert all(0 <= record["queued_s"] < 60 for record in records)
+    assert ledger.total.cost.core_h == pytest.approx(2 * ledger.total.hours)
+    assert ledger.outcomes["lost"].core_h == 0
+    code, output = sweep(*asked, "hydra.launcher.dry_run=true").end()
+    assert "expected cost: " in output
+    assert f"as dear as the {len(after.get_trials(states=(TrialState.COMPLETE,)))} fin" in output
 
 
 def test_ctrl_c_cancels_the_jobs_and_the_same_command_finishes(
