@@ -81,6 +81,8 @@ def _draw(rows: Sequence[Row]) -> Figure:
         busy.stairs(row["busy"], hours, color=f"C{i % 10}", linestyle=_line(i), label=row["name"])
     by_wall.set(xlabel="hours", ylabel="best value so far: median and quartiles")
     by_core.set(xlabel="core-hours", ylabel="best value so far: median and quartiles")
+    for axes in (by_wall, by_core):
+        axes.set_xlim(left=0)
     busy.set(xlabel="hours", ylabel="share of the workers that train", ylim=(0, 1.05))
     busy.legend(fontsize=7)
     return figure

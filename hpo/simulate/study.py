@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import study_id
 from hpo.attributes import PAUSED
-from hpo.search.pausing import Decision, choose_last, choose_paused, decide, may_begin
+from hpo.search.pausing import Decision, choose_last, choose_paused, decide, is_due, may_begin
 from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.simulate.storage import Memory
@@ -141,12 +141,14 @@ class SimulatedStudy:
         """Report the value of an epoch; return what becomes of the trial, None: it goes on."""
         life, curve = training.life, training.curve
         value, step = curve.values[training.epoch], curve.steps[training.epoch]
+        before = curve.steps[training.epoch - 1] if training.epoch else 0
         training.epoch += 1
         is_last = training.is_at_end
         is_cut = is_last and curve.end is TrialState.PRUNED
         if life.report(value, step):
             self._storage.set_trial_intermediate_value(training.trial_id, step, value)
-            if not is_last or is_cut:  # at the end nothing would be saved: the pruner is not asked
+            # At the end nothing would be saved: the pruner is not asked.
+            if (not is_last or is_cut) and is_due(self._pruner, before, step):
                 trial = self._storage.get_trial(training.trial_id)
                 life.decide(decide(training.study, trial), step)
         if not is_last and not life.stops:
