@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress
 from operator import is_not
+from typing import Protocol, runtime_checkable
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """A storage that knows which of its trials have changed."""
+
+    def changed_trials(self, study_id: int, since: int) -> tuple[int, list[FrozenTrial]]:
+        """Return the next position, and the trials that changed since one, by number.
+
+        The first position is 0.
+        """
 
 
 class Changes:
@@ -34,6 +46,14 @@ class Changes:
 
     def __init__(self) -> None:
         self._known: list[FrozenTrial] = []
+        self._position = 0
+
+    def of(self, storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
+        """Return the changed and new trials of a study, by number, since the last call."""
+        if not isinstance(storage, TellsChanges):
+            return self.since(storage.get_all_trials(study_id, deepcopy=False))
+        self._position, changed = storage.changed_trials(study_id, self._position)
+        return changed
 
     def since(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the changed and new ones of a study's `trials`, by number, since the last call.

@@ -8,8 +8,10 @@ The functions below make all decisions about trials, for live and simulated swee
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from typing import overload
 
 from optuna import Study
 from optuna.pruners import BasePruner, NopPruner
@@ -68,6 +70,44 @@ def is_paused(trial: FrozenTrial) -> bool:
     """Tell whether a policy has paused this WAITING trial at its last step."""
     paused_at = stored(trial.system_attrs, PAUSED)
     return paused_at is not None and paused_at == trial.last_step
+
+
+class PausedTrials(Sequence[FrozenTrial]):
+    """Paused trials in the order of their numbers, each found at once by its number."""
+
+    def __init__(self, trials: Iterable[FrozenTrial] = ()) -> None:
+        self._trials = {trial.number: trial for trial in trials}
+        self._numbers = sorted(self._trials)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> FrozenTrial: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[FrozenTrial]: ...
+
+    def __getitem__(self, place: int | slice) -> FrozenTrial | list[FrozenTrial]:
+        """Return the trial, or the trials, at a place in the order."""
+        if isinstance(place, slice):
+            return [self._trials[number] for number in self._numbers[place]]
+        return self._trials[self._numbers[place]]
+
+    def get(self, number: int) -> FrozenTrial | None:
+        """Return the trial with a number; None: it is not among them."""
+        return self._trials.get(number)
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Add a trial whose number is not among them."""
+        self._trials[trial.number] = trial
+        insort(self._numbers, trial.number)
+
+    def remove(self, number: int) -> None:
+        """Remove the trial with a number."""
+        del self._trials[number]
+        del self._numbers[bisect_left(self._numbers, number)]
 
 
 class Decision(Enum):

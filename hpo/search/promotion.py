@@ -11,7 +11,7 @@ from functools import partial
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from hpo.search.pausing import PausingPruner
+from hpo.search.pausing import PausedTrials, PausingPruner
 from hpo.search.rungs import Rungs
 from hpo.search.standings import PerStudy, Standings
 
@@ -71,14 +71,15 @@ class PromotionPruner(PausingPruner):
             return False
         if not self._rungs.just_reached(trial):
             return False
-        return self.choose(study, [trial]) is None
+        standings = self._standings.of(study).look(study)
+        return not standings.is_promotable(trial.number, self._rungs.reduction_factor)
 
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the best promotable trial of the highest rung that has one."""
-        here = {trial.number: trial for trial in paused}
+        only = isinstance(paused, PausedTrials)  # else a caller may ask about a running trial too
+        here = paused if isinstance(paused, PausedTrials) else PausedTrials(paused)
         standings = self._standings.of(study).look(study)
-        for rung, number in standings.best(self._rungs.reduction_factor):
-            trial = here.get(number)
-            if trial is not None and self._rungs.up_to(trial.last_step or 0)[-1:] == [rung]:
+        for number in standings.promotable(self._rungs.reduction_factor, waiting_only=only):
+            if (trial := here.get(number)) is not None:
                 return trial
         return None

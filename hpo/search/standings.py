@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
+from heapq import merge
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from optuna import Study
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, study_id
 from hpo.search.rungs import Rungs, sign, value_at
@@ -18,6 +19,7 @@ from hpo.view import Changes
 
 _T = TypeVar("_T")
 _Key = tuple[float, int]  # the value, small is good, and the number of the trial
+_Place = tuple[int, bool]  # the highest rung that a trial has reached, and whether it is WAITING
 
 
 class PerStudy(Generic[_T]):
@@ -54,11 +56,13 @@ class Standings:
         self._changes, self._lock = Changes(), threading.Lock()
         self._at: dict[int, list[_Key]] = {}  # by rung, ascending
         self._of: dict[int, dict[int, _Key]] = {}  # by trial number and rung
+        self._places: dict[_Place, list[_Key]] = {}  # of unfinished trials, ascending
+        self._highest: dict[int, tuple[_Place, _Key]] = {}  # where they are there, by trial number
 
     def look(self, study: Study) -> Standings:
         """Read the study and place the trials that have changed; return itself."""
         with self._lock:
-            for trial in self._changes.since(study.get_trials(deepcopy=False)):
+            for trial in self._changes.of(storage_of(study), study_id(study)):
                 self._place(trial, sign(study))
         return self
 
@@ -77,14 +81,30 @@ class Standings:
                 return len(ranked), n_better
             return len(ranked) - 1, n_better - (own < (value, number))
 
-    def best(self, share: int) -> Iterator[tuple[int, int]]:
-        """Yield the rung and the number of trials: the best n // `share` of the n at each rung.
+    def promotable(self, share: int, *, waiting_only: bool) -> Iterator[int]:
+        """Yield the numbers of unfinished trials that `is_promotable` tells, or of WAITING ones.
 
-        The highest rung comes first.
+        Higher rungs and better trials come first.
         """
         for rung in sorted(self._at, reverse=True):
-            ranked = self._at[rung]
-            yield from ((rung, number) for _, number in ranked[: len(ranked) // share])
+            n_best = len(self._at[rung]) // share
+            if not n_best:
+                continue
+            worst = self._at[rung][n_best - 1]
+            waiting = self._places.get((rung, True), [])
+            others = [] if waiting_only else self._places.get((rung, False), [])
+            for key in merge(waiting, others):
+                if key > worst:
+                    break
+                yield key[1]
+
+    def is_promotable(self, number: int, share: int) -> bool:
+        """Tell whether an unfinished trial is among the best n // `share` of its highest rung."""
+        if number not in self._highest:
+            return False
+        (rung, _), key = self._highest[number]
+        ranked = self._at[rung]
+        return bisect_left(ranked, key) < len(ranked) // share
 
     def _place(self, trial: FrozenTrial, factor: int) -> None:
         values = {rung: value_at(trial, rung) for rung in self._rungs.up_to(trial.last_step or 0)}
@@ -97,3 +117,18 @@ class Standings:
             insort(self._at.setdefault(rung, []), key)
         if new or old:
             self._of[trial.number] = new
+        self._place_unfinished(trial, new)
+
+    def _place_unfinished(self, trial: FrozenTrial, values: dict[int, _Key]) -> None:
+        before, now = self._highest.pop(trial.number, None), None
+        if not trial.state.is_finished():
+            for rung in self._rungs.up_to(trial.last_step or 0)[-1:]:
+                if rung in values:
+                    now = (rung, trial.state == TrialState.WAITING), values[rung]
+        if now != before and before is not None:
+            ranked = self._places[before[0]]
+            del ranked[bisect_left(ranked, before[1])]
+        if now != before and now is not None:
+            insort(self._places.setdefault(now[0], []), now[1])
+        if now is not None:
+            self._highest[trial.number] = now

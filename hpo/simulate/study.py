@@ -7,7 +7,6 @@ It does what `hpo.study.tickets` and `hpo.worker` do with a live study, with the
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,7 +17,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import study_id
 from hpo.attributes import PAUSED
-from hpo.search.pausing import Decision, choose_last, choose_paused, decide, is_due, may_begin
+from hpo.search.pausing import (
+    Decision,
+    PausedTrials,
+    choose_last,
+    choose_paused,
+    decide,
+    is_due,
+    may_begin,
+)
 from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.simulate.storage import Memory
@@ -83,7 +90,7 @@ class SimulatedStudy:
             pruner=pruner,
         )
         self._paused: dict[int, Training] = {}  # by trial number
-        self._paused_trials: list[FrozenTrial] = []  # the same, in the order of their numbers
+        self._paused_trials = PausedTrials()  # the same
         self._interrupted: list[tuple[int, Training]] = []  # a heap, by trial number
         self._n_issued = self._n_begun = 0
         self.n_running = self.n_cut = 0
@@ -133,8 +140,7 @@ class SimulatedStudy:
             self._cut(training)
         for training in self._paused.values():
             self._prune_at_last(training)
-        self._paused.clear()
-        self._paused_trials.clear()
+        self._paused, self._paused_trials = {}, PausedTrials()
         return None
 
     def report(self, training: Training) -> Outcome | None:
@@ -173,7 +179,7 @@ class SimulatedStudy:
         self._storage.set_trial_system_attr(training.trial_id, PAUSED, outcome.paused_at)
         self._wait(training)
         self._paused[training.number] = training
-        insort(self._paused_trials, self._storage.get_trial(training.trial_id), key=_number)
+        self._paused_trials.add(self._storage.get_trial(training.trial_id))
 
     def interrupt(self, training: Training) -> None:
         """Give back a trial; it is claimed before all others."""
@@ -191,7 +197,7 @@ class SimulatedStudy:
         return training
 
     def _take_paused(self, trial: FrozenTrial) -> Training:
-        del self._paused_trials[bisect_left(self._paused_trials, trial.number, key=_number)]
+        self._paused_trials.remove(trial.number)
         return self._paused.pop(trial.number)
 
     def _cut(self, training: Training) -> None:
@@ -224,7 +230,3 @@ class SimulatedStudy:
         trial = optuna.Trial(study, trial_id)
         self._space.suggest(trial)
         return Training(study, trial_id, number, self._trials.curve(trial), self._slowness())
-
-
-def _number(trial: FrozenTrial) -> int:
-    return trial.number

@@ -8,6 +8,7 @@ from hpo.search.asha import AshaPruner
 from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.pausing import (
     Decision,
+    PausedTrials,
     choose_last,
     choose_paused,
     decide,
@@ -92,3 +93,22 @@ def test_a_pruner_says_after_which_steps_it_decides(study, pruner, due):
 def test_a_report_that_jumps_over_a_rung_or_goes_back_is_decided_about():
     assert is_due(AshaPruner(2, 3), before=3, step=9)
     assert is_due(AshaPruner(2, 3), before=9, step=7)
+
+
+def test_paused_trials_are_a_sequence_that_finds_each_by_its_number():
+    study = optuna.create_study()
+    for _ in range(5):
+        study.ask()
+    trials = study.trials
+    some = PausedTrials([trials[3], trials[1]])
+    assert [trial.number for trial in some] == [1, 3]
+    some.add(trials[2])
+    assert [trial.number for trial in some] == [1, 2, 3]
+    assert (some[0].number, some[-1].number, len(some)) == (1, 3, 3)
+    assert some[1:] == trials[2:4]
+    assert some.get(2) is trials[2]
+    assert some.get(4) is None
+    some.remove(1)
+    assert [trial.number for trial in some] == [2, 3]
+    assert trials[1] not in some
+    assert not PausedTrials()

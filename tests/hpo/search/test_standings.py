@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from hpo.search.asha import AshaPruner
+from hpo.search.pausing import PausedTrials
 from hpo.search.promotion import PromotionPruner
 from hpo.search.rungs import Rungs, sign, value_at
 from hpo.search.standings import PerStudy, Standings
@@ -44,6 +45,13 @@ def plain_choose(rungs, study, paused):
             if number in here:
                 return number
     return None
+
+
+class TellsAll(optuna.storages.InMemoryStorage):
+    """Tells each time that all trials have changed."""
+
+    def changed_trials(self, study_id, since):
+        return since + 1, self.get_all_trials(study_id, deepcopy=False)
 
 
 class Random:
@@ -96,6 +104,8 @@ def test_decisions_are_those_of_a_look_at_all_trials(tmp_path, kind, n_steps, r,
     asha, promotion = AshaPruner(r, eta), PromotionPruner(r, eta)
     if kind == "memory":
         storages = [optuna.storages.InMemoryStorage() for _ in range(2)]
+    elif kind == "changes":
+        storages = [TellsAll() for _ in range(2)]
     else:  # two studies in one storage
         storages = [open_storage(tmp_path / "journal.log", tmp_path)] * 2
     studies = [Random(rng, s, f"s{i}", direction) for i, s in enumerate(storages)]
@@ -115,6 +125,11 @@ def test_decisions_are_those_of_a_look_at_all_trials(tmp_path, kind, n_steps, r,
         best = promotion.choose(made.study, paused)
         expected = plain_choose(rungs, made.study, paused)
         assert (best and best.number) == expected, i
+        best = promotion.choose(made.study, PausedTrials(paused))
+        assert (best and best.number) == expected, i
+        only = plain_choose(rungs, made.study, [trial])
+        pauses = bool(rungs.just_reached(trial)) and only is None
+        assert promotion.pause(made.study, trial) == pauses, i
         chosen.append(expected)
     assert 10 < sum(pruned) < len(pruned) - 10
     assert len({*chosen}) > 2

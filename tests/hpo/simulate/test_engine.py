@@ -5,10 +5,12 @@ import pytest
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
+from hpo.search.asha import AshaPruner
 from hpo.search.pausing import PausingPruner
 from hpo.search.promotion import PromotionPruner
 from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.engine import replay
+from hpo.simulate.storage import Memory
 from hpo.simulate.trials import Curve, RowTrials, SampledTrials
 
 EVEN = Cluster(epoch_sigma=0.0)  # all trials are equally fast
@@ -367,3 +369,31 @@ def test_a_paused_trial_is_not_resumed_beyond_what_is_known(table):
     # 1 would be promoted first of three, so it is cut; at the end 2 is trained in full.
     assert run.lengths == (1, 1, 4)
     assert run.n_cut == 1
+
+
+@pytest.mark.parametrize("make", [AshaPruner, PromotionPruner])
+def test_the_work_for_a_sweep_grows_with_its_trials_and_not_with_their_square(
+    random_table, monkeypatch, make
+):
+    n_seen = 0
+
+    def counted(method):
+        def call(*arguments, **options):
+            nonlocal n_seen
+            result = method(*arguments, **options)
+            n_seen += len(result if isinstance(result, list) else result[1])
+            return result
+
+        return call
+
+    for name in ("get_all_trials", "changed_trials"):
+        monkeypatch.setattr(Memory, name, counted(getattr(Memory, name)))
+    table, looked_at = random_table(50, 27), []
+    for n_trials in (100, 400):
+        n_seen = 0
+        trials = SampledTrials(table, RANDOM, 0, n_trials)
+        run = replay(trials, make(1, 3), n_workers=n_trials // 5)
+        assert len(run.lengths) == n_trials
+        looked_at.append(n_seen / run.spent.epochs)
+    # Trials handed out per epoch, by anything: without the storage's list of changes 50 and 200.
+    assert looked_at[1] < 1.2 * looked_at[0] < 5
