@@ -126,7 +126,8 @@ def _compare(settings: Settings, curves: Path, console: Console) -> None:
     report.write(rows, settings.out)
     report.print_rows(console, rows)
     if settings.epoch_s is not None and (timed := _timed(settings, plan, methods, outcomes)):
-        report_time.write(timed, settings.out)
+        title = "Simulated sweeps: medians, and quartiles as bands"
+        report_time.write(timed, settings.out, title)
         report_time.print_rows(console, timed, "against time: medians of sweeps")
     console.print(f"files in {settings.out}")
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from rich import box
 
 from commons.console import Console, Table
 from commons.files import replacing
+from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, plain
 
 Row = dict[str, Any]  # of `timelines.make_row`, with a name
+_COLORS = (BLUE, ORANGE, GREEN, RED, INK, GRAY)
 _COLUMNS = ["time", "core-hours", "trained", "lost", "queued", "failed", "preempted"]
 _COLUMNS += ["best", "after"]
 
@@ -31,13 +32,12 @@ def print_rows(console: Console, rows: Sequence[Row], title: str) -> None:
     console.print(table)
 
 
-def write(rows: Sequence[Row], folder: Path) -> None:
+def write(rows: Sequence[Row], folder: Path, title: str) -> None:
     """Write `timeline.json` and `timeline.png` into a folder, which is made if needed."""
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
     with replacing(folder / "timeline.json") as partial:
         partial.write_text(f"[\n{lines}\n]\n")
-    with replacing(folder / "timeline.png") as partial:
-        _draw(rows).savefig(partial, format="png", dpi=130)
+    _draw(rows, title).save(folder / "timeline.png")
 
 
 def time_text(hours: float) -> str:
@@ -71,32 +71,41 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _draw(rows: Sequence[Row]) -> Figure:
-    figure = Figure(figsize=(14, 4.5), layout="constrained")
-    by_wall, by_core, busy = figure.subplots(1, 3)
-    for i, row in enumerate(rows):
-        _draw_best(by_wall, row, "by_wall_h", i)
-        _draw_best(by_core, row, "by_core_h", i)
-        hours = np.linspace(0.0, row["wall_h"], len(row["busy"]) + 1)
-        busy.stairs(row["busy"], hours, color=f"C{i % 10}", linestyle=_line(i), label=row["name"])
-    by_wall.set(xlabel="hours", ylabel="best value so far: median and quartiles")
-    by_core.set(xlabel="core-hours", ylabel="best value so far: median and quartiles")
-    for axes in (by_wall, by_core):
+def _draw(rows: Sequence[Row], title: str) -> Picture:
+    picture = Picture(title, rows=3, height=10)
+    by_wall, by_core, busy = picture.panels
+    for axes, curve, label in (
+        (by_wall, "by_wall_h", "hours"),
+        (by_core, "by_core_h", "core-hours"),
+    ):
+        for i, row in enumerate(rows):
+            _draw_best(axes, row, curve, i)
         axes.set_xlim(left=0)
-    busy.set(xlabel="hours", ylabel="share of the workers that train", ylim=(0, 1.05))
-    busy.legend(fontsize=7)
-    return figure
+        axes.set(xlabel=label, ylabel="best so far")
+    for i, row in enumerate(rows):
+        hours = np.linspace(0.0, row["wall_h"], len(row["busy"]) + 1)
+        busy.stairs(
+            row["busy"], hours, color=_color(i), linestyle=_line(i), label=plain(row["name"])
+        )
+    busy.set(xlabel="hours", ylabel="workers that train", ylim=(0, 1.05))
+    busy.set_xlim(left=0)
+    busy.legend(fontsize=8)
+    return picture
 
 
 def _draw_best(axes: Axes, row: Row, curve: str, i: int) -> None:
-    hours, color = row[curve]["hours"], f"C{i % 10}"
+    hours = row[curve]["hours"]
     low, median, high = (
         np.array(row[curve][name], dtype=float)
         for name in ("best_quartile", "median", "worst_quartile")
     )
-    axes.step(hours, median, where="post", color=color, linestyle=_line(i))
-    axes.fill_between(hours, low, high, step="post", color=color, alpha=0.15, linewidth=0)
+    axes.step(hours, median, where="post", color=_color(i), linestyle=_line(i))
+    axes.fill_between(hours, low, high, step="post", color=_color(i), alpha=0.15, linewidth=0)
+
+
+def _color(i: int) -> str:
+    return _COLORS[i % len(_COLORS)]
 
 
 def _line(i: int) -> str:
-    return ("-", "--", ":", "-.")[i // 10 % 4]
+    return ("-", "--", ":", "-.")[i // len(_COLORS) % 4]

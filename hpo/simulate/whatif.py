@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import optuna
 from optuna.pruners import BasePruner, NopPruner
 
 from commons.cli import Failure, UsageError
@@ -30,7 +31,8 @@ def answer(settings: Settings, console: Console) -> None:
     """Replay the study of a command with other numbers of workers; print and write the result."""
     if other := next((key for key in settings.changed if key not in _SETTINGS), None):
         raise UsageError(f"{other}=... is for simulations of curves=..., not of study=...")
-    known = known_study(_study(settings))
+    study = _study(settings)
+    known = known_study(study)
     if not known.n_epochs:
         raise Failure(f"study={settings.study}: no trial with a known time is complete")
     cluster = _cluster(settings, known)
@@ -45,13 +47,15 @@ def answer(settings: Settings, console: Console) -> None:
         )
         for n in _numbers(settings.n_workers, known.n_workers)
     ]
-    report_time.write([{**row, "settings": _shown(settings)} for row in rows], settings.out)
-    report_time.print_rows(console, rows, "the study with other numbers of workers")
+    title = f"Study {study.study_name} with other numbers of workers"
+    with_settings = [{**row, "settings": _shown(settings)} for row in rows]
+    report_time.write(with_settings, settings.out, title)
+    report_time.print_rows(console, rows, title)
     explain(console, known, rows)
     console.print(f"files in {settings.out}")
 
 
-def _study(settings: Settings) -> Any:
+def _study(settings: Settings) -> optuna.Study:
     if settings.storage is not None:
         return load(settings.storage, settings.study)
     return load(settings.study or "")

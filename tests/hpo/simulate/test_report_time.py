@@ -30,6 +30,6 @@ def test_the_table_has_a_line_per_row(rows, capsys):
 
 
 def test_files_hold_the_rows_and_a_picture(rows, tmp_path):
-    write(rows, tmp_path / "new")
+    write(rows, tmp_path / "new", "Two methods")
     assert json.loads((tmp_path / "new" / "timeline.json").read_text()) == rows
     assert (tmp_path / "new" / "timeline.png").stat().st_size > 10_000
