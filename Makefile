@@ -66,7 +66,7 @@ check-simulation: $(STAMP)  ## our detector simulation against real Delphes even
 chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY=NAME,...)
 	$(BIN)/python -m benchmarks.chaos $(if $(ONLY),only=$(ONLY))
 
-soak: $(STAMP)  ## 100 short sweeps under random faults, over five policies (ROUNDS=100 SEED=0)
+soak: $(STAMP)  ## 100 short sweeps under random faults, over six policies (ROUNDS=100 SEED=0)
 	$(BIN)/python -m benchmarks.soak rounds=$(or $(ROUNDS),100) seed=$(or $(SEED),0)
 
 bench: $(STAMP)  ## CPU time of a train step and of one event (docs/benchmarks.md)

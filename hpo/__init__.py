@@ -10,13 +10,14 @@ from commons.exports import lazy
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
 if TYPE_CHECKING:
-    from hpo.current import current_trial, report_value
+    from hpo.current import Checkpoint, current_trial, report_value
     from hpo.lightning import ReportTrial
     from hpo.optimize import optimize
     from hpo.search.asha import AshaPruner
     from hpo.search.diverse import DiverseSampler
     from hpo.search.freeze_thaw import FreezeThawPruner
     from hpo.search.pausing import PausingPruner
+    from hpo.search.pbt import PopulationPruner
     from hpo.search.promotion import PromotionPruner
     from hpo.search.screen import Screen
     from hpo.storage.finding import load
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AshaPruner",
+    "Checkpoint",
     "DiverseSampler",
     "FreezeThawPruner",
     "JournalFile",
     "PausingPruner",
+    "PopulationPruner",
     "PromotionPruner",
     "ReportTrial",
     "Screen",
@@ -44,10 +47,12 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
         __name__,
         {
             "AshaPruner": "hpo.search.asha",
+            "Checkpoint": "hpo.current",
             "DiverseSampler": "hpo.search.diverse",
             "FreezeThawPruner": "hpo.search.freeze_thaw",
             "JournalFile": "hpo.storage.journal",
             "PausingPruner": "hpo.search.pausing",
+            "PopulationPruner": "hpo.search.pbt",
             "PromotionPruner": "hpo.search.promotion",
             "ReportTrial": "hpo.lightning",
             "Screen": "hpo.search.screen",

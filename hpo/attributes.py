@@ -34,6 +34,7 @@ BEAT = "hpo:beat"  # id of a lease, how often its owner has shown life, see `hpo
 PACE = "hpo:pace"  # intervals between its reports: how many, and the slowest (s)
 RETRIES = "hpo:retries"  # how often it was given back without progress
 PAUSED = "hpo:paused"  # the step at which a policy paused it
+PARENT = "hpo:parent"  # the trial whose checkpoint it began with, and that one's last step then
 
 # Of a trial, for people.
 RUN = "run"  # its overrides, its worker, the seed of its sampler
@@ -173,6 +174,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     PACE: _is_pace,
     RETRIES: _is_count,
     PAUSED: _maybe(_is_count),
+    PARENT: _record(trial=_is_count, step=_is_count),
     CODE: lambda value: isinstance(value, list) and all(map(_mapping(_is_text), value)),
     RUN: _record(overrides=_are_texts),
     SECONDS: _is_number,

@@ -3,10 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from hpo.ranks import Group
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a trial keeps what it resumes from: `hpo.current_trial().checkpoint`.
+
+    A trial that was interrupted or paused finds there what it has written, and one that takes the
+    place of another trial (`hpo.PopulationPruner`) what its parent has. Write a file beside and
+    rename it: then it is whole at any moment.
+
+    Attributes:
+        place: the folder, which need not exist yet.
+        parent: number of the trial whose files were copied; None: there is none.
+
+    Example:
+        >>> import os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     checkpoint = Checkpoint(Path(folder, "checkpoint"))
+        ...     assert checkpoint.resume_from is None
+        ...     for epoch in (1, 2):
+        ...         _ = (checkpoint.folder / "new").write_text(f"{epoch}")
+        ...         os.replace(checkpoint.folder / "new", checkpoint.folder / "state")
+        ...     (checkpoint.resume_from / "state").read_text()
+        '2'
+    """
+
+    place: Path
+    parent: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this trial alone, to write to; it is made if needed."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        return self.place
+
+    @property
+    def resume_from(self) -> Path | None:
+        """The folder if it holds files, the trial's own or its parent's; None: begin anew."""
+        return self.place if self.place.is_dir() and any(self.place.iterdir()) else None
 
 
 class CurrentTrial(Protocol):
@@ -19,6 +60,10 @@ class CurrentTrial(Protocol):
     @property
     def params(self) -> dict[str, Any]:
         """The searched values of this trial, by configuration key."""
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the trial keeps what it resumes from."""
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a JSON-serializable value with the trial."""
@@ -43,8 +88,8 @@ class CurrentTrial(Protocol):
 class FollowedTrial:
     """A trial as the ranks other than 0 see it: rank 0 reports and decides."""
 
-    def __init__(self, number: int, group: Group) -> None:
-        self.number, self._group = number, group
+    def __init__(self, number: int, group: Group, checkpoint: Checkpoint) -> None:
+        self.number, self._group, self.checkpoint = number, group, checkpoint
         self.params: dict[str, Any] = {}  # only rank 0 has them; the configuration has the values
 
     def set_user_attr(self, key: str, value: Any) -> None:

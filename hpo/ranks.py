@@ -72,13 +72,14 @@ class Group:
             os.environ.clear()
             os.environ.update(before)
 
-    def publish(self, overrides: list[str], trial_number: int) -> None:
+    def publish(self, overrides: list[str], trial_number: int, parent: int | None = None) -> None:
         """Make the other ranks run this trial (rank 0)."""
         if self.size == 1:
             return
         note = {
             "overrides": overrides,
             "trial": trial_number,
+            "parent": parent,
             "address": os.environ.get("MASTER_ADDR") or socket.gethostname(),
             "port": _free_port(),
         }

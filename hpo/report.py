@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 import sys
@@ -26,6 +27,7 @@ from hpo.reporting.plots import draw_curve
 from hpo.reporting.rows import write_csv
 from hpo.reporting.subject import Subject, read_subject
 from hpo.reporting.table import study_table
+from hpo.search.lineage import lineage
 from hpo.settings import SettingError, study_name
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.folders import owner_of
@@ -44,10 +46,12 @@ dir      folder for the files; that of the journal or of the sweep, else outputs
 trial    tell all about this trial instead, and draw its learning curve
 
 Writes report.html (a page that holds everything), trials.csv (one row per trial), best.yaml,
-ledger.csv (what it has cost), summary.json and the pictures of the page.
+ledger.csv (what it has cost), summary.json and the pictures of the page; schedule.csv, if the best
+trial goes on from the checkpoints of others.
 """
 BEST = "best.yaml"
 TRIALS = "trials.csv"
+SCHEDULE = "schedule.csv"
 
 
 @dataclass
@@ -101,6 +105,7 @@ def write_report(
         with replacing(folder / BEST) as partial:
             partial.write_text(best)
     write_csv(subject, folder, folder / TRIALS)
+    write_schedule(schedule_of(subject), folder / SCHEDULE)
     commands = commands_of(subject, folder, best is not None)
     (artist or Artist()).draw(subject, folder, best, commands)
     return Report(subject, folder, commands)
@@ -113,7 +118,45 @@ def best_yaml(subject: Subject) -> str | None:
     if best is None or app is None or run is None:
         return None
     comment = f"Trial {best.number} of study {subject.name}: {best.value:.6g}."
+    if stages := schedule_of(subject):
+        since = stages[-1]["first_step"]
+        comment += (
+            f"\n# Its model is the result of a schedule of {len(stages)} stages, see {SCHEDULE}.\n"
+            f"# Below are the values from step {since} on; alone they train another model."
+        )
     return best_config(app, run["overrides"], comment)
+
+
+def schedule_of(subject: Subject) -> list[dict[str, Any]]:
+    """Return trial, steps, last value and hyperparameters of each stage of the best trial.
+
+    Empty: it has begun with nothing, unlike a trial of population based training.
+    """
+    if subject.best is None:
+        return []
+    stages = lineage(subject.best, {trial.number: trial for trial in subject.trials})
+    rows = [
+        {
+            "trial": stage.trial.number,
+            "first_step": stage.first,
+            "last_step": stage.last,
+            "value": stage.trial.intermediate_values.get(stage.last),
+            **stage.trial.params,
+        }
+        for stage in stages
+    ]
+    return rows if len(rows) > 1 else []
+
+
+def write_schedule(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the stages of the best trial as CSV; without any there is no file."""
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*dict.fromkeys(key for row in rows for key in row)])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def commands_of(subject: Subject, folder: Path, has_best: bool) -> dict[str, str]:

@@ -221,6 +221,7 @@ class SweepSettings:
         preflight: dotted path of a function `f(cfg)` of the application. The command calls it with
             configurations of trials before it creates the study; it raises a ValueError where such
             a trial could not begin.
+        preflight_change: the same, `f(before, after)`, for hyperparameters that change on the way.
         enqueue: the first trials: `default`, a YAML file or a mapping of searched keys each.
         earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
         screen: `_target_` node of the `hpo.Screen` that learns from `earlier_studies`.
@@ -250,6 +251,7 @@ class SweepSettings:
     params: Any = None
     custom_search_space: str | None = None
     preflight: str | None = None
+    preflight_change: str | None = None
     enqueue: list[Any] = field(default_factory=list)
     earlier_studies: list[str] = field(default_factory=list)
     screen: Any = None
@@ -269,11 +271,10 @@ class SweepSettings:
         self.direction = str(getattr(self.direction, "name", self.direction)).lower()
         if self.direction not in ("minimize", "maximize"):
             raise SettingError("{direction} must be minimize or maximize, got {}", self.direction)
-        check_range(self, "n_trials", 1)
-        check_range(self, "n_workers", 1)
+        least = {"n_trials": 1, "n_workers": 1, "max_retries": 0, "patience_s": 0}
+        for name, number in least.items():
+            check_range(self, name, number)
         check_range(self, "max_failure_rate", 0, 1)
-        check_range(self, "max_retries", 0)
-        check_range(self, "patience_s", 0)
         if not self.lease_s > 0:
             raise SettingError("{lease_s} must be more than 0, got {}", self.lease_s)
         for name in ("trial_timeout", "epoch_timeout", "timeout"):
@@ -322,8 +323,7 @@ class LocalOptions:
         Raises:
             SettingError: one is out of range; names it.
         """
-        check_range(self, "threads_per_worker", 1)
-        check_range(self, "max_processes", 1)
-        check_range(self, "grace_s", 0)
-        check_range(self, "gpus_per_trial", 0)
-        check_range(self, "workers_per_gpu", 1)
+        for name in ("threads_per_worker", "max_processes", "workers_per_gpu"):
+            check_range(self, name, 1)
+        for name in ("grace_s", "gpus_per_trial"):
+            check_range(self, name, 0)

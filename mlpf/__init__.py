@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlpf.training.fit import check_training
     from mlpf.training.losses import ParticleFlowLoss
     from mlpf.training.physics import ValidationPhysics
+    from mlpf.training.resuming import check_change
     from mlpf.training.schedulers import (
         constant_schedule,
         cosine_schedule,
@@ -52,6 +53,7 @@ __all__ = [
     "Transformer",
     "ValidationPhysics",
     "build_trainer",
+    "check_change",
     "check_training",
     "constant_schedule",
     "cosine_schedule",
@@ -84,6 +86,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "ValidationPhysics": "mlpf.training.physics",
             "Transformer": "mlpf.network.transformer",
             "build_trainer": "mlpf.training.trainer",
+            "check_change": "mlpf.training.resuming",
             "check_training": "mlpf.training.fit",
             "constant_schedule": "mlpf.training.schedulers",
             "cosine_schedule": "mlpf.training.schedulers",

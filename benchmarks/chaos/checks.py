@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.chaos.sweep import Line, Sweep
 from hpo.attributes import RETRIES
+from hpo.search.lineage import parent_of
 
 
 @dataclass(frozen=True)
@@ -154,15 +155,20 @@ def _check_trial(trial: FrozenTrial, lines: Sequence[Line], epochs: int, late: i
     owners = [line.pid for line in lines]
     changes = sum(a != b for a, b in pairwise(owners))
     n_steps = len(steps)
+    # A child goes on from the checkpoint that it has found.
+    starts = [line.epoch for line in lines if line.kind == "start"]
+    first = starts[0] + 1 if starts and parent_of(trial) else 1
+    is_unneeded = trial.state == TrialState.PRUNED and not lines
     rules = {
         "two processes worked on it at once": changes < max(len(set(owners)), 1) + late,
-        f"its reported steps are {steps}": steps == list(range(1, n_steps + 1)),
+        f"its reported steps are {steps}": steps == list(range(first, first + n_steps)),
         f"it was finished by {_count(lines, 'end')} ends": trial.state == TrialState.FAIL
+        or is_unneeded
         or _count(lines, "end") >= 1,
         f"it ran {len(run)} epochs and reported {n_steps}": trial.state == TrialState.FAIL
         or run == set(steps),
-        f"complete after {n_steps} epochs": trial.state != TrialState.COMPLETE
-        or n_steps == epochs,
+        f"complete after epochs {steps}": trial.state != TrialState.COMPLETE
+        or steps[-1:] == [epochs],
     }
     return [f"trial {trial.number}: {text}" for text, good in rules.items() if not good]
 

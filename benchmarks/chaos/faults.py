@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.chaos import population
 from benchmarks.chaos.checks import Expected
 from benchmarks.chaos.disk import damage, damage_journal, fill, leave_lock
 from benchmarks.chaos.late import CLOCKS, LEASE_S, stop_worker
 from benchmarks.chaos.loss import delete, lose, put_back, replace, truncate, write_over
+from benchmarks.chaos.population import kill_heir, kill_in_copy
 from benchmarks.chaos.sweep import Size, Stage, Sweep, signal_process
 
 _AWAY_S = 20.0
@@ -296,6 +298,38 @@ FAULTS = (
     ),
     Fault("torn", "torn and merged lines in the journal", tear_journal),
     Fault("lock", "locks left behind by dead owners", orphan_locks, Expected((1, 1))),
+    Fault(
+        "pbt_kill",
+        "PBT: SIGKILL of the worker of a replacement",
+        kill_heir,
+        Expected((1, 2)),
+        population.SIZE,
+        population.OVERRIDES,
+    ),
+    Fault(
+        "pbt_copy",
+        "PBT: SIGKILL while a checkpoint is copied",
+        kill_in_copy,
+        Expected((1, 3)),
+        population.SIZE,
+        (*population.OVERRIDES, population.LARGE),
+    ),
+    Fault(
+        "pbt_preempt",
+        "PBT: preempted by a higher partition",
+        preempt,
+        Expected((0, 8), restarts=1),
+        population.SIZE,
+        population.OVERRIDES,
+    ),
+    Fault(
+        "pbt_journal",
+        "PBT: the journal's folder away for 20 s",
+        hide_journal,
+        size=population.SIZE,
+        overrides=(*population.OVERRIDES, _SHORT_LEASE),
+        storage="apart",
+    ),
     Fault("put_back", "the journal renamed and put back", partial(lose, put_back)),
     Fault(
         "deleted",

@@ -1,4 +1,4 @@
-"""Many short sweeps under random faults, over five policies (`make soak`).
+"""Many short sweeps under random faults, over six policies (`make soak`).
 
     python -m benchmarks.soak [rounds=100] [seed=0] [policy=NAME] [out=DIR]
 

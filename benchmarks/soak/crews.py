@@ -94,7 +94,7 @@ def _work(folder: Path, policy: Any, n_trials: int, seed: int, worker: int) -> N
 
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", -1, 1)
-        return train(trial.number, x, partial(_report, trial), folder)
+        return train(trial, x, partial(_report, trial), folder)
 
     hpo.optimize(
         objective,

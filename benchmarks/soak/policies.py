@@ -1,4 +1,4 @@
-"""The five policies, of the same files as in a user's sweep, on short trainings."""
+"""The six policies, of the same files as in a user's sweep, on short trainings."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "hyperband": {"max_resource": EPOCHS, "reduction_factor": 2},
     "promotion": {"max_resource": EPOCHS, "reduction_factor": 2},
     "freeze_thaw": {"forecaster.max_resource": EPOCHS},
+    "pbt": {"population": 4, "interval": 2, "max_resource": EPOCHS},
 }
 
 

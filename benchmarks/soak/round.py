@@ -23,6 +23,7 @@ from benchmarks.soak.policies import EPOCHS
 from benchmarks.soak.training import prepare, set_clock
 from commons.processes import is_alive
 from hpo.attributes import RETRIES
+from hpo.search.lineage import parent_of
 from hpo.storage.opening import open_storage
 
 N_TRIALS, N_WORKERS = 16, 3
@@ -255,11 +256,13 @@ def _judge(
 ) -> list[str]:
     steps = sorted(trial.intermediate_values)
     run = {line["epoch"] for line in lines if line["kind"] == "epoch"}
+    # A child goes on from the checkpoint that it has found.
+    starts = [line["epoch"] for line in lines if line["kind"] == "start"]
+    first = starts[0] + 1 if starts and parent_of(trial) else 1
     rules = {
-        f"reported {steps}": steps == list(range(1, len(steps) + 1)),
+        f"reported {steps}": steps == list(range(first, first + len(steps))),
         f"ran {sorted(run)}, reported {steps}": set(steps) <= run,
         f"epochs run again after each start: {repeats}": max(repeats, default=0) <= 1,
-        f"complete after {len(steps)} epochs": trial.state.name != "COMPLETE"
-        or len(steps) == EPOCHS,
+        f"complete after epochs {steps}": trial.state.name != "COMPLETE" or steps[-1:] == [EPOCHS],
     }
     return [f"trial {trial.number}: {text}" for text, good in rules.items() if not good]

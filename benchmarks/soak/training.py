@@ -17,8 +17,8 @@ _registered: list[int] = []
 
 
 def prepare(folder: Path) -> None:
-    """Make the folders of a round: witnesses, checkpoints and clocks."""
-    for name in ("witness", "checkpoints", "clocks"):
+    """Make the folders of a round: witnesses and clocks."""
+    for name in ("witness", "clocks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
 
 
@@ -42,11 +42,11 @@ def set_clock(path: Path, error_s: float) -> None:
         file.write(struct.pack("d", error_s))
 
 
-def train(number: int, x: float, report: Callable[[float, int], Any], folder: Path) -> float:
+def train(trial: Any, x: float, report: Callable[[float, int], Any], folder: Path) -> float:
     """Run the epochs that are left; `report` may raise to stop. Return the last value."""
     register(folder)
     size = json.loads((folder / "size.json").read_text())
-    checkpoint = folder / "checkpoints" / f"{number}"
+    number, checkpoint = trial.number, trial.checkpoint.folder / "epochs"
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     note(folder, number, "start", done)
     for epoch in range(done + 1, size["epochs"] + 1):

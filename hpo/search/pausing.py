@@ -17,7 +17,9 @@ from optuna import Study
 from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import PAUSED, stored
+from commons.optuna_internals import FIXED, storage_of, trial_id
+from hpo.attributes import PARENT, PAUSED, stored
+from hpo.search.lineage import Origin
 from hpo.search.rungs import sign
 
 
@@ -59,6 +61,11 @@ class PausingPruner(BasePruner):
         """
         del before, step
         return True
+
+    def origin(self, study: Study, trial: FrozenTrial) -> Origin | None:
+        """Return what a new trial, which is WAITING, begins with; None: with nothing."""
+        del study, trial
+        return None
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return False: trials that are still paused when the study ends are pruned then."""
@@ -147,6 +154,28 @@ def choose_paused(study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | 
 def may_begin(study: Study) -> bool:
     """Tell whether the study's pruner lets new trials begin."""
     return not isinstance(study.pruner, PausingPruner) or study.pruner.may_begin(study)
+
+
+def limits_beginnings(pruner: BasePruner | None) -> bool:
+    """Tell whether `may_begin` may refuse, so that new trials have to begin one by one."""
+    return (
+        isinstance(pruner, PausingPruner) and type(pruner).may_begin is not PausingPruner.may_begin
+    )
+
+
+def begin(study: Study, trial: FrozenTrial) -> bool:
+    """Record what a new trial, which is WAITING, begins with; return whether it may begin.
+
+    Hold the study's lock, so that no other trial begins meanwhile.
+    """
+    if not may_begin(study):
+        return False
+    pruner, storage = study.pruner, storage_of(study)
+    origin = pruner.origin(study, trial) if isinstance(pruner, PausingPruner) else None
+    if origin is not None:
+        storage.set_trial_system_attr(trial_id(trial), PARENT, origin.record)
+        storage.set_trial_system_attr(trial_id(trial), FIXED, origin.params)
+    return True
 
 
 def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -20,6 +20,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from hpo.hydra_internals import instantiate
+from hpo.search.pbt import PopulationPruner
 from hpo.search.screen import Screen
 
 _PARTS = {"reference", "pruner", "sampler", "screen"}
@@ -115,6 +116,11 @@ def make_policy(method: Method, values: Mapping[str, int]) -> Policy:
     """
     node = method.resolved(values)
     pruner = _make(method, "pruner", node["pruner"], BasePruner)
+    if isinstance(pruner, PopulationPruner):
+        raise ValueError(
+            f"method {method.name}: population based training cannot be simulated, as a table of "
+            "curves does not say how a training goes on with other hyperparameters"
+        )
     sampler = None
     if "sampler" in node:  # seeded; of what the sweep makes for each trial this is the trial run
         sampler = {"seed": values["seed"], **node["sampler"]}

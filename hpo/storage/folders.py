@@ -10,7 +10,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,13 @@ import optuna
 from commons.files import write_json
 from hpo.attributes import FOLDER, STUDY_ID, stored
 from hpo.settings import SettingError
+from hpo.storage.copying import appearing, copy_folder
 
 RECORD = "owner.json"
+CHECKPOINT = "checkpoint"  # in the folder of a trial
+# What a child does not get of its parent's folder: the record, Hydra's files of the run, logs,
+# values that wait to be stored, and files that are just being written.
+_NOT_INHERITED = (RECORD, ".hydra", "*.log", "*.held", ".*.partial")
 _PUT_ASIDE = (
     ": choose another hydra.sweep.dir, or {restart}={} puts this one aside and begins anew"
 )
@@ -143,26 +148,42 @@ class StudyFolder:
                 "rename it or choose another folder"
             )
 
-    def take(self, number: int, *, is_begun: bool = False) -> Path:
+    def of(self, number: int) -> Path:
+        """Return the folder of a trial, which need not exist."""
+        return self.path / "trials" / f"{number:04d}"
+
+    def take(self, number: int, *, is_begun: bool = False, parent: int | None = None) -> Path:
         """Return the folder of a trial, made and recorded if needed.
 
         Args:
             number: of the trial.
             is_begun: an earlier version may have begun the trial there, without a record.
+            parent: the trial whose files a new folder holds, except for its logs.
 
         Raises:
             FolderTakenError: it belongs to another trial.
         """
-        folder = self.path / "trials" / f"{number:04d}"
+        folder = self.of(number)
         owner, present = Owner(self.study, self.study_id, number), owner_of(folder)
         if present is None and not is_begun and folder.is_dir() and any(folder.iterdir()):
             raise FolderTakenError(f"the folder {folder} holds files, but not of {owner}")
         if present is None:
             self._take_whole()
-            _record(folder, owner)
+            if parent is not None and not folder.is_dir():
+                self._inherit(folder, owner, parent)
+            else:
+                _record(folder, owner)
         elif (present.study_id, present.trial) != (self.study_id, number):
             raise FolderTakenError(f"the folder {folder} belongs to {present}, not to {owner}")
         return folder
+
+    def _inherit(self, folder: Path, owner: Owner, parent: int) -> None:
+        source = self.of(parent)
+        heir_of = owner_of(source)
+        with appearing(folder) as partial:
+            if heir_of is not None and heir_of == replace(owner, trial=parent):
+                copy_folder(source, partial, _NOT_INHERITED)
+            _record(partial, owner)
 
     def put_aside(self, number: int) -> Path | None:
         """Rename the folder of a trial that begins now; return its new path.
@@ -170,7 +191,7 @@ class StudyFolder:
         Its files, if there are any, are of a run that an older copy of the storage does not know,
         with other parameters. None: there is nothing of this trial.
         """
-        folder = self.path / "trials" / f"{number:04d}"
+        folder = self.of(number)
         owner = owner_of(folder)
         if owner is None or (owner.study_id, owner.trial) != (self.study_id, number):
             return None

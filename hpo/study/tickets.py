@@ -32,7 +32,7 @@ from commons.optuna_internals import storage_of, trial_id
 from hpo import signals
 from hpo.attributes import PAUSED, RETRIES, stored
 from hpo.budgets import Budget
-from hpo.search.pausing import PausingPruner, choose_last, choose_paused, is_paused, may_begin
+from hpo.search import pausing
 from hpo.storage.batching import batched
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, give_up, release_abandoned, was_started
@@ -266,8 +266,8 @@ class Tickets:
         return back_since is not None and time.monotonic() - back_since < self.lease_s
 
     def _in_order(self, waiting: list[FrozenTrial]) -> list[FrozenTrial]:
-        paused = [trial for trial in waiting if is_paused(trial)]
-        interrupted = [t for t in waiting if was_started(t) and not is_paused(t)]
+        paused = [trial for trial in waiting if pausing.is_paused(trial)]
+        interrupted = [t for t in waiting if was_started(t) and not pausing.is_paused(t)]
         new = [trial for trial in waiting if not was_started(trial)]
         if new and not self._may_begin():
             new = []
@@ -275,12 +275,14 @@ class Tickets:
             # If another worker claims the first new one earlier, a random other one is tried:
             # at the second these workers would collide again, and each attempt is a write.
             return interrupted + new[:1] + random.SystemRandom().sample(new[1:], len(new[1:]))
-        chosen = choose_paused(self._study(), paused)
+        chosen = pausing.choose_paused(self._study(), paused)
         return new if chosen is None else [chosen]
 
     def _may_begin(self) -> bool:
         # Other pruners do not decide this, and the study need not be loaded for them.
-        return not isinstance(self.pruner, PausingPruner) or may_begin(self._study())
+        return not isinstance(self.pruner, pausing.PausingPruner) or pausing.may_begin(
+            self._study()
+        )
 
     def _study(self) -> optuna.Study:
         return optuna.load_study(
@@ -290,13 +292,15 @@ class Tickets:
     def _claim(self, trial: FrozenTrial) -> bool:
         # Optuna's compare-and-set grants a trial to each former owner, even if another worker was
         # faster; so trials that were started before are claimed under the lock.
-        if not was_started(trial):
+        if not was_started(trial) and not pausing.limits_beginnings(self.pruner):
             return self._set_running(trial)
         with study_lock(self.folder):
             now = self.storage.get_trial(trial_id(trial))
             if now.state != TrialState.WAITING or give_up(self.storage, now, self.max_retries):
                 return False
-            return self._set_running(trial)
+            return (was_started(now) or pausing.begin(self._study(), now)) and self._set_running(
+                now
+            )
 
     def _set_running(self, trial: FrozenTrial) -> bool:
         try:
@@ -310,7 +314,7 @@ class Tickets:
             unfinished = self.look()
             if any(trial.state == TrialState.RUNNING for trial in unfinished):
                 return False  # it may make others promotable; then its worker asks again
-            last = choose_last(self._study(), self.trials())
+            last = pausing.choose_last(self._study(), self.trials())
             if last is not None:
                 self.storage.set_trial_system_attr(trial_id(last), PAUSED, None)
                 return True

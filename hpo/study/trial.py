@@ -19,11 +19,13 @@ from optuna.trial import TrialState
 from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
 from hpo.attributes import CODE, COST, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
+from hpo.current import Checkpoint
 from hpo.ranks import Group
+from hpo.search.lineage import parent_of
 from hpo.search.pausing import decide, is_due
 from hpo.search.rungs import sign
 from hpo.storage.batching import batched
-from hpo.storage.folders import FolderTakenError, StudyFolder
+from hpo.storage.folders import CHECKPOINT, FolderTakenError, StudyFolder
 from hpo.storage.passwords import hide, stored_passwords
 from hpo.study import meter
 from hpo.study.held import HeldReports, Report
@@ -46,6 +48,7 @@ class LeasedTrial(optuna.Trial):
 
     Attributes:
         home: the folder of the study; None: there is none.
+        parent: number of the trial whose checkpoint it begins with; None: it has none.
         life: what has become of the trial so far.
         seconds: wall time inside the application.
         reporting_s: time spent storing values and deciding.
@@ -65,7 +68,9 @@ class LeasedTrial(optuna.Trial):
         self._lease, self._group = lease, group or Group()
         limits = limits or Limits()
         self._watch, self._spent = Watch(limits, lease), limits.spent
-        self._values = dict(self.storage.get_trial(trial_id).intermediate_values)
+        begun = self.storage.get_trial(trial_id)
+        self.parent = (parent_of(begun) or (None,))[0]
+        self._values = dict(begun.intermediate_values)
         self._before = frozenset(self._values)
         self._begin, self._repeated = time.monotonic(), dict[str, float]()
         self._used: dict[str, float] = {}
@@ -188,10 +193,15 @@ class LeasedTrial(optuna.Trial):
         """
         if self.home is None:
             raise FolderTakenError(f"trial {self.number}: its study has no folder")
-        folder = self.home.take(self.number)
+        folder = self.home.take(self.number, parent=self.parent)
         if self._held is None:
             self.hold_in(folder)
         return folder
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the trial keeps what it resumes from; raises as `folder` does."""
+        return Checkpoint(self.folder() / CHECKPOINT, self.parent)
 
     def note(self, facts: Mapping[str, str]) -> None:
         """Record what the trial runs with; say so if it was begun with something else."""

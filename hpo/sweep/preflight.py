@@ -31,6 +31,7 @@ from commons.optuna_internals import import_lazy
 from hpo.hydra_internals import without_callbacks
 from hpo.launch.payload import Payload
 from hpo.search.pausing import decide
+from hpo.search.pbt import PopulationPruner
 from hpo.search.seeded import build, make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError
@@ -56,7 +57,9 @@ def check(spec: SweepSpec, app: Payload, here: bool) -> Template | None:
     """
     check_folder(spec.sweep_dir)
     check_parts(spec)
-    return check_trials(spec, app, here)
+    template = check_trials(spec, app, here)
+    check_changes(spec, app)
+    return template
 
 
 def check_transport(app: Payload) -> None:
@@ -166,6 +169,23 @@ def _template(spec: SweepSpec, app: Payload, first: Mapping[str, Any]) -> Templa
     return make_template(compose, app.context.config_loader, space.fixed, points)
 
 
+def check_changes(spec: SweepSpec, app: Payload) -> None:
+    """Ask the application whether each key may change within a training, as a population does."""
+    function = _function("preflight_change", spec.preflight_change)
+    if function is None or not isinstance(_built("pruner", spec.pruner), PopulationPruner):
+        return
+    composing = application(spec, app, "preflight")
+    first = next(first_params(spec, app))
+    try:
+        before = compose(composing, spec.space.overrides(first))
+        for name, distribution in spec.space.distributions.items():
+            other = first | {name: last_value(distribution)}
+            after = compose(composing, spec.space.overrides(other))
+            _ask_application(function, before, after)
+    finally:
+        HydraConfig.instance().set_config(app.config)
+
+
 def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
     """Yield parameters of trials: all keys at their first value, then other options of groups."""
     space, loader = whole_space(spec, app), app.context.config_loader
@@ -253,12 +273,17 @@ def _check_values(config: DictConfig, here: bool) -> None:
         _log.warning("%s: %s here; a worker must be able to", fault.key, fault.text)
 
 
-def _ask_application(function: Callable[[DictConfig], Any], config: DictConfig) -> None:
+def _ask_application(function: Callable[..., Any], *configs: DictConfig) -> None:
+    try:
+        function(*map(_own, configs))
+    except _MISTAKES as error:
+        raise SettingError("{}", reason(error)) from error
+
+
+def _own(config: DictConfig) -> DictConfig:
+    """Return the configuration as the application gets it."""
     own = copy.deepcopy(config)
     with read_write(own), open_dict(own):
         del own["hydra"]
     OmegaConf.set_struct(own, True)
-    try:
-        function(own)
-    except _MISTAKES as error:
-        raise SettingError("{}", reason(error)) from error
+    return own

@@ -21,14 +21,14 @@ from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import ENQUEUED, RUN, stored
-from hpo.current import FollowedTrial
+from hpo.current import Checkpoint, FollowedTrial
 from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
 from hpo.search.seeded import build, make_sampler
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
-from hpo.storage.folders import StudyFolder
+from hpo.storage.folders import CHECKPOINT, StudyFolder
 from hpo.storage.passwords import hide_in_logs
 from hpo.study.lease import Lease
 from hpo.study.life import Life
@@ -94,15 +94,18 @@ class Worker:
         """Run the trials that rank 0 of this group publishes, until it ends."""
         with signals.interrupt(once=True):
             for note in self._group.trials():
-                follow = partial(self._follow, note["overrides"], note["trial"])
+                follow = partial(self._follow, note["overrides"], note["trial"], note["parent"])
                 if self._spec.fresh_process:
                     run_in_fresh_process(follow, self._application.script)
                 else:
                     follow()
                     _tidy_up()
 
-    def _follow(self, overrides: list[str], trial_number: int) -> None:
-        application, trial = self._application, FollowedTrial(trial_number, self._group)
+    def _follow(self, overrides: list[str], trial_number: int, parent: int | None) -> None:
+        application, spec = self._application, self._spec
+        home = StudyFolder(spec.sweep_dir, spec.study_name, spec.study_id)
+        checkpoint = Checkpoint(home.of(trial_number) / CHECKPOINT, parent)
+        trial = FollowedTrial(trial_number, self._group, checkpoint)
         config = application.compose(overrides, trial_number)
         with open_dict(config.hydra):
             config.hydra.output_subdir = None  # rank 0 has written it
@@ -166,11 +169,11 @@ class _Leader:
         aside = self._home.put_aside(trial.number) if is_new else None
         if aside is not None:
             _log.warning("trial %d begins anew: %s is of a lost run", trial.number, aside)
-        trial.hold_in(self._home.take(trial.number, is_begun=not is_new))
+        trial.hold_in(self._home.take(trial.number, is_begun=not is_new, parent=trial.parent))
         config = self._application.compose(overrides, trial.number)
         left_out = [*trial.params, *self._spec.own_groups]
         trial.note({**self._code, "config": config_hash(config, left_out)})
-        self._group.publish(overrides, trial.number)
+        self._group.publish(overrides, trial.number, trial.parent)
         function = partial(trial.timed, self._application.function)
         return self._application.run(function, config, trial)
 

@@ -25,6 +25,8 @@ from mlpf.schema import N_CLASSES, N_X, N_Y
 from mlpf.training.metrics import ClassMetrics, quality
 from mlpf.training.physics import WEIGHTED, ValidationPhysics
 
+_SETTINGS = ("initial_lr", "weight_decay", "momentum")  # of an optimizer, if it has them
+
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
@@ -88,6 +90,7 @@ class TrainingModule(pl.LightningModule):
         self._optimizer = optimizer
         self._scheduler = scheduler
         self._seed = seed
+        self._settings: list[dict[str, float]] = []
         self.class_metrics = ClassMetrics()
         self._sums = {"train": ElementSums(), "val": ElementSums()}
 
@@ -95,6 +98,10 @@ class TrainingModule(pl.LightningModule):
         """Return the optimizer and its schedule, advanced at each optimizer step."""
         total_steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = self.make_optimizer(total_steps)
+        self._settings = [
+            {name: group[name] for name in _SETTINGS if name in group}
+            for group in optimizer.param_groups
+        ]
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -104,6 +111,19 @@ class TrainingModule(pl.LightningModule):
         """Return a fresh optimizer of the network and its schedule over `total_steps` steps."""
         optimizer = self._optimizer(self.network.parameters())
         return optimizer, self._scheduler(optimizer, total_steps)
+
+    def on_train_start(self) -> None:
+        """Give a restored optimizer the configured settings, where they have changed.
+
+        Its state, such as the moments of Adam, and the place in the schedule are kept.
+        """
+        (optimizer,), (schedule,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        for group, settings in zip(optimizer.param_groups, self._settings, strict=True):
+            before, now = group["initial_lr"], settings["initial_lr"]
+            if before != now:
+                group["lr"] = group["lr"] / before * now if before else now
+            group.update(settings)
+        schedule.scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
 
     def on_train_epoch_start(self) -> None:
         """Seed by (seed, epoch, rank): a repeated epoch draws the same random numbers."""

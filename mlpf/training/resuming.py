@@ -25,6 +25,13 @@ _MAY_DIFFER: Final = {
     *("trainer.max_epochs", "trainer.threads", "trainer.deterministic"),
     *("trainer.progress", "trainer.log_every_n_steps"),
 }
+# What a training may go on with where `resume_changed` allows it: weights keep their meaning, a
+# trained network computes the same, and the schedule has the same length.
+_CHANGEABLE: Final = (
+    *("optimizer.lr", "optimizer.weight_decay", "optimizer.momentum"),
+    *("model.dropout", "trainer.gradient_clip_val"),
+)
+_LOSS_WEIGHTS: Final = "loss.weight_"  # only if the objective is none of these losses
 _OF_A_SWEEP: Final = ("hpo", "launcher")  # how trials are searched and started
 _REMEDY: Final = "take another folder (hydra.run.dir=...)"
 
@@ -37,17 +44,23 @@ def check_same_training(cfg: DictConfig, run_dir: Path, checkpoint: Path) -> Non
             done than `trainer.max_epochs`.
     """
     old, new = _recorded(run_dir / CONFIG), _plain(cfg)
-    for group in _SAME:
-        if group not in old:  # made by an earlier version
-            continue
-        changes = [
-            f"{key.removeprefix(f'{group}.')} {change}"
-            for key, change in _differences(old[group], new[group], group)
-            if key not in _MAY_DIFFER
-        ]
-        if changes:
-            told = f"{run_dir} holds a training with another `{group}`"
-            raise ConfigError(f"{told}: {', '.join(changes)}; {_REMEDY} or the old settings")
+    changes = _changes(old, new)
+    if new.get("resume_changed"):
+        changes = {key: change for key, change in changes.items() if not _is_changeable(key, new)}
+    if changes:
+        group = next(iter(changes)).partition(".")[0]
+        told = (
+            ", ".join(
+                f"{key.removeprefix(f'{group}.')} {change}"
+                for key, change in changes.items()
+                if key.startswith(f"{group}.")
+            )
+            or changes[group]
+        )
+        remedy = f"{_REMEDY} or the old settings"
+        if all(_is_changeable(key, new) for key in changes):
+            remedy = f"{_REMEDY}, the old settings, or resume_changed=true"
+        raise ConfigError(f"{run_dir} holds a training with another `{group}`: {told}; {remedy}")
     n_done = int(read_checkpoint(checkpoint).get("epoch", -1)) + 1
     n_asked = new["trainer"]["max_epochs"]
     if isinstance(n_asked, int) and n_asked < n_done:
@@ -55,6 +68,46 @@ def check_same_training(cfg: DictConfig, run_dir: Path, checkpoint: Path) -> Non
             f"trainer.max_epochs={n_asked}, but {run_dir} holds a training of {n_done} epochs; "
             f"ask for more, or {_REMEDY}"
         )
+
+
+def check_change(before: DictConfig, after: DictConfig) -> None:
+    """Check whether a training can go on with other settings, as population based training asks.
+
+    Args:
+        before: what it has begun with, a composition of `conf/train.yaml`.
+        after: what it shall go on with.
+
+    Raises:
+        ConfigError: it cannot; names the key.
+
+    >>> from hydra import compose, initialize_config_dir
+    >>> from mlpf.config import config_dir
+    >>> with initialize_config_dir(config_dir(), version_base="1.3"):
+    ...     cfg, other = (compose("train", [f"optimizer.lr={lr}"]) for lr in (1e-3, 1e-4))
+    >>> check_change(cfg, other)
+    """
+    new = _plain(after)
+    key = next(
+        (key for key in _changes(_plain(before), new) if not _is_changeable(key, new)), None
+    )
+    if key is not None:
+        raise ConfigError(
+            f"{key}: no training goes on with another value, only with other values of "
+            f"{', '.join(_CHANGEABLE)}, and of {_LOSS_WEIGHTS}* if the objective is no loss"
+        )
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys whose values decide how a training goes on, and how they differ."""
+    groups = (group for group in _SAME if group in old)  # an earlier version had fewer
+    differences = (_differences(old[group], new[group], group) for group in groups)
+    return {key: how for pairs in differences for key, how in pairs if key not in _MAY_DIFFER}
+
+
+def _is_changeable(key: str, cfg: Mapping[str, Any]) -> bool:
+    if key.startswith(_LOSS_WEIGHTS):
+        return "loss" not in str(cfg["objective"])
+    return key in _CHANGEABLE
 
 
 def record(cfg: DictConfig, run_dir: Path, *, is_resumed: bool) -> None:

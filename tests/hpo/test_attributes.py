@@ -59,6 +59,7 @@ RIGHT = {
     "PACE": [[3, 0.5]],
     "RETRIES": [0, 3],
     "PAUSED": [None, 3],
+    "PARENT": [{"trial": 0, "step": 4}],
     "RUN": [{"overrides": ["a=1"], "worker": "w", "sampler_seed": None}],
     "SECONDS": [0, 1.5],
     "COST": [{}, {"core_s": 1.5, "cpu_s": 0}],

@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
+from hpo.search.pbt import PopulationPruner
 from hpo.search.space import parse_space
 from hpo.settings import SweepSettings
 
@@ -38,6 +39,7 @@ def test_the_documented_searches_exist():
         "bohb",
         "freeze_thaw",
         "hyperband",
+        "pbt",
         "qsvr",
         "random",
         "tpe",
@@ -53,13 +55,28 @@ def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
     assert isinstance(instantiate(options.pruner), optuna.pruners.BasePruner)
     assert options.study_name == option
     assert options.n_trials == 30
-    assert set(parse_space(options.params, []).distributions) == {
-        "optimizer.lr",
-        "scheduler.expdecay_decay_steps",
-        "model.dropout",
-        "model.clip_value_low",
-        "model.dist_mult",
-    }
+    space = set(parse_space(options.params, []).distributions)
+    if option == "pbt":  # what may change in the middle of a training
+        assert space == {
+            "optimizer.lr",
+            "optimizer.weight_decay",
+            "model.dropout",
+            "trainer.gradient_clip_val",
+        }
+    else:
+        assert space == {
+            "optimizer.lr",
+            "scheduler.expdecay_decay_steps",
+            "model.dropout",
+            "model.clip_value_low",
+            "model.dist_mult",
+        }
+
+
+def test_a_population_knows_the_epochs_of_a_full_trial_and_the_seed(sweeper):
+    options = sweeper("hpo=pbt", "trainer.max_epochs=27", "seed=5", "hpo.pruner.explore=bandit")
+    assert (options["pruner"]["max_resource"], options["pruner"]["seed"]) == (27, 5)
+    assert isinstance(instantiate(options["pruner"]), PopulationPruner)
 
 
 def test_the_pruner_can_be_swapped_alone(sweeper):

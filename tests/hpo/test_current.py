@@ -1,13 +1,14 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
 import pytest
 
 import hpo
-from hpo.current import FollowedTrial, note_data, set_current_trial
+from hpo.current import Checkpoint, FollowedTrial, note_data, set_current_trial
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
 
@@ -80,7 +81,7 @@ def test_a_rank_that_follows_stops_when_rank_0_decides():
         def decision(self, step):
             return step == 2
 
-    set_current_trial(FollowedTrial(7, Decided()))
+    set_current_trial(FollowedTrial(7, Decided(), Checkpoint(Path("nowhere"), 3)))
     try:
         hpo.report_value(1.0, step=1)
         hpo.current_trial().set_user_attr("any", 1)
@@ -102,3 +103,17 @@ def test_data_are_noted_with_the_trial_and_outside_of_one_nothing_happens(monkey
     monkeypatch.setattr("hpo.current._current", SimpleNamespace(note=noted.append))
     note_data("y")
     assert noted == [{"data": "y"}]
+
+
+def test_a_checkpoint_is_resumed_from_once_something_is_written(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "trials/0007/checkpoint")
+    assert checkpoint.resume_from is None
+    assert not checkpoint.place.exists()
+    (checkpoint.folder / "state").write_text("1")
+    assert checkpoint.resume_from == checkpoint.folder == checkpoint.place
+
+
+def test_a_rank_that_follows_knows_the_checkpoint_and_makes_no_folder(tmp_path):
+    trial = FollowedTrial(7, None, Checkpoint(tmp_path / "a", 3))
+    assert (trial.checkpoint.parent, trial.checkpoint.resume_from) == (3, None)
+    assert not list(tmp_path.iterdir())

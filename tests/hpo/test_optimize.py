@@ -1,5 +1,6 @@
 """Plain Optuna without Hydra: processes that share a study, and what becomes of their trials."""
 
+import json
 import math
 import os
 import signal
@@ -12,10 +13,12 @@ import pytest
 from optuna.trial import TrialState
 
 from hpo import attributes
-from hpo.attributes import DIVERGED, FAIL_REASON, LEASE, RETRIES, RUN, SECONDS, SKIPPED
+from hpo.attributes import DIVERGED, FAIL_REASON, LEASE, PARENT, RETRIES, RUN, SECONDS, SKIPPED
 from hpo.optimize import optimize
 from hpo.report import write_report
 from hpo.search.freeze_thaw import FreezeThawPruner
+from hpo.search.lineage import lineage, parent_of
+from hpo.search.pbt import PopulationPruner
 from hpo.search.promotion import PromotionPruner
 from hpo.storage.opening import open_storage
 from qsvr.forecasting.forecaster import Forecaster
@@ -363,3 +366,63 @@ def test_the_first_trials_have_given_values_and_a_repeated_call_enqueues_none(tm
     ] * 3
     with pytest.raises(ValueError, match="enqueue must be a list of mappings"):
         whole(n_trials=6, enqueue=["default"])
+
+
+def ascent(trial):
+    """The toy of the paper on population based training: two hyperparameters, one at a time.
+
+    Q = 1.2 - a^2 - b^2 is to be maximized by gradient ascent along one axis, which the
+    hyperparameter chooses. A fixed choice leaves the other coordinate at 0.9.
+    """
+    axis = trial.suggest_categorical("axis", [0, 1])
+    file = trial.checkpoint.folder / "state.json"
+    step, *place = json.loads(file.read_text()) if trial.checkpoint.resume_from else (0, 0.9, 0.9)
+    for epoch in range(step + 1, 25):
+        place[axis] *= 0.8
+        file.with_suffix(".new").write_text(json.dumps([epoch, *place]))
+        file.with_suffix(".new").replace(file)
+        value = 1.2 - place[0] ** 2 - place[1] ** 2
+        trial.report(value, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return value
+
+
+def test_a_population_beats_all_fixed_hyperparameters(tmp_path):
+    def population(name, n_trials, pruner):
+        return optimized(
+            tmp_path,
+            ascent,
+            study_name=name,
+            n_trials=n_trials,
+            direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=1),
+            pruner=pruner,
+        )
+
+    fixed = population("fixed", 6, None)
+    assert len({trial.params["axis"] for trial in fixed.trials}) == 2
+    assert fixed.best_value == pytest.approx(1.2 - 0.81, abs=1e-3)
+
+    def policy(seed=0):
+        return PopulationPruner(population=6, interval=2, max_resource=24, seed=seed)
+
+    found = population("pbt", 20, policy())
+    assert found.best_value > 1.15
+    counts = states(found)
+    assert counts["COMPLETE"] == 6
+    assert counts["COMPLETE"] + counts["PRUNED"] == 20
+    stages = lineage(found.best_trial, dict(enumerate(found.trials)))
+    assert {stage.trial.params["axis"] for stage in stages} == {0, 1}
+    assert [stage.first for stage in stages[1:]] == [stage.last + 1 for stage in stages[:-1]]
+    # The same steps as six fixed trainings, and the same trials again.
+    assert sum(len(trial.intermediate_values) for trial in found.trials) == 6 * 24
+    again = population("again", 20, policy())
+    assert [trial.params for trial in again.trials] == [trial.params for trial in found.trials]
+    children = [trial for trial in found.trials if PARENT in trial.system_attrs]
+    assert len(children) > 3
+    for child in children:
+        parent, step = parent_of(child)
+        assert min(child.intermediate_values) == step + 1
+        assert step in found.trials[parent].intermediate_values
+    assert not [*(tmp_path / "pbt/trials").glob(".*.partial")]

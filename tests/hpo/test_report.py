@@ -6,7 +6,7 @@ import pytest
 from optuna.storages import BaseStorage
 
 from commons.files import write_json
-from hpo.attributes import APP, FOLDER
+from hpo.attributes import APP, FOLDER, PARENT, RUN
 from hpo.report import Report, main, write_report
 from hpo.reporting.subject import read_subject
 from hpo.storage.folders import RECORD
@@ -143,3 +143,41 @@ def test_the_commands_are_those_of_the_application(folder):
     study.set_user_attr(APP, {**app, "program": ["python", "my app.py"], "overrides": typed})
     commands = write_report(storage, "s", folder).commands
     assert commands["continue the sweep"] == "python 'my app.py' --multirun 'x=interval(0, 1)'"
+
+
+def test_the_best_of_a_population_comes_with_its_schedule(tmp_path):
+    storage = open_storage(None, tmp_path)
+    study = optuna.create_study(storage=storage, study_name="s")
+    app = {"config_name": "a", "searchpath": [], "always_multirun": False, "groups": []}
+    study.set_user_attr(APP, app)
+    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
+
+    def add(x, steps, parent):
+        trial = optuna.trial.create_trial(
+            value=1 - x,
+            params={"x": x},
+            distributions=space,
+            intermediate_values={step: 2 - x - step / 10 for step in steps},
+            user_attrs={RUN: {"overrides": [f"x={x}"]}},
+            system_attrs={PARENT: parent} if parent else {},
+        )
+        study.add_trial(trial)
+
+    add(0.25, range(1, 5), None)
+    add(0.5, range(4, 7), {"trial": 0, "step": 3})
+    write_report(storage, "s", tmp_path)
+    assert (tmp_path / "schedule.csv").read_text().splitlines() == [
+        "trial,first_step,last_step,value,x",
+        "0,1,3,1.45,0.25",
+        "1,4,6,0.9,0.5",
+    ]
+    comment = (tmp_path / "best.yaml").read_text().splitlines()[:3]
+    assert comment == [
+        "# Trial 1 of study s: 0.5.",
+        "# Its model is the result of a schedule of 2 stages, see schedule.csv.",
+        "# Below are the values from step 4 on; alone they train another model.",
+    ]
+    add(0.75, range(1, 4), None)
+    write_report(storage, "s", tmp_path)
+    assert not (tmp_path / "schedule.csv").exists()
+    assert "schedule" not in (tmp_path / "best.yaml").read_text()

@@ -60,6 +60,9 @@ def train(cfg: DictConfig) -> float:
     witness = Path(cfg.witness) / f"{trial.number if trial else 0:04d}"
     first = epochs_done(folder)
     note(witness, "start", first)
+    ballast = folder / "ballast"
+    if cfg.ballast_mb and not ballast.exists():
+        ballast.write_bytes(bytes(cfg.ballast_mb << 20))
     for epoch in range(first + 1, cfg.epochs + 1):
         time.sleep(cfg.epoch_s)
         if epoch == 3 and trial and trial.number in cfg.hangs:

@@ -17,7 +17,7 @@ def main(cfg: DictConfig) -> float:
     """Train; Hydra reads the command line."""
     trial = hpo.current_trial()
     assert trial is not None
-    return train(trial.number, cfg.x, partial(hpo.report_value), Path(cfg.folder))
+    return train(trial, cfg.x, partial(hpo.report_value), Path(cfg.folder))
 
 
 if __name__ == "__main__":

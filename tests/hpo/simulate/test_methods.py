@@ -101,3 +101,9 @@ def test_a_file_of_methods_that_does_not_fit_is_named(tmp_path, text, message):
         path.write_text(text)
     with pytest.raises(ValueError, match=f"mine.yaml: {message}"):
         read_methods(path)
+
+
+def test_a_population_cannot_be_simulated_and_that_is_said():
+    method = make_method("pbt", {"pruner": {"_target_": "hpo.PopulationPruner"}})
+    with pytest.raises(ValueError, match=r"^method pbt: population based training cannot be sim"):
+        make_policy(method, VALUES)

@@ -138,3 +138,47 @@ def test_what_a_lost_run_has_left_is_put_aside_and_no_trial_resumes_from_it(tmp_
         assert not (tmp_path / "trials/0003").exists()
     home.take(3)
     assert StudyFolder(tmp_path, "s", "of another").put_aside(3) is None
+
+
+@pytest.fixture
+def home(tmp_path):
+    study = claimed(tmp_path)
+    return StudyFolder(tmp_path, "s", study.user_attrs[STUDY_ID])
+
+
+def test_a_child_begins_with_its_parents_files_and_a_record_of_its_own(home):
+    parent = home.take(3)
+    for name in (
+        "checkpoints/last.ckpt",
+        ".hydra/config.yaml",
+        "run.log",
+        "x.held",
+        ".a.12.partial",
+    ):
+        (parent / name).parent.mkdir(exist_ok=True)
+        (parent / name).write_text(name)
+    child = home.take(7, parent=3)
+    files = sorted(path.name for path in child.rglob("*") if path.is_file())
+    assert files == ["last.ckpt", RECORD]
+    assert owner_of(child) == Owner("s", home.study_id, 7)
+    assert owner_of(parent) == Owner("s", home.study_id, 3)
+
+
+def test_the_folder_of_a_child_is_filled_once(home):
+    (home.take(3) / "state").write_text("1")
+    child = home.take(7, parent=3)
+    (home.of(3) / "state").write_text("2")
+    (child / "own").write_text("3")
+    assert home.take(7, is_begun=True, parent=3) == child
+    assert (child / "state").read_text() == "1"
+
+
+def test_a_child_of_a_trial_without_a_folder_begins_with_nothing(home):
+    assert [path.name for path in home.take(7, parent=3).iterdir()] == [RECORD]
+
+
+def test_a_stranger_is_nobodys_parent(home, tmp_path):
+    (tmp_path / "trials/0003").mkdir(parents=True)
+    (tmp_path / "trials/0003/state").touch()
+    (tmp_path / "trials/0003" / RECORD).write_text('{"study": "s", "study_id": "x", "trial": 3}')
+    assert [path.name for path in home.take(7, parent=3).iterdir()] == [RECORD]

@@ -6,10 +6,11 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from commons.processes import this_host
-from hpo.attributes import BEAT, LEASE
+from hpo.attributes import BEAT, LEASE, PARENT
+from hpo.search.lineage import Origin
 from hpo.search.pausing import PausingPruner
 from hpo.storage.patient import PatientStorage
-from hpo.study.lease import Lease
+from hpo.study.lease import Lease, was_started
 from hpo.study.observation import Observer
 from hpo.study.tickets import Tickets, issue_tickets, study_lock
 
@@ -315,3 +316,36 @@ def test_a_worker_waits_until_the_owners_of_the_last_trials_have_shown_life(
     with worker.claimed() as claim:
         assert claim is None
     assert len(seconds) == 8
+
+
+class Copies(PausingPruner):
+    """At most two trials; all but the first have trial 0 as their parent."""
+
+    def pause(self, study, trial):
+        return False
+
+    def choose(self, study, paused):
+        return None
+
+    def may_begin(self, study):
+        return sum(was_started(t) or t.state == TrialState.RUNNING for t in study.trials) < 2
+
+    def origin(self, study, trial):
+        return Origin(0, 4, {"x": 0.25}) if trial.number else None
+
+
+def test_a_new_trial_gets_its_parent_and_hyperparameters_when_it_is_claimed(pair, tickets):
+    first, second = (tickets(n, pruner=Copies()).take() for n in (0, 1))
+    assert PARENT not in first.system_attrs
+    assert second.system_attrs[PARENT] == {"trial": 0, "step": 4}
+    loaded = study(pair[0])
+    trial = optuna.Trial(loaded, second._trial_id)
+    assert trial.suggest_float("x", 0, 1) == 0.25
+
+
+def test_trials_that_a_policy_lets_begin_are_never_too_many(pair, tickets):
+    waiting = [tickets(0, pruner=Copies()).trials(TrialState.WAITING)[n] for n in range(3)]
+    # Each of three workers has found that a trial may begin before one of them has claimed it.
+    claimed = [tickets(n % 2, pruner=Copies())._claim(trial) for n, trial in enumerate(waiting)]
+    assert claimed == [True, True, False]
+    assert tickets(0, pruner=Copies()).take() is None

@@ -2,14 +2,15 @@ import math
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 import hpo.study.trial
-from hpo.attributes import COST, FIGURES, RETRIES
+from hpo.attributes import COST, FIGURES, PARENT, RETRIES
 from hpo.budgets import Budget
 from hpo.ranks import Group
 from hpo.search.asha import AshaPruner
 from hpo.search.pausing import PausingPruner, is_paused
+from hpo.storage.folders import FolderTakenError, StudyFolder
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease, LeaseLostError
 from hpo.study.limits import Limits
@@ -276,3 +277,21 @@ def test_a_trial_that_is_pruned_or_at_its_last_epoch_ends_in_spite_of_a_reached_
     trial = LeasedTrial(study, trial_id, Lease(study._storage, trial_id, 60), limits=limits)
     assert trial.should_stop(1.0, 1, final=final) is not final
     assert not trial.life.given_back
+
+
+def test_a_trial_knows_its_parent_and_where_its_checkpoint_is(tmp_path):
+    study = optuna.create_study(study_name="s")
+    home = StudyFolder(tmp_path, "s", "id")
+    (home.take(0) / "checkpoint").mkdir()
+    (home.of(0) / "checkpoint/state").write_text("parent's")
+    study.add_trials([create_trial(state=TrialState.WAITING) for _ in range(2)])
+    ticket = study.trials[1]
+    study._storage.set_trial_system_attr(ticket._trial_id, PARENT, {"trial": 0, "step": 4})
+    study._storage.set_trial_state_values(ticket._trial_id, TrialState.RUNNING)
+    trial = LeasedTrial(study, ticket._trial_id, Lease(study._storage, ticket._trial_id, 60))
+    with pytest.raises(FolderTakenError, match="trial 1: its study has no folder"):
+        trial.checkpoint  # noqa: B018 - it asks for the folder
+    trial.home = home
+    assert trial.checkpoint.parent == trial.parent == 0
+    assert trial.checkpoint.resume_from == home.of(1) / "checkpoint"
+    assert (trial.checkpoint.folder / "state").read_text() == "parent's"

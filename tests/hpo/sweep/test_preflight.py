@@ -48,6 +48,13 @@ def wild(cfg, trial):
     trial.suggest_float("mdel.depth", 0, 1)
 
 
+def keeps_its_depth(before, after):
+    """The application's own check, named by `hydra.sweeper.preflight_change`."""
+    assert "hydra" not in after
+    if before.model != after.model:
+        raise ValueError("model.depth: the weights would not fit")
+
+
 class Failing(optuna.samplers.RandomSampler):
     def sample_independent(self, *arguments):
         raise KeyError("no such grid")
@@ -206,6 +213,19 @@ def test_parts_are_asked_once_before_the_study_is_there(sweep, tmp_path, name, p
     code, error = sweep(plain[name], node)
     assert (code, error) == (2, f"{told}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_cannot_change_in_a_training_is_told_before_a_population_begins(
+    sweep, tmp_path
+):
+    checked = f"hydra.sweeper.preflight_change={HERE}.keeps_its_depth"
+    population = "budget.pruner={_target_: hpo.PopulationPruner, population: 4}"
+    depths = "model.depth=choice(1,2)"
+    code, error = sweep(checked, population, depths)
+    assert (code, error) == (2, "model.depth: the weights would not fit\n")
+    assert list(tmp_path.iterdir()) == []
+    assert sweep(checked, population)[0] == 0
+    assert sweep(checked, depths, "hydra.sweep.dir=other")[0] == 0  # not a population
 
 
 def test_a_missing_package_is_told_with_its_extra(sweep, monkeypatch):

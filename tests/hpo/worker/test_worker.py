@@ -121,3 +121,35 @@ def test_when_the_time_of_the_study_is_over_the_command_says_so_and_a_larger_one
     code, _ = toy(*command, "hydra.sweeper.timeout=60")
     assert code == 0
     assert {trial.state.name for trial in study().trials} == {"COMPLETE"}
+
+
+def test_a_population_goes_on_from_the_folders_of_parents_without_a_change_of_the_application(
+    toy, study, tmp_path
+):
+    policy = "{_target_: hpo.PopulationPruner, population: 4, interval: 2, max_resource: 6}"
+    code, output = toy(
+        "-m",
+        "epochs=6",
+        "hydra.sweeper.n_trials=8",
+        "hydra.sweeper.n_workers=2",
+        f"hydra.sweeper.pruner={policy}",
+        "hydra.sweeper.sampler.seed=1",
+    )
+    assert code == 0, output
+    trials = study().trials
+    states = [trial.state.name for trial in trials]
+    assert (len(states), states.count("COMPLETE"), set(states)) == (
+        8,
+        4,
+        {"COMPLETE", "PRUNED"},
+    )
+    children = [trial for trial in trials if "hpo:parent" in trial.system_attrs]
+    assert children
+    for child in children:
+        record = child.system_attrs["hpo:parent"]
+        folder = tmp_path / f"sweep/trials/{child.number:04d}"
+        assert min(child.intermediate_values) == record["step"] + 1
+        epochs = [int(line) for line in (folder / "epochs").read_text().split()]
+        assert epochs == list(range(child.last_step))  # the parent's first
+        assert child.params["x"] != trials[record["trial"]].params["x"]
+        assert f"x={child.params['x']}" in (folder / ".hydra/overrides.yaml").read_text()

@@ -153,6 +153,42 @@ def test_a_folder_with_another_training_is_refused(run, compose_tiny):
         train(compose_tiny(*FOUR_EPOCHS, "optimizer.lr=1e-3"), run[0])
 
 
+def test_a_training_goes_on_with_other_hyperparameters_and_its_optimizer_state(
+    compose_tiny, tmp_path, caplog, monkeypatch
+):
+    fixed = ("optimizer=adamw", "scheduler=exponential", "scheduler.expdecay_decay_steps=1")
+    train(compose_tiny(*fixed, "scheduler.rate=0.9"), tmp_path)
+    before = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    n_steps, (group,) = before["global_step"], before["optimizer_states"][0]["param_groups"]
+    assert group["lr"] == pytest.approx(1e-2 * 0.9**n_steps)
+    seen = []
+
+    def look(self, batch, batch_idx):
+        if not seen:
+            optimizer = self.trainer.optimizers[0]
+            state = optimizer.state[optimizer.param_groups[0]["params"][0]]
+            seen.append((dict(optimizer.param_groups[0]), state["step"].item()))
+            seen.append([m.p for m in self.network.modules() if hasattr(m, "p")])
+        return original(self, batch, batch_idx)
+
+    original = TrainingModule.training_step
+    monkeypatch.setattr(TrainingModule, "training_step", look)
+    changed = ("optimizer.lr=2e-2", "optimizer.weight_decay=0.5", "model.dropout=0.3")
+    options = ("resume_changed=true", "trainer.max_epochs=3", "scheduler.rate=0.9")
+    train(compose_tiny(*fixed, *changed, *options), tmp_path)
+    (group, step), dropouts = seen
+    assert group["lr"] == pytest.approx(2e-2 * 0.9**n_steps)
+    assert (group["weight_decay"], group["initial_lr"]) == (0.5, 2e-2)
+    assert step == n_steps
+    assert set(dropouts) == {0.3}
+    after = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert after["lr_schedulers"][0]["base_lrs"] == [2e-2]
+    last = after["optimizer_states"][0]["param_groups"][0]["lr"]
+    assert last == pytest.approx(2e-2 * 0.9 ** after["global_step"])
+    assert "resuming with other settings (config.1.yaml): " in caplog.text
+    assert OmegaConf.load(tmp_path / "config.1.yaml").optimizer.lr == 2e-2
+
+
 def test_a_diverged_training_stops_and_says_where(compose_tiny, tmp_path):
     with pytest.raises(FloatingPointError, match=r"diverged in epoch 1: .*val_loss\b"):
         train(compose_tiny("optimizer=sgd", "optimizer.lr=1e30"), tmp_path)

@@ -5,7 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 from mlpf.config import ConfigError
-from mlpf.training.resuming import check_same_training, record
+from mlpf.training.resuming import check_change, check_same_training, record
 
 
 @pytest.fixture
@@ -40,6 +40,65 @@ def test_what_would_be_another_training_is_refused_in_one_line(
     with pytest.raises(ConfigError, match=message) as error:
         check(compose_tiny("trainer.max_epochs=3", override), run)
     assert "\n" not in str(error.value)
+
+
+CHANGEABLE = [
+    "optimizer.lr=1e-3",
+    "optimizer.weight_decay=0.1",
+    "model.dropout=0.3",
+    "trainer.gradient_clip_val=0.1",
+]
+
+
+@pytest.mark.parametrize("override", CHANGEABLE)
+def test_what_keeps_the_meaning_of_the_weights_may_change_where_that_is_allowed(
+    run, compose_tiny, override
+):
+    with pytest.raises(ConfigError, match=r"the old settings, or resume_changed=true$"):
+        check(compose_tiny("trainer.max_epochs=3", override), run)
+    check(compose_tiny("trainer.max_epochs=3", override, "resume_changed=true"), run)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.output_dim=16", "another `model`: output_dim was 8, is now 16; take another"),
+        ("model.clip_value_low=0.1", "another `model`: clip_value_low was 0.0, is now 0.1"),
+        ("scheduler.expdecay_decay_steps=5", "another `scheduler`: expdecay_decay_steps was"),
+        ("seed=2", "another `data`: seed was 1, is now 2"),
+        ("loss.weight_pt=2", "another `loss`: weight_pt was 1.0, is now 2"),
+    ],
+)
+def test_all_else_is_refused_by_name_all_the_same(run, compose_tiny, override, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        check(
+            compose_tiny(
+                "trainer.max_epochs=3", "optimizer.lr=1e-3", override, "resume_changed=true"
+            ),
+            run,
+        )
+    assert "resume_changed" not in str(error.value)
+    assert "lr was" not in str(error.value)
+
+
+@pytest.mark.parametrize("override", CHANGEABLE)
+def test_a_search_may_change_what_a_training_can_go_on_with(compose_tiny, override):
+    check_change(compose_tiny(), compose_tiny(override))
+
+
+def test_weights_of_the_loss_may_change_only_if_it_is_not_the_objective(compose_tiny):
+    before, after = compose_tiny(), compose_tiny("loss.weight_pt=2")
+    with pytest.raises(ConfigError, match=r"^loss\.weight_pt: no training goes on with another"):
+        check_change(before, after)
+    accuracy = ("objective.name=val_tower_accuracy", "objective.mode=max")
+    check_change(compose_tiny(*accuracy), compose_tiny(*accuracy, "loss.weight_pt=2"))
+
+
+@pytest.mark.parametrize("override", ["model.bin_size=16", "optimizer=adamw", "data.seed=7"])
+def test_a_search_of_anything_else_is_refused_with_the_keys_that_may(compose_tiny, override):
+    with pytest.raises(ConfigError, match=r"only with other values of optimizer\.lr, ") as error:
+        check_change(compose_tiny(), compose_tiny(override))
+    assert str(error.value).startswith(override.partition("=")[0])
 
 
 @pytest.mark.parametrize(
