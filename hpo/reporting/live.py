@@ -12,8 +12,9 @@ from rich.live import Live
 
 from commons.console import Console
 from hpo.reporting.ledger import read_ledger
-from hpo.reporting.summary import Summary, summarize
-from hpo.reporting.table import study_table, summary_line, time_line
+from hpo.reporting.pulse import Pulse
+from hpo.reporting.summary import summarize
+from hpo.reporting.table import live_line, live_table, study_table, time_line
 from hpo.settings import SweepError
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Progress:
         live: redraw one table in place on a terminal, unless workers write to it too.
         status: returns the state of the SLURM jobs; None: there are no jobs.
         at_work: called when trials end and time remains; what is made ready then, delays nothing.
+        limits: what else ends the sweep than its number of trials, as text.
         every_s: time between two updates.
     """
 
@@ -40,15 +42,18 @@ class Progress:
         live: bool,
         status: Callable[[], str] | None = None,
         at_work: Callable[[], None] = lambda: None,
+        limits: str = "",
         every_s: float = 1.0,
     ) -> None:
         self._storage, self._study_id = storage, study_id
         self._status, self._at_work, self._every_s = status, at_work, every_s
+        self._limits = limits
         self._console = Console()
         terminal = live and self._console.is_terminal
         self._live = Live(console=self._console, auto_refresh=False) if terminal else None
         self._begin = time.monotonic()
-        self._finished_before = summarize(storage, study_id)[0].n_finished
+        self._pulse = Pulse(storage, study_id)
+        self._finished_before = self._pulse.look().n_finished
         self._line = ("", 0.0)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="progress")
@@ -67,10 +72,10 @@ class Progress:
                 self._live.stop()
             return  # the error says it all
         try:
-            summary, trials = summarize(self._storage, self._study_id)
+            summary = summarize(self._storage, self._study_id)[0]
             ledger = read_ledger(self._storage, self._study_id)
             elapsed_s = time.monotonic() - self._begin
-            final = study_table(summary, trials, elapsed_s, ledger=ledger)
+            final = study_table(summary, elapsed_s, ledger)
             if self._live is not None:
                 self._live.update(final, refresh=True)
             else:
@@ -87,26 +92,18 @@ class Progress:
                 _log.debug("no progress to show: %s", error)
 
     def _show(self) -> None:
-        summary, trials = summarize(self._storage, self._study_id)
+        moment = self._pulse.look()
         elapsed_s = time.monotonic() - self._begin
-        left_s = self._left_s(summary, elapsed_s)
-        if summary.n_finished > self._finished_before and elapsed_s > _SETTLED_S:
+        if moment.n_finished > self._finished_before and elapsed_s > _SETTLED_S:
             self._at_work()
+        jobs = self._status() if self._status is not None else None
         if self._live is not None:
-            rows = study_table(summary, trials, elapsed_s, left_s)
-            if self._status is not None:
-                rows.add_row("jobs", self._status())
+            size = self._console.size
+            rows = live_table(moment, elapsed_s, (size.width, size.height), jobs, self._limits)
             self._live.update(rows, refresh=True)
             return
         text, shown = self._line
-        line = summary_line(summary)
-        if self._status is not None:
-            line += f"; {self._status()}"
+        line = live_line(moment, jobs)
         if line != text and elapsed_s - shown > _LINE_EVERY_S:
             self._line = (line, elapsed_s)
-            _log.info("%s; %s", line, time_line(elapsed_s, left_s))
-
-    def _left_s(self, summary: Summary, elapsed_s: float) -> float | None:
-        done = summary.n_finished - self._finished_before
-        left = summary.n_trials["total"] - summary.n_finished
-        return elapsed_s / done * left if done > 0 else None
+            _log.info("%s; %s", line, time_line(elapsed_s, moment.outlook))

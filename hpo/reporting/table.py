@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
 from datetime import timedelta
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from commons.console import Table
 from commons.terminal import printable
 from hpo.reporting.ledger import Ledger, ledger_lines
+from hpo.reporting.outlook import Outlook
+from hpo.reporting.pulse import Moment
 from hpo.reporting.summary import Summary
 
 
 def study_table(
     summary: Summary,
-    trials: Sequence[FrozenTrial] = (),
     elapsed_s: float | None = None,
-    left_s: float | None = None,
     ledger: Ledger | None = None,
 ) -> Table:
-    """Return the table of a study, with a row for each of `trials` that is running.
+    """Return the table of a study.
 
-    `elapsed_s` is the time since the command started, `left_s` the estimate of what remains. With
-    the `ledger` the cost is told by outcome.
+    `elapsed_s` is the time since the command started. With the `ledger` the cost is told by
+    outcome.
     """
     title = f"study {summary.study_name}"
     rows = Table(show_header=False, title=title, title_justify="left")
@@ -43,16 +43,97 @@ def study_table(
     for heading, text in cost if ledger is None else ledger_lines(ledger):
         rows.add_row(heading, text)
     if elapsed_s is not None:
-        rows.add_row("time", time_line(elapsed_s, left_s))
-    for trial in trials:
-        if trial.state == TrialState.RUNNING:
-            rows.add_row(f"trial {trial.number}", _running(trial))
+        rows.add_row("time", time_line(elapsed_s))
     return rows
 
 
-def summary_line(summary: Summary) -> str:
-    """Return the number of trials by state, and the best value."""
-    return printable(f"{counts(summary)}; best {_best(summary)}")
+def live_table(
+    moment: Moment,
+    elapsed_s: float,
+    size: tuple[int, int],
+    jobs: str | None = None,
+    limits: str = "",
+) -> Table:
+    """Return the table of a sweep that runs: what matters most first, a line each.
+
+    Args:
+        moment: of the sweep.
+        elapsed_s: since the command started.
+        size: columns and lines of the terminal.
+        jobs: where the SLURM jobs are; None: there are none.
+        limits: what else ends the sweep than its number of trials.
+    """
+    width, height = size
+    title = f"study {moment.name}"
+    rows = Table(show_header=False, title=title, title_justify="left", width=width)
+    rows.add_column(style="bold", no_wrap=True)
+    rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    lines = [*_jobs(jobs, width), *_leaders(moment), ("trials", _short_counts(moment))]
+    lines += [("rungs", _rungs(moment))] if moment.rungs else []
+    lines.append(("time", time_line(elapsed_s, moment.outlook)))
+    lines.append(("workers", f"{moment.n_alive} at work; {moment.epochs} epochs run"))
+    lines += [("ends at", limits)] if limits else []
+    room = max(0, height - len(lines) - 5)  # title, frame, and the line below
+    shown = moment.running[1:]
+    if len(shown) > room:
+        shown = shown[: max(0, room - 1)]
+    lines += [(f"trial {trial.number}", _running(trial)) for trial in shown]
+    left_out = len(moment.running) - 1 - len(shown)
+    lines += [("", f"and {left_out} more that run")] if left_out > 0 else []
+    for heading, text in lines:
+        rows.add_row(heading, printable(text))
+    return rows
+
+
+def live_line(moment: Moment, jobs: str | None = None) -> str:
+    """Return the number of trials by state, the leader and the jobs, as a line of a log."""
+    parts = [counts(moment), *(f"{name} {text}" for name, text in _leaders(moment))]
+    return printable("; ".join([*parts, *([jobs] if jobs else [])]))
+
+
+def _jobs(jobs: str | None, width: int) -> list[tuple[str, str]]:
+    if jobs is None:
+        return []
+    lines = textwrap.wrap(jobs, max(20, width - 15))[:2] or [""]
+    return [("jobs", lines[0]), *(("", line) for line in lines[1:])]
+
+
+def _leaders(moment: Moment) -> list[tuple[str, str]]:
+    """Return the best complete trial and the best running one; the better one first."""
+    best, running = moment.best, moment.running[0] if moment.running else None
+    lines = []
+    if best is not None:
+        lines.append(("best", f"{best.values[0]:.6g} (trial {best.number}): {_params(best)}"))
+    if running is not None:
+        name = "leader" if best is None else "next"
+        lines.append((name, f"trial {running.number} runs: {_running(running)}"))
+    return lines or [("best", "no trial has begun yet")]
+
+
+def _short_counts(moment: Moment) -> str:
+    n = moment.n_trials
+    states = {"complete": "complete", "pruned": "pruned", "fail": "failed", "running": "running"}
+    shown = ", ".join(f"{n[state]} {name}" for state, name in states.items())
+    return f"{moment.n_finished} of {n['total']} finished: {shown}"
+
+
+def _rungs(moment: Moment) -> str:
+    shown = []
+    for rung in moment.rungs:
+        best = "" if rung.best is None else f", best {rung.best:.4g}"
+        shown.append(f"epoch {rung.step}: {rung.n_reached}{best}")
+    return "; ".join(shown)
+
+
+def _running(trial: FrozenTrial) -> str:
+    step = trial.last_step
+    where = "starting" if step is None else f"epoch {step}: {trial.intermediate_values[step]:.5g}"
+    return f"{where}  ({_params(trial)})"
+
+
+def _params(trial: FrozenTrial) -> str:
+    """Return the parameters of a trial; of a key the last part, which tells most."""
+    return parameters({key.rpartition(".")[2]: value for key, value in trial.params.items()})
 
 
 def parameters(params: dict[str, Any]) -> str:
@@ -65,7 +146,7 @@ def parameters(params: dict[str, Any]) -> str:
     return ", ".join(shown)
 
 
-def counts(summary: Summary) -> str:
+def counts(summary: Summary | Moment) -> str:
     """Return the number of trials by state."""
     n = summary.n_trials
     skipped = f" ({summary.n_skipped} before they began)" if summary.n_skipped else ""
@@ -100,14 +181,13 @@ def _figures(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
 
 
-def _running(trial: FrozenTrial) -> str:
-    step = trial.last_step
-    where = "starting" if step is None else f"epoch {step}: {trial.intermediate_values[step]:.5g}"
-    return f"{where}  ({parameters(trial.params)})"
-
-
-def time_line(elapsed_s: float, left_s: float | None) -> str:
+def time_line(elapsed_s: float, left: Outlook | None = None) -> str:
     """Return the time since the command started, and the estimate of the time left."""
-    elapsed = str(timedelta(seconds=round(elapsed_s)))
-    left = "" if left_s is None else f", about {timedelta(seconds=round(left_s))} left"
-    return elapsed + left
+    text = _span(elapsed_s)
+    if left is None:
+        return text
+    return f"{text}, {'at least' if left.is_least else 'about'} {_span(left.left_s)} left"
+
+
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

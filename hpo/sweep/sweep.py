@@ -290,7 +290,9 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
 
 def _work_shown(sweep: Sweep, artist: Artist) -> None:
     place = sweep.storage, sweep.study_id
-    shown = Progress(*place, sweep.is_apart, sweep.crew.status, artist.prepare)
+    limits = {**vars(sweep.tickets.spent.budget), "timeout_s": sweep.spec.timeout}
+    text = ", ".join(f"{k}={limit:g}" for k, limit in limits.items() if limit is not None)
+    shown = Progress(*place, sweep.is_apart, sweep.crew.status, artist.prepare, text)
     with signals.interrupt(), shown:
         try:
             _work(sweep)

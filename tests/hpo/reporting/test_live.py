@@ -41,19 +41,16 @@ def test_a_line_is_logged_when_something_has_changed_and_not_too_often(
     assert len(lines(caplog)) == 2
 
 
-def test_the_time_left_follows_from_what_this_command_has_finished(progress, study, monkeypatch):
-    now = [0.0]
+def test_what_the_end_needs_is_made_ready_once_trials_have_ended(progress, study, monkeypatch):
+    now, calls = [0.0], []
     monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
-    shown = progress(live=False)
-    for x in (0.1, 0.2, 0.3):
-        study.enqueue_trial({"x": x})
-    assert shown._left_s(shown_summary(study), 10.0) is None
+    shown = progress(live=False, at_work=lambda: calls.append(now[0]))
+    study.enqueue_trial({"x": 0.1})
+    for now[0] in (1.0, 10.0):
+        shown._show()
     study.tell(study.ask(), 1.0)
-    assert shown._left_s(shown_summary(study), 10.0) == 20.0
-
-
-def shown_summary(study):
-    return live.summarize(study._storage, study._study_id)[0]
+    shown._show()
+    assert calls == [10.0]
 
 
 def test_in_a_terminal_one_table_is_redrawn_with_the_state_of_the_jobs(

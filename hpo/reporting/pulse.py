@@ -1,0 +1,148 @@
+"""A sweep while it runs: its figures at one moment, at the cost of what has changed.
+
+A finished trial is looked at once, so a look at 10,000 trials costs what a look at the running
+ones does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.attributes import BEAT, LEASE, LEASE_S, N_TRIALS, SKIPPED, stored
+from hpo.reporting.outlook import Outlook, outlook
+from hpo.reporting.rungs import Lengths, Rung, paused_at
+from hpo.reporting.summary import n_epochs
+from hpo.view import View
+
+_LEASE_S = 60.0
+_ATTRIBUTES_EVERY = 15  # looks: those of 500 workers are dear to read
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What there is to tell of a sweep at one moment.
+
+    Attributes:
+        name: of the study.
+        maximizes: whether large values are good.
+        n_trials: trials by state, those that were not begun among the waiting ones; and in total.
+        n_skipped: pruned trials that a screen ended before their first epoch.
+        best: the best complete trial; None: none is complete.
+        running: running trials, the most promising first.
+        n_alive: workers that have shown life.
+        rungs: in order.
+        epochs: values reported by all trials.
+        outlook: how long it still takes; None: nothing can be said yet.
+    """
+
+    name: str
+    maximizes: bool
+    n_trials: dict[str, int]
+    n_skipped: int
+    best: FrozenTrial | None
+    running: Sequence[FrozenTrial]
+    n_alive: int
+    rungs: Sequence[Rung]
+    epochs: int
+    outlook: Outlook | None
+
+    @property
+    def n_finished(self) -> int:
+        """Trials that are complete, pruned or failed."""
+        return sum(self.n_trials[state] for state in ("complete", "pruned", "fail"))
+
+
+class Pulse:
+    """Looks at a study again and again.
+
+    Args:
+        storage: where it is.
+        study_id: Optuna's id of it.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, storage: BaseStorage, study_id: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._storage, self._study_id, self._clock = storage, study_id, clock
+        self._view = View(storage, study_id)
+        direction = storage.get_study_directions(study_id)[0]
+        self._name = storage.get_study_name_from_id(study_id)
+        self._sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+        self._lengths = Lengths(self._sign)
+        self._counts: Counter[TrialState] = Counter()
+        self._best: FrozenTrial | None = None
+        self._n_skipped = self._epochs = self._n_looks = self._budget = 0
+        self._lease_s = _LEASE_S
+        self._beats: dict[int, tuple[str, float]] = {}  # last heartbeat and when it was new
+
+    def look(self) -> Moment:
+        """Read what has changed."""
+        self._read_attributes()
+        for trial in self._view.look():
+            self._note_end(trial)
+        rest = self._within_budget(self._view.unfinished)
+        running = [t for t in rest if t.state == TrialState.RUNNING]
+        paused = [at for t in rest if (at := paused_at(t)) is not None]
+        n_trials = self._n_trials(len(running))
+        n_new = n_trials["waiting"] - len(paused)
+        steps = [trial.last_step or 0 for trial in running]
+        alive = [trial for trial in running if self._is_alive(trial)]
+        return Moment(
+            name=self._name,
+            maximizes=self._sign < 0,
+            n_trials=n_trials,
+            n_skipped=self._n_skipped,
+            best=self._best,
+            running=sorted(running, key=self._lengths.standing),
+            n_alive=len(alive),
+            rungs=self._lengths.rungs(rest),
+            epochs=self._epochs + sum(map(n_epochs, rest)),
+            outlook=outlook(self._lengths, steps, paused, n_new),
+        )
+
+    def _read_attributes(self) -> None:
+        if self._n_looks % _ATTRIBUTES_EVERY == 0:
+            attributes = self._storage.get_study_user_attrs(self._study_id)
+            self._budget = stored(attributes, N_TRIALS, 0)
+            self._lease_s = stored(attributes, LEASE_S, _LEASE_S)
+        self._n_looks += 1
+
+    def _within_budget(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        return [t for t in trials if not self._budget or t.number < self._budget]
+
+    def _n_trials(self, n_running: int) -> dict[str, int]:
+        total = max(self._budget, self._view.n_trials if not self._budget else 0)
+        total = max(total, sum(self._counts.values()) + n_running)
+        counts = {state.name.lower(): self._counts[state] for state in TrialState}
+        waiting = total - sum(self._counts.values()) - n_running
+        return {**counts, "running": n_running, "waiting": waiting, "total": total}
+
+    def _note_end(self, trial: FrozenTrial) -> None:
+        self._counts[trial.state] += 1
+        self._lengths.add([trial])
+        self._epochs += n_epochs(trial)
+        self._n_skipped += stored(trial.user_attrs, SKIPPED) is not None
+        if trial.state == TrialState.COMPLETE and trial.values and self._is_better(trial):
+            self._best = trial
+
+    def _is_better(self, trial: FrozenTrial) -> bool:
+        best = self._best
+        return best is None or self._sign * trial.values[0] < self._sign * best.values[0]
+
+    def _is_alive(self, trial: FrozenTrial) -> bool:
+        """Tell whether the owner of a running trial has shown life, by the clock of this one."""
+        now, attributes = self._clock(), trial.system_attrs
+        beat = repr((attributes.get(LEASE), attributes.get(BEAT), trial.last_step))
+        known, since = self._beats.get(trial.number, ("", now))
+        if known != beat:
+            since = now
+            self._beats[trial.number] = beat, now
+        return now - since <= self._lease_s
