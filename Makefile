@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
+.PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
 	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-simulate curves repro-hpo repro-qsvr repro-pruner \
 	repro-live repro-towers repro-models repro-physics clean
 help:  ## list the targets
@@ -15,7 +15,7 @@ help:  ## list the targets
 setup: $(STAMP)  ## virtual environment with the tested versions (constraints.txt)
 $(STAMP): pyproject.toml constraints.txt .ci/make-venv
 	.ci/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,redis,energy,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,redis,energy,dashboard,notebook,dev]'
 	@touch $@
 
 lint: $(STAMP)  ## ruff, codespell, mypy, the floors (import-linter)
@@ -44,6 +44,9 @@ $(NEXT)/.installed: pyproject.toml constraints.txt .ci/make-venv .ci/hydra14.txt
 	$(NEXT)/bin/pip install -q -c <(grep -vE '^(hydra-core|omegaconf)==' constraints.txt) \
 		-e . pytest pytest-timeout -r .ci/hydra14.txt
 	@touch $@
+
+dashboard: $(STAMP)  ## look at a study in a browser, nothing can be changed (STUDY=FOLDER PORT=8080)
+	$(BIN)/python -m hpo.dashboard $(STUDY) port=$(or $(PORT),8080)
 
 test-hydra14: $(NEXT)/.installed  ## hpo on the next Hydra, in an environment of its own
 	OMP_NUM_THREADS=1 .ci/test-hydra14 $(NEXT)/bin

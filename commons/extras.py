@@ -20,6 +20,8 @@ EXTRAS = {
     "root": ("uproot", "awkward"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "gravnet": ("torch_geometric",),
+    "dashboard": ("optuna_dashboard",),
+    "notebook": ("pandas",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow",),
 }

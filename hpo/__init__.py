@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing takes most o
 if TYPE_CHECKING:
     from hpo.current import Checkpoint, current_trial, report_value
     from hpo.lightning import ReportTrial
+    from hpo.notebook import LoadedStudy, load
     from hpo.optimize import optimize
     from hpo.search.asha import AshaPruner
     from hpo.search.diverse import DiverseSampler
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from hpo.search.pbt import PopulationPruner
     from hpo.search.promotion import PromotionPruner
     from hpo.search.screen import Screen
-    from hpo.storage.finding import load
     from hpo.storage.journal import JournalFile
     from hpo.storage.opening import open_storage
 
@@ -30,6 +30,7 @@ __all__ = [
     "DiverseSampler",
     "FreezeThawPruner",
     "JournalFile",
+    "LoadedStudy",
     "PausingPruner",
     "PopulationPruner",
     "PromotionPruner",
@@ -51,13 +52,14 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "DiverseSampler": "hpo.search.diverse",
             "FreezeThawPruner": "hpo.search.freeze_thaw",
             "JournalFile": "hpo.storage.journal",
+            "LoadedStudy": "hpo.notebook",
             "PausingPruner": "hpo.search.pausing",
             "PopulationPruner": "hpo.search.pbt",
             "PromotionPruner": "hpo.search.promotion",
             "ReportTrial": "hpo.lightning",
             "Screen": "hpo.search.screen",
             "current_trial": "hpo.current",
-            "load": "hpo.storage.finding",
+            "load": "hpo.notebook",
             "open_storage": "hpo.storage.opening",
             "optimize": "hpo.optimize",
             "report_value": "hpo.current",

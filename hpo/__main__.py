@@ -6,6 +6,7 @@ from commons.cli import run_subcommand
 
 COMMANDS = {
     "report": "table, best configuration and pictures of a study",
+    "dashboard": "a study in a browser, with optuna-dashboard",
     "doctor": "what is wrong with the storage of a study, and mending it",
     "worker": "one more worker of a study, started by anything",
     "serve": "one process in front of a storage, where a file system is slow",

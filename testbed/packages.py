@@ -1,4 +1,4 @@
-"""Find the programs of SLURM, PostgreSQL and Redis, or unpack the packages of the distribution.
+"""Find SLURM, PostgreSQL, Redis and Chromium, or unpack the packages of the distribution.
 
 Unpacking needs neither root nor an installation: `apt-get download` and `dpkg -x` into
 `.cache/debian` of the repository, once. With `HPO_TEST_UNPACK=1` they are unpacked even if the
@@ -109,6 +109,16 @@ def find_redis(*, unpack: bool | None = None) -> Programs:
     return Programs((root / "usr/bin",), _libraries(root))
 
 
+def find_chromium(*, unpack: bool | None = None) -> Programs:
+    """Return Chromium with its driver; see `find_slurm`."""
+    installed = Programs(tuple(map(Path, _search_path(os.environ))))
+    if not _unpack_asked(unpack) and installed.has("chromium", "chromedriver"):
+        return installed
+    root = _unpacked("chromium", ("chromium", "chromium-driver"), "chromium chromium-driver")
+    # The program itself comes first: the script /usr/bin/chromium looks for it in the system.
+    return Programs((root / "usr/lib/chromium", root / "usr/bin"), _libraries(root))
+
+
 def _search_path(environment: Mapping[str, str]) -> list[str]:
     return environment.get("PATH", os.defpath).split(os.pathsep)
 
@@ -180,7 +190,7 @@ def _download(packages: Sequence[str], scratch: Path, options: Sequence[str]) ->
     chosen = [
         name
         for name in missing
-        if name.startswith(("lib", "slurm", "postgresql-", "redis"))
+        if name.startswith(("lib", "slurm", "postgresql-", "redis", "chromium"))
         and not name.startswith(_NOT_UNPACKED)
         and not name.endswith(("-perl", "-common"))
     ]

@@ -11,6 +11,7 @@ from commons.extras import DISTRIBUTION, EXTRAS, missing_module, remedy
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 PACKAGES = {"sklearn": "scikit-learn", "dwave": "dwave-samplers", "google": "protobuf"}
 PACKAGES |= {"mlflow": "mlflow-skinny", "grpc": "grpcio", "pytorch_lightning": "pytorch-lightning"}
+PACKAGES |= {"optuna_dashboard": "optuna-dashboard"}
 PACKAGES |= {"dwave.system": "dwave-system", "dwave.cloud": "dwave-system"}
 
 

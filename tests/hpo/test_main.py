@@ -15,7 +15,9 @@ def hpo(*arguments):
 def test_the_subcommands_are_listed(arguments, code):
     result = hpo(*arguments)
     assert result.returncode == code
-    assert all(name in result.stdout for name in ("report", "doctor", "worker", "simulate"))
+    assert all(
+        name in result.stdout for name in ("report", "dashboard", "doctor", "worker", "simulate")
+    )
 
 
 def test_a_subcommand_is_the_module_of_its_name():
