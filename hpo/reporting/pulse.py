@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hpo.attributes import BEAT, LEASE, LEASE_S, N_TRIALS, SKIPPED, stored
 from hpo.reporting.outlook import Outlook, outlook
 from hpo.reporting.rungs import Lengths, Rung, paused_at
+from hpo.reporting.subject import goal_of
 from hpo.reporting.summary import n_epochs
 from hpo.view import View
 
@@ -31,7 +32,7 @@ class Moment:
 
     Attributes:
         name: of the study.
-        maximizes: whether large values are good.
+        goal: for example "minimize val_loss".
         n_trials: trials by state, those that were not begun among the waiting ones; and in total.
         n_skipped: pruned trials that a screen ended before their first epoch.
         best: the best complete trial; None: none is complete.
@@ -43,7 +44,7 @@ class Moment:
     """
 
     name: str
-    maximizes: bool
+    goal: str
     n_trials: dict[str, int]
     n_skipped: int
     best: FrozenTrial | None
@@ -75,6 +76,7 @@ class Pulse:
         self._view = View(storage, study_id)
         direction = storage.get_study_directions(study_id)[0]
         self._name = storage.get_study_name_from_id(study_id)
+        self._goal = goal_of(storage, study_id)
         self._sign = -1 if direction == StudyDirection.MAXIMIZE else 1
         self._lengths = Lengths(self._sign)
         self._counts: Counter[TrialState] = Counter()
@@ -97,7 +99,7 @@ class Pulse:
         alive = [trial for trial in running if self._is_alive(trial)]
         return Moment(
             name=self._name,
-            maximizes=self._sign < 0,
+            goal=self._goal,
             n_trials=n_trials,
             n_skipped=self._n_skipped,
             best=self._best,

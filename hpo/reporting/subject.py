@@ -56,7 +56,7 @@ class Subject:
         """-1 if the first objective is maximized, else 1."""
         return -1 if self.directions[0] == "maximize" else 1
 
-    @property
+    @cached_property
     def best(self) -> FrozenTrial | None:
         """The best complete trial."""
         number = self.summary.best.number if self.summary.best is not None else None
@@ -87,6 +87,15 @@ def read_subject(storage: BaseStorage, study_id: int) -> Subject:
     }
     ledger = read_ledger(storage, study_id)
     return Subject(summary, trials, ledger, tuple(names), directions, workers, attributes)
+
+
+def goal_of(storage: BaseStorage, study_id: int) -> str:
+    """Return what a study is for, for example "minimize val_loss"."""
+    name = storage.get_study_name_from_id(study_id)
+    study = optuna.load_study(study_name=name, storage=storage)
+    names = study.metric_names or numbered(len(study.directions))
+    each = zip(study.directions, names, strict=True)
+    return ", ".join(f"{direction.name.lower()} {metric}" for direction, metric in each)
 
 
 def numbered(n_objectives: int) -> list[str]:

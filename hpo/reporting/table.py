@@ -64,13 +64,14 @@ def live_table(
         limits: what else ends the sweep than its number of trials.
     """
     width, height = size
-    title = f"study {moment.name}"
+    title = f"study {moment.name}: {moment.goal}"
     rows = Table(show_header=False, title=title, title_justify="left", width=width)
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     lines = [*_jobs(jobs, width), *_leaders(moment), ("trials", _short_counts(moment))]
     lines += [("rungs", _rungs(moment))] if moment.rungs else []
-    lines.append(("time", time_line(elapsed_s, moment.outlook)))
+    unknown = ", time left is known when a trial has ended" if moment.outlook is None else ""
+    lines.append(("time", time_line(elapsed_s, moment.outlook) + unknown))
     lines.append(("workers", f"{moment.n_alive} at work; {moment.epochs} epochs run"))
     lines += [("ends at", limits)] if limits else []
     room = max(0, height - len(lines) - 5)  # title, frame, and the line below
@@ -105,8 +106,7 @@ def _leaders(moment: Moment) -> list[tuple[str, str]]:
     if best is not None:
         lines.append(("best", f"{best.values[0]:.6g} (trial {best.number}): {_params(best)}"))
     if running is not None:
-        name = "leader" if best is None else "next"
-        lines.append((name, f"trial {running.number} runs: {_running(running)}"))
+        lines.append(("leader", f"trial {running.number} runs: {_running(running)}"))
     return lines or [("best", "no trial has begun yet")]
 
 

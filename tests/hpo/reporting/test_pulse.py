@@ -57,7 +57,7 @@ def test_of_a_study_that_maximizes_the_largest_leads(pulse):
     begin(study, 0.5)
     begin(study, 2.5)
     moment = pulse(study).look()
-    assert moment.maximizes
+    assert moment.goal == "maximize value"
     assert moment.best.number == 1
     assert [trial.number for trial in moment.running] == [4, 3]
 

@@ -63,8 +63,9 @@ def test_jobs_and_the_leader_come_first_and_the_best_running_trial_before_the_ot
     rows = [line.strip("│ \n") for line in shown.splitlines()[2:-1]]
     headings = [row.split("│")[0].strip() for row in rows]
     assert headings == [
-        *("jobs", "best", "next", "trials", "rungs", "time", "workers", "ends at", "trial 6")
+        *("jobs", "best", "leader", "trials", "rungs", "time", "workers", "ends at", "trial 6")
     ]
+    assert shown.startswith("study s: minimize value ")
     assert "5 running" in rows[0]
     assert "trial 7 runs: epoch 1: 0.5" in rows[2]
     assert "6 of 50 finished: 2 complete, 3 pruned, 1 failed, 2 running" in rows[3]
