@@ -24,7 +24,7 @@ from hpo.reporting.subject import Subject
 from hpo.reporting.table import counts
 
 PAGE: Final = "report.html"
-_WIDTH = 560  # of a picture: two beside each other
+_WIDTH = 550  # of a picture: two beside each other
 _MAX_ROWS = 1000  # in the table of the page; trials.csv has all
 _PICTURES = {
     "Values": ("history", "learning_curves", "rungs"),

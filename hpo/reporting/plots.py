@@ -49,7 +49,7 @@ def draw_history(subject: Subject, path: Path) -> Path:
         panel.step(numbers, best, where="post", color=BEST, linewidth=2, label="best so far")
         _name_best(panel, subject)
     value_axis(panel, subject.metric, _lasts(ended), _lasts(ended), subject.sign)
-    panel.set_xlabel("trial (pruned ones with their last value)")
+    panel.set_xlabel("trial (of a pruned one the last value)")
     key(panel)
     return picture.save(path)
 

@@ -20,7 +20,7 @@ def test_the_page_holds_the_result_the_pictures_the_trials_and_the_commands(stud
         "6 of 6 finished: 2 complete, 3 pruned, 1 failed",
         '<section id="best">',
         "x: 0.5",
-        'width="560" src="data:image/png;base64,iVBORw=="',
+        'width="550" src="data:image/png;base64,iVBORw=="',
         '<section id="how-to-rerun">',
         "--config-name &lt;best&gt;",
         "diverged",
