@@ -210,8 +210,7 @@ def run(sweep: Sweep) -> None:
         raise SystemExit(_OUT_OF_TIME)
     say_if_exhausted(spec, sweep.n_wanted)
     check_result(spec, sweep.tickets)
-    for line in report.closing_lines():
-        _log.info("%s", line)
+    _log.info("%s", "\n".join(report.closing_lines()))
 
 
 def _run_crew(sweep: Sweep, artist: Artist) -> None:
@@ -289,10 +288,10 @@ def _n_workers(spec: SweepSpec, launcher: Launcher, slurm: Slurm | None) -> int:
 
 
 def _work_shown(sweep: Sweep, artist: Artist) -> None:
-    place = sweep.storage, sweep.study_id
     limits = {**vars(sweep.tickets.spent.budget), "timeout_s": sweep.spec.timeout}
     text = ", ".join(f"{k}={limit:g}" for k, limit in limits.items() if limit is not None)
-    shown = Progress(*place, sweep.is_apart, sweep.crew.status, artist.prepare, text)
+    looks = sweep.storage, sweep.study_id, sweep.is_apart, sweep.crew.status
+    shown = Progress(*looks, artist.prepare, text)
     with signals.interrupt(), shown:
         try:
             _work(sweep)

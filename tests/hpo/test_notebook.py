@@ -46,7 +46,9 @@ def test_a_figure_is_a_picture_that_a_notebook_shows(folder, tmp_path):
     assert shown._repr_png_().startswith(b"\x89PNG")
     shown.save(tmp_path / "h.png")
     assert (tmp_path / "h.png").read_bytes() == shown.png
-    with pytest.raises(ValueError, match=r"^histories: expected one of .*; did you mean history\?$"):
+    with pytest.raises(
+        ValueError, match=r"^histories: expected one of .*; did you mean history\?$"
+    ):
         study.figure("histories")
 
 
