@@ -168,7 +168,7 @@ def _check_trial(trial: FrozenTrial, lines: Sequence[Line], epochs: int, late: i
         f"it ran {len(run)} epochs and reported {n_steps}": trial.state == TrialState.FAIL
         or run == set(steps),
         f"complete after epochs {steps}": trial.state != TrialState.COMPLETE
-        or steps[-1:] == [epochs],
+        or [first - 1, *steps][-1] == epochs,  # a copy of a finished parent has no step left
     }
     return [f"trial {trial.number}: {text}" for text, good in rules.items() if not good]
 

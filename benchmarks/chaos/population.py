@@ -10,10 +10,13 @@ from benchmarks.chaos.sweep import Size, Stage, Sweep, signal_process
 from hpo.search.lineage import parent_of
 
 SIZE = Size(n_trials=16)
-_POLICY = (
-    f"_target_: hpo.PopulationPruner, population: 8, interval: 2, max_resource: {SIZE.epochs}"
+OVERRIDES = (
+    "hydra/sweeper/pruner=pbt",
+    "~hydra.sweeper.pruner.min_resource",  # of the application's own pruner
+    "~hydra.sweeper.pruner.reduction_factor",
+    "hydra.sweeper.pruner.interval=2",
+    f"hydra.sweeper.pruner.max_resource={SIZE.epochs}",
 )
-OVERRIDES = (f"hydra.sweeper.pruner={{{_POLICY}}}",)
 LARGE = "ballast_mb=64"  # so that the copy of a checkpoint takes a moment
 
 

@@ -263,6 +263,7 @@ def _judge(
         f"reported {steps}": steps == list(range(first, first + len(steps))),
         f"ran {sorted(run)}, reported {steps}": set(steps) <= run,
         f"epochs run again after each start: {repeats}": max(repeats, default=0) <= 1,
-        f"complete after epochs {steps}": trial.state.name != "COMPLETE" or steps[-1:] == [EPOCHS],
+        f"complete after epochs {steps}": trial.state.name != "COMPLETE"
+        or [first - 1, *steps][-1] == EPOCHS,  # a copy of a finished parent has no step left
     }
     return [f"trial {trial.number}: {text}" for text, good in rules.items() if not good]
