@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import GridSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
-from optuna.trial import FrozenTrial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 
 __all__ = ["FIXED", "JournalOperation", "Rehearsal", "append", "cached", "contains", "grid_ids"]
 __all__ += [
@@ -142,6 +144,56 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
         return distribution._contains(distribution.to_internal_repr(value))
     except ValueError:
         return False
+
+
+class SeveralObjectives(optuna.Study):
+    """A study of several objectives whose trials report one of them after each step.
+
+    Optuna's samplers take reported values of pruned trials for those of a study with a single
+    objective, so to them such a trial has none and ranks behind all complete ones.
+    """
+
+    reported = 0  # index of the objective that trials report
+
+    def _get_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        trials = super()._get_trials(*arguments, **options)
+        return [_unreported(t) if t.state == TrialState.PRUNED else t for t in trials]
+
+
+def _unreported(trial: FrozenTrial) -> FrozenTrial:
+    shown = copy.copy(trial)
+    shown.intermediate_values = {}
+    return shown
+
+
+class OneObjective(optuna.Study):
+    """A study of several objectives as a pruner sees it: with the reported one alone."""
+
+    def __init__(self, study: SeveralObjectives) -> None:
+        self.reported = study.reported
+        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """That of the reported objective."""
+        return [self._directions[self.reported]]
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        del deepcopy, use_cache
+        trials = self._storage.get_all_trials(self._study_id, False, states)
+        return [self._one(trial) for trial in trials]
+
+    def _one(self, trial: FrozenTrial) -> FrozenTrial:
+        if not trial.values or len(trial.values) == 1:
+            return trial
+        shown = copy.copy(trial)
+        shown.values = [trial.values[self.reported]]
+        return shown
 
 
 class Rehearsal(threading.local):

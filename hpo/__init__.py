@@ -10,7 +10,7 @@ from commons.exports import lazy
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
 if TYPE_CHECKING:
-    from hpo.current import Checkpoint, current_trial, report_value
+    from hpo.current import Checkpoint, current_trial, note_figures, report_value
     from hpo.lightning import ReportTrial
     from hpo.notebook import LoadedStudy, load
     from hpo.optimize import optimize
@@ -38,6 +38,7 @@ __all__ = [
     "Screen",
     "current_trial",
     "load",
+    "note_figures",
     "open_storage",
     "optimize",
     "report_value",
@@ -60,6 +61,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "Screen": "hpo.search.screen",
             "current_trial": "hpo.current",
             "load": "hpo.notebook",
+            "note_figures": "hpo.current",
             "open_storage": "hpo.storage.opening",
             "optimize": "hpo.optimize",
             "report_value": "hpo.current",

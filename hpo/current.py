@@ -71,6 +71,9 @@ class CurrentTrial(Protocol):
     def note(self, facts: Mapping[str, str]) -> None:
         """Record what the trial runs with; say so if it was begun with something else."""
 
+    def note_figures(self, figures: Mapping[str, float]) -> None:
+        """Keep figures of the whole training with the trial, beside those of its best step."""
+
     def should_stop(
         self,
         value: float,
@@ -97,6 +100,9 @@ class FollowedTrial:
 
     def note(self, facts: Mapping[str, str]) -> None:
         """Do nothing: rank 0 records it."""
+
+    def note_figures(self, figures: Mapping[str, float]) -> None:
+        """Do nothing: rank 0 keeps them."""
 
     def should_stop(
         self,
@@ -138,13 +144,32 @@ def note_data(fingerprint: str) -> None:
         trial.note({"data": fingerprint})
 
 
+def note_figures(figures: Mapping[str, float]) -> None:
+    """Keep figures of the whole training with the trial; outside a sweep do nothing.
+
+    They stand beside those of the best step (`report_value`), and constraints may be set on them.
+
+    Args:
+        figures: number by name, such as the peak memory; one that is not finite is left out.
+
+    Example:
+        >>> note_figures({"peak_memory_gb": 3.2})  # outside a sweep: nothing happens
+
+    Raises:
+        TypeError: a figure is not a number.
+    """
+    trial = current_trial()
+    if trial is not None:
+        trial.note_figures(figures)
+
+
 def report_value(value: float, step: int, figures: Mapping[str, float] | None = None) -> None:
     """Report the objective after `step` steps; outside a sweep do nothing.
 
     In a trial of several ranks each of them calls this, and all stop together.
 
     Args:
-        value: the objective so far, in the study's direction.
+        value: the objective so far, in the study's direction; of several the one that prunes.
         step: steps (epochs) done, from 1.
         figures: further figures of this step by name, for people: those beside the best value are
             shown with the trial. One that is not finite is left out.

@@ -29,8 +29,10 @@ from commons.optuna_internals import study_id, trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S, N_TRIALS, stored
 from hpo.budgets import budget_of
+from hpo.goals import goals_of
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
+from hpo.search.objectives import load, name_objectives
 from hpo.search.points import given_points
 from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
@@ -48,12 +50,13 @@ _log = logging.getLogger(__name__)
 
 
 def optimize(
-    objective: Callable[[LeasedTrial], float],
+    objective: Callable[[LeasedTrial], float | Sequence[float]],
     *,
     study_name: str,
     storage: Any,
     n_trials: int,
-    direction: str = SweepSettings.direction,
+    direction: str | Sequence[str] = SweepSettings.direction,
+    goals: Mapping[str, Any] | None = None,
     sampler: BaseSampler | None = None,
     pruner: BasePruner | None = None,
     enqueue: Sequence[Mapping[str, Any]] = (),
@@ -79,7 +82,9 @@ def optimize(
         storage: path of a journal file, or what else `hpo.open_storage` takes.
         n_trials: trials of the study when it is finished; fewer if a `GridSampler` or
             `BruteForceSampler` knows no other point, which is said.
-        direction: "minimize" or "maximize".
+        direction: "minimize" or "maximize"; of several objectives, which `objective` returns as a
+            list, one each.
+        goals: names, pruning and constraints, see `hpo.goals.Goals`.
         sampler: Optuna's default if None. Give each process another seed, but the same one where
             all processes go through one sequence (`GridSampler`, `QMCSampler`).
         pruner: None: no pruning.
@@ -110,18 +115,23 @@ def optimize(
     costs = budget_of(budget)
     check_countable(costs, gpu_names(os.environ))
     settings = settings_of(SweepSettings, {**names, **numbers, **limits_s})
+    directions = (
+        [settings.direction] if isinstance(settings.direction, str) else settings.direction
+    )
+    aims = goals_of(goals, directions)
     study_name, first = settings.study_name, given_points(enqueue)
     shared = open_storage(storage, Path(folder), patience_s)
-    pruner = pruner or optuna.pruners.NopPruner()
+    if pruner is None or aims.prune_by is None:
+        pruner = optuna.pruners.NopPruner()
     with study_lock(Path(folder)) as lock:
-        study = optuna.create_study(
+        optuna.create_study(
             storage=shared,
             study_name=study_name,
-            direction=StudyDirection[settings.direction.upper()],
-            sampler=sampler,
-            pruner=pruner,
+            directions=[StudyDirection[each.upper()] for each in directions],
             load_if_exists=True,
         )
+        study = load(study_name, shared, sampler, pruner, aims.reported)
+        name_objectives(study, aims.names)
         home = StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
         home.check()
         study.set_user_attr(LEASE_S, lease_s)
@@ -143,6 +153,7 @@ def optimize(
         timeout=timeout,
         is_full=one_by_one,
         budget=costs,
+        reported=aims.reported,
     )
     name = f"{socket.gethostname()}/{os.getpid()}-{secrets.token_hex(3)}"
     record = WorkerRecord(shared, study_id(study), name, start_up_s=0.0)  # it may be a notebook
@@ -151,8 +162,8 @@ def optimize(
         _log.warning(trouble)
     code = code_of(objective)
 
-    def begun(trial: LeasedTrial) -> float:
-        trial.home = home
+    def begun(trial: LeasedTrial) -> float | Sequence[float]:
+        trial.home, trial.bounds = home, aims.constraints
         trial.note(code)
         return objective(trial)
 
@@ -197,7 +208,7 @@ def _say_if_exhausted(study: optuna.Study, n_trials: int) -> None:
 def _work_on_next(
     tickets: Tickets,
     study: optuna.Study,
-    objective: Callable[[LeasedTrial], float],
+    objective: Callable[[LeasedTrial], float | Sequence[float]],
     limits: Limits,
     record: WorkerRecord,
 ) -> bool:

@@ -20,6 +20,7 @@ from commons.files import replacing
 from hpo.attributes import APP, FOLDER, RUN, STUDY_ID, stored
 from hpo.reporting.artist import Artist
 from hpo.reporting.best import best_config
+from hpo.reporting.front import write_front
 from hpo.reporting.ledger import write_ledger
 from hpo.reporting.one_trial import describe_trial, find_trial
 from hpo.reporting.page import PAGE
@@ -104,6 +105,7 @@ def write_report(
     if best is not None:
         with replacing(folder / BEST) as partial:
             partial.write_text(best)
+    write_front(subject, folder)
     write_csv(subject, folder, folder / TRIALS)
     write_schedule(schedule_of(subject), folder / SCHEDULE)
     commands = commands_of(subject, folder, best is not None)

@@ -196,21 +196,20 @@ class SweepSettings:
     """Settings of `hydra/sweeper: optuna_async`; hydra-optuna-sweeper has the same names.
 
     Attributes:
-        study_name: name of the study in its storage, see `study_name`; the sweeper makes one of
-            None.
+        study_name: name of the study, see `study_name`; the sweeper makes one of None.
         storage: None: a journal file in the sweep folder; else what `hpo.open_storage` takes.
-        direction: "minimize" or "maximize"; a list of one and Optuna's enumeration are taken too.
+        direction: "minimize" or "maximize", or a list of them; Optuna's enumeration is taken too.
+        goals: mapping of names, pruning and constraints, see `hpo.goals.Goals`.
         n_trials: finished trials of the study, including those of earlier commands; at least 1.
         n_workers: at least 1; None: one per core, with SLURM those of one job.
         max_failure_rate: the sweep stops when more than this share of `n_trials` has failed; 0..1.
         max_retries: how often a trial may be retried after its worker died.
         lease_s: seconds without a heartbeat after which a worker is considered dead.
-        trial_timeout: seconds after which a trial fails, those before a pause included; None: no
-            limit.
+        trial_timeout: seconds after which a trial fails, with those before a pause.
         epoch_timeout: seconds without a report after which a trial fails; auto: ten times the
-            slowest interval between two reports of the study, at least 60, when ten are known.
+            slowest interval between two reports of the study, at least 60, once ten are known.
         timeout: seconds of work on the study, over all commands, after which the sweep ends;
-            running trials go on when the same command is given a larger one.
+            running trials go on with a larger one.
         budget: mapping of what else ends the sweep, see `hpo.budgets.Budget`.
         patience_s: how long to wait for an unreachable storage (s).
         fresh_process: whether each trial runs in a process of its own.
@@ -218,13 +217,12 @@ class SweepSettings:
         pruner: `_target_` node; None: no pruning.
         params: what is searched: key -> interval(), choice(), range(), tag(log, ...).
         custom_search_space: dotted path of a function `f(cfg, trial)` that suggests more.
-        preflight: dotted path of a function `f(cfg)` of the application. The command calls it with
-            configurations of trials before it creates the study; it raises a ValueError where such
-            a trial could not begin.
+        preflight: dotted path of a function `f(cfg)`, called before the study is
+            created with configurations of trials; a ValueError tells that one could not begin.
         preflight_change: the same, `f(before, after)`, for hyperparameters that change on the way.
         enqueue: the first trials: `default`, a YAML file or a mapping of searched keys each.
         earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
-        screen: `_target_` node of the `hpo.Screen` that learns from `earlier_studies`.
+        screen: `_target_` node of the `hpo.Screen` that learns from these.
         own_groups: keys or groups of the application that only set up the sweep. They may change
             when a study is resumed, and best.yaml leaves them out.
         restart: the study's name, or true where a terminal can ask: begin anew, and keep the old
@@ -235,6 +233,7 @@ class SweepSettings:
     study_name: Any
     storage: Any = None
     direction: Any = "minimize"
+    goals: Any = None
     n_trials: int = 20
     n_workers: int | None = None
     max_failure_rate: float = 0.0
@@ -266,11 +265,12 @@ class SweepSettings:
             SettingError: a setting is out of range; names it.
         """
         self.study_name = study_name(self.study_name)
-        if isinstance(self.direction, list) and len(self.direction) == 1:
-            self.direction = self.direction[0]
-        self.direction = str(getattr(self.direction, "name", self.direction)).lower()
-        if self.direction not in ("minimize", "maximize"):
-            raise SettingError("{direction} must be minimize or maximize, got {}", self.direction)
+        given = self.direction if isinstance(self.direction, list) else [self.direction]
+        plain = [str(getattr(each, "name", each)).lower() for each in given]
+        if not plain or {*plain} - {"minimize", "maximize"}:
+            rule = "{direction} must be minimize or maximize, got {}"
+            raise SettingError(rule, ", ".join(plain))
+        self.direction = plain[0] if len(plain) == 1 else plain
         least = {"n_trials": 1, "n_workers": 1, "max_retries": 0, "patience_s": 0}
         for name, number in least.items():
             check_range(self, name, number)

@@ -14,7 +14,7 @@ from mlpf.training.ranks import hydra_overrides
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
-def main(cfg: DictConfig) -> float:
+def main(cfg: DictConfig) -> float | list[float]:
     """Run one training; one line, because launchers pickle this function by value."""
     return fit(cfg)
 

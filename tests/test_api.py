@@ -20,7 +20,7 @@ NAMES = [f"{package}.{name}" for package in PACKAGES for name in import_module(p
 HPO = {
     "report_value", "current_trial", "optimize", "load", "AshaPruner", "PromotionPruner",
     "PausingPruner", "FreezeThawPruner", "DiverseSampler", "Screen", "JournalFile",
-    "open_storage", "ReportTrial", "PopulationPruner", "Checkpoint", "LoadedStudy",
+    "open_storage", "ReportTrial", "PopulationPruner", "Checkpoint", "note_figures", "LoadedStudy",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from commons.processes import n_cores
+from hpo.reporting.front import draw_front
 from hpo.reporting.page import Files, write_page
 from hpo.reporting.plots import (
     draw_history,
@@ -74,6 +75,8 @@ def draw_report(
         process.join()
         if process.exitcode != 0:  # it tells more when it is repeated here
             _draw_some(subject, paths, names)
+    if len(subject.directions) > 1:
+        draw_front(subject, folder / "front.png")
     write_page(subject, Files(folder, paths, best, commands))
 
 

@@ -70,7 +70,7 @@ def compare_default(trials: Sequence[FrozenTrial], best: int | None) -> Default 
 
 def _value(trial: FrozenTrial, step: int | None, is_final: bool) -> float | None:
     if is_final:
-        return trial.value
+        return trial.values[0] if trial.values else None
     return None if step is None else trial.intermediate_values.get(step)
 
 

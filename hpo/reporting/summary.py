@@ -21,6 +21,7 @@ from hpo.attributes import (
     stored,
 )
 from hpo.reporting.default import Default, compare_default
+from hpo.reporting.pareto import front, is_feasible
 from hpo.reporting.spending import Cost, workers_of
 
 
@@ -60,6 +61,7 @@ class Summary:
         n_skipped: pruned trials that a screen ended before their first epoch.
         cost: what its workers have used; that of a study without workers of hpo is 0.
         default: the trial of the default configuration beside the best; None: there is none.
+        front: of several objectives, the trials that no other one beats.
     """
 
     study_name: str
@@ -74,6 +76,7 @@ class Summary:
     n_skipped: int
     cost: Cost
     default: Default | None = None
+    front: tuple[int, ...] = ()
 
     @property
     def n_finished(self) -> int:
@@ -109,6 +112,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         n_workers=len(workers),
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
         cost=_cost(attributes, trials, epochs.run),
+        front=_front(trials, storage.get_study_directions(study_id)),
         default=compare_default(trials, best.number if best else None),
     )
     return summary, trials
@@ -133,14 +137,20 @@ def epochs_of(trials: Sequence[FrozenTrial]) -> Epochs:
     return Epochs(run=sum(n_epochs(t) for t in trials), saved=saved)
 
 
+def _front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> tuple[int, ...]:
+    if len(directions) == 1:
+        return ()
+    return tuple(t.number for t in front(trials, [each.name.lower() for each in directions]))
+
+
 def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> Best | None:
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and is_feasible(t)]
     if not complete:
         return None
     better = max if direction == StudyDirection.MAXIMIZE else min
-    best = better(complete, key=lambda trial: trial.value or 0.0)
+    best = better(complete, key=lambda trial: float(trial.values[0]))
     figures = stored(best.user_attrs, FIGURES, {})
-    return Best(best.number, float(best.value or 0.0), best.params, figures)
+    return Best(best.number, float(best.values[0]), best.params, figures)
 
 
 def _duration_s(trial: FrozenTrial) -> float:

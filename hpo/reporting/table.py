@@ -34,6 +34,9 @@ def study_table(
     rows.add_row("best", _best(summary))
     if summary.best is not None and summary.best.figures:
         rows.add_row("", _figures(summary.best.figures))
+    if summary.front:
+        shown = ", ".join(map(str, summary.front[:20]))
+        rows.add_row("front", f"{len(summary.front)} trials: {shown}")
     if summary.default is not None:
         rows.add_row("", str(summary.default))
     rows.add_row("epochs", _epochs(summary))

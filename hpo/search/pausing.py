@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.optuna_internals import FIXED, storage_of, trial_id
 from hpo.attributes import PARENT, PAUSED, stored
 from hpo.search.lineage import Origin
+from hpo.search.objectives import for_pruner
 from hpo.search.rungs import sign
 
 
@@ -138,7 +139,7 @@ def is_due(pruner: BasePruner, before: int, step: int) -> bool:
 
 def decide(study: Study, trial: FrozenTrial) -> Decision:
     """Ask the study's pruner what a RUNNING trial does after its last step."""
-    pruner = study.pruner
+    pruner, study = study.pruner, for_pruner(study)
     if isinstance(pruner, PausingPruner) and pruner.pause(study, trial):
         return Decision.PAUSE
     return Decision.PRUNE if pruner.prune(study, trial) else Decision.GO_ON
@@ -147,13 +148,13 @@ def decide(study: Study, trial: FrozenTrial) -> Decision:
 def choose_paused(study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Return the paused trial that a free worker should resume; None: begin a new one."""
     if isinstance(study.pruner, PausingPruner):
-        return study.pruner.choose(study, paused)
+        return study.pruner.choose(for_pruner(study), paused)
     return paused[0]  # they were paused by the pruner of an earlier command
 
 
 def may_begin(study: Study) -> bool:
     """Tell whether the study's pruner lets new trials begin."""
-    return not isinstance(study.pruner, PausingPruner) or study.pruner.may_begin(study)
+    return not isinstance(study.pruner, PausingPruner) or study.pruner.may_begin(for_pruner(study))
 
 
 def limits_beginnings(pruner: BasePruner | None) -> bool:
@@ -171,7 +172,7 @@ def begin(study: Study, trial: FrozenTrial) -> bool:
     if not may_begin(study):
         return False
     pruner, storage = study.pruner, storage_of(study)
-    origin = pruner.origin(study, trial) if isinstance(pruner, PausingPruner) else None
+    origin = pruner.origin(for_pruner(study), trial) if isinstance(pruner, PausingPruner) else None
     if origin is not None:
         storage.set_trial_system_attr(trial_id(trial), PARENT, origin.record)
         storage.set_trial_system_attr(trial_id(trial), FIXED, origin.params)

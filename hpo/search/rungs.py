@@ -9,6 +9,8 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from hpo.search.objectives import reported_direction
+
 
 @dataclass(frozen=True)
 class Rungs:
@@ -55,8 +57,8 @@ class Rungs:
 
 
 def sign(study: Study) -> int:
-    """Return the factor that makes small values good: -1 if the study maximizes, else 1."""
-    return -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    """Return the factor that makes small reported values good: -1 if the study maximizes, or 1."""
+    return -1 if reported_direction(study) == StudyDirection.MAXIMIZE else 1
 
 
 def value_at(trial: FrozenTrial, rung: int) -> float | None:

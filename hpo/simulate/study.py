@@ -174,7 +174,7 @@ class SimulatedStudy:
         """Note the end of a trial, or its pause."""
         self.n_running -= 1
         if outcome.state is not TrialState.WAITING:
-            training.study.tell(training.number, outcome.value, outcome.state)
+            training.study.tell(training.number, outcome.values, outcome.state)
             return
         self._storage.set_trial_system_attr(training.trial_id, PAUSED, outcome.paused_at)
         self._wait(training)

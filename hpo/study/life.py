@@ -1,7 +1,9 @@
 """What becomes of a trial: the same rules in Hydra's worker, `hpo.optimize` and simulated sweeps.
 
-- A finite number completes the trial. A truth value, a text and all that `float` refuses fail it.
-- NaN or infinity, reported or returned, and FloatingPointError prune it: it has diverged.
+- A finite number completes the trial, of several objectives a list or tuple of one each. A truth
+  value, a text, all that `float` refuses and a list of another length fail it.
+- NaN or infinity, reported or returned, also for one of several objectives, and FloatingPointError
+  prune it: it has diverged.
 - A decision of the pruner has priority over a returned value, and pruning over pausing.
 - An exception fails it, a paused one too; SystemExit is an exception. `optuna.TrialPruned` ends a
   training that was told to stop, or that prunes itself.
@@ -14,7 +16,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +39,7 @@ class Outcome:
 
     Attributes:
         state: COMPLETE, PRUNED, FAIL, or WAITING: it is paused or interrupted.
-        value: of a complete trial.
+        values: of a complete trial, one per objective.
         reason: why it failed.
         diverged: the step at which its value was not finite, or a text.
         paused_at: the step at which a policy has paused it.
@@ -46,7 +48,7 @@ class Outcome:
     """
 
     state: TrialState
-    value: float | None = None
+    values: tuple[float, ...] | None = None
     reason: str | None = None
     diverged: int | str | None = None
     paused_at: int | None = None
@@ -57,6 +59,9 @@ class Outcome:
 class Life:
     """One trial while a process works on it; knows no storage.
 
+    Args:
+        n_objectives: how many numbers a training returns, as a list or tuple if more than one.
+
     Attributes:
         pruned: the pruner, or a value that is not finite, has ended the trial for good.
         paused_at: the step at which a policy has paused it, None while it runs.
@@ -64,7 +69,8 @@ class Life:
         diverged: the step at which its value was not finite.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_objectives: int = 1) -> None:
+        self._n_objectives = n_objectives
         self.pruned = self.given_back = False
         self.paused_at: int | None = None
         self.diverged: int | None = None
@@ -104,13 +110,24 @@ class Life:
         """Return what becomes of the trial when its training has returned `value`."""
         if self.stops:
             return self._stopped()
-        number = as_number(value)
-        if number is None:
-            reason = f"the task returned {value!r}, not a number"[:_REASON_CHARACTERS]
+        values = self._numbers(value)
+        if values is None:
+            n = self._n_objectives
+            wanted = "not a number" if n == 1 else f"not a list of {n} numbers"
+            reason = f"the task returned {value!r}, {wanted}"[:_REASON_CHARACTERS]
             return Outcome(TrialState.FAIL, reason=reason)
-        if not math.isfinite(number):
+        if not all(map(math.isfinite, values)):
             return Outcome(TrialState.PRUNED, diverged="end")
-        return Outcome(TrialState.COMPLETE, value=number)
+        return Outcome(TrialState.COMPLETE, values=values)
+
+    def _numbers(self, value: Any) -> tuple[float, ...] | None:
+        if self._n_objectives > 1 and (
+            not isinstance(value, Sequence) or isinstance(value, str | bytes)
+        ):
+            return None
+        numbers = [as_number(each) for each in (value if self._n_objectives > 1 else [value])]
+        known = tuple(number for number in numbers if number is not None)
+        return known if len(known) == len(numbers) == self._n_objectives else None
 
     def _stopped(self) -> Outcome:
         if self.paused_at is not None and not self.pruned:

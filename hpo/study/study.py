@@ -18,8 +18,10 @@ from optuna.study import StudyDirection
 from commons.locks import FileLock
 from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
 from hpo.budgets import Budget, budget_of
+from hpo.goals import Goals, goals_of
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
+from hpo.search.objectives import name_objectives
 from hpo.search.points import Point
 from hpo.search.screen import Screen
 from hpo.search.seeded import make_sampler
@@ -50,9 +52,15 @@ class SweepSpec(SweepSettings):
     study_id: str = ""
 
     def __post_init__(self) -> None:
-        """Check the settings, see `SweepSettings`; bring `budget` into its plain form."""
+        """Check the settings, see `SweepSettings`; bring mappings into their plain form."""
         super().__post_init__()
+        self.goals: Goals = goals_of(self.goals, self.directions)
         self.budget: Budget = budget_of(self.budget)
+
+    @property
+    def directions(self) -> list[str]:
+        """The direction of each objective."""
+        return self.direction if isinstance(self.direction, list) else [self.direction]
 
     def open_storage(self, *, exists: bool = False) -> BaseStorage:
         """Return the storage of the sweep, see `hpo.open_storage`."""
@@ -90,6 +98,7 @@ class SweepSpec(SweepSettings):
             timeout=self.timeout,
             max_failures=self.max_failure_rate * self.n_trials,
             budget=self.budget,
+            reported=self.goals.reported,
         )
 
 
@@ -117,13 +126,14 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     study = optuna.create_study(
         storage=storage,
         study_name=spec.study_name,
-        direction=StudyDirection[spec.direction.upper()],
+        directions=[StudyDirection[each.upper()] for each in spec.directions],
         load_if_exists=True,
     )
-    known = study.direction.name.lower()
-    if known != spec.direction:
+    known = [each.name.lower() for each in study.directions]
+    if known != spec.directions:
         rule = "{direction}: study '{}' exists with direction {}, got {}"
-        raise SettingError(rule, spec.study_name, known, spec.direction)
+        raise SettingError(rule, spec.study_name, *map(", ".join, (known, spec.directions)))
+    name_objectives(study, spec.goals.names)
     space = {name: _as_json(d) for name, d in spec.space.distributions.items()}
     _check_same_space(spec, study, space)
     overrides = (override.partition("=") for override in spec.space.fixed)
@@ -152,6 +162,8 @@ def make_screen(spec: SweepSpec) -> Screen | None:
     """
     if not spec.earlier_studies:
         return None
+    if len(spec.directions) > 1:
+        raise SettingError("{earlier_studies}: a screen knows one objective, {direction} has more")
     if spec.screen is None:
         raise SettingError("{screen} is null, but {earlier_studies} needs it")
     screen: Screen = instantiate(spec.screen)

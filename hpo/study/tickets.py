@@ -33,6 +33,7 @@ from hpo import signals
 from hpo.attributes import PAUSED, RETRIES, stored
 from hpo.budgets import Budget
 from hpo.search import pausing
+from hpo.search.objectives import load
 from hpo.storage.batching import batched
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, give_up, release_abandoned, was_started
@@ -124,6 +125,7 @@ class Tickets:
     max_failures: float = math.inf
     is_full: Callable[[], bool] | None = None
     budget: Budget = field(default_factory=Budget)
+    reported: int = 0  # the objective whose values trials report
 
     def __post_init__(self) -> None:
         self._study_id = self.storage.get_study_id_from_name(self.study_name)
@@ -285,9 +287,7 @@ class Tickets:
         )
 
     def _study(self) -> optuna.Study:
-        return optuna.load_study(
-            study_name=self.study_name, storage=self.storage, pruner=self.pruner
-        )
+        return load(self.study_name, self.storage, None, self.pruner, self.reported)
 
     def _claim(self, trial: FrozenTrial) -> bool:
         # Optuna's compare-and-set grants a trial to each former owner, even if another worker was

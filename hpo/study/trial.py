@@ -20,6 +20,7 @@ from commons.optuna_internals import stoppable, trial_id
 from hpo import signals
 from hpo.attributes import CODE, COST, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
 from hpo.current import Checkpoint
+from hpo.goals import Bound
 from hpo.ranks import Group
 from hpo.search.lineage import parent_of
 from hpo.search.pausing import decide, is_due
@@ -50,6 +51,7 @@ class LeasedTrial(optuna.Trial):
         home: the folder of the study; None: there is none.
         parent: number of the trial whose checkpoint it begins with; None: it has none.
         life: what has become of the trial so far.
+        bounds: on figures that it reports, by name.
         seconds: wall time inside the application.
         reporting_s: time spent storing values and deciding.
         n_reports: values stored by this process.
@@ -81,7 +83,8 @@ class LeasedTrial(optuna.Trial):
         self._stored_at, self._storing = -math.inf, threading.RLock()
         lease.after_beat = self._store  # an epoch may be much longer than the one before
         self.home: StudyFolder | None = None
-        self.life = Life()
+        self.life = Life(len(study.directions))
+        self.bounds: Mapping[str, Bound] = {}
         self.seconds, self.reporting_s, self.n_reports = 0.0, 0.0, 0
 
     def report(self, value: float, step: int) -> None:
@@ -275,8 +278,29 @@ class LeasedTrial(optuna.Trial):
         if outcome.state is TrialState.WAITING:
             self._lease.let_go(outcome.paused_at, excused=outcome.excused)
         else:
+            if outcome.state is TrialState.COMPLETE:
+                outcome = self._constrained(outcome)
             with stoppable(self.study):  # a sampler whose space is exhausted does so
-                self.study.tell(self, outcome.value, state=outcome.state)
+                self.study.tell(self, outcome.values, state=outcome.state)
+
+    def _constrained(self, outcome: Outcome) -> Outcome:
+        """Note by how much each constraint is missed; a figure that was not reported fails it."""
+        figures = stored(self.user_attrs, FIGURES, {})
+        for name, bound in self.bounds.items():
+            if name not in figures:
+                reason = f"no figure '{name}' was reported, which a constraint needs"
+                self.set_user_attr(FAIL_REASON, reason)
+                return Outcome(TrialState.FAIL, reason=reason)
+            self.set_constraint(name, bound.excess(figures[name]))
+        return outcome
+
+    def note_figures(self, figures: Mapping[str, float]) -> None:
+        """Keep figures of the whole training with the trial, beside those of its best step."""
+        finite = _finite(figures)
+        with signals.shield():
+            self._lease.check()
+            self._store()
+            self.set_user_attr(FIGURES, {**stored(self.user_attrs, FIGURES, {}), **finite})
 
 
 def _finite(figures: Mapping[str, Any]) -> dict[str, float]:

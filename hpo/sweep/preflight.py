@@ -27,9 +27,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
-from commons.optuna_internals import import_lazy
+from commons.optuna_internals import import_lazy, storage_of, trial_id
 from hpo.hydra_internals import without_callbacks
 from hpo.launch.payload import Payload
+from hpo.search.objectives import load
 from hpo.search.pausing import decide
 from hpo.search.pbt import PopulationPruner
 from hpo.search.seeded import build, make_sampler
@@ -99,11 +100,15 @@ def check_parts(spec: SweepSpec) -> None:
     _built("screen", spec.screen)
     make_screen(spec)
     sampler, _ = _asked("sampler", spec, lambda: make_sampler(spec.sampler, 0))
-    direction = StudyDirection[spec.direction.upper()]
-    study = optuna.create_study(sampler=sampler, pruner=pruner, direction=direction)
+    directions = [StudyDirection[each.upper()] for each in spec.directions]
+    made = optuna.create_study(directions=directions)
+    storage, reported = storage_of(made), spec.goals.reported
+    if spec.goals.prune_by is None:
+        pruner = optuna.pruners.NopPruner()
+    study = load(made.study_name, storage, sampler, pruner, reported)
     trial = _asked("sampler", spec, study.ask)
     _asked("sampler", spec, lambda: spec.space.suggest(trial))
-    trial.report(1.0, 1)
+    storage.set_trial_intermediate_value(trial_id(trial), 1, 1.0)
     _asked("pruner", spec, lambda: decide(study, study.get_trials(deepcopy=False)[0]))
 
 

@@ -25,6 +25,7 @@ from hpo.current import Checkpoint, FollowedTrial
 from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
+from hpo.search.objectives import load
 from hpo.search.seeded import build, make_sampler
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
@@ -110,7 +111,7 @@ class Worker:
         with open_dict(config.hydra):
             config.hydra.output_subdir = None  # rank 0 has written it
         train = partial(application.run, application.function, config, trial, leads=False)
-        outcome = Life().run(train)
+        outcome = Life(len(self._spec.directions)).run(train)
         if outcome.error is not None or outcome.diverged is not None:
             self._group.complain(outcome.reason or f"diverged: {outcome.diverged}")
 
@@ -122,7 +123,8 @@ class _Leader:
         self._spec, self._application, self._group = spec, application, group
         self._storage = spec.open_storage(exists=True)
         study_id = spec.find(self._storage)
-        self._pruner = build(spec.pruner) if spec.pruner else None
+        prunes = spec.pruner and spec.goals.prune_by is not None
+        self._pruner = build(spec.pruner) if prunes else None
         self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
         key = partial(typed_key, application.config, "hydra.sweeper")
@@ -144,7 +146,7 @@ class _Leader:
     def _work_on(self, ticket: FrozenTrial, lease: Lease) -> None:
         study, seed = self._study_for(ticket.number)
         trial = LeasedTrial(study, trial_id(ticket), lease, self._group, self.limits)
-        trial.home = self._home
+        trial.home, trial.bounds = self._home, self._spec.goals.constraints
         try:
             trial.live(lambda: self._train(trial, seed))
         finally:
@@ -153,12 +155,9 @@ class _Leader:
     def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
         # A study object per trial: only `ask` renews Optuna's cache of the other trials.
         sampler, seed = make_sampler(self._spec.sampler, trial_number)
-        study = optuna.load_study(
-            study_name=self._spec.study_name,
-            storage=self._storage,
-            sampler=sampler,
-            pruner=self._pruner or optuna.pruners.NopPruner(),
-        )
+        place = self._spec.study_name, self._storage
+        pruner = self._pruner or optuna.pruners.NopPruner()
+        study = load(*place, sampler, pruner, self._spec.goals.reported)
         return study, seed
 
     def _train(self, trial: LeasedTrial, seed: int | None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from commons.cli import did_you_mean
 from mlpf.command import ended_in_one_line
@@ -25,11 +25,18 @@ from mlpf.physics.jets import has_fastjet
 from mlpf.torch_internals import ProcessRaisedException
 from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
+from mlpf.training.figures import (
+    TIME,
+    inference_time_ms,
+    n_parameters,
+    peak_memory_gb,
+    reset_peak_memory,
+)
 from mlpf.training.initial import initialize
 from mlpf.training.lightning_internals import MisconfigurationException
 from mlpf.training.loggers import check_loggers, make_loggers, opened
 from mlpf.training.module import TrainingModule
-from mlpf.training.objective import Objective, with_objective
+from mlpf.training.objective import Objective, objectives_of, with_objective
 from mlpf.training.plots import PHYSICS, draw_loss_curves
 from mlpf.training.ranks import joined, on_rank_0
 from mlpf.training.resuming import check_same_training, record
@@ -48,7 +55,7 @@ _ANYWHERE: dict[str, Any] = {
 }
 
 
-def fit(cfg: DictConfig) -> float:
+def fit(cfg: DictConfig) -> float | list[float]:
     """Train in the run folder of the Hydra job and return the best value, as `train`."""
     with ended_in_one_line():
         return train(cfg, Path(HydraConfig.get().runtime.output_dir))
@@ -87,8 +94,11 @@ def check_training(cfg: DictConfig) -> None:
         _trainer(cfg, Path(folder), loggers=[], **_ANYWHERE)
 
 
-def train(cfg: DictConfig, run_dir: Path) -> float:
+def train(cfg: DictConfig, run_dir: Path) -> float | list[float]:
     """Train in `run_dir` and return the best value of `cfg.objective` over the epochs.
+
+    A search with several objectives, `hpo.goals.names`, gets a list: values of that epoch, and
+    `n_parameters`, `inference_time_ms` (CPU time per event) and `peak_memory_gb` of the training.
 
     If the folder holds `checkpoints/last.ckpt`, the training resumes exactly as if it had never
     stopped, or from `previous.ckpt` if that file is damaged. A finished training is only
@@ -113,7 +123,7 @@ def train(cfg: DictConfig, run_dir: Path) -> float:
         return _train(cfg, on_rank_0(lambda: run_dir))  # ranks may name it by different times
 
 
-def _train(cfg: DictConfig, run_dir: Path) -> float:
+def _train(cfg: DictConfig, run_dir: Path) -> float | list[float]:
     resume = on_rank_0(lambda: _start(cfg, run_dir))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data = _module(cfg), build(cfg, "data")
@@ -121,9 +131,30 @@ def _train(cfg: DictConfig, run_dir: Path) -> float:
     if resume is None:
         initialize(module.network, cfg)
     objective = _objective(cfg, module)
+    reset_peak_memory()
     with opened(trainer.loggers, cfg, run_dir):
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return on_rank_0(lambda: _summarize(objective, run_dir))
+    return on_rank_0(lambda: _result(cfg, module, data, _summarize(objective, run_dir)))
+
+
+def _result(
+    cfg: DictConfig, module: TrainingModule, data: Any, best: dict[str, float]
+) -> float | list[float]:
+    """Return the objective at its best epoch, or several; note the figures of the training."""
+    names, bounds = objectives_of(cfg), OmegaConf.select(cfg, "hpo.goals.constraints") or {}
+    figures: dict[str, float] = {"peak_memory_gb": peak_memory_gb()}
+    figures["n_parameters"] = n_parameters(module.network)
+    if TIME in {*names, *bounds}:  # it takes as long as a few batches on the CPU
+        figures[TIME] = inference_time_ms(module.network, data.val_dataloader())
+    if OmegaConf.select(cfg, "hpo.note_figures") is not None:
+        build(cfg, "hpo.note_figures")(figures)
+    if not names:
+        return best[cfg.objective.name]
+    known = {**best, **figures}
+    if unknown := [name for name in names if name not in known]:
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(f"hpo.goals.names: {unknown[0]} is not logged{hint}")
+    return [known[name] for name in names]
 
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
@@ -220,7 +251,7 @@ def _plain_exceptions() -> Iterator[None]:
         raise
 
 
-def _summarize(objective: Objective, run_dir: Path) -> float:
+def _summarize(objective: Objective, run_dir: Path) -> dict[str, float]:
     history = read_history(run_dir / METRICS_FILE)
     if not history:
         raise ConfigError(f"{run_dir / METRICS_FILE}: no epoch in it; callbacks.metrics writes it")
@@ -240,4 +271,4 @@ def _summarize(objective: Objective, run_dir: Path) -> float:
         "".join(f", {figure}" for figure in physics),
         run_dir,
     )
-    return best[objective.name]
+    return best

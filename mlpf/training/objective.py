@@ -67,7 +67,17 @@ def with_objective(cfg: DictConfig) -> DictConfig:
         ConfigError: the mode is not known.
     """
     objective = dict(cfg.objective)
-    direction = OmegaConf.select(cfg, "hpo.direction")
+    goals = OmegaConf.select(cfg, "hpo.goals") or {}
+    direction, names = OmegaConf.select(cfg, "hpo.direction"), list(goals.get("names") or [])
+    if OmegaConf.is_list(direction):
+        reported = goals.get("prune_by") or "first"
+        place = names.index(reported) if reported in names else 0
+        direction = direction[place]
+        if names and names[place] != cfg.objective.name:
+            raise ConfigError(
+                f"hpo.goals.names: {names[place]} is reported after each epoch, so objective.name "
+                f"must be that, not {cfg.objective.name}"
+            )
     if direction:
         objective["mode"] = str(direction)[:3]
     objective["name"] = (
@@ -80,3 +90,8 @@ def with_objective(cfg: DictConfig) -> DictConfig:
     changed = OmegaConf.merge(cfg, {"objective": objective})
     assert isinstance(changed, DictConfig)
     return changed
+
+
+def objectives_of(cfg: DictConfig) -> list[str]:
+    """Return the names of what a training of a search with several objectives returns."""
+    return list(OmegaConf.select(cfg, "hpo.goals.names") or [])

@@ -28,6 +28,8 @@ NEEDS = [
         )
     ),
     "study._storage",
+    "study._directions",
+    "study._get_trials(deepcopy, states, use_cache)",
     "study._study_id",
     "study._stop_flag",
     "study._thread_local.in_optimize_loop",

@@ -44,7 +44,7 @@ def test_a_trial_goes_on_at_the_epoch_after_the_last_reported_one(study):
     study.interrupt(training)
     again = study.next_waiting()
     assert study.report(again) is None
-    assert study.report(again) == Outcome(TrialState.COMPLETE, value=7.0)
+    assert study.report(again) == Outcome(TrialState.COMPLETE, values=(7.0,))
     assert study.lengths == (4,)
 
 
@@ -80,7 +80,7 @@ def test_when_nothing_is_complete_the_furthest_trial_goes_on_at_the_end(study):
         while (outcome := study.report(last)) is None:
             pass
     study.end(last, outcome)
-    assert outcome.value == 1
+    assert outcome.values == (1,)
     assert study.wind_up() is None  # the other one is pruned
     assert study.next_waiting() is None
     assert study.lengths == (1, 4)

@@ -1,0 +1,59 @@
+"""Studies of one objective or several, as samplers and pruners see them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+
+from commons.optuna_internals import OneObjective, SeveralObjectives
+from hpo.settings import SettingError
+
+
+def load(
+    name: str,
+    storage: BaseStorage,
+    sampler: BaseSampler | None,
+    pruner: BasePruner | None,
+    reported: int = 0,
+) -> optuna.Study:
+    """Return a study that exists; `reported` is the index of the objective that trials report."""
+    study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
+    if len(study.directions) == 1:
+        return study
+    several = SeveralObjectives(name, storage, study.sampler, study.pruner)
+    several.reported = reported
+    return several
+
+
+def name_objectives(study: optuna.Study, names: Sequence[str] | None) -> None:
+    """Store the names of the objectives, if there are any.
+
+    Raises:
+        SettingError: the study has others.
+    """
+    before = study.metric_names
+    if names is None or before == [*names]:
+        return
+    if before is not None:
+        rule = "{goals}.names: study '{}' has the objectives {}, got {}"
+        raise SettingError(rule, study.study_name, *map(", ".join, (before, names)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([*names])
+
+
+def for_pruner(study: optuna.Study) -> optuna.Study:
+    """Return a study as pruners and policies see it: of several objectives the reported one."""
+    return OneObjective(study) if isinstance(study, SeveralObjectives) else study
+
+
+def reported_direction(study: optuna.Study) -> StudyDirection:
+    """Return the direction of the values that trials report."""
+    return study.directions[getattr(study, "reported", 0)]
