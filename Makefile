@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-simulate curves repro-hpo repro-qsvr repro-pruner \
+	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate curves repro-hpo repro-qsvr repro-pruner \
 	repro-live repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -93,6 +93,9 @@ bench-scale: $(STAMP)  ## where the time of 96 to 512 workers goes, per kind of 
 
 bench-storage: $(STAMP)  ## latency, CPU time and lost reports of the storages, 8 to 256 workers
 	$(BIN)/python -m benchmarks.load.storage
+
+bench-study: $(STAMP)  ## CPU time of ask, claim, report and look in studies of up to 28,000 trials
+	$(BIN)/python -m benchmarks.load.study
 
 bench-simulate: $(STAMP)  ## CPU time of simulated sweeps, to 4,096 workers and 40,000 trials
 	$(BIN)/python -m benchmarks.load.simulate

@@ -17,23 +17,16 @@ from typing import Any
 import optuna
 from optuna._imports import _LazyImport
 from optuna.distributions import BaseDistribution
-from optuna.samplers import GridSampler
+from optuna.samplers import GPSampler, GridSampler, TPESampler
+from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["FIXED", "JournalOperation", "Rehearsal", "append", "cached", "contains", "grid_ids"]
-__all__ += [
-    "grid_mark",
-    "grid_points",
-    "grid_space",
-    "import_lazy",
-    "proxy_server",
-    "stoppable",
-    "storage_of",
-    "study_id",
-]
+__all__ = ["FIXED", "TPE", "JournalOperation", "Rehearsal", "ShownStudy", "append", "cached"]
+__all__ += ["contains", "grid_ids", "grid_mark", "grid_points", "grid_space", "import_lazy"]
+__all__ += ["proxy_server", "renew", "search_less", "stoppable", "storage_of", "study_id"]
 __all__ += ["trial_id"]
 
 FIXED = "fixed_params"  # system attribute of an enqueued trial: value by key
@@ -67,7 +60,7 @@ def import_lazy(part: object) -> None:
     Raises:
         ImportError: one of them is missing.
     """
-    left, seen = [sys.modules.get(type(part).__module__)], set[str]()
+    left, seen = [sys.modules.get(kind.__module__) for kind in type(part).__mro__], set[str]()
     while left:
         for module in [x for x in vars(left.pop()).values() if isinstance(x, _LazyImport)]:
             if module._name not in seen:
@@ -115,6 +108,14 @@ def stoppable(study: optuna.Study) -> Iterator[Callable[[], bool]]:
         yield lambda: study._stop_flag
     finally:
         study._thread_local.in_optimize_loop = False
+
+
+def renew(study: optuna.Study) -> None:
+    """Let the samplers of a study that is used for many trials see the others as they are now.
+
+    Optuna does so in `Study.ask` only.
+    """
+    study._thread_local.cached_all_trials = None
 
 
 def grid_space(sampler: GridSampler) -> Mapping[str, Sequence[Any]]:
@@ -219,3 +220,66 @@ class Rehearsal(threading.local):
         self._journal = JournalStorageReplayResult("rehearsal-")
         self._journal.apply_logs({**record, "worker_id": "-"} for record in (_STUDY, _TRIAL))
         self._trial = self._journal._trials[0]
+
+
+class TPE(TPESampler):
+    """Optuna's TPE for one objective at a time: its densities are made once for a trial.
+
+    So it is as before, but a further proposal for the same trial costs little.
+    """
+
+    _made: tuple[Any, Any] = (None, None)
+
+    def shown(self, study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those of the finished and running `trials` that the densities are made of."""
+        del study
+        return trials
+
+    def _sample(
+        self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if len(study.directions) > 1:
+            return super()._sample(study, trial, search_space)
+        if self._made[0] != (key := (trial._trial_id, search_space)):
+            self._made = key, self._densities(study, trial, search_space)
+        below, above = self._made[1]
+        samples = below.sample(self._rng.rng, self._n_ei_candidates)
+        best = self._compare(samples, self._compute_acquisition_func(samples, below, above))
+        return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
+
+    def _densities(
+        self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> tuple[Any, Any]:
+        states = [TrialState.COMPLETE, TrialState.PRUNED]
+        states += [TrialState.RUNNING] if self._constant_liar else []
+        cached = not self._constant_liar
+        trials = study._get_trials(deepcopy=False, states=states, use_cache=cached)
+        trials = [each for each in trials if each.number != trial.number]
+        shown = self.shown(study, trials)
+        n = sum(each.state != TrialState.RUNNING for each in shown)
+        below, above = _split_trials(study, shown, (self._gamma or default_gamma)(n))
+        return (
+            self._build_parzen_estimator(study, search_space, below, handle_below=True),
+            self._build_parzen_estimator(study, search_space, above, handle_below=False),
+        )
+
+
+def search_less(sampler: GPSampler) -> None:
+    """Let a Gaussian process look for its proposal at a quarter of the points."""
+    sampler._n_preliminary_samples, sampler._n_local_search = 512, 4
+
+
+class ShownStudy:
+    """A study as a sampler sees it that is shown some of its trials only."""
+
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
+        self._study, self._trials = study, trials
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Any = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        del deepcopy, use_cache
+        return [trial for trial in self._trials if states is None or trial.state in states]

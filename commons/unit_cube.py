@@ -46,6 +46,18 @@ def apart(distribution: BaseDistribution, a: Any, b: Any) -> float:
     return float((b - a) / (high - low))
 
 
+def all_apart(
+    distribution: BaseDistribution, a: NDArray[np.float64], b: float
+) -> NDArray[np.float64]:
+    """Return what `apart` says of each of many values and one; a choice is given by its number."""
+    if isinstance(distribution, CategoricalDistribution):
+        return np.where(np.isnan(a), np.nan, a != b)
+    low, high, is_log = _range(distribution)
+    if is_log:
+        return np.asarray(np.log(b / a) / math.log(high / low))
+    return np.asarray((b - a) / (high - low))
+
+
 def choice(distribution: CategoricalDistribution, value: Any) -> list[float]:
     """Return a choice as coordinates in [0, 1].
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hpo.notebook import LoadedStudy, load
     from hpo.optimize import optimize
     from hpo.search.asha import AshaPruner
+    from hpo.search.bounded import GPSampler, TPESampler
     from hpo.search.diverse import DiverseSampler
     from hpo.search.freeze_thaw import FreezeThawPruner
     from hpo.search.pausing import PausingPruner
@@ -29,6 +30,7 @@ __all__ = [
     "Checkpoint",
     "DiverseSampler",
     "FreezeThawPruner",
+    "GPSampler",
     "JournalFile",
     "LoadedStudy",
     "PausingPruner",
@@ -36,6 +38,7 @@ __all__ = [
     "PromotionPruner",
     "ReportTrial",
     "Screen",
+    "TPESampler",
     "current_trial",
     "load",
     "note_figures",
@@ -52,6 +55,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "Checkpoint": "hpo.current",
             "DiverseSampler": "hpo.search.diverse",
             "FreezeThawPruner": "hpo.search.freeze_thaw",
+            "GPSampler": "hpo.search.bounded",
             "JournalFile": "hpo.storage.journal",
             "LoadedStudy": "hpo.notebook",
             "PausingPruner": "hpo.search.pausing",
@@ -59,6 +63,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "PromotionPruner": "hpo.search.promotion",
             "ReportTrial": "hpo.lightning",
             "Screen": "hpo.search.screen",
+            "TPESampler": "hpo.search.bounded",
             "current_trial": "hpo.current",
             "load": "hpo.notebook",
             "note_figures": "hpo.current",

@@ -21,6 +21,7 @@ HPO = {
     "report_value", "current_trial", "optimize", "load", "AshaPruner", "PromotionPruner",
     "PausingPruner", "FreezeThawPruner", "DiverseSampler", "Screen", "JournalFile",
     "open_storage", "ReportTrial", "PopulationPruner", "Checkpoint", "note_figures", "LoadedStudy",
+    "TPESampler", "GPSampler",
 }  # fmt: skip
 
 

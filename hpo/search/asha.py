@@ -11,8 +11,9 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
+from hpo.search.per_study import PerStudy
 from hpo.search.rungs import Rungs, sign, value_at
-from hpo.search.standings import PerStudy, Standings
+from hpo.search.standings import Standings
 
 
 class AshaPruner(BasePruner):

@@ -7,16 +7,20 @@ long, so it proposes nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import intersection_search_space
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
-from commons.unit_cube import apart
+from commons.unit_cube import all_apart
+from hpo.search.per_study import PerStudy
+from hpo.view import Changes
 
 _N_PROPOSALS = 5  # of the wrapped sampler, before a random one is taken
 _CROWDED = 0.1  # share of the space that the neighborhoods of all trials may fill
@@ -33,7 +37,8 @@ class DiverseSampler(BaseSampler):
 
     Parameters that are proposed together are judged together: those that all finished trials have
     in common, and others that the wrapped sampler proposes jointly. In a conditional space an
-    earlier trial with additional parameters counts as different. No state is kept between trials.
+    earlier trial with additional parameters counts as different. A proposal depends on the trials
+    of the study and the seed only.
 
     Args:
         sampler: makes the wrapped sampler, e.g. `optuna.samplers.TPESampler` or a
@@ -73,6 +78,8 @@ class DiverseSampler(BaseSampler):
         # Two seeds: with one, a random configuration could repeat the refused proposal.
         seeds = np.random.default_rng(seed).integers(2**32, size=2)
         self._sampler, self._random = sampler(seed=int(seeds[0])), RandomSampler(int(seeds[1]))
+        self._common = PerStudy(partial(IntersectionSearchSpace, include_pruned=True))
+        self._earlier = PerStudy(_Earlier)
 
     def reseed_rng(self) -> None:
         """Draw new seeds; Optuna does this for each of its threads."""
@@ -95,7 +102,7 @@ class DiverseSampler(BaseSampler):
         """Return what is proposed together: nothing for a random trial."""
         if self._is_random(trial):
             return {}
-        common = intersection_search_space(study.get_trials(deepcopy=False), include_pruned=True)
+        common = self._common.of(study).calculate(study)
         return {**_varied(common), **self._sampler.infer_relative_search_space(study, trial)}
 
     def sample_relative(
@@ -104,11 +111,11 @@ class DiverseSampler(BaseSampler):
         """Return a proposal with a distance from all earlier trials, or a random one."""
         if not search_space:
             return {}
-        earlier = _comparable(study, trial, search_space)
+        earlier = self._earlier.of(study).look(study, trial.number, search_space)
         reach = self._reach(len(earlier), len(search_space))
         for _ in range(_N_PROPOSALS):
             proposal = self._propose(study, trial, search_space)
-            if not any(_is_near(proposal, params, search_space, reach) for params in earlier):
+            if not _is_near_any(proposal, earlier, search_space, reach):
                 return proposal
         return {
             name: self._random.sample_independent(study, trial, name, distribution)
@@ -147,20 +154,56 @@ def _varied(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution
     return {name: d for name, d in space.items() if not d.single()}
 
 
-def _comparable(
-    study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]
-) -> list[dict[str, Any]]:
-    """Return the parameters of the earlier trials that have none outside `space`."""
-    others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-    varied = [(t.params, _varied(t.distributions)) for t in others]
-    return [
-        {name: params[name] for name in own}
-        for params, own in varied
-        if own and own.items() <= space.items()
-    ]
+class _Earlier:
+    """The parameters of a study's trials, each as a number in a row of a table."""
+
+    def __init__(self) -> None:
+        self._begin({})
+
+    def _begin(self, space: Mapping[str, BaseDistribution]) -> None:
+        self._space, self._changes = dict(space), Changes()
+        self._table = np.empty((0, len(space)))
+        self._fits = np.empty(0, dtype=bool)
+
+    def look(
+        self, study: Study, number: int, space: Mapping[str, BaseDistribution]
+    ) -> NDArray[np.float64]:
+        """Return the values of all trials but one that have no parameter outside of a space.
+
+        Of shape (trials, parameters of the space), NaN where a trial lacks a parameter; a choice
+        is given by its number.
+        """
+        trials = study.get_trials(deepcopy=False)
+        if space != self._space or len(trials) < len(self._fits):
+            self._begin(space)
+        more = len(trials) - len(self._fits)
+        self._table = np.pad(self._table, ((0, more), (0, 0)), constant_values=np.nan)
+        self._fits = np.pad(self._fits, (0, more))
+        for trial in self._changes.since(trials):
+            self._place(trial)
+        fits = self._fits.copy()
+        fits[number : number + 1] = False
+        return self._table[fits]
+
+    def _place(self, trial: FrozenTrial) -> None:
+        own = _varied(trial.distributions)
+        self._fits[trial.number] = bool(own) and own.items() <= self._space.items()
+        if self._fits[trial.number]:
+            self._table[trial.number] = [
+                each.to_internal_repr(trial.params[name]) if name in own else np.nan
+                for name, each in self._space.items()
+            ]
 
 
-def _is_near(
-    a: Mapping[str, Any], b: Mapping[str, Any], space: Mapping[str, BaseDistribution], reach: float
+def _is_near_any(
+    proposal: Mapping[str, Any],
+    earlier: NDArray[np.float64],
+    space: Mapping[str, BaseDistribution],
+    reach: float,
 ) -> bool:
-    return all(abs(apart(space[name], value, a[name])) <= reach for name, value in b.items())
+    """Tell whether an earlier trial is within reach in every parameter that it has."""
+    near = np.ones(len(earlier), dtype=bool)
+    for column, (name, distribution) in zip(earlier.T, space.items(), strict=True):
+        value = distribution.to_internal_repr(proposal[name])
+        near &= ~(np.abs(all_apart(distribution, column, value)) > reach)  # NaN: it has none
+    return bool(near.any())

@@ -12,8 +12,9 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from hpo.search.pausing import PausedTrials, PausingPruner
+from hpo.search.per_study import PerStudy
 from hpo.search.rungs import Rungs
-from hpo.search.standings import PerStudy, Standings
+from hpo.search.standings import Standings
 
 
 class PromotionPruner(PausingPruner):

@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSamp
 
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import Space, check_finite, check_grid, points
+from hpo.search.per_study import hand_on
 from hpo.settings import SettingError
 
 _SIMPLE = (int, float, type(None))
@@ -58,6 +59,30 @@ def make_sampler(
         return optuna.samplers.TPESampler(), None
     node = _reseeded(config, trial_number)
     return build(node), node.get("seed")
+
+
+class Samplers:
+    """The samplers of one study's trials, each with a seed of its own.
+
+    Each is made anew, so its proposal depends on the study and the number of its trial only, for
+    any number of workers. What a sampler has found out about finished trials is handed on to the
+    next one.
+
+    Args:
+        config: `_target_` node; None: Optuna's default.
+    """
+
+    def __init__(self, config: Mapping[str, Any] | None) -> None:
+        self._config = config
+        self._last: BaseSampler | None = None
+
+    def of(self, trial_number: int) -> tuple[BaseSampler, int | None]:
+        """Do as `make_sampler`; the sampler of the trial before must not be used any more."""
+        sampler, seed = make_sampler(self._config, trial_number)
+        if self._last is not None:
+            hand_on(self._last, sampler)
+        self._last = sampler
+        return sampler, seed
 
 
 def complete(node: Any, space: Space, study_name: str, *, more: bool = False) -> Any:

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from heapq import merge
-from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 from optuna import Study
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, study_id
 from hpo.search.rungs import Rungs, sign, value_at
 from hpo.view import Changes
 
-_T = TypeVar("_T")
 _Key = tuple[float, int]  # the value, small is good, and the number of the trial
 _Place = tuple[int, bool]  # the highest rung that a trial has reached, and whether it is WAITING
-
-
-class PerStudy(Generic[_T]):
-    """One object for each study, as long as the storage is in use; not part of a copy or a pickle.
-
-    Args:
-        make: makes a new one.
-    """
-
-    def __init__(self, make: Callable[[], _T]) -> None:
-        self._make = make
-        self._made: WeakKeyDictionary[BaseStorage, dict[int, _T]] = WeakKeyDictionary()
-
-    def __reduce__(self) -> tuple[type[PerStudy[_T]], tuple[Callable[[], _T]]]:
-        return PerStudy, (self._make,)
-
-    def of(self, study: Study) -> _T:
-        """Return that of a study; each `Study` object of the study has the same."""
-        made = self._made.setdefault(storage_of(study), {})
-        key = study_id(study)
-        if key not in made:
-            made[key] = self._make()
-        return made[key]
 
 
 class Standings:

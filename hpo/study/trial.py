@@ -16,7 +16,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from commons.optuna_internals import stoppable, trial_id
+from commons.optuna_internals import renew, stoppable, trial_id
 from hpo import signals
 from hpo.attributes import CODE, COST, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
 from hpo.current import Checkpoint
@@ -65,6 +65,7 @@ class LeasedTrial(optuna.Trial):
         group: Group | None = None,
         limits: Limits | None = None,
     ) -> None:
+        renew(study)
         super().__init__(study, trial_id)
         self.storage = lease.fence(self.storage)
         self._lease, self._group = lease, group or Group()

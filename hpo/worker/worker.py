@@ -26,7 +26,7 @@ from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
 from hpo.search.objectives import load
-from hpo.search.seeded import build, make_sampler
+from hpo.search.seeded import Samplers, build
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
 from hpo.storage.folders import CHECKPOINT, StudyFolder
@@ -125,6 +125,10 @@ class _Leader:
         study_id = spec.find(self._storage)
         prunes = spec.pruner and spec.goals.prune_by is not None
         self._pruner = build(spec.pruner) if prunes else None
+        self._samplers = Samplers(spec.sampler)
+        pruner = self._pruner or optuna.pruners.NopPruner()
+        place = spec.study_name, self._storage
+        self._study = load(*place, None, pruner, spec.goals.reported)
         self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
         key = partial(typed_key, application.config, "hydra.sweeper")
@@ -144,21 +148,14 @@ class _Leader:
             return claim is not None
 
     def _work_on(self, ticket: FrozenTrial, lease: Lease) -> None:
-        study, seed = self._study_for(ticket.number)
-        trial = LeasedTrial(study, trial_id(ticket), lease, self._group, self.limits)
+        # One study and what samplers know of it are kept: its finished trials are looked at once.
+        self._study.sampler, seed = self._samplers.of(ticket.number)
+        trial = LeasedTrial(self._study, trial_id(ticket), lease, self._group, self.limits)
         trial.home, trial.bounds = self._home, self._spec.goals.constraints
         try:
             trial.live(lambda: self._train(trial, seed))
         finally:
             self.record.add(trial)
-
-    def _study_for(self, trial_number: int) -> tuple[optuna.Study, int | None]:
-        # A study object per trial: only `ask` renews Optuna's cache of the other trials.
-        sampler, seed = make_sampler(self._spec.sampler, trial_number)
-        place = self._spec.study_name, self._storage
-        pruner = self._pruner or optuna.pruners.NopPruner()
-        study = load(*place, sampler, pruner, self._spec.goals.reported)
-        return study, seed
 
     def _train(self, trial: LeasedTrial, seed: int | None) -> Any:
         is_new = stored(trial.user_attrs, RUN) is None

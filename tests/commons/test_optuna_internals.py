@@ -33,6 +33,20 @@ NEEDS = [
     "study._study_id",
     "study._stop_flag",
     "study._thread_local.in_optimize_loop",
+    "study._thread_local.cached_all_trials",
+    "study._get_trials(deepcopy, states, use_cache)",
+    "optuna.samplers._tpe.sampler:_split_trials(study, trials, n_below)",
+    "optuna.samplers._tpe.sampler:default_gamma(x)",
+    "tpe._sample(study, trial, search_space)",
+    "tpe._build_parzen_estimator(study, search_space, trials, handle_below)",
+    "tpe._compute_acquisition_func(samples, mpe_below, mpe_above)",
+    "tpe._compare(samples, acquisition_func_vals)",
+    "tpe._rng.rng",
+    "tpe._n_ei_candidates",
+    "tpe._gamma",
+    "tpe._constant_liar",
+    "gp._n_preliminary_samples",
+    "gp._n_local_search",
     "grid._search_space",
     "grid._all_grids",
     "grid._param_names",
@@ -68,6 +82,8 @@ def examples(tmp_path):
         "study": study,
         "frozen_study": journal.get_all_studies()[0],
         "trial": study.ask(),
+        "gp": optuna.samplers.GPSampler(),
+        "tpe": optuna.samplers.TPESampler(),
         "grid": optuna.samplers.GridSampler({"x": [1, 2]}),
         "distribution": optuna.distributions.IntDistribution(1, 2),
         "frozen_trial": study.trials[0],
@@ -132,3 +148,15 @@ def test_the_points_of_a_grid_are_known_by_number(examples):
     assert grid_space(grid) == {"x": [1, 2]}
     assert grid_ids(grid, study.trials) == [0, 1]
     assert [contains(examples["distribution"], x) for x in (1, 3, "a")] == [True, False, False]
+
+
+def test_a_renewed_study_shows_its_sampler_the_trials_of_now():
+    from commons.optuna_internals import renew
+
+    study = optuna.create_study()
+    study.ask()
+    assert len(study._get_trials(deepcopy=False, use_cache=True)) == 1
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    assert len(study._get_trials(deepcopy=False, use_cache=True)) == 1
+    renew(study)
+    assert len(study._get_trials(deepcopy=False, use_cache=True)) == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from commons.unit_cube import apart, choice, to_unit
+from commons.unit_cube import all_apart, apart, choice, to_unit
 
 LR = FloatDistribution(1e-4, 3e-2, log=True)
 DROPOUT = FloatDistribution(0.0, 0.5)
@@ -81,3 +81,29 @@ def test_distances_keep_their_bits(distribution, values):
             expected, from_low = abs(a - b) / (high - low), (a - low) / (high - low)
         assert abs(apart(distribution, b, a)) == expected
         assert apart(distribution, low, a) == from_low
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        FloatDistribution(1e-3, 10, log=True),
+        FloatDistribution(-1, 1),
+        IntDistribution(0, 9),
+        CategoricalDistribution(("relu", True, 3)),
+    ],
+)
+def test_many_distances_are_those_of_one_by_one(distribution):
+    inner = [distribution.to_internal_repr(v) for v in VALUES[type(distribution)]]
+    outer = [distribution.to_external_repr(v) for v in inner]
+    for b, value in zip(inner, outer, strict=True):
+        found = all_apart(distribution, np.array([*inner, np.nan]), b)
+        expected = [apart(distribution, a, value) for a in outer]
+        np.testing.assert_allclose(found[:-1], expected, rtol=1e-15)
+        assert np.isnan(found[-1])
+
+
+VALUES = {
+    FloatDistribution: [0.001, 0.5, 0.9],
+    IntDistribution: [0, 4, 9],
+    CategoricalDistribution: ["relu", True, 3],
+}

@@ -101,7 +101,7 @@ def test_any_application_can_build_each_option(kind, name, monkeypatch):
 
 def test_tpe_means_the_same_everywhere():
     for node in (plugin._SAMPLERS["tpe"], plugin._SAMPLERS["diverse_tpe"]["sampler"]):
-        assert node["_target_"] == "optuna.samplers.TPESampler"
+        assert node["_target_"] == "hpo.TPESampler"
         assert node["multivariate"]
         assert node["constant_liar"]
 

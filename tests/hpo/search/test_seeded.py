@@ -1,9 +1,11 @@
+from functools import partial
+
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
 from hpo.search import seeded
-from hpo.search.seeded import build, complete, make_sampler
+from hpo.search.seeded import Samplers, build, complete, make_sampler
 from hpo.settings import SettingError
 
 IN = "optuna.samplers."
@@ -117,3 +119,22 @@ def test_a_sampler_made_without_hydra_draws_the_same(node, monkeypatch):
 )
 def test_hydra_makes_what_has_other_arguments_and_tells_what_is_wrong(node):
     assert seeded._plain_sampler(node) is None
+
+
+def test_kept_samplers_propose_what_new_ones_do():
+    node = {
+        "_target_": "hpo.DiverseSampler",
+        "sampler": {"_target_": "hpo.TPESampler", "_partial_": True, "n_startup_trials": 3},
+        "seed": 7,
+    }
+    samplers, params = Samplers(node), {}
+    for kept in (True, False):
+        study = optuna.create_study()
+        for number in range(16):
+            of = samplers.of if kept else partial(make_sampler, node)
+            study.sampler, seed = of(number)
+            assert seed == make_sampler(node, number)[1]
+            study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+        params[kept] = [trial.params for trial in study.trials]
+        samplers = Samplers(node)
+    assert params[True] == params[False]

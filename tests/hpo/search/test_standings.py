@@ -1,7 +1,6 @@
 import copy
 import math
 import pickle
-from functools import partial
 
 import numpy as np
 import optuna
@@ -12,7 +11,6 @@ from hpo.search.asha import AshaPruner
 from hpo.search.pausing import PausedTrials
 from hpo.search.promotion import PromotionPruner
 from hpo.search.rungs import Rungs, sign, value_at
-from hpo.search.standings import PerStudy, Standings
 from hpo.storage.opening import open_storage
 
 END = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
@@ -144,22 +142,3 @@ def test_what_a_trial_reports_last_counts_before_the_storage_shows_it():
     assert pruner.prune(study, seen)
     seen.intermediate_values[1] = 0.5
     assert not pruner.prune(study, seen)
-
-
-def test_each_study_of_a_storage_has_its_own_and_all_objects_of_it_share_that(tmp_path):
-    made = PerStudy(list)
-    memory, file = optuna.storages.InMemoryStorage(), open_storage(tmp_path / "j.log", tmp_path)
-    names = [(memory, "a"), (memory, "b"), (file, "a")]
-    studies = [optuna.create_study(storage=storage, study_name=name) for storage, name in names]
-    assert len({id(made.of(study)) for study in studies}) == 3
-    assert made.of(optuna.load_study(storage=memory, study_name="b")) is made.of(studies[1])
-
-
-def test_nothing_of_a_study_stays_in_a_copy_or_after_its_storage_is_gone():
-    made = PerStudy(partial(Standings, Rungs(1, 3)))
-    study = optuna.create_study()
-    first = made.of(study)
-    for copied in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
-        assert copied.of(study) is not first
-    del study
-    assert len(made._made) == 0
