@@ -31,7 +31,7 @@ from hpo.storage.passwords import hide, passwords
 from hpo.storage.repair import Damage, mend_journal, scan
 from hpo.study.lease import release_abandoned
 from hpo.study.observation import Observer, owner_is_dead, owner_of
-from hpo.study.tickets import study_lock
+from hpo.study.portions import study_lock
 
 USAGE = """\
 Examine the storage of a study, mend what is safe to mend, and report what is lost.

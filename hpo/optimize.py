@@ -40,10 +40,11 @@ from hpo.storage.opening import open_storage
 from hpo.study.enqueue import enqueue as enqueue_points
 from hpo.study.limits import Limits
 from hpo.study.meter import gpu_names
+from hpo.study.portions import issue_tickets, study_lock
 from hpo.study.provenance import code_of
 from hpo.study.record import WorkerRecord
 from hpo.study.spent import check_countable
-from hpo.study.tickets import Tickets, issue_tickets, study_lock
+from hpo.study.tickets import Tickets
 from hpo.study.trial import LeasedTrial
 
 _log = logging.getLogger(__name__)

@@ -25,6 +25,7 @@ from hpo.reporting.ledger import write_ledger
 from hpo.reporting.one_trial import describe_trial, find_trial
 from hpo.reporting.page import PAGE
 from hpo.reporting.plots import draw_curve
+from hpo.reporting.rerun import program, sweep_command
 from hpo.reporting.rows import write_csv
 from hpo.reporting.subject import Subject, read_subject
 from hpo.reporting.table import study_table
@@ -163,16 +164,12 @@ def write_schedule(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def commands_of(subject: Subject, folder: Path, has_best: bool) -> dict[str, str]:
     """Return what to do with a study: a command by purpose."""
-    app = stored(subject.attributes, APP, {})
-    program = shlex.join(app.get("program") or ["python", "YOUR_APPLICATION.py"])
     place = shlex.quote(str(folder))
     commands = {}
     if has_best:
-        best = f"{program} --config-dir {place} --config-name best"
+        best = f"{program(subject.attributes)} --config-dir {place} --config-name best"
         commands["train the best configuration"] = best
-    if app.get("overrides"):
-        typed = [text for text in app["overrides"] if not text.startswith("hydra.mode=")]
-        sweep = f"{program} --multirun {shlex.join(typed)}"
+    if sweep := sweep_command(subject.attributes):
         commands["continue the sweep"] = sweep
     where = place if (folder / "journal.log").is_file() else f"storage=URL study={subject.name}"
     commands["report again, or on one trial"] = f"hpo report {where} [trial=NUMBER]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,6 @@ def describe_app(
     best configuration lacks the `own_groups`, which only set up the sweep.
     """
     kept = [o.input_line for o in _kept(fixed, own_groups) if o.input_line]
-    overrides = config.hydra.overrides
     own = loader.load_configuration(config.hydra.job.config_name, kept, run_mode=RunMode.RUN)
     varied = [f"{name}=null" for name in searched]
     keys = [override.key_or_group for override in _kept([*fixed, *varied], own_groups)]
@@ -37,17 +35,7 @@ def describe_app(
         "always_multirun": own.hydra.mode == RunMode.MULTIRUN,
         "groups": [key for key in keys if loader.get_group_options(key)],
         "own_groups": list(own_groups),
-        "program": _program(),
-        "overrides": [*map(str, overrides.task), *map(str, overrides.hydra)],
     }
-
-
-def _program() -> list[str]:
-    """Return the command that has started this process, without its arguments."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is None:
-        return ["python", sys.argv[0]]
-    return ["python", "-m", spec.name.removesuffix(".__main__")]
 
 
 def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) -> str:

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.cli import UsageError
 from commons.console import Table
-from hpo.attributes import APP, CODE, RETRIES, stored
+from hpo.attributes import CODE, RETRIES, stored
+from hpo.reporting.rerun import program
 from hpo.reporting.rows import figures_of, folder_of, rows_of
 from hpo.reporting.style import number
 from hpo.reporting.subject import Subject
@@ -150,10 +151,8 @@ def _time(row: Mapping[str, Any]) -> str:
 def _alone(subject: Subject, folder: Path) -> str:
     if not (folder / ".hydra").is_dir():
         return ""
-    app = stored(subject.attributes, APP, {})
-    program = shlex.join(app.get("program") or ["python", "YOUR_APPLICATION.py"])
     place = shlex.quote(str(folder / ".hydra"))
-    return f"{program} --config-dir {place} --config-name config"
+    return f"{program(subject.attributes)} --config-dir {place} --config-name config"
 
 
 def _line(facts: Mapping[str, str]) -> str:

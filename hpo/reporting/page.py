@@ -176,9 +176,3 @@ def describe(distribution: Mapping[str, Any]) -> str:
     step = attributes.get("step")
     text += f" in steps of {step}" if step not in (None, 1) else ""
     return text + (", logarithmic" if attributes.get("log") else "")
-
-
-def rerun(folder: Path, config_name: str = "best", command: Sequence[str] = ()) -> str:
-    """Return the command that trains the best configuration again."""
-    program = shlex.join(command) if command else "python YOUR_APPLICATION.py"
-    return f"{program} --config-dir {shlex.quote(str(folder))} --config-name {config_name}"

@@ -54,6 +54,15 @@ class PausingPruner(BasePruner):
         del study
         return True
 
+    def may_take(self, trial: FrozenTrial) -> bool:
+        """Tell whether this worker may work on a waiting trial; False leaves it to another one."""
+        del trial
+        return True
+
+    def of_all_workers(self) -> PausingPruner:
+        """Return the policy that chooses among what waits for any worker."""
+        return self
+
     def is_due(self, before: int, step: int) -> bool:
         """Tell whether anything may be decided when a trial has reached `step` after `before`.
 
@@ -177,6 +186,11 @@ def begin(study: Study, trial: FrozenTrial) -> bool:
         storage.set_trial_system_attr(trial_id(trial), PARENT, origin.record)
         storage.set_trial_system_attr(trial_id(trial), FIXED, origin.params)
     return True
+
+
+def for_this_worker(pruner: BasePruner | None, trial: FrozenTrial) -> bool:
+    """Tell whether a policy leaves a waiting trial to this worker."""
+    return not isinstance(pruner, PausingPruner) or pruner.may_take(trial)
 
 
 def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -19,12 +19,15 @@ from commons.locks import FileLock
 from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
 from hpo.budgets import Budget, budget_of
 from hpo.goals import Goals, goals_of
+from hpo.growth import Growth
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
+from hpo.search.growth import GrowingPruner
 from hpo.search.objectives import name_objectives
+from hpo.search.pausing import PausingPruner
 from hpo.search.points import Point
 from hpo.search.screen import Screen
-from hpo.search.seeded import make_sampler
+from hpo.search.seeded import build, make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings, is_among
 from hpo.storage.folders import claim_study_folder, identify
@@ -32,7 +35,8 @@ from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage, storage_file
 from hpo.study.earlier import read_earlier
 from hpo.study.enqueue import enqueue
-from hpo.study.tickets import Tickets, issue_tickets
+from hpo.study.portions import issue_tickets
+from hpo.study.tickets import Tickets
 
 
 @dataclass(kw_only=True)
@@ -44,12 +48,16 @@ class SweepSpec(SweepSettings):
         space: what is searched and what is fixed.
         points: what `enqueue` means.
         study_id: unique; set when the study is opened.
+        growth: how trials change their number of GPUs; None: they do not.
+        gpus: of this worker, if trials grow.
     """
 
     sweep_dir: Path
     space: Space
     points: tuple[Point, ...] = ()
     study_id: str = ""
+    growth: Growth | None = None
+    gpus: int = 1
 
     def __post_init__(self) -> None:
         """Check the settings, see `SweepSettings`; bring mappings into their plain form."""
@@ -61,6 +69,13 @@ class SweepSpec(SweepSettings):
     def directions(self) -> list[str]:
         """The direction of each objective."""
         return self.direction if isinstance(self.direction, list) else [self.direction]
+
+    def make_pruner(self) -> BasePruner | None:
+        """Return the pruner of this worker; None: there is none."""
+        pruner = build(self.pruner) if self.pruner and self.goals.prune_by is not None else None
+        if self.growth is None or not isinstance(pruner, PausingPruner):
+            return pruner
+        return GrowingPruner(pruner, self.growth, self.gpus)
 
     def open_storage(self, *, exists: bool = False) -> BaseStorage:
         """Return the storage of the sweep, see `hpo.open_storage`."""

@@ -16,7 +16,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -25,80 +25,22 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-from commons.locks import FileLock
-from commons.optuna_internals import storage_of, trial_id
+from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import PAUSED, RETRIES, stored
 from hpo.budgets import Budget
 from hpo.search import pausing
 from hpo.search.objectives import load
-from hpo.storage.batching import batched
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, give_up, release_abandoned, was_started
 from hpo.study.limits import StudyTime
 from hpo.study.observation import Observer
+from hpo.study.portions import add_trials, issue_tickets, n_lacking, study_lock
 from hpo.study.record import WorkerRecord
 from hpo.study.spent import Spent
 from hpo.view import View
-
-_SPARE = 16  # new tickets for the workers that have no trial yet
-
-
-def study_lock(folder: Path) -> FileLock:
-    """Return the lock for creating tickets, releasing abandoned trials and taking paused ones."""
-    folder.mkdir(0o700, parents=True, exist_ok=True)  # workers run what lies in it
-    return FileLock(folder / "tickets")
-
-
-def issue_tickets(
-    study: optuna.Study,
-    n_trials: int,
-    *,
-    lock: FileLock,
-    is_full: Callable[[], bool] | None = None,
-) -> int:
-    """Create the next tickets of a budget if few are left, holding the study's lock.
-
-    Args:
-        study: where they are created.
-        n_trials: the budget.
-        lock: of the study, held.
-        is_full: see `Tickets`.
-
-    Returns:
-        How many.
-    """
-    trials = study.get_trials(deepcopy=False)
-    n = _n_lacking(trials, n_trials - len(trials), is_full)
-    if n > 0 and is_full is not None and is_full():
-        return 0
-    _add_trials(study, n, TrialState.WAITING, lock)
-    return n
-
-
-def _n_lacking(
-    trials: Iterable[FrozenTrial], n_to_come: int, is_full: Callable[[], bool] | None
-) -> int:
-    """Return how many tickets to create beside those of `trials`: 0 if half of them are left."""
-    unfinished = [trial for trial in trials if not trial.state.is_finished()]
-    running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
-    new = sum(trial.state == TrialState.WAITING and not was_started(trial) for trial in unfinished)
-    portion = _SPARE + 2 * running if is_full is None else 1
-    return max(0, min(portion - new, n_to_come)) if new <= portion // 2 else 0
-
-
-def _add_trials(study: optuna.Study, n: int, state: TrialState, lock: FileLock) -> None:
-    # Not `enqueue_trial({})`: its mark "fixed parameters" makes GridSampler choose no point.
-    trial = create_trial(state=state)
-    if n > 0:
-        study.add_trial(trial)  # alone: within a batch a journal does not know its first trial
-    with batched(storage_of(study)):
-        for number in range(1, n):
-            study.add_trial(trial)
-            if number % 10 == 0:  # in a slow database some take longer than a lock is valid
-                lock.refresh()
 
 
 @dataclass
@@ -180,7 +122,8 @@ class Tickets:
             return None
         self.release_abandoned()
         while not self.too_many_failures and (waiting := self._waiting()):
-            chosen = self._in_order(waiting)
+            own = [trial for trial in waiting if pausing.for_this_worker(self.pruner, trial)]
+            chosen = self._in_order(own) if own else []
             if not chosen and not self._wind_up():
                 return None
             for trial in chosen:
@@ -257,7 +200,7 @@ class Tickets:
 
     def _waiting(self) -> list[FrozenTrial]:
         """Return the trials that may be claimed; create tickets before if few are left."""
-        if _n_lacking(self._unfinished, self._n_to_come, self.is_full) and self.top_up():
+        if n_lacking(self._unfinished, self._n_to_come, self.is_full) and self.top_up():
             self.look()
         return [trial for trial in self._unfinished if trial.state == TrialState.WAITING]
 
@@ -289,6 +232,21 @@ class Tickets:
     def _study(self) -> optuna.Study:
         return load(self.study_name, self.storage, None, self.pruner, self.reported)
 
+    def _goes_on_elsewhere(self, unfinished: list[FrozenTrial]) -> bool:
+        """Tell whether trials go on that only other workers may take."""
+        others = [trial for trial in unfinished if not pausing.for_this_worker(self.pruner, trial)]
+        if not others or not isinstance(self.pruner, pausing.PausingPruner):
+            return False
+        policy = self.pruner.of_all_workers()
+        study = self._study()
+        study.pruner = policy
+        paused = [trial for trial in others if pausing.is_paused(trial)]
+        if any(was_started(trial) and trial not in paused for trial in others):
+            return True
+        if len(paused) < len(others) and policy.may_begin(study):
+            return True
+        return bool(paused) and policy.choose(study, paused) is not None
+
     def _claim(self, trial: FrozenTrial) -> bool:
         # Optuna's compare-and-set grants a trial to each former owner, even if another worker was
         # faster; so trials that were started before are claimed under the lock.
@@ -314,6 +272,8 @@ class Tickets:
             unfinished = self.look()
             if any(trial.state == TrialState.RUNNING for trial in unfinished):
                 return False  # it may make others promotable; then its worker asks again
+            if self._goes_on_elsewhere(unfinished):
+                return False
             last = pausing.choose_last(self._study(), self.trials())
             if last is not None:
                 self.storage.set_trial_system_attr(trial_id(last), PAUSED, None)
@@ -322,5 +282,5 @@ class Tickets:
                 reached = trial.intermediate_values
                 values = [reached[max(reached)]] if reached else None
                 self.storage.set_trial_state_values(trial_id(trial), TrialState.PRUNED, values)
-            _add_trials(self._study(), self._n_to_come, TrialState.PRUNED, lock)
+            add_trials(self._study(), self._n_to_come, TrialState.PRUNED, lock)
             return bool(unfinished)

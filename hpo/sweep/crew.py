@@ -24,8 +24,8 @@ from hpo.launch.slurm.watch import Launches
 from hpo.protocols import Stopped
 from hpo.search.space import render
 from hpo.settings import SubmissionError, SweepFailure, told_by_typed_keys, typed_key
+from hpo.study.portions import study_lock
 from hpo.study.study import SweepSpec
-from hpo.study.tickets import study_lock
 from hpo.worker.application import Application
 from hpo.worker.template import Template
 from hpo.worker.worker import Worker
@@ -105,6 +105,27 @@ class SlurmCrew:
             self._submit(missing)
         time.sleep(self._slurm.options.poll_s)
         return None
+
+    def keep(self, n_workers: int, n_startable: int, n_running: int) -> int:
+        """Submit workers for trials that those present will not take; return how many there are.
+
+        Args:
+            n_workers: how many there may be.
+            n_startable: trials that wait for a worker of this kind.
+            n_running: trials that such workers have.
+        """
+        alive = self._launches.n_alive() if self._adopted else self._adopt()
+        first, self._adopted = not self._adopted, True
+        self._launches.say_present()
+        self._warn()
+        if alive is None:  # SLURM does not answer
+            return n_running + n_startable
+        if alive == 0 and not first and self._launches.jobs:
+            self._ask_why()
+        missing = min(n_workers - alive, n_startable - max(0, alive - n_running))
+        if missing > 0:
+            self._submit(missing)
+        return alive + max(0, missing)
 
     def _warn(self) -> None:
         """Tell once of each reason for which jobs wait in vain, and of each failed set-up line."""

@@ -12,9 +12,9 @@ from hpo.attributes import APP, COMMAND, COMMAND_CODE
 from hpo.launch.payload import Payload
 from hpo.reporting.best import describe_app
 from hpo.storage.folders import check_study_folder
+from hpo.study.portions import study_lock
 from hpo.study.provenance import changed, code_of, config_hash
 from hpo.study.study import SweepSpec, existing_study, open_study
-from hpo.study.tickets import study_lock
 from hpo.sweep.join import typed_command
 
 _log = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import sys
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
@@ -45,12 +43,7 @@ from hpo.settings import (
 from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import absolute
 from hpo.storage.passwords import (
-    SETTINGS,
-    argument_without,
-    hide_in,
     hide_in_logs,
-    setting_keys,
-    without_passwords,
 )
 from hpo.study.spent import check_countable
 from hpo.study.study import SweepSpec
@@ -68,9 +61,11 @@ from hpo.sweep.ending import (
 from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
 from hpo.sweep.first import first_points
+from hpo.sweep.growing import GrowingCrew, grow
 from hpo.sweep.join import OwnProcess
 from hpo.sweep.preflight import check, check_transport
 from hpo.sweep.restart import begin_anew
+from hpo.sweep.secrets import put_aside
 from hpo.sweep.traces import Traces, withdraw
 
 _log = logging.getLogger(__name__)
@@ -109,7 +104,7 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     hide_in_logs()
     with told_by_typed_keys(app.config, _SECTION):
-        settings, app, arguments = _without_passwords(settings, app, arguments)
+        settings, app, arguments = put_aside(settings, app, arguments)
         prepared = prepare(settings, app, arguments)
     if prepared is not None:
         run(prepared)
@@ -126,6 +121,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     spec.points = first_points(spec, app, here, template)
     if not runs_in_turn(launcher):
         check_transport(app)
+    grow(spec, app, slurm)
     _check_budget(spec, site)
     n_workers = 1 if spec.join else _n_workers(spec, launcher, slurm)
     if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
@@ -141,7 +137,8 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     own = spec, app, template
     crew: Crew = OwnProcess(*own) if spec.join else LaunchedCrew(*own)
     if slurm is not None:
-        crew = SlurmCrew(spec, app, storage, study_id, slurm, template)
+        kind = SlurmCrew if spec.growth is None else GrowingCrew
+        crew = kind(spec, app, storage, study_id, slurm, template)
     tickets, is_apart = spec.tickets(storage, None), not runs_in_turn(launcher)
     more = traces, is_new, settings.n_trials
     return Sweep(spec, app, storage, study_id, tickets, crew, n_workers, is_apart, *more)
@@ -230,21 +227,6 @@ def _run_crew(sweep: Sweep, artist: Artist) -> None:
         if sweep.is_new and withdraw(sweep.spec, sweep.storage, sweep.study_id):
             sweep.traces.take_back()
         raise
-
-
-def _without_passwords(
-    settings: SweepSettings, app: Payload, arguments: Sequence[str]
-) -> tuple[SweepSettings, Payload, list[str]]:
-    """Put the passwords aside: what is returned may be written to disk."""
-    config, keys = copy.deepcopy(app.config), setting_keys(app.config)
-    hidden = {name: without_passwords(getattr(settings, name)) for name in SETTINGS}
-    hide_in(config)
-    HydraConfig.instance().set_config(config)  # travels to the workers too
-    return (
-        replace(settings, **hidden),
-        replace(app, config=config),
-        [argument_without(argument, keys) for argument in arguments],
-    )
 
 
 def _launcher(app: Payload) -> Launcher:

@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from hpo.attributes import LAUNCH, WORKER
 from hpo.storage.folders import RECORD
 from hpo.study.lease import was_started
+from hpo.study.portions import study_lock
 from hpo.study.study import SweepSpec
-from hpo.study.tickets import study_lock
 
 
 class Traces:

@@ -26,7 +26,7 @@ from hpo.hydra_internals import configure_log
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
 from hpo.search.objectives import load
-from hpo.search.seeded import Samplers, build
+from hpo.search.seeded import Samplers
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
 from hpo.storage.folders import CHECKPOINT, StudyFolder
@@ -34,10 +34,10 @@ from hpo.storage.passwords import hide_in_logs
 from hpo.study.lease import Lease
 from hpo.study.life import Life
 from hpo.study.limits import Limits
+from hpo.study.portions import study_lock
 from hpo.study.provenance import code_of, config_hash
 from hpo.study.record import WorkerRecord
 from hpo.study.study import SweepSpec, make_screen
-from hpo.study.tickets import study_lock
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application
 from hpo.worker.fresh import run_in_fresh_process, work_in_fresh_processes
@@ -123,8 +123,7 @@ class _Leader:
         self._spec, self._application, self._group = spec, application, group
         self._storage = spec.open_storage(exists=True)
         study_id = spec.find(self._storage)
-        prunes = spec.pruner and spec.goals.prune_by is not None
-        self._pruner = build(spec.pruner) if prunes else None
+        self._pruner = spec.make_pruner()
         self._samplers = Samplers(spec.sampler)
         pruner = self._pruner or optuna.pruners.NopPruner()
         place = spec.study_name, self._storage

@@ -85,3 +85,24 @@ def test_a_trial_trains_on_two_nodes_and_its_ranks_stop_together(train, tmp_path
     outputs = [file.read_text() for file in (folder / "workers").glob("*/*_1_log.out")]
     assert len(outputs) == 1  # rank 1, which took part in all of them
     assert "Traceback" not in outputs[0]
+
+
+def test_a_promoted_trial_grows_from_one_rank_to_two(train, tmp_path):
+    train(
+        "hpo=asha_promotion",
+        "hpo.pruner.min_resource=1",
+        "hpo.gpus_per_trial={0: 1, 1: 2}",
+        "launcher.gpus_per_node=1",
+        "launcher.setup=['export MASTER_ADDR=127.0.0.1']",
+        "hpo.n_workers=2",
+        "hpo.n_trials=3",
+        "trainer.max_epochs=3",
+    )
+    folder = tmp_path / "outputs/sweeps/asha_promotion"
+    study = optuna.load_study(study_name="asha_promotion", storage=open_storage(None, folder))
+    assert Counter(trial.last_step for trial in study.trials) == {1: 2, 3: 1}
+    (grown,) = [trial for trial in study.trials if trial.last_step == 3]
+    run = folder / f"trials/{grown.number:04d}"
+    assert [row["epoch"] for row in read_history(run / "metrics.csv")] == [1, 2, 3]
+    output = "".join(f.read_text() for f in folder.glob("workers/*/*_log.out"))
+    assert "2 ranks" in output  # gloo

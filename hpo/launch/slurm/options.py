@@ -5,9 +5,11 @@ reads the types.
 """
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hpo.growth import Growth
 from hpo.launch.slurm.names import check_no_secret, check_srun, check_text, sbatch_options
 from hpo.settings import SettingError
 
@@ -35,7 +37,9 @@ class SlurmOptions:
         needs_account: refuse to submit without one.
         partition: queue.
         timeout_min: wall time of a job (min); when it is over, the job is requeued and continues.
-        gpus_per_trial: ranks of a trial, one GPU each; 0: one rank without a GPU.
+        gpus_per_trial: ranks of a trial, one GPU each; 0: one rank without a GPU. Or GPUs by steps
+            done, such as {0: 1, 9: 4}: a trial that has done 9 steps goes on with 4 of them. This
+            attribute is the number at step 0 then.
         gpus_per_node: GPUs of a node; needed for whole nodes and for trials over several nodes.
         whole_nodes: nodes are allocated whole: pack one worker per `gpus_per_trial` GPUs.
         tasks_per_node: None: as many as that needs; more share the GPUs of a whole node.
@@ -65,7 +69,7 @@ class SlurmOptions:
     needs_account: bool = False
     partition: str | None = None
     timeout_min: int = 60
-    gpus_per_trial: int = 1
+    gpus_per_trial: Any = 1
     gpus_per_node: int | None = None
     whole_nodes: bool = False
     tasks_per_node: int | None = None
@@ -101,6 +105,11 @@ class SlurmOptions:
         Raises:
             SettingError: a setting is missing, out of range or contradicts another; names it.
         """
+        self.growth = _growth(self.gpus_per_trial)
+        if self.growth is not None:
+            for gpus in self.growth.sizes:
+                replace(self, gpus_per_trial=gpus)
+            self.gpus_per_trial = self.growth.after(0)
         if self.needs_account and not (self.account or os.environ.get("SBATCH_ACCOUNT")):
             raise SettingError(
                 "{account} is missing: this site asks which project pays. Give {account}=NAME or "
@@ -161,3 +170,17 @@ class SlurmOptions:
         if self.gpus_per_trial == 0:
             return 0
         return (self.whole_nodes and self.gpus_per_node) or self.shape.tasks_per_node
+
+
+def _growth(setting: Any) -> Growth | None:
+    """Return GPUs by steps, None if the setting is one number for all steps."""
+    if type(setting) is int:
+        return None
+    rule = "{gpus_per_trial} must be a number, or GPUs by steps done such as {{0: 1, 9: 4}}"
+    if not isinstance(setting, Mapping):
+        raise SettingError(f"{rule}, got {{!r}}", setting)
+    if 0 not in setting or any(type(step) is not int or step < 0 for step in setting):
+        raise SettingError(f"{rule} beginning with step 0, got {{}}", dict(setting))
+    if any(type(gpus) is not int or gpus < 1 for gpus in setting.values()):
+        raise SettingError(f"{rule} with at least 1 GPU, got {{}}", dict(setting))
+    return Growth(dict(setting))

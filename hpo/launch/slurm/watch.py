@@ -71,13 +71,16 @@ class Launches:
     def _running(self) -> dict[str, dict[str, Any]]:
         queue = self._slurm.queue() or {}
         records = all_stored(self._storage.get_study_user_attrs(self._study_id), LAUNCH)
-        launches = {key: {"watcher": None, **record} for key, record in records.items()}
+        own = {"watcher": None, "ranks": self._slurm.options.shape.ranks}
+        # Those of other ranks are of another crew, where trials grow.
+        launches = {k: own | r for k, r in records.items() if (own | r)["ranks"] == own["ranks"]}
         return {key: launch for key, launch in launches.items() if launch["job"] in queue}
 
     def add(self, launch_id: str, job_id: str) -> None:
         """Store an array that this command has just submitted."""
-        workers = self._slurm.options.shape.n_workers
-        self._mine[LAUNCH + launch_id] = {"job": job_id, "workers": workers}
+        shape = self._slurm.options.shape
+        launch = {"job": job_id, "workers": shape.n_workers, "ranks": shape.ranks}
+        self._mine[LAUNCH + launch_id] = launch
         self._unseen[job_id] = time.monotonic()
         self._write(self._watcher())
 

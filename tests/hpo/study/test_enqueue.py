@@ -11,7 +11,7 @@ from hpo.search.points import Point
 from hpo.search.space import Space
 from hpo.settings import SettingError
 from hpo.study.enqueue import enqueue
-from hpo.study.tickets import issue_tickets, study_lock
+from hpo.study.portions import issue_tickets, study_lock
 
 SPACE = {"x": IntDistribution(1, 3), "c": CategoricalDistribution(["a", "b"])}
 GRID = {"x": [1, 2, 3], "c": ["a", "b"]}

@@ -191,7 +191,8 @@ def with_x(objective):
 
 def end_of(trial):
     """What both leave of a trial, but for the time and the worker's own record."""
-    attributes = {k: v for k, v in trial.user_attrs.items() if k not in ("seconds", "run", "code")}
+    own = ("seconds", "run", "code", "cost")
+    attributes = {k: v for k, v in trial.user_attrs.items() if k not in own}
     return trial.state.name, trial.value, attributes
 
 

@@ -8,8 +8,8 @@ from hpo.search.space import Space, parse_space
 from hpo.settings import SettingError
 from hpo.storage.identity import StorageLostError
 from hpo.study import study as hpo_study
+from hpo.study.portions import study_lock
 from hpo.study.study import SweepSpec, existing_study
-from hpo.study.tickets import study_lock
 
 
 def spec(folder, n_trials=3, **changes):

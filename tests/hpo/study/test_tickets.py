@@ -12,7 +12,8 @@ from hpo.search.pausing import PausingPruner
 from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, was_started
 from hpo.study.observation import Observer
-from hpo.study.tickets import Tickets, issue_tickets, study_lock
+from hpo.study.portions import issue_tickets, study_lock
+from hpo.study.tickets import Tickets
 
 
 @pytest.fixture(params=["journal", "sqlite", "postgresql", "grpc"])
@@ -90,7 +91,7 @@ def test_tickets_beyond_the_budget_are_left_alone(tickets):
 @pytest.fixture
 def few(monkeypatch):
     """Portions of one ticket, and two more for each running trial."""
-    monkeypatch.setattr("hpo.study.tickets._SPARE", 1)
+    monkeypatch.setattr("hpo.study.portions._SPARE", 1)
 
 
 def waiting(storage):

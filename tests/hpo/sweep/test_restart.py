@@ -15,8 +15,8 @@ from hpo.attributes import LAUNCH, LEASE, STUDY_ID
 from hpo.search.space import parse_space
 from hpo.settings import SettingError
 from hpo.storage.folders import StudyFolder, owner_of
+from hpo.study.portions import study_lock
 from hpo.study.study import SweepSpec, existing_study, open_study
-from hpo.study.tickets import study_lock
 from hpo.sweep.restart import begin_anew
 
 

@@ -28,7 +28,9 @@ def train(cfg):
     seen = {k: v for k, v in os.environ.items() if k.startswith(PLACE)}
     (folder / f"environment{rank}").write_text(json.dumps(seen))
     checkpoint, log = folder / f"last{rank}", folder / f"epochs{rank}"
-    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    alone = folder / "last"  # of one process, which the ranks of a grown trial begin from
+    begin = next((file for file in (checkpoint, alone) if file.exists()), None)
+    first = int(begin.read_text()) if begin else 0
     if number in cfg.raises:
         raise RuntimeError("no luck")
     if number in cfg.exits:

@@ -31,6 +31,11 @@ def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, sha
         ({"needs_account": True, "account": ""}, "SBATCH_ACCOUNT"),
         ({"timeout_min": 0}, r"timeout_min must be >= 1, got 0"),
         ({"gpus_per_trial": -1}, r"gpus_per_trial must be >= 0"),
+        ({"gpus_per_trial": {1: 1}}, r"beginning with step 0, got \{1: 1\}"),
+        ({"gpus_per_trial": {0: 1, "a": 2}}, "beginning with step 0"),
+        ({"gpus_per_trial": {0: 1, 3: 0}}, "with at least 1 GPU"),
+        ({"gpus_per_trial": "two"}, "GPUs by steps done such as"),
+        ({**JURECA, "gpus_per_trial": {0: 1, 3: 6}}, r"gpus_per_trial=6 does not fit"),
         ({**JURECA, "gpus_per_trial": 3}, r"gpus_per_trial=3 does not fit nodes with 4"),
         ({**JURECA, "gpus_per_trial": 6}, r"gpus_per_trial=6 does not fit"),
         ({"gpus_per_node": 4, "gpus_per_trial": 6}, "does not fit"),
@@ -55,3 +60,11 @@ def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, sha
 def test_settings_that_cannot_work_are_named_before_anything_is_submitted(settings, message):
     with pytest.raises(ValueError, match=message):
         SlurmOptions(**settings)
+
+
+def test_gpus_by_steps_begin_with_those_of_step_0():
+    options = SlurmOptions(**JURECA, gpus_per_trial={0: 2, 3: 4, 9: 8})
+    assert options.growth.sizes == [2, 4, 8]
+    assert options.gpus_per_trial == 2
+    assert options.shape == Shape(1, 4, 2)
+    assert SlurmOptions(gpus_per_trial=2).growth is None

@@ -441,3 +441,43 @@ def test_a_plain_multirun_is_an_array_and_a_cancelled_job_does_not_disturb_it(
     epochs = [len((tmp_path / f"plain/{i}/epochs").read_text().split()) for i in range(3)]
     assert epochs[0] == epochs[2] == 30
     assert epochs[1] < 30
+
+
+def test_a_promoted_trial_goes_on_with_more_ranks(sweep, study, slurm, arrays, tmp_path):
+    code, output = sweep(
+        "hydra/sweeper/pruner=promotion",
+        "hydra.sweeper.pruner.max_resource=9",
+        "hydra.launcher.gpus_per_trial={0: 1, 3: 2}",
+        "hydra.launcher.gpus_per_node=1",
+        "hydra.sweeper.n_trials=9",
+        "hydra.sweeper.n_workers=3",
+        "epochs=9",
+    ).end()
+    assert code == 0, output
+    reached = Counter(trial.last_step for trial in study().trials)
+    assert set(reached) == {1, 3, 9}
+    assert states(study()) == {"COMPLETE": reached[9], "PRUNED": 9 - reached[9]}
+    for trial in study().trials:
+        folder = tmp_path / f"sweep/trials/{trial.number:04d}"
+        alone = len((folder / "epochs").read_text().split())
+        assert alone == min(trial.last_step, 3)
+        logs = [folder / f"epochs{rank}" for rank in (0, 1)]
+        grown = [len(log.read_text().split()) if log.exists() else 0 for log in logs]
+        assert grown == [trial.last_step - alone] * 2  # no epoch twice, and both ranks
+    sizes = {launch["ranks"] for launch in launches(study())}
+    assert sizes == {1, 2}
+    assert len(arrays()) >= 2
+    assert not slurm.run("squeue", "-h")
+
+
+def launches(study):
+    return [v for k, v in study.user_attrs.items() if k.startswith("hpo:launch:")]
+
+
+def test_growing_needs_a_policy_that_pauses(sweep, tmp_path):
+    grown = "hydra.launcher.gpus_per_trial={0: 1, 3: 2}"
+    code, output = sweep(grown, "hydra/sweeper/pruner=asha").end()
+    assert code == 2
+    text = "hydra.launcher.gpus_per_trial by steps needs a policy that pauses trials"
+    assert text in output
+    assert not (tmp_path / "sweep").exists()

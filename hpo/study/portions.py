@@ -1,0 +1,72 @@
+"""Creating the tickets of a study, a portion at a time, under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from commons.locks import FileLock
+from commons.optuna_internals import storage_of
+from hpo.storage.batching import batched
+from hpo.study.lease import was_started
+
+_SPARE = 16  # new tickets for the workers that have no trial yet
+
+
+def study_lock(folder: Path) -> FileLock:
+    """Return the lock for creating tickets, releasing abandoned trials and taking paused ones."""
+    folder.mkdir(0o700, parents=True, exist_ok=True)  # workers run what lies in it
+    return FileLock(folder / "tickets")
+
+
+def issue_tickets(
+    study: optuna.Study,
+    n_trials: int,
+    *,
+    lock: FileLock,
+    is_full: Callable[[], bool] | None = None,
+) -> int:
+    """Create the next tickets of a budget if few are left, holding the study's lock.
+
+    Args:
+        study: where they are created.
+        n_trials: the budget.
+        lock: of the study, held.
+        is_full: see `Tickets`.
+
+    Returns:
+        How many.
+    """
+    trials = study.get_trials(deepcopy=False)
+    n = n_lacking(trials, n_trials - len(trials), is_full)
+    if n > 0 and is_full is not None and is_full():
+        return 0
+    add_trials(study, n, TrialState.WAITING, lock)
+    return n
+
+
+def n_lacking(
+    trials: Iterable[FrozenTrial], n_to_come: int, is_full: Callable[[], bool] | None
+) -> int:
+    """Return how many tickets to create beside those of `trials`: 0 if half of them are left."""
+    unfinished = [trial for trial in trials if not trial.state.is_finished()]
+    running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
+    new = sum(trial.state == TrialState.WAITING and not was_started(trial) for trial in unfinished)
+    portion = _SPARE + 2 * running if is_full is None else 1
+    return max(0, min(portion - new, n_to_come)) if new <= portion // 2 else 0
+
+
+def add_trials(study: optuna.Study, n: int, state: TrialState, lock: FileLock) -> None:
+    """Add trials in this state, holding the study's lock."""
+    # Not `enqueue_trial({})`: its mark "fixed parameters" makes GridSampler choose no point.
+    trial = create_trial(state=state)
+    if n > 0:
+        study.add_trial(trial)  # alone: within a batch a journal does not know its first trial
+    with batched(storage_of(study)):
+        for number in range(1, n):
+            study.add_trial(trial)
+            if number % 10 == 0:  # in a slow database some take longer than a lock is valid
+                lock.refresh()

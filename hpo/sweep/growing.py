@@ -1,0 +1,108 @@
+"""Workers of several sizes, for trials that grow: an array for each number of GPUs.
+
+A worker leaves when no trial of its size is left for it, and SLURM gives its GPUs to the larger
+workers that the command submits for promoted trials.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.launch.payload import Payload
+from hpo.launch.slurm.site import Slurm
+from hpo.search.growth import n_startable
+from hpo.search.pausing import PausingPruner
+from hpo.search.seeded import build
+from hpo.settings import SettingError, typed_key
+from hpo.study.lease import was_started
+from hpo.study.study import SweepSpec
+from hpo.sweep.crew import SlurmCrew
+from hpo.worker.template import Template
+
+
+def grow(spec: SweepSpec, app: Payload, slurm: Slurm | None) -> None:
+    """Let the trials of a sweep grow, if the options of its site say so.
+
+    Raises:
+        SettingError: its policy does not pause trials.
+    """
+    if slurm is None or slurm.options.growth is None:
+        return
+    if not spec.pruner or not isinstance(build(spec.pruner), PausingPruner):
+        key = typed_key(app.config, "hydra.launcher", "gpus_per_trial")
+        rule = "{} by steps needs a policy that pauses trials: {pruner_group}={}"
+        raise SettingError(rule, key, "promotion")
+    spec.growth = slurm.options.growth
+
+
+class GrowingCrew:
+    """SLURM workers of each size of a `Growth`; as many GPUs in all as `n_workers` begin with."""
+
+    def __init__(
+        self,
+        spec: SweepSpec,
+        app: Payload,
+        storage: BaseStorage,
+        study_id: int,
+        slurm: Slurm,
+        template: Template | None = None,
+    ) -> None:
+        assert spec.growth is not None
+        self._growth, self._poll_s = spec.growth, slurm.options.poll_s
+        self._tickets, self._looked = spec.tickets(storage, None), False
+        self._study = optuna.load_study(
+            study_name=spec.study_name, storage=storage, pruner=build(spec.pruner)
+        )
+        self._crews = {
+            gpus: SlurmCrew(
+                replace(spec, gpus=gpus),
+                app,
+                storage,
+                study_id,
+                Slurm(replace(slurm.options, gpus_per_trial=gpus)),
+                template,
+            )
+            for gpus in self._growth.sizes
+        }
+
+    def status(self) -> str:
+        """Return where the jobs are, as text."""
+        return "; ".join(filter(None, (crew.status() for crew in self._crews.values())))
+
+    def work(self, n_workers: int, n_waiting: int) -> list[str] | None:  # noqa: ARG002
+        """Submit workers for the trials that those present will not take, and wait a little."""
+        n_gpus, n_alive = n_workers * self._growth.after(0), 0
+        first, self._looked = not self._looked, True
+        unfinished = self._tickets.look()
+        waiting = [t for t in unfinished if t.state == TrialState.WAITING and was_started(t)]
+        n_new = self._tickets.n_waiting - len(waiting)
+        for gpus, crew in self._crews.items():
+            n = n_startable(self._study, self._growth, gpus, waiting, n_new)
+            n_alive += crew.keep(max(1, n_gpus // gpus), n, self._n_running(unfinished, gpus))
+        if n_alive == 0 and not first:
+            return ["no worker is left, whatever its size"]
+        time.sleep(self._poll_s)
+        return None
+
+    def _n_running(self, unfinished: list[FrozenTrial], gpus: int) -> int:
+        running = (trial for trial in unfinished if trial.state == TrialState.RUNNING)
+        return sum(self._growth.after(trial.last_step or 0) == gpus for trial in running)
+
+    def leave(self) -> None:
+        """Do what an interruption of the command means for the workers of each size."""
+        for crew in self._crews.values():
+            crew.leave()
+
+    def drain(self) -> bool:
+        """Cancel what has not started and wait a little; return whether some still run."""
+        return any([crew.drain() for crew in self._crews.values()])  # noqa: C419 - each of them
+
+    def finish(self) -> None:
+        """End what is left of them when the study is finished."""
+        for crew in self._crews.values():
+            crew.finish()
