@@ -22,7 +22,9 @@ def program(attributes: Mapping[str, Any]) -> str:
     if typed["module"]:
         return f"python -m {typed['module']}"
     file, cwd = Path(str(typed["file"])), Path(typed["cwd"])
-    return f"python {shlex.quote(str(file.relative_to(cwd) if file.is_relative_to(cwd) else file))}"
+    return (
+        f"python {shlex.quote(str(file.relative_to(cwd) if file.is_relative_to(cwd) else file))}"
+    )
 
 
 def sweep_command(attributes: Mapping[str, Any]) -> str | None:

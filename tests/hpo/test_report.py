@@ -6,7 +6,7 @@ import pytest
 from optuna.storages import BaseStorage
 
 from commons.files import write_json
-from hpo.attributes import APP, FOLDER, PARENT, RUN
+from hpo.attributes import APP, COMMAND, FOLDER, PARENT, RUN
 from hpo.report import Report, main, write_report
 from hpo.reporting.subject import read_subject
 from hpo.storage.folders import RECORD
@@ -138,11 +138,10 @@ def test_a_trial_that_is_not_there_is_one_clear_line(folder, capsys, argument, m
 def test_the_commands_are_those_of_the_application(folder):
     storage = open_storage(None, folder)
     study = optuna.load_study(study_name="s", storage=storage)
-    app = {"searchpath": [], "groups": [], "config_name": "app", "always_multirun": False}
-    typed = ["hydra.mode=MULTIRUN", "x=interval(0, 1)"]
-    study.set_user_attr(APP, {**app, "program": ["python", "my app.py"], "overrides": typed})
+    typed = {"module": None, "file": "/w/my app.py", "arguments": ["-m", "x=interval(0, 1)"]}
+    study.set_user_attr(COMMAND, {**typed, "cwd": "/w"})
     commands = write_report(storage, "s", folder).commands
-    assert commands["continue the sweep"] == "python 'my app.py' --multirun 'x=interval(0, 1)'"
+    assert commands["continue the sweep"] == "python 'my app.py' -m 'x=interval(0, 1)'"
 
 
 def test_the_best_of_a_population_comes_with_its_schedule(tmp_path):

@@ -191,7 +191,7 @@ def with_x(objective):
 
 def end_of(trial):
     """What both leave of a trial, but for the time and the worker's own record."""
-    own = ("seconds", "run", "code", "cost")
+    own = ("seconds", "run", "code", "cost", "losses")
     attributes = {k: v for k, v in trial.user_attrs.items() if k not in own}
     return trial.state.name, trial.value, attributes
 
