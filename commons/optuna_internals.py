@@ -24,10 +24,18 @@ from optuna.storages.journal._storage import JournalOperation, JournalStorageRep
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["FIXED", "TPE", "JournalOperation", "Rehearsal", "ShownStudy", "append", "cached"]
-__all__ += ["contains", "grid_ids", "grid_mark", "grid_points", "grid_space", "import_lazy"]
-__all__ += ["proxy_server", "renew", "search_less", "stoppable", "storage_of", "study_id"]
-__all__ += ["trial_id"]
+__all__ = ["FIXED", "TPE", "JournalOperation", "Rehearsal", "ShownStudy", "all_trials", "append"]
+__all__ += [
+    "cached",
+    "contains",
+    "grid_ids",
+    "grid_mark",
+    "grid_points",
+    "grid_space",
+    "import_lazy",
+]
+__all__ += ["proxy_server", "renew", "search_less", "stoppable", "storage_of"]
+__all__ += ["study_id", "trial_id"]
 
 FIXED = "fixed_params"  # system attribute of an enqueued trial: value by key
 _STUDY = {"op_code": JournalOperation.CREATE_STUDY, "study_name": "", "directions": [1]}
@@ -98,6 +106,22 @@ def proxy_server(
     if not server.add_insecure_port(address):
         raise RuntimeError("it cannot listen there")
     return server
+
+
+def all_trials(journal: JournalStorage, study_id: int) -> list[FrozenTrial]:
+    """Return the trials of a study, not copied; `get_all_trials` takes up to six times as long.
+
+    Raises:
+        KeyError: there is no such study.
+    """
+    with journal._thread_lock:
+        journal._sync_with_backend()
+        known = journal._replay_result
+        known.get_study(study_id)
+        ids = known._study_id_to_trial_ids[study_id]
+        if len(ids) == len(known._trials):  # the only study; they are in the order of their ids
+            return [*known._trials.values()]
+        return [*map(known._trials.__getitem__, ids)]
 
 
 @contextmanager

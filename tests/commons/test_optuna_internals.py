@@ -62,6 +62,9 @@ NEEDS = [
     "optuna.storages.journal._storage:JournalStorageReplayResult(worker_id_prefix)",
     "replay.apply_logs(logs)",
     "replay._trials.__setitem__",
+    "replay._study_id_to_trial_ids",
+    "replay.get_study(study_id)",
+    "journal._replay_result",
     "optuna.storages._grpc.auto_generated.api_pb2_grpc:add_StorageServiceServicer_to_server",
     "optuna.storages._grpc.servicer:OptunaStorageProxyService(storage)",
     # of the tests

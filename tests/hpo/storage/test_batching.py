@@ -84,3 +84,19 @@ def test_a_journal_can_be_pickled(tmp_path):
     with batched(storage):
         study.set_user_attr("a", 1)
     assert study.user_attrs == {"a": 1}
+
+
+def test_all_trials_are_those_of_optuna_and_not_copied(tmp_path):
+    storage = open_storage(None, tmp_path)
+    studies = [optuna.create_study(storage=storage, study_name=name) for name in "ab"]
+    for study in (*studies, studies[1], studies[0]):
+        study.tell(study.ask(), 1.0)
+    studies[0].ask()
+    for study in studies:
+        ours = study.get_trials(deepcopy=False)
+        assert ours == study.get_trials()
+        assert all(a is b for a, b in zip(ours, study.get_trials(deepcopy=False), strict=True))
+    number = studies[0]._study_id
+    optuna.delete_study(study_name="a", storage=storage)
+    with pytest.raises(KeyError):
+        storage.get_all_trials(number, deepcopy=False)
