@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from commons.clocks import OwnTime
@@ -304,10 +305,14 @@ def _has(lock_file: Path, token: str) -> bool:
     return owner is not None and owner.token == token
 
 
+@lru_cache(maxsize=8)  # a process that waits tries again and again
+def _owned(token: str, pid: int) -> bytes:
+    return json.dumps({"host": this_host(), "pid": pid, "token": token}).encode()
+
+
 def _create(lock_file: Path, token: str) -> bool:
     """Make the file with its owner in it, whole or not at all; False if it exists."""
-    content = json.dumps({"host": this_host(), "pid": os.getpid(), "token": token}).encode()
-    made: list[int] = []
+    content, made = _owned(token, os.getpid()), list[int]()
     try:
         # One call of C code: no signal can come between making the file and noting it.
         made.extend(map(os.open, (lock_file,), (os.O_CREAT | os.O_EXCL | os.O_WRONLY,), (0o666,)))
