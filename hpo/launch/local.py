@@ -72,12 +72,17 @@ def launch(
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="hpo-"))
         stack.enter_context(signals.interrupt())
         server = None
-        if isinstance(payload.function, SweepWorker) and len(job_overrides) > 1:
+        is_worker, config = isinstance(payload.function, SweepWorker), None
+        if is_worker and len(job_overrides) > 1:
             server = stack.enter_context(forks(payload, _environment(options) | known))
         try:
             for number, overrides in enumerate(job_overrides, first):
                 slot = _wait_for_slot(jobs, at_once)
-                own = replace(payload, config=payload.compose(overrides, number))
+                if config is None or not is_worker:
+                    config = payload.compose(overrides, number)
+                else:
+                    config = payload.compose_alike(config, overrides, number)
+                own = replace(payload, config=config)
                 environment = _environment(options) | slots.environment(slot) | known
                 result = Path(scratch, f"{number}.pkl")
                 jobs.append(_start(own, result, slot, environment, server))

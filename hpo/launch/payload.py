@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import traceback
 from collections.abc import Sequence
@@ -49,6 +50,23 @@ class Payload:
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         hide_in(config)
+        return config
+
+    def compose_alike(
+        self, other: DictConfig, overrides: Sequence[str], number: int
+    ) -> DictConfig:
+        """Return the configuration of a job whose last override, its folder, alone is another.
+
+        Hydra would take a tenth of a second for it. `other` is that of the other job.
+        """
+        config, (*_, folder) = copy.deepcopy(other), overrides
+        key, _, value = folder.partition("=")
+        if key != "hydra.sweep.subdir":
+            return self.compose(overrides, number)
+        with open_dict(config.hydra):
+            config.hydra.job.id, config.hydra.job.num = str(number), number
+            config.hydra.sweep.subdir = value
+            config.hydra.overrides.hydra[-1] = folder
         return config
 
     def run(self, config: DictConfig) -> JobReturn:

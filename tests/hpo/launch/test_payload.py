@@ -3,8 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hpo.launch.payload import Payload, exit_code, read_result, unpack, write_result
@@ -72,3 +75,19 @@ def test_a_process_whose_job_succeeded_says_nothing_and_ends_with_0(capsys):
     result = JobReturn(status=JobStatus.COMPLETED)
     result.return_value = None
     assert (exit_code(result), capsys.readouterr().err) == (0, "")
+
+
+def test_a_job_that_differs_in_its_folder_has_what_hydra_composes(tmp_path):
+    (tmp_path / "config.yaml").write_text("x: 0\nname: ${hydra:job.num}\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        given = ["x=1", "hydra.job.chdir=false"]
+        master = loader.load_configuration("config", given, RunMode.MULTIRUN)
+        payload = Payload(SimpleNamespace(config_loader=loader), master, print)
+        first, second = (["x=2", "hydra.verbose=true", f"hydra.sweep.subdir=w/{i}"] for i in "01")
+        alike = payload.compose_alike(payload.compose(first, 0), second, 1)
+        composed = payload.compose(second, 1)
+        assert OmegaConf.to_yaml(alike) == OmegaConf.to_yaml(composed)
+        assert alike.hydra.sweep.subdir == "w/1"
+        other = payload.compose_alike(composed, ["x=5"], 2)
+        assert other.x == 5
