@@ -1,14 +1,18 @@
-"""Each row of docs/faults.md names a test that exists."""
+"""Each row of docs/faults.md and docs/features.md names a test that exists."""
 
 import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+HEADS = ("| fault or mistake |", "| feature |", "|---")
 ROWS = [
     line
-    for line in (ROOT / "docs/faults.md").read_text().splitlines()
-    if line.startswith("|") and not line.startswith(("| fault or mistake |", "|---"))
+    for page in ("faults", "features")
+    for line in (ROOT / f"docs/{page}.md").read_text().splitlines()
+    if line.startswith("|") and not line.startswith(HEADS)
 ]
 
 
@@ -17,10 +21,9 @@ def names(test):
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_row_names_a_test_that_exists():
-    for row in ROWS:
-        *_, proof, _end = row.split("|")
-        found = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", proof)
-        assert found, row
-        for file, name in found:
-            assert name in names(file), row
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_names_a_test_that_exists(row):
+    found = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+    assert found
+    for file, name in found:
+        assert name in names(file)
