@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 from optuna.storages import BaseStorage
 
 from commons.optuna_internals import storage_of, study_id
@@ -14,6 +17,13 @@ from hpo.storage.opening import storage_file
 from hpo.study.study import SweepSpec, existing_study
 
 _SECTION = "hydra.sweeper"
+
+
+def log_to_stderr() -> None:
+    """Log to stderr what is logged to stdout, where a job script alone is printed."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
 
 
 def most_and_budgets(spec: SweepSpec, app: Payload, slurm: Slurm | None, n_workers: int) -> str:

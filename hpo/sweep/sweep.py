@@ -48,7 +48,7 @@ from hpo.storage.passwords import (
 from hpo.study.spent import check_countable
 from hpo.study.study import SweepSpec
 from hpo.study.tickets import Tickets
-from hpo.sweep.cost import expected, expected_of_existing, most_and_budgets
+from hpo.sweep.cost import expected, expected_of_existing, log_to_stderr, most_and_budgets
 from hpo.sweep.crew import LaunchedCrew, SlurmCrew, plan
 from hpo.sweep.ending import (
     check_result,
@@ -115,6 +115,8 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     launcher = in_turn(app.context, app.config, app.function) if settings.join else _launcher(app)
     site = launcher.check() if isinstance(launcher, CheckedLauncher) else None
     slurm = site if isinstance(site, Slurm) else None
+    if slurm is not None and slurm.options.dry_run:
+        log_to_stderr()  # the output is the script alone, which may go to a file
     spec = _make_spec(settings, app, arguments)
     here = isinstance(site, LocalOptions) or runs_in_turn(launcher)
     template = check(spec, app, here)

@@ -1,3 +1,6 @@
+import io
+import logging
+import sys
 from types import SimpleNamespace
 
 import optuna
@@ -9,7 +12,7 @@ from hpo.attributes import WORKER
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.search.space import Space
 from hpo.study.study import SweepSpec
-from hpo.sweep.cost import expected, expected_of_existing, most_and_budgets
+from hpo.sweep.cost import expected, expected_of_existing, log_to_stderr, most_and_budgets
 
 
 @pytest.fixture
@@ -65,3 +68,14 @@ def test_a_dry_run_reads_a_study_in_a_file_alone_and_creates_none(spec, tmp_path
     assert list(tmp_path.iterdir()) == []
     away = spec(storage="postgresql://nowhere.invalid/db")
     assert expected_of_existing(away) == "expected cost: told when the sweep begins"
+
+
+def test_what_is_logged_while_a_script_is_printed_goes_to_stderr(monkeypatch):
+    root, stream = logging.getLogger(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    own, other = logging.StreamHandler(stream), logging.StreamHandler(io.StringIO())
+    monkeypatch.setattr(root, "handlers", [own, other])
+    before = other.stream
+    log_to_stderr()
+    assert own.stream is sys.stderr
+    assert other.stream is before

@@ -21,12 +21,12 @@ def test_a_joining_command_creates_the_study_and_finishes_it(toy, study, tmp_pat
 
 
 def test_the_first_command_says_how_to_join_and_a_joining_one_changes_nothing(
-    toy, study, tmp_path
+    shell, study, tmp_path
 ):
-    toy("-m", "hydra.sweeper.n_trials=1")
+    shell("toy/toy.py", "-m", "hydra.sweeper.n_trials=1").end()
     before = study().user_attrs[COMMAND]
     written = (tmp_path / "sweep/multirun.yaml").read_text()
-    toy("-m", "hydra.sweeper.n_trials=2", "hydra.sweeper.join=true")
+    shell("toy/toy.py", "-m", "hydra.sweeper.n_trials=2", "hydra.sweeper.join=true").end()
     assert study().user_attrs[COMMAND] == before
     assert (tmp_path / "sweep/multirun.yaml").read_text() == written
     assert before["arguments"] == ["-m", "hydra.sweeper.n_trials=1"]

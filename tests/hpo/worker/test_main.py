@@ -149,8 +149,9 @@ def test_what_cannot_be_joined_is_one_line(join, tmp_path, make, message):
     assert len(output.splitlines()) == 1
 
 
-def test_the_command_is_recorded_without_secrets(toy, study, tmp_path):
-    toy("-m", "hydra.sweeper.n_trials=1", "+service.password=hunter22", "+n=3")
+def test_the_command_is_recorded_without_secrets(shell, study, tmp_path):
+    secret = ("+service.password=hunter22", "+n=3")
+    shell("toy/toy.py", "-m", "hydra.sweeper.n_trials=1", *secret).end()
     study = study()
     recorded = storage_of(study).get_study_user_attrs(study_id(study))[COMMAND]
     assert recorded["cwd"] == str(tmp_path)
