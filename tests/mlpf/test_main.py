@@ -40,7 +40,7 @@ def test_a_sweep_runs_from_the_script_and_its_workers_find_the_function(mlpf, ti
 def test_help_of_a_subcommand_is_that_of_hydra(mlpf):
     result = mlpf("train", "--help")
     assert result.returncode == 0
-    assert "search_space: curves7, gravnet, stage1, stage2, transformer" in result.stdout
+    assert "search_space: curves7, gravnet, pbt, stage1, stage2, transformer" in result.stdout
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--help"], 0)])

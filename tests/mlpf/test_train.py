@@ -45,7 +45,7 @@ def test_a_multirun_trains_once_per_value_in_folders_of_their_own(command, tmp_p
 def test_help_names_the_groups_and_gives_examples(command):
     code, printed = command("--help")
     assert code == 0
-    assert "search_space: curves7, gravnet, stage1, stage2, transformer" in printed.out
+    assert "search_space: curves7, gravnet, pbt, stage1, stage2, transformer" in printed.out
     assert printed.out.count("python -m mlpf.train ") >= 8
     assert "expdecay_decay_steps: 10000" in printed.out
 

@@ -34,7 +34,7 @@ def test_the_first_command_says_how_to_join_and_a_joining_one_changes_nothing(
 
 
 def test_a_worker_leaves_when_the_others_have_the_rest(shell, study, tmp_path):
-    slow = ("epoch_s=0.5", "epochs=8", "hydra.sweeper.n_trials=1")
+    slow = ("epoch_s=0.5", "epochs=40", "hydra.sweeper.n_trials=1")
     first = shell("toy/toy.py", "-m", *slow)
     wait_until((tmp_path / "sweep/trials/0000/last").exists)
     code, output = shell("toy/toy.py", "-m", *slow, "hydra.sweeper.join=true").end()
