@@ -140,7 +140,7 @@ def test_the_last_line_has_the_towers_and_what_is_logged_of_met_and_jets(tmp_pat
     best = {"epoch": 2.0, "val_loss": 0.5, **towers, "val_met_ratio": 0.853}
     write_history([worse, best | {"val_jet_efficiency": 0.957}], tmp_path / METRICS_FILE)
     with caplog.at_level("INFO", "mlpf"):
-        assert _summarize(Objective("val_loss", "min"), tmp_path) == 0.5
+        assert _summarize(Objective("val_loss", "min"), tmp_path)["val_loss"] == 0.5
     line = (
         "best epoch 2 of 2: val_loss 0.5, tower accuracy 0.9071 (rule-based 0.8982), "
         "MET error / rules 0.8530, jets found 0.9570; files in"
