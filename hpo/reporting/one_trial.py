@@ -77,7 +77,7 @@ def sparkline(values: Mapping[int, float], width: int = _WIDTH) -> str:
     """Return a learning curve as one line of text: first and last value, and bars between.
 
     >>> sparkline({1: 3.0, 2: 2.0, 3: 1.0})
-    'epoch 1: 3 █▄▁ epoch 3: 1'
+    'epoch 1: 3 █▅▁ epoch 3: 1'
     """
     steps = sorted(values)
     finite = [values[step] for step in steps if math.isfinite(values[step])]

@@ -155,7 +155,7 @@ def limits(values: Sequence[float], finals: Sequence[float], sign: int) -> tuple
         sign: -1 to maximize, else 1.
 
     >>> limits([9, 5, 1, 2, 1000], [1, 2, 3, 1000], 1)
-    (0.55, 9.45)
+    (0.8, 5.2)
     """
     bad = sorted(sign * value for value in values if math.isfinite(value))
     good = sorted(sign * value for value in finals if math.isfinite(value))

@@ -72,7 +72,7 @@ class PopulationPruner(PausingPruner):
         ...         sampler=optuna.samplers.RandomSampler(seed=1),
         ...         pruner=PopulationPruner(population=4, interval=2, max_resource=8),
         ...     )
-        >>> sum(trial.state.name == "COMPLETE" for trial in study.trials)
+        ...     sum(trial.state.name == "COMPLETE" for trial in study.trials)
         4
     """
 
