@@ -81,7 +81,7 @@ class View:
         >>> study = optuna.create_study()
         >>> view = View(study._storage, study._study_id)
         >>> for value in (2.0, 3.0):
-        ...     study.tell(study.ask(), value)
+        ...     _ = study.tell(study.ask(), value)
         ...     print([trial.value for trial in view.look()])
         [2.0]
         [3.0]

@@ -49,6 +49,17 @@ def _start_thread():
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 
 
+class CannotBeRead:
+    """Its journey to another process fails there."""
+
+    def __reduce__(self):
+        return _fail, ()
+
+
+def _fail():
+    raise RuntimeError("cannot be read")
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts a job in a fork of a server; returns the process, its output and its result."""
@@ -111,7 +122,7 @@ def test_nothing_is_forked_where_the_application_has_started_threads(start):
 
 
 def test_nothing_is_forked_where_the_job_cannot_be_read():
-    with forks(job(), {**place(), "PYTHONPATH": "/nowhere"}) as server:
+    with forks(job(CannotBeRead()), place()) as server:
         assert server is None
 
 

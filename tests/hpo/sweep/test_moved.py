@@ -72,8 +72,8 @@ def run(tmp_path, monkeypatch, capsys):
         file.write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for picture in ("draw_history", "draw_learning_curves", "draw_importances"):
-        monkeypatch.setattr(f"hpo.report.{picture}", lambda *_: None)  # slow, tested apart
+    for step in ("draw", "prepare"):
+        monkeypatch.setattr(f"hpo.report.Artist.{step}", lambda *_: None)  # slow, tested apart
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
 
@@ -152,7 +152,7 @@ def test_other_keys_of_hydra_optuna_sweeper_work(run, tmp_path):
 @pytest.mark.parametrize(
     ("sweeper", "line"),
     [
-        ({"direction": ["maximize", "minimize"]}, "hydra.sweeper.direction must be"),
+        ({"direction": ["maximize", "up"]}, "hydra.sweeper.direction must be"),
         ({"n_startup": 1}, "hydra.sweeper.n_startup: no such setting"),
         (
             {"search_space": {"data.batch_size": {"type": "int", "low": 1}}, "params": {}},
