@@ -192,7 +192,7 @@ def _download(packages: Sequence[str], scratch: Path, options: Sequence[str]) ->
         for name in missing
         if name.startswith(("lib", "slurm", "postgresql-", "redis", "chromium"))
         and not name.startswith(_NOT_UNPACKED)
-        and not name.endswith(("-perl", "-common"))
+        and (name == "chromium-common" or not name.endswith(("-perl", "-common")))
     ]
     _run("apt-get", *options, "-oAPT::Sandbox::User=", "download", *chosen, cwd=scratch)
 
