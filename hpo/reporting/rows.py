@@ -14,8 +14,8 @@ from commons.files import replacing
 from commons.terminal import one_line
 from hpo.attributes import FIGURES, LEASE, RETRIES, stored
 from hpo.reporting.causes import cause_of
-from hpo.reporting.subject import Subject, seconds_of, worker_of
-from hpo.reporting.summary import n_epochs
+from hpo.reporting.subject import Subject, worker_of
+from hpo.reporting.summary import n_epochs, seconds_of
 
 _REASON_OF = {TrialState.FAIL, TrialState.PRUNED}
 PARAMS, OF_FIGURES = "params.", "figures."  # + name: columns

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, PAUSED, SECONDS, SKIPPED, stored
+from hpo.attributes import DIVERGED, PAUSED, SKIPPED, stored
+from hpo.reporting.summary import seconds_of
 
 _SHARE = 0.05  # of all stops, at least, are at a rung
 _MAX_RUNGS = 8
@@ -66,7 +67,7 @@ class Lengths:
         last = trial.last_step or 0
         self._ends[last] += 1
         self.epochs += last
-        self.seconds += stored(trial.user_attrs, SECONDS, _lasted_s(trial))
+        self.seconds += seconds_of(trial)
         self.has_complete |= trial.state == TrialState.COMPLETE
         if trial.state == TrialState.PRUNED and stored(trial.user_attrs, DIVERGED) is None:
             self._stops[last] += last > 0
@@ -122,7 +123,3 @@ def paused_at(trial: FrozenTrial) -> int | None:
     """Return the step at which a waiting trial is paused; None: it is not."""
     at = stored(trial.system_attrs, PAUSED) if trial.state == TrialState.WAITING else None
     return at if isinstance(at, int) else None
-
-
-def _lasted_s(trial: FrozenTrial) -> float:
-    return trial.duration.total_seconds() if trial.duration is not None else 0.0

@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, RUN, SECONDS, SKIPPED, WORKER, all_stored, stored
+from hpo.attributes import DIVERGED, RUN, SKIPPED, WORKER, all_stored, stored
 from hpo.reporting.ledger import Ledger, read_ledger
 from hpo.reporting.summary import Summary, summarize
 
@@ -120,12 +120,6 @@ def worker_of(trial: FrozenTrial) -> str:
     run = stored(trial.user_attrs, RUN, {})
     name = run.get("worker")
     return name if isinstance(name, str) else ""
-
-
-def seconds_of(trial: FrozenTrial) -> float:
-    """Return the wall time of a trial inside the application; 0 if it is not known."""
-    lasted = trial.duration.total_seconds() if trial.duration is not None else 0.0
-    return float(stored(trial.user_attrs, SECONDS, lasted))
 
 
 def is_unbegun(trial: FrozenTrial) -> bool:

@@ -93,7 +93,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         trials = [t for t in trials if t.number < budget or t.state.is_finished()]
     workers = [*all_stored(attributes, WORKER).values()]
     direction = storage.get_study_directions(study_id)[0]
-    used_s = sum(stored(trial.user_attrs, SECONDS, _duration_s(trial)) for trial in trials)
+    used_s = sum(map(seconds_of, trials))
     epochs = epochs_of(trials)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
     best = _best(trials, direction)
@@ -107,7 +107,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         best=best,
         epochs=epochs,
         worker_hours={"used": used_s / 3600, "saved": saved_s / 3600},
-        wall_s=_union_s(_intervals(workers, trials)),
+        wall_s=_union_s(intervals(workers, trials)),
         worker_busy_fraction=_busy_fraction(workers),
         n_workers=len(workers),
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
@@ -153,13 +153,16 @@ def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> Best | No
     return Best(best.number, float(best.values[0]), best.params, figures)
 
 
-def _duration_s(trial: FrozenTrial) -> float:
-    return trial.duration.total_seconds() if trial.duration is not None else 0.0
+def seconds_of(trial: FrozenTrial) -> float:
+    """Return the wall time of a trial inside the application; 0 if it is not known."""
+    lasted = trial.duration.total_seconds() if trial.duration is not None else 0.0
+    return float(stored(trial.user_attrs, SECONDS, lasted))
 
 
-def _intervals(
+def intervals(
     workers: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
 ) -> list[tuple[float, float]]:
+    """Return when each worker was there, as its record says; without records each trial."""
     if workers:
         return [(worker["start"], worker["end"]) for worker in workers]
     return [

@@ -10,7 +10,8 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.reporting.style import COLORS, GREEN, INK, Picture, key, number, short
-from hpo.reporting.subject import Subject, seconds_of, worker_of
+from hpo.reporting.subject import Subject, worker_of
+from hpo.reporting.summary import seconds_of
 
 _MAX_ROWS = 40  # workers with a row of their own; of more, the number at work is drawn
 _UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("days", 86400.0))

@@ -19,8 +19,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import DIVERGED, SECONDS, SKIPPED, WORKER, all_stored, stored
-from hpo.reporting.summary import summarize
+from hpo.attributes import DIVERGED, SKIPPED, WORKER, all_stored, stored
+from hpo.reporting.summary import intervals, seconds_of, summarize
 from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.trials import Curve
 
@@ -98,7 +98,7 @@ def known_study(study: optuna.Study) -> KnownStudy:
     return KnownStudy(
         trials=KnownTrials(summary.direction, known),
         n_left_out=len(trials) - len(known),
-        n_workers=_most_at_once(_intervals(workers, trials)),
+        n_workers=_most_at_once(intervals(workers, trials)),
         queued_s=_median(workers, "queued_s", 0.0),
         start_up_s=_median(workers, "start_up_s", 0.0),
         between_s=_between_s(workers),
@@ -119,7 +119,7 @@ def _curve(trial: FrozenTrial) -> Curve | None:
     elif not reported or diverged is not None:
         step = diverged if isinstance(diverged, int) else max(reported, default=0) + 1
         reported[step] = math.nan
-    seconds = stored(trial.user_attrs, SECONDS, _duration_s(trial))
+    seconds = seconds_of(trial)
     if seconds <= 0:
         return None
     values = list(reported.values())
@@ -127,21 +127,8 @@ def _curve(trial: FrozenTrial) -> Curve | None:
     return Curve(values, list(reported), final, seconds / len(values), trial.state)
 
 
-def _duration_s(trial: FrozenTrial) -> float:
-    return trial.duration.total_seconds() if trial.duration is not None else 0.0
-
-
-def _intervals(
-    workers: Sequence[Mapping[str, Any]], trials: Sequence[FrozenTrial]
-) -> list[tuple[float, float]]:
-    if workers:
-        return [(worker["start"], worker["end"]) for worker in workers]
-    times = [(trial.datetime_start, trial.datetime_complete) for trial in trials]
-    return [(begin.timestamp(), end.timestamp()) for begin, end in times if begin and end]
-
-
-def _most_at_once(intervals: Sequence[tuple[float, float]]) -> int:
-    changes = [(begin, 1) for begin, _ in intervals] + [(end, -1) for _, end in intervals]
+def _most_at_once(spans: Sequence[tuple[float, float]]) -> int:
+    changes = [(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans]
     return max(1, *accumulate(change for _, change in sorted(changes)), 1)
 
 

@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,14 +18,6 @@ from testbed.processes import free_ports
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-
-
-def wait_until(condition):
-    """Wait until a function returns something true; fail after a minute."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(autouse=True)

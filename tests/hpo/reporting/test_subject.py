@@ -5,7 +5,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from hpo.attributes import RUN, SKIPPED, WORKER
-from hpo.reporting.subject import has_diverged, is_unbegun, last_value, seconds_of, worker_of
+from hpo.reporting.subject import has_diverged, is_unbegun, last_value, worker_of
+from hpo.reporting.summary import seconds_of
 
 
 def test_a_study_is_read_with_its_names_and_workers(study, subject):

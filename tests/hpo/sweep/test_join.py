@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 
 from hpo.attributes import COMMAND
-from tests.hpo.conftest import wait_until
 
 
 def states(study):
@@ -33,7 +32,7 @@ def test_the_first_command_says_how_to_join_and_a_joining_one_changes_nothing(
     assert states(study()) == {"COMPLETE": 2}
 
 
-def test_a_worker_leaves_when_the_others_have_the_rest(shell, study, tmp_path):
+def test_a_worker_leaves_when_the_others_have_the_rest(shell, study, tmp_path, wait_until):
     slow = ("epoch_s=0.5", "epochs=40", "hydra.sweeper.n_trials=1")
     first = shell("toy/toy.py", "-m", *slow)
     wait_until((tmp_path / "sweep/trials/0000/last").exists)
@@ -45,7 +44,7 @@ def test_a_worker_leaves_when_the_others_have_the_rest(shell, study, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_worker_gives_its_trial_back(shell, study, tmp_path, number):
+def test_an_interrupted_worker_gives_its_trial_back(shell, study, tmp_path, wait_until, number):
     options = ("epoch_s=0.2", "epochs=50", "hydra.sweeper.join=true")
     command = shell("toy/toy.py", "-m", *options)
     wait_until((tmp_path / "sweep/trials/0000/last").exists)

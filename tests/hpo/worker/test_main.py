@@ -13,7 +13,7 @@ import pytest
 from commons.optuna_internals import storage_of, study_id
 from hpo.attributes import COMMAND
 from hpo.storage.opening import open_storage
-from tests.hpo.conftest import ROOT, wait_until
+from tests.hpo.conftest import ROOT
 
 STRANGER = {"USER": "stranger", "LOGNAME": "stranger", "HOME": "/nonexistent"}
 
@@ -58,7 +58,9 @@ def states(study):
     return Counter(trial.state.name for trial in study.trials)
 
 
-def test_workers_join_late_from_elsewhere_and_one_is_killed(shell, join, study, tmp_path):
+def test_workers_join_late_from_elsewhere_and_one_is_killed(
+    shell, join, study, tmp_path, wait_until
+):
     slow = ("epoch_s=0.2", "epochs=10", "hydra.sweeper.n_trials=15", "hydra.sweeper.lease_s=5")
     own = shell("toy/toy.py", "-m", *slow, "hydra.sweeper.join=true")
     wait_until((tmp_path / "sweep/trials/0000/last").exists)
