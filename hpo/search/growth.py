@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from hpo.growth import Growth
 from hpo.search.lineage import Origin
-from hpo.search.pausing import PausingPruner, is_paused
+from hpo.search.pausing import PausingPruner
 
 
 class GrowingPruner(PausingPruner):
@@ -69,27 +69,3 @@ class GrowingPruner(PausingPruner):
 
     def _changes(self, before: int, step: int) -> bool:
         return self._growth.after(before) != self._growth.after(step)
-
-
-def n_startable(
-    study: Study, growth: Growth, gpus: int, waiting: Sequence[FrozenTrial], n_new: int
-) -> int:
-    """Return how many trials could begin or go on now on workers that have `gpus` GPUs.
-
-    Args:
-        study: with the policy of all workers as its pruner.
-        growth: of its trials.
-        gpus: those of a worker.
-        waiting: trials that have begun and wait.
-        n_new: trials that have not begun, those to come included.
-    """
-    policy = study.pruner
-    assert isinstance(policy, PausingPruner)
-    own = [trial for trial in waiting if growth.after(trial.last_step or 0) == gpus]
-    paused = {trial.number: trial for trial in own if is_paused(trial)}
-    n = len(own) - len(paused)
-    while paused and (chosen := policy.choose(study, list(paused.values()))) is not None:
-        del paused[chosen.number]
-        n += 1
-    begins = growth.after(0) == gpus and n_new and policy.may_begin(study)
-    return n + (n_new if begins else 0)

@@ -193,6 +193,22 @@ def for_this_worker(pruner: BasePruner | None, trial: FrozenTrial) -> bool:
     return not isinstance(pruner, PausingPruner) or pruner.may_take(trial)
 
 
+def n_startable(study: Study, begun: Sequence[FrozenTrial], n_new: int) -> int:
+    """Return how many waiting trials could begin or go on now, as a policy says.
+
+    Args:
+        study: with the policy as its pruner.
+        begun: trials that have begun and wait.
+        n_new: trials that have not begun.
+    """
+    paused = {trial.number: trial for trial in begun if is_paused(trial)}
+    n = len(begun) - len(paused)
+    while paused and (chosen := choose_paused(study, list(paused.values()))) is not None:
+        del paused[chosen.number]
+        n += 1
+    return n + (n_new if n_new and may_begin(study) else 0)
+
+
 def choose_last(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Return the paused trial that is trained to its end when no other is left, or None.
 

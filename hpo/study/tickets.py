@@ -237,15 +237,10 @@ class Tickets:
         others = [trial for trial in unfinished if not pausing.for_this_worker(self.pruner, trial)]
         if not others or not isinstance(self.pruner, pausing.PausingPruner):
             return False
-        policy = self.pruner.of_all_workers()
         study = self._study()
-        study.pruner = policy
-        paused = [trial for trial in others if pausing.is_paused(trial)]
-        if any(was_started(trial) and trial not in paused for trial in others):
-            return True
-        if len(paused) < len(others) and policy.may_begin(study):
-            return True
-        return bool(paused) and policy.choose(study, paused) is not None
+        study.pruner = self.pruner.of_all_workers()
+        begun = [trial for trial in others if was_started(trial)]
+        return pausing.n_startable(study, begun, len(others) - len(begun)) > 0
 
     def _claim(self, trial: FrozenTrial) -> bool:
         # Optuna's compare-and-set grants a trial to each former owner, even if another worker was

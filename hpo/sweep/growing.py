@@ -15,8 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
-from hpo.search.growth import n_startable
-from hpo.search.pausing import PausingPruner
+from hpo.search.pausing import PausingPruner, n_startable
 from hpo.search.seeded import build
 from hpo.settings import SettingError, typed_key
 from hpo.study.lease import was_started
@@ -82,7 +81,8 @@ class GrowingCrew:
         waiting = [t for t in unfinished if t.state == TrialState.WAITING and was_started(t)]
         n_new = self._tickets.n_waiting - len(waiting)
         for gpus, crew in self._crews.items():
-            n = n_startable(self._study, self._growth, gpus, waiting, n_new)
+            own = [t for t in waiting if self._growth.after(t.last_step or 0) == gpus]
+            n = n_startable(self._study, own, n_new if gpus == self._growth.after(0) else 0)
             n_alive += crew.keep(max(1, n_gpus // gpus), n, self._n_running(unfinished, gpus))
         if n_alive == 0 and not first:
             return ["no worker is left, whatever its size"]

@@ -20,12 +20,11 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 from pytorch_lightning.utilities import rank_zero_only
 
 from commons.cli import did_you_mean
-from commons.extras import remedy
+from commons.extras import EXTRAS, remedy
 from commons.locks import FileLock
 from mlpf.config import ConfigError, build, told
 from mlpf.training.lightning_internals import MisconfigurationException
 
-_PACKAGES = {"wandb": "wandb", "mlflow": "mlflow"}  # of extras, by logger
 _CREATION_S = 120.0  # at most, of MLflow's database
 _RUN_ID = "mlflow_run_id"  # a file in the run folder
 # What is not of the training but of its surroundings.
@@ -39,9 +38,10 @@ def check_loggers(cfg: DictConfig) -> None:
         ConfigError: a logger has no such setting, or is not installed; names its key.
     """
     for name in _chosen(cfg):
-        make, package = build(cfg, f"logger.{name}"), _PACKAGES.get(name)
-        if package is not None and find_spec(package) is None:
-            raise ConfigError(f"logger.{name}: {package} is not installed; {remedy(package)}")
+        make = build(cfg, f"logger.{name}")
+        for package in EXTRAS.get(name, ()):
+            if find_spec(package) is None:
+                raise ConfigError(f"logger.{name}: {package} is not installed; {remedy(package)}")
         known, options = inspect.signature(make.func).parameters, make.keywords
         takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
         for key in () if takes_any else options.keys() - known.keys():

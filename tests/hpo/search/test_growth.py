@@ -7,7 +7,8 @@ from optuna.trial import TrialState, create_trial
 from commons.optuna_internals import storage_of, trial_id
 from hpo.attributes import PAUSED
 from hpo.growth import Growth
-from hpo.search.growth import GrowingPruner, n_startable
+from hpo.search.growth import GrowingPruner
+from hpo.search.pausing import n_startable
 from hpo.search.promotion import PromotionPruner
 from hpo.study.tickets import Tickets
 
@@ -120,10 +121,15 @@ def test_any_worker_winds_up_when_no_trial_goes_on(study, tmp_path):
     assert taken(waiting, tmp_path, 2) == 1
 
 
+def startable(study, begun, gpus, n_new):
+    own = [trial for trial in begun if GROWTH.after(trial.last_step) == gpus]
+    return n_startable(study, own, n_new if gpus == GROWTH.after(0) else 0)
+
+
 def test_what_could_start_is_counted_by_size(study):
     waiting = study([0.3], [0.1], [0.2], [0.5], [0.4], [0.6], [0.1, 0.1, 0.1], n_new=2)
     begun = [t for t in waiting.get_trials(deepcopy=False) if t.intermediate_values]
-    counts = {g: n_startable(waiting, GROWTH, g, begun, 2) for g in GROWTH.sizes}
+    counts = {g: startable(waiting, begun, g, 2) for g in GROWTH.sizes}
     # Of seven at step 1 two are promoted: one is the trial that went on.
     assert counts == {1: 2, 2: 1, 4: 0}
 
@@ -133,4 +139,4 @@ def test_an_interrupted_trial_could_start_on_its_size(study):
     (trial,) = waiting.get_trials(deepcopy=False)
     storage_of(waiting).set_trial_system_attr(trial_id(trial), PAUSED, None)
     begun = waiting.get_trials(deepcopy=False)
-    assert [n_startable(waiting, GROWTH, g, begun, 0) for g in GROWTH.sizes] == [0, 1, 0]
+    assert [startable(waiting, begun, g, 0) for g in GROWTH.sizes] == [0, 1, 0]

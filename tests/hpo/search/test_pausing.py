@@ -86,7 +86,7 @@ def test_a_pruner_says_after_which_steps_it_decides(study, pruner, due):
     assert {step for step in range(1, 10) if is_due(pruner, step - 1, step)} == due
     made = study(*[[0.0] * n for n in range(10)])
     made.pruner = pruner
-    for step in set(range(1, 10)) - due:  # the others are better: whoever is asked would not go on
+    for step in set(range(1, 10)) - due:  # the other trials are better: a decision would stop it
         assert decide(made, trial(*[9.0] * step, state=TrialState.RUNNING)) is Decision.GO_ON
 
 
