@@ -33,7 +33,8 @@ from typing import Any
 from rich.text import Text
 
 from benchmarks.chaos.checks import Row, check, check_loss
-from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.rows import FAULTS
 from benchmarks.chaos.sweep import ROOT, Stage, Sweep
 from commons.cli import Failure, choose, run_command
 from commons.console import Console, Table

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from benchmarks.chaos.__main__ import chosen, main
-from benchmarks.chaos.faults import FAULTS
+from benchmarks.chaos.rows import FAULTS
 from commons.cli import UsageError
 
 
