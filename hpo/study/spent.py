@@ -2,8 +2,8 @@
 
 Counted from what the study stores: epochs exactly, hours to within a third of a lease. Each
 process looks when it claims a trial and when it has reported an epoch, at little cost: after a
-look the next one waits a multiple of the time that it took, unless the epochs that this process
-has reported since may be the last.
+look the next one waits a multiple of the time that it took, unless the epochs that all processes
+may have reported since could be the last.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Spent:
             directions = storage.get_study_directions(study_id)
             self._maximizes = directions[0] == StudyDirection.MAXIMIZE
         self._epochs_ended = self._n_epochs = self._n_reported = 0
+        self._n_running = 1
         self._with_losses: list[FrozenTrial] = []
         self._best: tuple[int, float] | None = None  # number and value of the best complete trial
         self._n_since = 0
@@ -95,8 +96,10 @@ class Spent:
         for trial in sorted(self._view.look(), key=_when):
             self._note_end(trial)
         self._n_reported = 0
-        running = sum(len(trial.intermediate_values) for trial in self._view.unfinished)
-        self._n_epochs = self._epochs_ended + running
+        unfinished = self._view.unfinished
+        reported = sum(len(trial.intermediate_values) for trial in unfinished)
+        self._n_epochs = self._epochs_ended + reported
+        self._n_running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
         self.known = self._judge()
         now = self._clock()
         self._next_look = now + _REST * (now - begin)
@@ -106,7 +109,8 @@ class Spent:
         """Do as `reached` after an epoch of this process, at little cost."""
         self._n_reported += 1
         limit = self.budget.epochs
-        may_be_last = limit is not None and self._n_epochs + self._n_reported >= limit
+        new = self._n_reported * max(self._n_running, 1)  # if the others report as often
+        may_be_last = limit is not None and self._n_epochs + new >= limit
         if may_be_last or self._clock() >= self._next_look:
             return self.reached()
         return self.known

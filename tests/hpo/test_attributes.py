@@ -8,7 +8,7 @@ import pytest
 from hpo import attributes
 from hpo.attributes import all_stored, misfits, stored
 
-NAMES = {key: value for key, value in vars(attributes).items() if key.isupper()}
+NAMES = {k: v for k, v in vars(attributes).items() if k.isupper() and k != "DEFAULT"}
 
 
 def test_no_two_records_have_the_same_name():
@@ -67,6 +67,7 @@ RIGHT = {
     "FIGURES": [{}, {"a": 1}, {"met ratio": -0.5}],
     "FAIL_REASON": ["no luck"],
     "DIVERGED": [3, "end"],
+    "ENQUEUED": [attributes.DEFAULT, "first.yaml"],
     "SKIPPED": [{"predicted": -1.0}],
 }
 WRONG = [

@@ -1,3 +1,4 @@
+import gc
 import sys
 import threading
 import time
@@ -51,6 +52,7 @@ def test_processes_that_open_a_new_database_at_once_all_get_it(database, tmp_pat
         assert storage.get_all_studies() == []
         storage.remove_session()
         storage._backend.engine.dispose()
+    gc.collect()  # here, where the warning is expected
 
 
 def test_a_wrong_password_or_host_is_one_line_without_the_password(postgres, tmp_path):

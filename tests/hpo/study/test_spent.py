@@ -60,6 +60,20 @@ def test_one_process_ends_at_the_exact_epoch_although_it_looks_seldom(study):
     assert [answer is not None for answer in answers] == [False, False, True]
 
 
+def test_epochs_that_others_may_have_reported_meanwhile_are_looked_for(study):
+    trial, other = study.ask(), study.ask()
+    looked = spent(study, clock=lambda: 0.0, epochs=5)
+    looked.reached()
+    looked._next_look = 1e9  # only the count of epochs makes it look
+    for step in (1, 2):
+        trial.report(1.0, step)
+        other.report(1.0, step)
+        assert looked.reached_after_report() is None
+    other.report(1.0, 3)
+    trial.report(1.0, 3)  # 3 of its own; with as many of the other, 6 of 5
+    assert looked.reached_after_report().how == "6 reported"
+
+
 def test_after_a_look_the_next_one_waits_fifty_times_as_long_as_it_took(study, monkeypatch):
     now, looks = [0.0], []
 

@@ -91,12 +91,12 @@ def test_two_commands_at_a_time_keep_to_one_budget(shell, study):
     ends = [command.end() for command in commands]
     assert [code for code, _ in ends] == [0, 0], ends
     assert all("has reached hydra.sweeper.budget.epochs=40" in output for _, output in ends)
-    assert 40 <= n_stored(study()) <= 40 + 4  # one more of each worker at most
+    assert 40 <= n_stored(study()) <= 40 + 8  # a worker or two without a core look late
     assert states(study())["RUNNING"] == 0
 
 
 def test_core_hours_end_a_sweep_and_a_killed_worker_counts_as_lost(shell, study, wait_until):
-    more = ("hydra.sweeper.n_trials=400", "epochs=30", "epoch_s=0.1", "hydra.sweeper.lease_s=0.9")
+    more = ("hydra.sweeper.n_trials=400", "epochs=3", "epoch_s=3", "hydra.sweeper.lease_s=0.9")
     command = shell(*LOCAL, *more, "hydra.sweeper.budget.core_hours=0.005")
 
     def beaten():
