@@ -116,7 +116,8 @@ def find_chromium(*, unpack: bool | None = None) -> Programs:
         return installed
     root = _unpacked("chromium", ("chromium", "chromium-driver"), "chromium chromium-driver")
     # The program itself comes first: the script /usr/bin/chromium looks for it in the system.
-    return Programs((root / "usr/lib/chromium", root / "usr/bin"), _libraries(root))
+    sound = tuple(root.glob("usr/lib/*/pulseaudio"))  # a library for libraries of its package
+    return Programs((root / "usr/lib/chromium", root / "usr/bin"), (*_libraries(root), *sound))
 
 
 def _search_path(environment: Mapping[str, str]) -> list[str]:
