@@ -20,13 +20,15 @@ from hpo.storage.proxy import OPTIONS, JournalService, handler
 USAGE = """\
 One process in front of a storage, for workers with hpo.storage=grpc://HOST:PORT.
 
-    python -m hpo.serve storage=journal.log [port=13000] [host=0.0.0.0]
+    python -m hpo.serve storage=journal.log [port=13000] [host=127.0.0.1]
 
 storage  a journal file, also a new one, or a database URL
 port     where it listens
-host     at which address of this machine; 0.0.0.0: at all of them
+host     at which address of this machine; workers on other machines need that of the network
+         which the nodes share, or 0.0.0.0: all of them
 
-It has no access control: for networks where you trust everybody. Ctrl-C ends it; the study stays.
+It has no access control: all who reach the address can change the study, so it serves this
+machine alone unless you say more. Ctrl-C ends it; the study stays.
 """
 _N_THREADS = 64  # what as many workers append at once is written together
 
@@ -37,7 +39,7 @@ class Settings:
 
     storage: str
     port: int = 13000
-    host: str = "0.0.0.0"
+    host: str = "127.0.0.1"
 
 
 @contextmanager

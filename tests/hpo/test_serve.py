@@ -14,7 +14,7 @@ def test_the_command_serves_until_a_signal_comes(tmp_path):
     command = [sys.executable, "-m", "hpo.serve", "storage=study.log", f"port={port}"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout.readline() == f"serving study.log at 0.0.0.0:{port}\n"
+            assert process.stdout.readline() == f"serving study.log at 127.0.0.1:{port}\n"
             storage = open_storage(f"grpc://127.0.0.1:{port}", tmp_path)
             storage.create_new_study([1], "s")
         finally:
