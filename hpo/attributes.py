@@ -128,7 +128,7 @@ def _is_lease(value: Any) -> bool:
 
 def _is_app(value: Any) -> bool:
     lists = _record(searchpath=_are_texts, groups=_are_texts)
-    others = _record(config_name=_maybe(_is_text), always_multirun=_is_anything)
+    others = _record(config_name=_maybe(_is_text))
     newer = (value.get(key, []) for key in ("own_groups", "program", "overrides"))
     return lists(value) and others(value) and all(map(_are_texts, newer))
 

@@ -86,19 +86,20 @@ def settings_of(kind: type[Settings], options: Mapping[str, Any]) -> Settings:
     Raises:
         SettingError: there is no such setting, or its value has another type.
     """
-    hints = get_type_hints(kind)
-    checked = {}
+    hints, node = get_type_hints(kind), OmegaConf.structured(kind)
     for name, value in options.items():
         if name not in hints:
             key = f"{{{name}}}" if name.isidentifier() else "{}"
             rule = f"{key}: no such setting{did_you_mean(name, hints)}"
             raise SettingError(rule, *([] if name.isidentifier() else [name]))
-        checked[name] = value if hints[name] is Any else _typed(kind, name, value)
-    return kind(**checked)
+        if hints[name] is not Any:
+            _set_typed(node, name, value, hints[name])
+    plain: Any = OmegaConf.to_container(node, resolve=False)
+    typed = {name: plain[name] for name in options if hints[name] is not Any}
+    return kind(**{**options, **typed})
 
 
-def _typed(kind: type[Any], name: str, value: Any) -> Any:
-    node, hint = OmegaConf.structured(kind), get_type_hints(kind)[name]
+def _set_typed(node: DictConfig, name: str, value: Any, hint: Any) -> None:
     try:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(value)
@@ -107,7 +108,6 @@ def _typed(kind: type[Any], name: str, value: Any) -> Any:
         raise SettingError(
             f"{{{name}}} must be {{}}, got {{!r}}", expected(hint), value
         ) from error
-    return OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]
 
 
 def check_range(settings: object, name: str, least: float, most: float = math.inf) -> None:

@@ -1,45 +1,50 @@
 """Workers of this machine as forks of one process that has imported everything.
 
-The imports of a worker take half a second of CPU time. The server of `forks` does them once,
-reads the job, and forks for each worker; the child goes into a session of its own, takes its
-environment and its output file, and runs as a process that was started for it. A process in which
-threads run, or which has opened a GPU, must not be forked: then the server says so, and each
-worker is started by itself.
+The imports of a worker take half a second of CPU time. The server, `fork_server`, does them once,
+reads the job, and forks for each worker. The command of a sweep starts it at once, so that it
+imports while the command checks and prepares the sweep.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import pickle
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
-import numpy as np
+from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
-from commons.processes import signal_when_parent_dies
 from hpo import signals
-from hpo.launch.job import run_job
-from hpo.launch.payload import Payload, unpack
+from hpo.launch.payload import Payload
 
 _POLL_S = 0.02
-_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/")
 
 
 @dataclass(frozen=True)
-class _Order:
+class Imports:
+    """What the server imports before it knows its job.
+
+    Attributes:
+        modules: their names.
+        function: pickled; to read it imports what the application needs.
+    """
+
+    modules: Sequence[str]
+    function: bytes
+
+
+@dataclass(frozen=True)
+class Order:
+    """A process that the server is to fork; see `ForkServer.start`."""
+
     config: DictConfig
     environment: dict[str, str]
     output: Path
@@ -82,17 +87,45 @@ class Forked:
 
 
 class ForkServer:
-    """The server as its parent sees it; see `forks`."""
+    """The server as its parent sees it.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    Args:
+        environment: of the server; its imports see it.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._connection, its = Pipe()
+        with signals.handed_over():
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "hpo.launch.fork_server", str(its.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=dict(environment),
+                pass_fds=[its.fileno()],
+                start_new_session=True,
+            )
+        its.close()
         self._running: dict[int, Forked] = {}
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def read(self, payload: Payload) -> bool:
+        """Give it a job, whose processes differ in their configuration; tell if it may fork."""
+        try:
+            self._connection.send_bytes(cloudpickle.dumps(payload.pack()))
+            return bool(self._connection.recv())
+        except (EOFError, OSError):  # it cannot read the job: a worker that is started will tell
+            return False
 
     def start(
         self, config: DictConfig, environment: Mapping[str, str], output: Path, result: Path
     ) -> Forked:
         """Start a process that runs the job with this configuration."""
-        order = _Order(config, dict(environment), output, result)
+        order = Order(config, dict(environment), output, result)
         self._connection.send_bytes(cloudpickle.dumps(order))
         while (answer := self._connection.recv())[0] != "started":
             self._note(*answer[1:])
@@ -108,110 +141,58 @@ class ForkServer:
             for pid in [*self._running]:
                 self._note(pid, -signal.SIGTERM)
 
+    def prepare(self, modules: Sequence[str], function: TaskFunction) -> None:
+        """Let it import modules, and what an application needs, before it has a job."""
+        try:
+            imports = Imports(modules, cloudpickle.dumps(function))
+        except Exception:  # noqa: BLE001 - each class has its own; the check of the sweep tells it
+            return
+        with suppress(OSError):
+            self._connection.send_bytes(cloudpickle.dumps(imports))
+
+    def close(self) -> None:
+        """End it, and so what it has forked."""
+        self._connection.close()
+        self._process.terminate()
+        self._process.wait()
+
     def _note(self, pid: int, code: int) -> None:
         self._running.pop(pid).returncode = code
 
 
+class _State:
+    begun: ForkServer | None = None
+
+
+@contextmanager
+def begun(environment: Mapping[str, str], function: TaskFunction) -> Iterator[None]:
+    """Start a server now, which `forks` then takes: its imports are done meanwhile.
+
+    Args:
+        environment: of the server.
+        function: the application.
+    """
+    _State.begun = server = ForkServer(environment)
+    try:
+        server.prepare(["hpo.worker.worker"], function)
+        yield
+    finally:
+        _State.begun = None
+        server.close()
+
+
 @contextmanager
 def forks(payload: Payload, environment: Mapping[str, str]) -> Iterator[ForkServer | None]:
-    """Start a server for the jobs of a payload; yield None where it must not fork.
+    """Return a server for the jobs of a payload; yield None where it must not fork.
 
     Args:
         payload: of the jobs, which differ in their configuration only.
-        environment: of the server; its imports see it.
+        environment: of a server that is started now.
     """
-    own, its = Pipe()
-    with signals.handed_over():
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hpo.launch.forks", str(its.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=dict(environment),
-            pass_fds=[its.fileno()],
-            start_new_session=True,
-        )
-    its.close()
+    early = _State.begun
+    server = early if early is not None and early.is_alive else ForkServer(environment)
     try:
-        yield ForkServer(own) if _is_ready(own, payload) else None
+        yield server if server.read(payload) else None
     finally:
-        own.close()
-        process.wait()
-
-
-def _is_ready(connection: Connection, payload: Payload) -> bool:
-    try:
-        connection.send_bytes(payload.pack())
-        return bool(connection.recv())
-    except (EOFError, OSError):  # it cannot read the job: a worker that is started will tell
-        return False
-
-
-def may_fork(n_threads: int) -> bool:
-    """Tell whether this process can be forked; it had `n_threads` of numpy's, which may be."""
-    links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    has_gpu = any(link.startswith(_DEVICES) for link in links)
-    return threading.active_count() == 1 and _n_threads() <= n_threads and not has_gpu
-
-
-def _n_threads() -> int:
-    return len([*Path("/proc/self/task").iterdir()])
-
-
-def serve(connection: Connection) -> int:
-    """Read a job, then fork for each order until the parent has closed the connection."""
-    n_threads = _n_threads()
-    payload = unpack(connection.recv_bytes())
-    is_ready = may_fork(n_threads) and hasattr(os, "pidfd_open")
-    connection.send(is_ready)
-    gc.collect()
-    gc.freeze()  # the pages of these objects stay shared
-    running: dict[int, int] = {}  # process by descriptor
-    while is_ready:
-        ended: set[Any] = {*wait([connection, *running])}
-        for descriptor in ended & running.keys():
-            _tell_end(connection, descriptor, running.pop(descriptor))
-        if connection in ended:
-            try:
-                order: _Order = pickle.loads(connection.recv_bytes())
-            except EOFError:
-                return 0
-            pid = os.fork()
-            if pid == 0:
-                connection.close()
-                return _work(payload, order)
-            running[os.pidfd_open(pid)] = pid
-            connection.send(("started", pid))
-    return 0
-
-
-def _tell_end(connection: Connection, descriptor: int, pid: int) -> None:
-    os.close(descriptor)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    connection.send(("ended", pid, code))
-
-
-def _work(payload: Payload, order: _Order) -> int:
-    """Run a job as a process of its own would (in the child)."""
-    os.setsid()
-    os.environ.clear()
-    os.environ.update(order.environment)
-    descriptor = os.open(order.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    for standard in (1, 2):
-        os.dup2(descriptor, standard)
-    os.close(descriptor)
-    np.random.seed()  # noqa: NPY002 - else the children would draw the same numbers
-    return run_job(lambda: payload, order.config, order.result)
-
-
-def main(descriptor: str) -> int:
-    """Run the server; return the exit code, in its children that of their job."""
-    signal_when_parent_dies()
-    return serve(Connection(int(descriptor)))
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        if server is not early:
+            server.close()

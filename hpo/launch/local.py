@@ -15,16 +15,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+from hydra.types import TaskFunction
 
 from commons.processes import THREAD_VARIABLES, n_cores
 from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
-from hpo.launch.forks import Forked, ForkServer, forks
+from hpo.launch.forks import Forked, ForkServer, begun, forks
 from hpo.launch.payload import Payload, read_result
 from hpo.protocols import CORES, GPUS, SweepWorker
 from hpo.settings import LocalOptions
@@ -74,7 +77,8 @@ def launch(
         server = None
         is_worker, config = isinstance(payload.function, SweepWorker), None
         if is_worker and len(job_overrides) > 1:
-            server = stack.enter_context(forks(payload, _environment(options) | known))
+            environment = _environment(options.threads_per_worker) | known
+            server = stack.enter_context(forks(payload, environment))
         try:
             for number, overrides in enumerate(job_overrides, first):
                 slot = _wait_for_slot(jobs, at_once)
@@ -83,7 +87,8 @@ def launch(
                 else:
                     config = payload.compose_alike(config, overrides, number)
                 own = replace(payload, config=config)
-                environment = _environment(options) | slots.environment(slot) | known
+                environment = _environment(options.threads_per_worker) | known
+                environment |= slots.environment(slot)
                 result = Path(scratch, f"{number}.pkl")
                 jobs.append(_start(own, result, slot, environment, server))
             while _any_runs(jobs):
@@ -123,10 +128,20 @@ def _wait_for_slot(jobs: Sequence[_Job], at_once: int) -> int:
         time.sleep(_POLL_S)
 
 
-def _environment(options: LocalOptions) -> dict[str, str]:
+def forks_begun(threads_per_worker: Any, function: TaskFunction) -> AbstractContextManager[None]:
+    """Begin with what the workers of a sweep need, while its command prepares it.
+
+    Args:
+        threads_per_worker: as in `LocalOptions`, not checked yet.
+        function: the application.
+    """
+    return begun(_environment(threads_per_worker), function)
+
+
+def _environment(threads_per_worker: int | None) -> dict[str, str]:
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(x or "." for x in sys.path))
-    if options.threads_per_worker is not None:
-        environment |= dict.fromkeys(THREAD_VARIABLES, str(options.threads_per_worker))
+    if threads_per_worker is not None:
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(threads_per_worker))
     return environment
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from hpo.hydra_internals import ConfigLoader, Override, OverridesParser
+from hpo.hydra_internals import ConfigLoader, Override, OverridesParser, group_options
 from hpo.settings import is_among
 
 
@@ -25,15 +24,12 @@ def describe_app(
     `fixed` are the overrides of every trial, `searched` the keys that differ between trials. The
     best configuration lacks the `own_groups`, which only set up the sweep.
     """
-    kept = [o.input_line for o in _kept(fixed, own_groups) if o.input_line]
-    own = loader.load_configuration(config.hydra.job.config_name, kept, run_mode=RunMode.RUN)
     varied = [f"{name}=null" for name in searched]
     keys = [override.key_or_group for override in _kept([*fixed, *varied], own_groups)]
     return {
         "config_name": config.hydra.job.config_name,
         "searchpath": list(config.hydra.searchpath),
-        "always_multirun": own.hydra.mode == RunMode.MULTIRUN,
-        "groups": [key for key in keys if loader.get_group_options(key)],
+        "groups": [key for key in keys if group_options(loader, key)],
         "own_groups": list(own_groups),
     }
 
@@ -57,9 +53,8 @@ def best_config(app: Mapping[str, Any], overrides: Sequence[str], comment: str) 
             _set(values, path, override.value())
     defaults.append("_self_")
     hydra: dict[str, Any] = {"searchpath": app["searchpath"]} if app["searchpath"] else {}
-    if app["always_multirun"]:
-        hydra["mode"] = "RUN"
-    whole = {"defaults": defaults, **({"hydra": hydra} if hydra else {}), **values}
+    hydra["mode"] = "RUN"  # also where the application's own files say that it sweeps
+    whole = {"defaults": defaults, "hydra": hydra, **values}
     note = f"# To be added on the command line: {' '.join(map(str, impossible))}\n"
     return f"# {comment}\n{note if impossible else ''}{yaml.safe_dump(whole, sort_keys=False)}"
 

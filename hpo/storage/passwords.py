@@ -142,7 +142,7 @@ def argument_without(argument: str, keys: Iterable[str]) -> str:
             value = value.replace(secret, _STARS)
         return f"{key}{equals}{value}"
     name = "" if "(" in value else path.rpartition(".")[2]  # that of a sweep is no secret
-    value = _hidden(name, value, value, ())
+    value = _hidden(name, value, value, (), stored_passwords())
     return f"{key}{equals}{value}"
 
 
@@ -186,19 +186,21 @@ def _hide_setting(config: DictConfig, key: str) -> tuple[str, ...]:
 
 
 def _refer_in(config: DictConfig, unneeded: Sequence[str]) -> None:
-    _hide_in(config, OmegaConf.to_container(config), unneeded)
+    _hide_in(config, OmegaConf.to_container(config), unneeded, stored_passwords())
 
 
-def _hide_in(config: DictConfig | ListConfig, raw: Any, unneeded: Sequence[str]) -> None:
+def _hide_in(
+    config: DictConfig | ListConfig, raw: Any, unneeded: Sequence[str], stored: Sequence[str]
+) -> None:
     for key, plain in raw.items() if isinstance(raw, dict) else enumerate(raw):
         if isinstance(plain, dict | list):
-            _hide_in(config[key], plain, unneeded)
+            _hide_in(config[key], plain, unneeded, stored)
         elif isinstance(plain, str):
             # Resolving is slow, and only what the sweep does not need is looked for in a value.
             value = _resolved(config, key) if unneeded and "${" in plain else plain
             if value is None or plain == MISSING:
                 continue
-            hidden = _hidden(str(key), value, plain, unneeded)
+            hidden = _hidden(str(key), value, plain, unneeded, stored)
             if hidden != plain:
                 with flag_override(config, "readonly", False):
                     config[key] = hidden
@@ -213,7 +215,7 @@ def _resolved(config: DictConfig | ListConfig, key: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _hidden(key: str, value: str, raw: str, unneeded: Sequence[str]) -> str:
+def _hidden(key: str, value: str, raw: str, unneeded: Sequence[str], stored: Sequence[str]) -> str:
     """Return what takes the place of a text; `raw` has its interpolations."""
     starred = value
     for secret in unneeded:
@@ -222,7 +224,7 @@ def _hidden(key: str, value: str, raw: str, unneeded: Sequence[str]) -> str:
         return starred
     if raw and "${" not in raw and raw != _STARS and is_secret_name(key):
         return _reference(raw)
-    for secret in stored_passwords():
+    for secret in stored:
         if len(secret) >= _LEAST_CHARACTERS:
             raw = raw.replace(secret, _reference(secret))
     return raw

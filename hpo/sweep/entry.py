@@ -15,12 +15,16 @@ from hpo.storage.folders import check_study_folder
 from hpo.study.portions import study_lock
 from hpo.study.provenance import changed, code_of, config_hash
 from hpo.study.study import SweepSpec, existing_study, open_study
+from hpo.sweep.first import default_config
 from hpo.sweep.join import typed_command
+from hpo.worker.template import Template
 
 _log = logging.getLogger(__name__)
 
 
-def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
+def enter(
+    spec: SweepSpec, app: Payload, template: Template | None
+) -> tuple[BaseStorage, int, bool]:
     """Create or load the study; return its storage, its id, and whether it is new.
 
     Raises:
@@ -39,13 +43,15 @@ def enter(spec: SweepSpec, app: Payload) -> tuple[BaseStorage, int, bool]:
         study.set_user_attr(APP, described)
         if is_new or not spec.join:
             study.set_user_attr(COMMAND, typed_command(app))
-        _note_code(study, spec, app)
+        _note_code(study, spec, app, template)
     return storage, study_id(study), is_new
 
 
-def _note_code(study: optuna.Study, spec: SweepSpec, app: Payload) -> None:
+def _note_code(
+    study: optuna.Study, spec: SweepSpec, app: Payload, template: Template | None
+) -> None:
     """Record what this command runs with; say so if the last one had something else."""
-    config = app.compose(spec.space.fixed, 0)
+    config = default_config(spec, app, template)
     left_out = [*spec.space.distributions, *spec.own_groups]
     now = {**code_of(app.function), "config": config_hash(config, left_out)}
     change = changed(study.user_attrs.get(COMMAND_CODE), now)

@@ -23,7 +23,7 @@ from commons.cli import did_you_mean
 from commons.extras import missing_module, remedy
 from commons.keys import keys_of
 from commons.terminal import one_line
-from hpo.hydra_internals import Override, OverridesParser
+from hpo.hydra_internals import Override, OverridesParser, group_options
 from hpo.settings import SettingError
 from hpo.worker.application import Application
 
@@ -91,7 +91,7 @@ def key_error(
     """Return the error of overrides that do not compose; it names the first one that is wrong."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     loader = application.context.config_loader
-    options = {id(o): loader.get_group_options(o.key_or_group) for o in parsed}
+    options = {id(o): group_options(loader, o.key_or_group) for o in parsed}
     parsed.sort(key=lambda o: not options[id(o)])  # groups first: they bring the other keys
     for count, override in enumerate(parsed, 1):
         lines = [o.input_line or "" for o in parsed[:count]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from omegaconf import DictConfig
 from optuna.samplers import BruteForceSampler, GridSampler
 
 from hpo.launch.payload import Payload
@@ -28,7 +29,7 @@ def first_points(
     space = whole_space(spec, app)
     sampler, _ = make_sampler(spec.sampler, 0)
     only_inside = isinstance(sampler, BruteForceSampler)
-    config = app.compose(spec.space.fixed, 0)
+    config = default_config(spec, app, template)
     points = read_points(spec.enqueue, space, config, only_inside=only_inside)
     if len(points) > spec.n_trials:
         rule = "{enqueue}: {} points, but {n_trials}={}"
@@ -40,3 +41,12 @@ def first_points(
     trials = [first | point.params for point in points]
     check_composed(spec, app, here, template, trials)
     return tuple(points)
+
+
+def default_config(spec: SweepSpec, app: Payload, template: Template | None) -> DictConfig:
+    """Return the configuration of a trial that leaves all searched keys at their defaults.
+
+    Its node `hydra` is not that of a job. The template has it, Hydra takes a tenth of a second.
+    """
+    config = None if template is None else template.filled(spec.space.fixed)
+    return app.compose(spec.space.fixed, 0) if config is None else config

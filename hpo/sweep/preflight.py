@@ -28,7 +28,7 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
 from commons.optuna_internals import import_lazy, storage_of, trial_id
-from hpo.hydra_internals import without_callbacks
+from hpo.hydra_internals import group_options, without_callbacks
 from hpo.launch.payload import Payload
 from hpo.search.objectives import load
 from hpo.search.pausing import decide
@@ -199,7 +199,7 @@ def first_params(spec: SweepSpec, app: Payload) -> Iterator[dict[str, Any]]:
     others = []
     for name, distribution in space.distributions.items():
         group = name.lstrip("+~").partition("@")[0]
-        known = loader.get_group_options(group)
+        known = group_options(loader, group)
         if isinstance(distribution, CategoricalDistribution) and known:
             for option in distribution.choices:
                 _check_options(name, option, known)

@@ -132,7 +132,7 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
         begin_anew(spec, slurm)
     traces = Traces(spec.sweep_dir)
     try:
-        storage, study_id, is_new = enter(spec, app)
+        storage, study_id, is_new = enter(spec, app, template)
     except BaseException:
         traces.take_back()
         raise

@@ -5,7 +5,7 @@ Hydra imports this module whenever any application starts, so the rest is import
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -99,6 +99,25 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
     @_ended_in_one_line
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
+        with self._forks_begun():
+            self._sweep(arguments)
+
+    def _forks_begun(self) -> AbstractContextManager[None]:
+        # A value that cannot be resolved is told later.
+        node: Any = OmegaConf.select(
+            self._whole_config, "hydra.launcher", throw_on_resolution_failure=False
+        )
+        is_alone = self._options.get("join") or self._options.get("n_workers") == 1
+        if is_alone or node is None or node.get("_target_") != LOCAL._target_:
+            return nullcontext()
+        from hpo.launch.local import forks_begun
+
+        threads: Any = OmegaConf.select(
+            node, "threads_per_worker", throw_on_resolution_failure=False
+        )
+        return forks_begun(threads, self._function)
+
+    def _sweep(self, arguments: list[str]) -> None:
         from hpo.sweep.parts import replace_parts
         from hpo.sweep.place import settle
         from hpo.sweep.sweep import sweep

@@ -33,7 +33,7 @@ OWNER = {"id": "i", "host": "h", "pid": 7}
 WORKER = {"start": 1.0, "end": 2, "busy_s": 0.5}
 COMMAND = {"module": "a.b", "file": None, "arguments": ["-m"], "cwd": "/a"}
 WATCHER = {"host": "h", "pid": 7, "beat": 3}
-APP = {"config_name": "a", "searchpath": [], "always_multirun": False, "groups": ["g"]}
+APP = {"config_name": "a", "searchpath": [], "groups": ["g"]}
 LOSS = {"worker": "w", "until": 1e9, "held_s": 20.5, "lost_s": 3}
 RIGHT = {
     "N_TRIALS": [0, 20],

@@ -147,7 +147,7 @@ def test_the_commands_are_those_of_the_application(folder):
 def test_the_best_of_a_population_comes_with_its_schedule(tmp_path):
     storage = open_storage(None, tmp_path)
     study = optuna.create_study(storage=storage, study_name="s")
-    app = {"config_name": "a", "searchpath": [], "always_multirun": False, "groups": []}
+    app = {"config_name": "a", "searchpath": [], "groups": []}
     study.set_user_attr(APP, app)
     space = {"x": optuna.distributions.FloatDistribution(0, 1)}
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from commons.processes import is_alive
-from hpo.launch import forks as module
-from hpo.launch.forks import forks, may_fork
+from hpo.launch.forks import begun, forks
 from hpo.launch.payload import Payload, read_result
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +33,9 @@ class Job(Payload):
         if config.name == "ends":
             sys.exit(5)
         result = JobReturn(status=JobStatus.COMPLETED)
+        if config.name == "names modules":
+            result.return_value = {*sys.modules}
+            return result
         own = os.environ.get("OWN"), os.environ.get("SHARED"), os.getsid(0) == os.getpid()
         result.return_value = *own, sys.stdin.read(), float(np.random.rand())  # noqa: NPY002
         return result
@@ -47,6 +50,16 @@ class StartsThread:
 
 def _start_thread():
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+class Records:
+    """Its journey to another process imports a module there."""
+
+    def __reduce__(self):
+        return import_module, ("email.mime.audio",)
+
+    def __call__(self, _):
+        """Do nothing."""
 
 
 class CannotBeRead:
@@ -126,13 +139,32 @@ def test_nothing_is_forked_where_the_job_cannot_be_read():
         assert server is None
 
 
-def test_a_process_with_a_gpu_or_a_thread_is_not_forked(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.threading, "active_count", lambda: 1)
-    assert may_fork(1000)
-    assert not may_fork(0)  # there are threads of a library
-    monkeypatch.setattr(module, "_DEVICES", (str(tmp_path / "nvidia"),))
-    with (tmp_path / "nvidia0").open("w"):
-        assert not may_fork(1000)
-    assert may_fork(1000)
-    monkeypatch.setattr(module.threading, "active_count", lambda: 2)
-    assert not may_fork(1000)
+def test_a_server_that_was_begun_early_serves_one_launch_after_the_other(start):
+    with begun(place(), CannotBeRead()):
+        with forks(job(), place()) as server:
+            assert start(server, "a")[0].wait() == 0
+        with forks(job(), place()) as again:
+            assert again is server
+            process, output, _ = start(again, "b")
+            assert process.wait() == 0
+            assert output.read_text() == "hello b\n"
+    assert not server.is_alive
+
+
+def test_a_server_that_was_begun_early_has_imported_what_the_application_needs(start):
+    with begun(place(), Records()), forks(job(), place()) as server:
+        process, _, result = start(server, "names modules")
+        assert process.wait() == 0
+    assert {"hpo.worker.worker", "email.mime.audio"} <= read_result(result).return_value
+
+
+def test_a_server_that_has_died_before_the_launch_is_replaced(start):
+    with begun(place(), print):
+        with forks(job(), place()) as server:
+            process, _, _ = start(server, "a", sleeps=True)
+            parent = int(Path(f"/proc/{process.pid}/stat").read_text().split()[3])
+            os.kill(parent, signal.SIGKILL)
+            assert process.wait() == -signal.SIGTERM
+            server.close()
+        with forks(job(), place()) as other:
+            assert start(other, "b")[0].wait() == 0

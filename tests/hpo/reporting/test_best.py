@@ -5,7 +5,6 @@ from hpo.reporting.best import best_config
 APP = {
     "config_name": "train",
     "searchpath": [],
-    "always_multirun": False,
     "groups": ["model", "extra"],
     "own_groups": ["hpo", "launcher", "search_space"],
 }
@@ -21,6 +20,7 @@ def test_groups_become_defaults_and_values_a_tree():
     assert text.startswith("# Trial 7.\n")
     assert config == {
         "defaults": ["train", {"override model": "big"}, {"extra": "more"}, "_self_"],
+        "hydra": {"mode": "RUN"},
         "a": {"b": 1e-5, "c": "1"},
         "d": [1, {"e": "f"}],
     }
@@ -28,7 +28,8 @@ def test_groups_become_defaults_and_values_a_tree():
 
 def test_what_set_the_sweep_up_is_left_out():
     overrides = ["hpo=asha_bo", "hpo/pruner=median", "hpo.n_trials=3", "launcher=local"]
-    assert composed([*overrides, "search_space=stage1"])[1] == {"defaults": ["train", "_self_"]}
+    config = composed([*overrides, "search_space=stage1"])[1]
+    assert config == {"defaults": ["train", "_self_"], "hydra": {"mode": "RUN"}}
 
 
 def test_an_application_without_groups_for_sweeps_keeps_keys_of_these_names():
@@ -38,7 +39,7 @@ def test_an_application_without_groups_for_sweeps_keeps_keys_of_these_names():
     assert kept["hpo"] == {"depth": 3}
     assert kept["search_space"] == {"dim": 2}
     nested = composed(overrides, own_groups=["a.launcher"])[1]
-    assert set(nested) == {"defaults", "launcher", "hpo", "search_space"}
+    assert set(nested) == {"defaults", "hydra", "launcher", "hpo", "search_space"}
 
 
 def test_a_study_stored_before_groups_were_named_is_reported_with_all_its_overrides():
@@ -49,9 +50,9 @@ def test_a_study_stored_before_groups_were_named_is_reported_with_all_its_overri
 def test_what_yaml_cannot_say_is_left_to_the_command_line():
     text, config = composed(["~a.b", "c.0=1"])
     assert "command line: ~a.b c.0=1" in text
-    assert config == {"defaults": ["train", "_self_"]}
+    assert config == {"defaults": ["train", "_self_"], "hydra": {"mode": "RUN"}}
 
 
 def test_an_application_that_always_sweeps_is_told_not_to():
-    config = composed([], always_multirun=True, searchpath=["pkg://more"])[1]
+    config = composed([], searchpath=["pkg://more"])[1]
     assert config["hydra"] == {"mode": "RUN", "searchpath": ["pkg://more"]}

@@ -28,7 +28,7 @@ def test_two_and_three_objectives_are_drawn_by_pairs(tmp_path):
 
 def test_each_trial_of_the_front_is_a_configuration_and_old_ones_go(tmp_path):
     subject = subject_of(2)
-    app = {"config_name": "app", "searchpath": [], "always_multirun": False, "groups": []}
+    app = {"config_name": "app", "searchpath": [], "groups": []}
     for trial in subject.trials:
         trial.user_attrs["run"] = {"overrides": [f"x={trial.number}"]}
     subject = replace(subject, attributes={"hpo:app": app})
