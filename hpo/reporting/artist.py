@@ -8,6 +8,7 @@ the command that has started it can write there.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 import signal
@@ -15,8 +16,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from commons.processes import n_cores
 from hpo.reporting.front import draw_front
@@ -44,6 +46,7 @@ PICTURES: dict[str, Draw] = {
     "cost": draw_cost,
 }
 _MAX_PROCESSES = 4
+_DONE = b"drawn\n"
 
 
 def draw_report(
@@ -96,9 +99,12 @@ class Artist:
         """Start the process, if it does not exist yet; do not wait for it."""
         with self._lock:
             if self._process is None:
-                command = [sys.executable, "-m", __name__]
-                pipe = subprocess.PIPE
-                self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", __name__],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
 
     def draw(
         self, subject: Subject, folder: Path, best: str | None, commands: Mapping[str, str]
@@ -109,17 +115,18 @@ class Artist:
             draw_report(subject, folder, best, commands)
 
     def _asked(self, request: object) -> bool:
-        process = self._process
-        assert process is not None
-        answer, _ = process.communicate(pickle.dumps(request))
-        return process.returncode == 0 and answer.endswith(b"drawn\n")
+        process: Any = self._process
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(pickle.dumps(request))
+        answer: bytes = process.stdout.readline()  # it ends later, with all that it has imported
+        return answer == _DONE
 
     def close(self) -> None:
         """End the process."""
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
-                self._process.kill()
-                self._process.communicate()
+            if self._process is not None:
+                with self._process as process:
+                    process.kill()
 
 
 def main(source: IO[bytes]) -> None:
@@ -130,9 +137,11 @@ def main(source: IO[bytes]) -> None:
 
     request = source.read()
     if request:
+        gc.disable()  # figures are many small objects, and this process ends soon
         subject, folder, best, commands = pickle.loads(request)  # from the parent alone
         draw_report(subject, folder, best, commands, min(_MAX_PROCESSES, n_cores()))
-        sys.stdout.write("drawn\n")
+        sys.stdout.buffer.write(_DONE)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

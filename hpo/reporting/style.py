@@ -100,7 +100,7 @@ class Picture:
         options: dict[str, Any] = {"metadata": {"Software": None}}  # the same bytes again
         with replacing(path) as partial:
             self.figure.savefig(
-                partial, format="png", dpi=_DPI, pil_kwargs={"compress_level": 5}, **options
+                partial, format="png", dpi=_DPI, pil_kwargs={"compress_level": 3}, **options
             )
         return path
 
@@ -190,13 +190,13 @@ def value_axis(
 
 def logarithmic(panel: Axes, which: str, marks: Sequence[int] = (1, 2, 5)) -> None:
     """Make an axis logarithmic with plain numbers as ticks, at these multiples of powers of 10."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = panel.yaxis if which == "y" else panel.xaxis
     (panel.set_yscale if which == "y" else panel.set_xscale)("log")
     axis.set_major_locator(LogLocator(base=10, subs=marks, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())  # each of its ticks would cost as much as a label
 
 
 def key(panel: Axes) -> None:
