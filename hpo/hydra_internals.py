@@ -148,6 +148,15 @@ def make_parser(loader: ConfigLoader | None = None) -> OverridesParser:
     return parser
 
 
+def plain_values(config: DictConfig, *, without: str) -> dict[str, Any]:
+    """Return a configuration as plain values without one of its nodes; nothing is resolved."""
+    nodes: dict[str, Any] = {str(k): config._get_node(k) for k in config if k != without}
+    return {
+        key: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
+        for key, node in nodes.items()
+    }
+
+
 def global_state() -> Any:
     """Return Hydra's global state, to be sent to another process."""
     return Singleton.get_state()

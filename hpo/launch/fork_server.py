@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from commons.optuna_start import import_optuna
 from commons.processes import signal_when_parent_dies
 from hpo.launch.forks import Imports, Order
 from hpo.launch.job import run_job
@@ -74,6 +75,7 @@ def serve(connection: Connection) -> int:
 
 def _import(imports: Imports) -> None:
     with suppress(Exception):  # the job tells it, which needs the same
+        import_optuna()
         for module in imports.modules:
             import_module(module)
         pickle.loads(imports.function)

@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from hpo.hydra_internals import plain_values
 
 _PACKAGES = ("hydra-core", "optuna", "torch", "mlpf-hpo")
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -44,8 +46,8 @@ def code_of(function: Callable[..., Any]) -> dict[str, str]:
 
 def config_hash(config: DictConfig, left_out: Iterable[str]) -> str:
     """Return a hash of a configuration as it is written, without Hydra's part and these keys."""
-    plain: Any = OmegaConf.to_container(config, resolve=False)
-    for key in ("hydra", *left_out):
+    plain = plain_values(config, without="hydra")  # half of all, and slow
+    for key in left_out:
         _drop(plain, key.lstrip("+~").replace("/", ".").split("."))
     return _hash(repr(plain).encode())
 

@@ -22,6 +22,7 @@ from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 import hpo
 from commons.cli import end
+from commons.optuna_start import import_optuna
 from hpo.budgets import NAMES
 from hpo.hydra_internals import JobReturn
 from hpo.launch.slurm.options import SlurmOptions
@@ -118,6 +119,7 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
         return forks_begun(threads, self._function)
 
     def _sweep(self, arguments: list[str]) -> None:
+        import_optuna()
         from hpo.sweep.parts import replace_parts
         from hpo.sweep.place import settle
         from hpo.sweep.sweep import sweep

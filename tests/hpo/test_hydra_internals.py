@@ -82,6 +82,8 @@ NEEDS = [
     "omegaconf._utils:OmegaConfDumper.str_representer(dumper, data)",
     "omegaconf._utils:get_omega_conf_dumper()",
     "omegaconf:DictConfig._set_parent(parent)",
+    "omegaconf:DictConfig._get_node(key)",
+    "omegaconf:AnyNode._value()",
 ]
 
 
@@ -189,3 +191,13 @@ def test_files_are_written_as_hydra_writes_them(tmp_path):
     ours, theirs = ((tmp_path / f"{x}.yaml").read_text() for x in ("ours", "theirs"))
     assert ours == theirs
     assert yaml.safe_load(ours)["texts"] == texts
+
+
+def test_plain_values_are_those_of_the_whole_without_one_node():
+    from hpo.hydra_internals import plain_values
+
+    content = {"a": "${b}", "b": 1, "c": {"d": ["${a}", None]}, "e": "${c}", "f": "???", "g": None}
+    config = OmegaConf.create({**content, "quality": Quality.BAD, "hydra": {"job": 1}})
+    assert plain_values(config, without="hydra") == {**content, "quality": Quality.BAD}
+    whole = OmegaConf.to_container(config)
+    assert [*plain_values(config, without="hydra")] == [key for key in whole if key != "hydra"]

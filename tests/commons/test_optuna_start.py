@@ -1,0 +1,40 @@
+"""Optuna is imported without redis, which is there when it is used."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code):
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_redis_is_imported_when_it_is_used_and_not_before():
+    pytest.importorskip("redis")
+    run(
+        "import sys; from commons.optuna_start import import_optuna; import_optuna()\n"
+        "assert 'optuna' in sys.modules and 'redis' not in sys.modules\n"
+        "from optuna.storages.journal import _redis\n"
+        "client = _redis.redis.Redis\n"
+        "import redis; assert client is redis.Redis and 'redis.client' in sys.modules"
+    )
+
+
+def test_optuna_says_that_redis_is_missing_as_before():
+    run(
+        "import sys; sys.modules['redis'] = None\n"
+        "from commons.optuna_start import import_optuna; import_optuna()\n"
+        "from optuna.storages.journal import JournalRedisBackend\n"
+        "try: JournalRedisBackend('redis://localhost')\n"
+        "except ImportError as error: assert 'redis' in str(error)\n"
+        "else: raise AssertionError"
+    )
+
+
+def test_redis_that_is_imported_already_stays_as_it_is():
+    pytest.importorskip("redis")
+    run(
+        "import sys, redis; from commons.optuna_start import import_optuna; import_optuna()\n"
+        "assert sys.modules['redis'] is redis"
+    )
