@@ -93,6 +93,9 @@ class PausedTrials(Sequence[FrozenTrial]):
     """Paused trials in the order of their numbers, each found at once by its number."""
 
     def __init__(self, trials: Iterable[FrozenTrial] = ()) -> None:
+        if isinstance(trials, PausedTrials):
+            self._trials, self._numbers = {**trials._trials}, [*trials._numbers]
+            return
         self._trials = {trial.number: trial for trial in trials}
         self._numbers = sorted(self._trials)
 
@@ -201,10 +204,11 @@ def n_startable(study: Study, begun: Sequence[FrozenTrial], n_new: int) -> int:
         begun: trials that have begun and wait.
         n_new: trials that have not begun.
     """
-    paused = {trial.number: trial for trial in begun if is_paused(trial)}
+    known = isinstance(begun, PausedTrials)
+    paused = PausedTrials(begun if known else filter(is_paused, begun))
     n = len(begun) - len(paused)
-    while paused and (chosen := choose_paused(study, list(paused.values()))) is not None:
-        del paused[chosen.number]
+    while paused and (chosen := choose_paused(study, paused)) is not None:
+        paused.remove(chosen.number)
         n += 1
     return n + (n_new if n_new and may_begin(study) else 0)
 

@@ -48,6 +48,12 @@ Time on a cluster, of a sweep that begins when its workers are submitted:
                          over from the last epoch
   cores_per_worker=1     for core-hours
 
+Trials on several GPUs, which may grow (results then have GPU-hours):
+  n_gpus=N               of a sweep, in place of n_workers
+  gpus_per_trial=1       of each trial, or by epochs done: {0: 1, 9: 2}; a method may have its own
+  gpu_efficiency=1       share of the ideal speed left at each doubling of a trial's GPUs; epoch_s
+                         is that on one GPU
+
 A finished study, replayed with other numbers of workers:
   study=FOLDER           sweep folder, journal or URL; study=NAME storage=WHERE if it has several
   n_workers=N            compared with those it had; default: 2 and 4 times as many
@@ -80,7 +86,14 @@ from hpo.curves import CurveTable, read_curves
 from hpo.simulate import report, report_time
 from hpo.simulate.campaign import Outcome, Plan, simulate_all
 from hpo.simulate.draws import Variant, draw
-from hpo.simulate.methods import Method, make_method, missing_package, read_methods
+from hpo.simulate.gpus import check_pauses
+from hpo.simulate.methods import (
+    Method,
+    make_method,
+    make_policy,
+    missing_package,
+    read_methods,
+)
 from hpo.simulate.results import make_rows
 from hpo.simulate.settings import Settings
 from hpo.simulate.timelines import make_row
@@ -90,6 +103,7 @@ _BESIDE_OWN_PRUNER = ("hyperband", "sha", "asha")
 # A table without times needs none of these settings, and the results do not name them then.
 _OF_TIME = {"epoch_s", "epoch_sigma", "queue_s", "start_s", "requeue_s"}
 _OF_TIME |= {"failures_per_hour", "preemptions_per_hour"}
+_OF_TIME |= {"n_gpus", "gpus_per_trial", "gpu_efficiency"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -140,14 +154,22 @@ def _timed(
 ) -> list[dict[str, Any]]:
     """Return a row against time for each method that has one."""
     rows, cores = [], settings.cores_per_worker or 1.0
+    unit = "core" if plan.gpus is None else "gpu"
     for method, runs in zip(methods, outcomes, strict=True):
         timelines = [o.run.timeline for o in runs if o.run.timeline is not None]
         if timelines:
-            row = make_row(timelines, settings.direction, cores)
-            workers = {"n_workers": plan.workers(method)}
-            common = {"cores_per_worker": cores, **_changed_times(settings)}
-            rows.append({"name": method.name, **row, "settings": workers | common})
+            row = make_row(timelines, settings.direction, cores, unit)
+            common = _machines(settings, plan, method) | _changed_times(settings)
+            rows.append({"name": method.name, **row, "settings": common})
     return rows
+
+
+def _machines(settings: Settings, plan: Plan, method: Method) -> dict[str, Any]:
+    workers = {"n_workers": plan.workers(method)}
+    if (gpus := plan.gpus_of(method)) is None:
+        return workers | {"cores_per_worker": settings.cores_per_worker or 1.0}
+    growth = {"gpus_per_trial": dict(gpus.per_trial.gpus), "gpu_efficiency": gpus.efficiency}
+    return workers | {"n_gpus": gpus.n} | growth
 
 
 def _changed_times(settings: Settings) -> dict[str, Any]:
@@ -172,6 +194,7 @@ def _plan(settings: Settings, table: CurveTable, tolerance: float) -> Plan:
         start_epochs=settings.start_epochs,
         resume_epochs=settings.resume_epochs,
         cluster=settings.cluster(table),
+        gpus=settings.gpus,
     )
 
 
@@ -210,8 +233,21 @@ def _why_not(method: Method, plan: Plan) -> str | None:
         return "seeds=0" if method.mode == "sampler" else "orders=0"
     if "screen" in method.node and not plan.variant.earlier_groups:
         return "it learns from an earlier study: set earlier_groups"
-    package = missing_package(method, plan.values(method, numbers[0]))
-    return None if package is None else f"needs {package}, which is not installed"
+    if plan.gpus is None and method.growth is not None:
+        return "it has gpus_per_trial: set n_gpus=N, those of a sweep"
+    try:
+        gpus = plan.gpus_of(method)
+    except ValueError as error:
+        return str(error)
+    values = plan.values(method, numbers[0])
+    if (package := missing_package(method, values)) is not None:
+        return f"needs {package}, which is not installed"
+    if gpus is not None and not method.is_reference:
+        try:
+            check_pauses(gpus.per_trial, make_policy(method, values).pruner)
+        except ValueError as error:
+            return str(error)
+    return None
 
 
 def _common(settings: Settings, curves: Path, plan: Plan) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import optuna
@@ -13,6 +13,7 @@ from hpo.curves import CurveTable
 from hpo.simulate.cluster import Cluster
 from hpo.simulate.draws import Variant, draw
 from hpo.simulate.engine import replay
+from hpo.simulate.gpus import Gpus
 from hpo.simulate.methods import Method, make_policy, make_reference
 from hpo.simulate.run import Run
 from hpo.simulate.synchronous import hyperband
@@ -35,14 +36,27 @@ class Plan:
     start_epochs: float  # charged for starting a trial, also in the times of `cluster`
     resume_epochs: float  # charged for resuming one, also there
     cluster: Cluster
+    gpus: Gpus | None = None  # None: each worker has one; methods may differ in those per trial
 
     def numbers(self, method: Method) -> range:
         """Return the seeds of a method's sweeps."""
         return self.seeds if method.mode == "sampler" else self.orders
 
     def workers(self, method: Method) -> int:
-        """Return the number of workers, which a reference does not use."""
+        """Return the number of workers at the begin, which a reference does not use."""
+        if (gpus := self.gpus_of(method)) is not None:
+            return gpus.n_workers
         return self.n_workers or (8 if method.mode == "sampler" else 1)
+
+    def gpus_of(self, method: Method) -> Gpus | None:
+        """Return the GPUs of a method's sweeps.
+
+        Raises:
+            ValueError: they are fewer than a trial may have.
+        """
+        if self.gpus is None or method.growth is None:
+            return self.gpus
+        return replace(self.gpus, per_trial=method.growth)
 
     def values(self, method: Method, number: int) -> dict[str, int]:
         """Return what a method's node may refer to."""
@@ -75,6 +89,7 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
         replay,
         pruner=policy.pruner,
         n_workers=plan.workers(method),
+        gpus=plan.gpus_of(method),
         seed=number,
         cluster=plan.cluster,
         screen=policy.screen,

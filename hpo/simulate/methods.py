@@ -2,7 +2,8 @@
 
 A method has either a `reference`, a function such as those of `hpo.simulate.synchronous`, or a
 `pruner`, with an optional `sampler` (without it, trials are the rows of a pool in their order) and
-an optional `screen`. `baseline: true` marks a method with which all others are paired.
+an optional `screen`, and `gpus_per_trial` (a number, or numbers by epochs) where it differs from
+that of the others. `baseline: true` marks a method with which all others are paired.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from hpo.growth import Growth
 from hpo.hydra_internals import instantiate
 from hpo.search.pbt import PopulationPruner
 from hpo.search.screen import Screen
+from hpo.simulate.gpus import gpus_per_trial
 
 _PARTS = {"reference", "pruner", "sampler", "screen"}
+_OTHERS = {"baseline", "gpus_per_trial"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class Method:
     def is_baseline(self) -> bool:
         """Whether all other methods are compared with it."""
         return bool(self.node.get("baseline", False))
+
+    @property
+    def growth(self) -> Growth | None:
+        """How many GPUs a trial has; None: as in the other methods."""
+        given = self.node.get("gpus_per_trial")
+        return None if given is None else gpus_per_trial(given)
 
     def resolved(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Return the node with the values of a run in place.
@@ -99,13 +109,18 @@ def make_method(name: str, node: Any) -> Method:
     """
     if not isinstance(node, dict) or ("reference" in node) == ("pruner" in node):
         raise ValueError(f"method {name}: needs either a reference or a pruner")
-    if unknown := set(node) - _PARTS - {"baseline"}:
-        known = ", ".join(sorted(_PARTS | {"baseline"}))
+    if unknown := set(node) - _PARTS - _OTHERS:
+        known = ", ".join(sorted(_PARTS | _OTHERS))
         raise ValueError(f"method {name}: unknown key {min(unknown)}; known: {known}")
     for key in _PARTS & set(node):
         if not isinstance(node[key], dict) or "_target_" not in node[key]:
             raise ValueError(f"method {name}: {key} needs a _target_")
-    return Method(name, node)
+    method = Method(name, node)
+    try:
+        _ = method.growth
+    except ValueError as error:
+        raise ValueError(f"method {name}: {error}") from error
+    return method
 
 
 def make_policy(method: Method, values: Mapping[str, int]) -> Policy:

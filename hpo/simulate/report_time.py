@@ -17,15 +17,14 @@ from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, pl
 
 Row = dict[str, Any]  # of `timelines.make_row`, with a name
 _COLORS = (BLUE, ORANGE, GREEN, RED, INK, GRAY)
-_COLUMNS = ["time", "core-hours", "trained", "lost", "queued", "failed", "preempted"]
-_COLUMNS += ["best", "after"]
+_COLUMNS = ["trained", "lost", "queued", "failed", "preempted", "best", "after"]
 
 
 def print_rows(console: Console, rows: Sequence[Row], title: str) -> None:
     """Print a line per row."""
     table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    for heading in _COLUMNS:
+    for heading in ("time", _hours(rows), *_COLUMNS):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(row["name"], *_cells(row))
@@ -52,13 +51,22 @@ def time_text(hours: float) -> str:
     return f"{_short(hours * 3600)} s"
 
 
+def _unit(row: Row) -> str:
+    return "gpu" if "gpu_h" in row else "core"
+
+
+def _hours(rows: Sequence[Row]) -> str:
+    return "GPU-hours" if _unit(rows[0]) == "gpu" else "core-hours"
+
+
 def _cells(row: Row) -> tuple[str, ...]:
-    best, best_h = row["by_wall_h"]["median"][-1], row["best_h"]
+    best, best_h, unit = row["by_wall_h"]["median"][-1], row["best_h"], _unit(row)
+    hours = row[f"{unit}_hours"]
     return (
         time_text(row["wall_h"]),
-        _short(row["core_h"]),
+        _short(row[f"{unit}_h"]),
         f"{row['utilization']:.1%}",
-        f"{row['core_hours']['lost'] / max(sum(row['core_hours'].values()), 1e-12):.1%}",
+        f"{hours['lost'] / max(sum(hours.values()), 1e-12):.1%}",
         time_text(row["queued_h"]),
         _short(row["n_failed"]),
         _short(row["n_preempted"]),
@@ -76,7 +84,7 @@ def _draw(rows: Sequence[Row], title: str) -> Picture:
     by_wall, by_core, busy = picture.panels
     for axes, curve, label in (
         (by_wall, "by_wall_h", "hours"),
-        (by_core, "by_core_h", "core-hours"),
+        (by_core, f"by_{_unit(rows[0])}_h", _hours(rows)),
     ):
         for i, row in enumerate(rows):
             _draw_best(axes, row, curve, i)
@@ -87,7 +95,8 @@ def _draw(rows: Sequence[Row], title: str) -> Picture:
         busy.stairs(
             row["busy"], hours, color=_color(i), linestyle=_line(i), label=plain(row["name"])
         )
-    busy.set(xlabel="hours", ylabel="workers that train", ylim=(0, 1.05))
+    who = "GPUs" if _unit(rows[0]) == "gpu" else "workers"
+    busy.set(xlabel="hours", ylabel=f"{who} that train", ylim=(0, 1.05))
     busy.set_xlim(left=0)
     busy.legend(fontsize=8)
     return picture

@@ -12,17 +12,19 @@ import numpy as np
 from commons.cli import UsageError
 from hpo.curves import CurveTable
 from hpo.simulate.cluster import Cluster, Duration, duration
+from hpo.simulate.gpus import Gpus, gpus_per_trial
 
 _AT_LEAST = {
     **dict.fromkeys(("orders", "seeds", "first_order", "first_seed", "tolerance"), 0),
     **dict.fromkeys(("drop_best", "drop_half_of_best", "earlier_groups"), 0),
     **dict.fromkeys(("start_epochs", "resume_epochs", "epoch_sigma"), 0),
     **dict.fromkeys(("failures_per_hour", "preemptions_per_hour"), 0),
-    **dict.fromkeys(("n_workers", "n_jobs", "budget"), 1),
+    **dict.fromkeys(("n_workers", "n_gpus", "n_jobs", "budget"), 1),
     "cores_per_worker": 0.001,
+    "gpu_efficiency": 0.001,
 }
 _DURATIONS = ("queue_s", "start_s", "requeue_s")
-_OF_TIME = (*_DURATIONS, "failures_per_hour", "preemptions_per_hour")
+_OF_TIME = (*_DURATIONS, "failures_per_hour", "preemptions_per_hour", "n_gpus")
 _MAX_WORKERS = 100_000
 
 
@@ -45,6 +47,9 @@ class Settings:
     seeds: int = 20
     first_seed: int = 0
     n_workers: int | None = None
+    n_gpus: int | None = None
+    gpus_per_trial: Any = 1
+    gpu_efficiency: float = 1.0
     tolerance: float | None = None
     within: list[float] | None = None
     budget: float | None = None
@@ -70,8 +75,9 @@ class Settings:
             value = getattr(self, key)
             if value is not None and not low <= value < math.inf:
                 raise UsageError(f"{key}={value}: must be at least {low}")
-        if self.n_workers is not None and self.n_workers > _MAX_WORKERS:
-            raise UsageError(f"n_workers={self.n_workers}: must be at most {_MAX_WORKERS}")
+        for key in ("n_workers", "n_gpus"):
+            if (getattr(self, key) or 0) > _MAX_WORKERS:
+                raise UsageError(f"{key}={getattr(self, key)}: must be at most {_MAX_WORKERS}")
         if self.study is not None and self.curves is not None:
             raise UsageError("curves=... and study=...: give one of them")
         if self.within is not None and not self.within:
@@ -79,6 +85,7 @@ class Settings:
         for key in _DURATIONS:
             self._duration(key)
         self._check_times()
+        self._check_gpus()
 
     def _check_times(self) -> None:
         has_time = self.study is not None or self.epoch_s is not None
@@ -88,6 +95,29 @@ class Settings:
             raise UsageError(f"{given}={getattr(self, given)}: {told}")
         if (constant := self._constant_epoch_s) is not None and not 0 < constant < math.inf:
             raise UsageError(f"epoch_s={self.epoch_s}: expected seconds > 0, or a column's name")
+
+    def _check_gpus(self) -> None:
+        if self.gpu_efficiency > 1:
+            raise UsageError(f"gpu_efficiency={self.gpu_efficiency}: must be at most 1")
+        for key in ("gpus_per_trial", "gpu_efficiency"):
+            if self.n_gpus is None and key in self.changed:
+                raise UsageError(
+                    f"{key}={getattr(self, key)}: set n_gpus=N, those of a sweep, too"
+                )
+        for key in ("n_workers", "cores_per_worker"):
+            if self.n_gpus is not None and getattr(self, key) is not None:
+                told = "with n_gpus=... their GPUs are counted"
+                raise UsageError(f"{key}={getattr(self, key)}: {told}, not workers")
+        _ = self.gpus
+
+    @property
+    def gpus(self) -> Gpus | None:
+        """The GPUs of a sweep; None: each worker has one."""
+        try:
+            growth = gpus_per_trial(self.gpus_per_trial)
+            return None if self.n_gpus is None else Gpus(self.n_gpus, growth, self.gpu_efficiency)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ N_PARTS = 50
 
 @dataclass
 class Recorder:
-    """What workers did, in intervals of seconds.
+    """What workers did, in intervals of seconds; those of a worker count for each of its GPUs.
 
     Attributes:
         present: from the start of a worker's job to its end.
@@ -50,10 +50,11 @@ class Timeline:
         wall_s: from the submission of the workers to the end of the sweep.
         best: each time the best loss (small is good) fell: seconds of wall-clock, seconds of all
             workers present until then, the loss.
-        worker_s: seconds of all workers by what they did: `present` is the sum of `trained`,
-            `lost`, `unfinished` and `other` (start-up of workers and trials, loading of
-            checkpoints); `queued` is beside it.
-        busy: share of the workers asked for that trained, in each of 50 equal parts of `wall_s`.
+        worker_s: seconds of all workers, or of their GPUs, by what they did: `present` is the sum
+            of `trained`, `lost`, `unfinished` and `other` (start-up of workers and trials, loading
+            of checkpoints); `queued` is beside it.
+        busy: share of the workers, or GPUs, asked for that trained, in each of 50 equal parts of
+            `wall_s`.
         n_failed: trials that failed.
         n_preempted: how often a worker was preempted.
     """

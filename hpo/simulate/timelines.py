@@ -17,9 +17,11 @@ _KINDS = ("trained", "lost", "unfinished", "other")
 
 
 def make_row(
-    timelines: Sequence[Timeline], direction: str, cores_per_worker: float
+    timelines: Sequence[Timeline], direction: str, cores_per_worker: float, unit: str = "core"
 ) -> dict[str, Any]:
     """Return the figures of n sweeps; times are in hours, core-hours those of present workers.
+
+    With the unit "gpu" they are GPU-hours, `gpu_h`, `gpu_hours` and `by_gpu_h`.
 
     Returns:
         `n`; medians `wall_h` and `core_h` of a sweep and `best_h`, when its best value was found,
@@ -35,7 +37,7 @@ def make_row(
     return {
         "n": len(timelines),
         "wall_h": float(np.median([t.wall_s for t in timelines])) / _HOUR_S,
-        "core_h": float(np.median(present)),
+        f"{unit}_h": float(np.median(present)),
         "best_h": _number(
             float(np.quantile([_best_h(t) for t in timelines], 0.5, method="nearest"))
         ),
@@ -43,13 +45,13 @@ def make_row(
         "queued_h": seconds["queued"] / _HOUR_S,
         "n_failed": _mean([t.n_failed for t in timelines]),
         "n_preempted": _mean([t.n_preempted for t in timelines]),
-        "core_hours": {kind: seconds[kind] * core_h for kind in _KINDS},
+        f"{unit}_hours": {kind: seconds[kind] * core_h for kind in _KINDS},
         "by_wall_h": _best_so_far(
             [[(wall / _HOUR_S, loss) for wall, _, loss in t.best] for t in timelines],
             max(t.wall_s for t in timelines) / _HOUR_S,
             direction,
         ),
-        "by_core_h": _best_so_far(
+        f"by_{unit}_h": _best_so_far(
             [[(used * core_h, loss) for _, used, loss in t.best] for t in timelines],
             max(present),
             direction,

@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage
 
 from commons.terminal import one_line
 from hpo import signals
+from hpo.growth import n_missing
 from hpo.hydra_internals import error_of, make_launcher, without_callbacks
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.setup import failures
@@ -122,10 +123,10 @@ class SlurmCrew:
             return n_running + n_startable
         if alive == 0 and not first and self._launches.jobs:
             self._ask_why()
-        missing = min(n_workers - alive, n_startable - max(0, alive - n_running))
-        if missing > 0:
+        missing = n_missing(n_workers, alive, n_startable, n_running)
+        if missing:
             self._submit(missing)
-        return alive + max(0, missing)
+        return alive + missing
 
     def _warn(self) -> None:
         """Tell once of each reason for which jobs wait in vain, and of each failed set-up line."""

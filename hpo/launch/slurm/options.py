@@ -5,11 +5,10 @@ reads the types.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hpo.growth import Growth
+from hpo.growth import Growth, read_growth
 from hpo.launch.slurm.names import check_no_secret, check_srun, check_text, sbatch_options
 from hpo.settings import SettingError
 
@@ -173,14 +172,7 @@ class SlurmOptions:
 
 
 def _growth(setting: Any) -> Growth | None:
-    """Return GPUs by steps, None if the setting is one number for all steps."""
-    if type(setting) is int:
-        return None
-    rule = "{gpus_per_trial} must be a number, or GPUs by steps done such as {{0: 1, 9: 4}}"
-    if not isinstance(setting, Mapping):
-        raise SettingError(f"{rule}, got {{!r}}", setting)
-    if 0 not in setting or any(type(step) is not int or step < 0 for step in setting):
-        raise SettingError(f"{rule} beginning with step 0, got {{}}", dict(setting))
-    if any(type(gpus) is not int or gpus < 1 for gpus in setting.values()):
-        raise SettingError(f"{rule} with at least 1 GPU, got {{}}", dict(setting))
-    return Growth(dict(setting))
+    try:
+        return read_growth(setting)
+    except ValueError as error:
+        raise SettingError("{gpus_per_trial} {}", error) from error

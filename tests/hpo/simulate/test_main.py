@@ -190,3 +190,56 @@ def test_with_the_time_of_an_epoch_there_are_results_against_time(simulate, tmp_
     assert asha["core_hours"]["trained"] == pytest.approx(12 * epochs / 6, rel=0.1)
     assert "against time" in capsys.readouterr().out
     assert (tmp_path / "timed" / "timeline.png").stat().st_size > 10_000
+
+
+GROWING = """\
+grows:
+  pruner: &promotion {_target_: hpo.PromotionPruner, max_resource: "${epochs}"}
+  gpus_per_trial: {0: 1, 1: 2, 3: 4}
+stays:
+  pruner: *promotion
+stops:
+  pruner: {_target_: hpo.AshaPruner}
+  gpus_per_trial: {0: 1, 3: 2}
+"""
+
+
+def test_methods_may_differ_in_the_gpus_of_a_trial(simulate, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text(GROWING)
+    arguments = ["methods=[asha,grows,stays]", f"methods_file={tmp_path / 'mine.yaml'}"]
+    rows = simulate(*arguments, "orders=3", "n_jobs=1", "epoch_s=600", "n_gpus=16")
+    assert rows["grows", next(iter(rows))[1]]["settings"]["n_workers"] == 16
+    timed = json.loads((tmp_path / "out" / "timeline.json").read_text())
+    asha, grows, stays = timed
+    assert [row["name"] for row in timed] == ["asha", "grows", "stays"]
+    assert grows["settings"]["gpus_per_trial"] == {"0": 1, "1": 2, "3": 4}
+    assert stays["settings"]["gpus_per_trial"] == asha["settings"]["gpus_per_trial"] == {"0": 1}
+    assert grows["wall_h"] < stays["wall_h"]
+    assert grows["gpu_h"] <= 16 * grows["wall_h"]
+    assert "GPU-hours" in capsys.readouterr().out
+
+
+def test_without_a_choice_growth_leaves_out_what_does_not_pause(simulate, capsys):
+    growth = ["epoch_s=600", "n_gpus=16", "gpus_per_trial={0: 1, 3: 2}"]
+    rows = simulate(*growth, "orders=1", "seeds=0", "n_jobs=2")
+    assert {"asha_promotion", "hyperband"} <= {name for name, _ in rows}
+    assert "asha" not in {name for name, _ in rows}
+    told = "left out: asha (gpus_per_trial by steps needs a policy that pauses trials, which"
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("methods=[stops] n_gpus=4", "methods=stops: gpus_per_trial by steps needs a policy that"),
+        ("methods=[grows] n_gpus=3", "methods=grows: n_gpus=3: a trial may have 4"),
+        ("methods=[grows]", "methods=grows: it has gpus_per_trial: set n_gpus=N"),
+    ],
+)
+def test_gpus_that_a_method_cannot_have_are_refused(file, tmp_path, capsys, arguments, message):
+    (tmp_path / "mine.yaml").write_text(GROWING)
+    common = [f"curves={file}", "prefix=acc_", f"methods_file={tmp_path / 'mine.yaml'}"]
+    assert main([*common, "epoch_s=600", *arguments.split()]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

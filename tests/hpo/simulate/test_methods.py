@@ -61,9 +61,13 @@ def test_modes_and_baselines_are_recognized():
     [
         ({}, "method m: needs either a reference or a pruner"),
         ({"pruner": ASHA, "reference": ASHA}, "method m: needs either"),
-        ({"pruner": ASHA, "prune": 1}, "unknown key prune; known: baseline, pruner, ref"),
+        (
+            {"pruner": ASHA, "prune": 1},
+            "unknown key prune; known: baseline, gpus_per_trial, pruner, ref",
+        ),
         ({"pruner": {"min_resource": 1}}, "pruner needs a _target_"),
         ("asha", "method m: needs either"),
+        ({"pruner": ASHA, "gpus_per_trial": {1: 2}}, "method m: gpus_per_trial must be a number"),
     ],
 )
 def test_a_node_that_does_not_fit_is_refused(node, message):

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from commons.cli import UsageError, parse
+from hpo.growth import Growth
 from hpo.simulate.cluster import Cluster, Duration
+from hpo.simulate.gpus import Gpus
 from hpo.simulate.settings import Settings
 
 
@@ -54,9 +56,27 @@ def test_a_worker_queues_again_as_before_by_default():
         ("cores_per_worker=0", "cores_per_worker=0.0: must be at least 0.001"),
         ("n_workers=1000000", "must be at most 100000"),
         ("n_workers=0", "n_workers=0: must be at least 1"),
+        ("n_gpus=4", "n_gpus=4: set epoch_s=SECONDS"),
+        ("epoch_s=1 n_gpus=0", "n_gpus=0: must be at least 1"),
+        ("epoch_s=1 n_gpus=1000000", "n_gpus=1000000: must be at most 100000"),
+        ("epoch_s=1 gpus_per_trial=2", "gpus_per_trial=2: set n_gpus=N"),
+        ("epoch_s=1 gpu_efficiency=0.9", "gpu_efficiency=0.9: set n_gpus=N"),
+        ("epoch_s=1 n_gpus=4 gpu_efficiency=1.1", "gpu_efficiency=1.1: must be at most 1"),
+        ("epoch_s=1 n_gpus=4 gpu_efficiency=0", "gpu_efficiency=0.0: must be at least 0.001"),
+        ("epoch_s=1 n_gpus=4 gpus_per_trial=8", "n_gpus=4: a trial may have 8"),
+        ("epoch_s=1 n_gpus=4 gpus_per_trial={9:8}", "gpus_per_trial must be a number, or GPUs by"),
+        ("epoch_s=1 n_gpus=4 n_workers=2", "n_workers=2: with n_gpus=... their GPUs are counted"),
+        ("epoch_s=1 n_gpus=4 cores_per_worker=2", "cores_per_worker=2.0: with n_gpus="),
     ],
 )
 def test_a_mistake_names_its_key(arguments, message):
     with pytest.raises(UsageError) as error:
         settings(*arguments.split())
     assert message in str(error.value)
+
+
+def test_gpus_may_grow_by_epochs_done():
+    given = settings("epoch_s=1", "n_gpus=8", "gpus_per_trial={0: 1, 9: 2}", "gpu_efficiency=0.9")
+    assert given.gpus == Gpus(8, Growth({0: 1, 9: 2}), 0.9)
+    assert settings("epoch_s=1", "n_gpus=8", "gpus_per_trial=4").gpus == Gpus(8, Growth({0: 4}))
+    assert settings("epoch_s=1").gpus is None

@@ -46,3 +46,11 @@ def test_a_sweep_that_never_finds_anything_counts_as_the_worst():
 def test_utilization_over_time_is_the_mean_of_the_sweeps():
     row = make_row([sweep(1, [], 0.2), sweep(1, [], 0.8)], "minimize", 1)
     assert row["busy"] == pytest.approx([0.5] * 50)
+
+
+def test_a_row_may_count_gpus():
+    row = make_row([sweep(3600, [(1800, 3600, 7)])], "minimize", 1, "gpu")
+    assert row["gpu_h"] == 2
+    assert row["gpu_hours"]["trained"] == 1.5
+    assert row["by_gpu_h"]["hours"][-1] == 2
+    assert not {"core_h", "core_hours", "by_core_h"} & set(row)
