@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
 	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate curves repro-hpo repro-qsvr repro-pruner \
-	repro-features repro-live repro-towers repro-models repro-physics clean
+	repro-features repro-live repro-rasda repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -135,6 +135,9 @@ repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time 
 
 repro-features: $(STAMP)  ## populations, growing trials, several objectives: live, minutes each
 	$(BIN)/python -m benchmarks.reproduce.features
+
+repro-rasda: $(STAMP)  ## promoted trials that grow, on 1,024 GPUs, in virtual time
+	$(BIN)/python -m benchmarks.reproduce.rasda
 
 repro-live: $(STAMP)  ## hpo=qsvr against hpo=asha_bo, live on generated events
 	$(BIN)/python -m benchmarks.reproduce.live
