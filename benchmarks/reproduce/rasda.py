@@ -13,7 +13,7 @@ Compared, with the policies of live sweeps: ASHA (stopping) and promotion, four 
 trial, and promotion whose trials grow from 4 to 32 GPUs. On four GPUs the time of a step is
 always the same; each doubling beyond them leaves the efficiency as the share of the ideal speed. A
 change of size costs `restart_s`, half for the start of the workers, half until the first epoch.
-There is no queue, as in one allocation. Scenarios: as published; with a dearer change of size;
+There is no queue, as in one allocation. Scenarios: the published shape; with a dearer change of size;
 with four times as many trials as the GPUs hold.
 
 Figures go to benchmarks/results/rasda.json, the sweeps of the first scenario at the efficiency 0.8
@@ -64,7 +64,7 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("as published", 256, 60),
+    Scenario("published shape", 256, 60),
     Scenario("slow change of size", 256, 300),
     Scenario("four times the trials", 1024, 60),
 )
@@ -114,15 +114,16 @@ def _reproduce(settings: Settings) -> None:
     )
     n = settings.seeds
     full = [_row(case, runs[i * n : (i + 1) * n]) for i, case in enumerate(cases)]
+    rows = compare(cases, full)
     result = {
         "published": {"gpus": N_GPUS, "faster_than_asha_up_to": 1.9, "source": "arXiv:2412.02729"},
         "settings": {"seeds": n, "step_s": STEP_S, "sigma": SIGMA, "steps": STEPS, "eta": ETA}
         | {"growing": {str(step): gpus for step, gpus in GROWING.gpus.items()}},
         "versions": {"optuna": version("optuna"), "numpy": version("numpy")},
-        "rows": compare(cases, full),
+        "rows": rows,
     }
     write_json(settings.out, result)
-    _show(settings, cases, full, result["rows"])
+    _show(settings, cases, full, rows)
 
 
 def make_cases(efficiencies: Sequence[float]) -> list[Case]:
