@@ -1,4 +1,4 @@
-"""Everything private of Optuna that we use, in one place.
+"""Everything private of Optuna that we use, beside what `commons.optuna_replay` extends.
 
 `tests/commons/test_optuna_internals.py` says what of it is missing after an upgrade.
 """
@@ -24,8 +24,10 @@ from optuna.storages.journal._storage import JournalOperation, JournalStorageRep
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["FIXED", "TPE", "JournalOperation", "Rehearsal", "ShownStudy", "all_trials", "append"]
+__all__ = ["FIXED", "TPE", "JournalOperation", "Rehearsal", "ShownStudy"]
 __all__ += [
+    "all_trials",
+    "append",
     "cached",
     "contains",
     "grid_ids",

@@ -9,21 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress
 from operator import is_not
-from typing import Protocol, runtime_checkable
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
-
-
-@runtime_checkable
-class TellsChanges(Protocol):
-    """A storage that knows which of its trials have changed."""
-
-    def changed_trials(self, study_id: int, since: int) -> tuple[int, list[FrozenTrial]]:
-        """Return the next position, and the trials that changed since one, by number.
-
-        The first position is 0.
-        """
 
 
 class Changes:
@@ -49,11 +37,16 @@ class Changes:
         self._position = 0
 
     def of(self, storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
-        """Return the changed and new trials of a study, by number, since the last call."""
-        if not isinstance(storage, TellsChanges):
+        """Return the changed and new trials of a study, by number, since the last call.
+
+        A storage that knows them has `changed_trials(study_id, position)`, which returns the next
+        position, 0 at first, and the trials that have changed since that one.
+        """
+        changed_trials = getattr(storage, "changed_trials", None)
+        if changed_trials is None:
             return self.since(storage.get_all_trials(study_id, deepcopy=False))
-        self._position, changed = storage.changed_trials(study_id, self._position)
-        return changed
+        self._position, changed = changed_trials(study_id, self._position)
+        return list(changed)
 
     def since(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the changed and new ones of a study's `trials`, by number, since the last call.
@@ -100,10 +93,9 @@ class View:
 
     def look(self) -> list[FrozenTrial]:
         """Read the study; return the trials that have finished since the last look."""
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        self.n_trials = len(trials)
         finished = []
-        for trial in self._changes.since(trials):
+        for trial in self._changes.of(self._storage, self._study_id):
+            self.n_trials = max(self.n_trials, trial.number + 1)
             if trial.state.is_finished():
                 self._unfinished.pop(trial.number, None)
                 finished.append(trial)

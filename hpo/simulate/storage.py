@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 class Memory(InMemoryStorage):
     """Optuna's storage in memory for one study, whose trials may go back to WAITING.
 
-    It tells which trials have changed (`hpo.view.TellsChanges`): a pruner that asks for all trials
+    It tells which trials have changed (`hpo.view.Changes.of`): a pruner that asks for all trials
     at each decision would make the cost of a sweep quadratic in them.
     """
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import all_trials, append
+from commons.optuna_replay import QuickJournal
 
 
 def batched(storage: BaseStorage) -> AbstractContextManager[None]:
@@ -24,7 +25,7 @@ def batched(storage: BaseStorage) -> AbstractContextManager[None]:
     return nullcontext() if batch is None else batch()
 
 
-class BatchingJournal(JournalStorage):
+class BatchingJournal(QuickJournal):
     """Optuna's journal storage with `batch`.
 
     A write takes the lock of the file and waits for the disk, and a hundred workers mostly wait

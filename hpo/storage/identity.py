@@ -41,10 +41,17 @@ class Mark(NamedTuple):
     last: bytes = b""
     first: bytes = b""
 
-    def after(self, number: int, at: int, line: bytes) -> Mark:
-        """Return the mark of the next line, which lies `at` an offset and ends with `number`."""
-        last = line if number > self.number else self.last
-        return Mark(number, at + len(line), line, last, self.first or line)
+    def after(self, number: int, end: int, lines: list[bytes], last: bytes) -> Mark:
+        """Return the mark after further lines.
+
+        Args:
+            number: records up to their end.
+            end: offset of it.
+            lines: in order.
+            last: the last of them with a record, if there is one.
+        """
+        last = last if number > self.number else self.last
+        return Mark(number, end, lines[-1], last, self.first or lines[0])
 
     def is_in(self, descriptor: int) -> bool:
         """Tell whether the line is at its place in an open file."""
@@ -61,7 +68,7 @@ class Mark(NamedTuple):
             if mark.number >= self.number or not line.endswith(b"\n"):
                 break
             records, _ = parse(line)
-            mark = mark.after(mark.number + len(records), mark.end, line)
+            mark = mark.after(mark.number + len(records), mark.end + len(line), [line], line)
         if mark.number < self.number:
             return None
         if self.number and _record(mark.last, self.number - mark.number) != _record(self.last):

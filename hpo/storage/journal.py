@@ -15,8 +15,10 @@ The file is created with the study; if it is gone later, operations fail until i
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,13 +30,11 @@ from commons.locks import FileLock
 from hpo.storage.identity import Mark
 from hpo.storage.records import Record, describe, dump, parse
 
-_STRIDE = 1000  # the place of each _STRIDE-th record is kept
+_BLOCK = 1 << 16  # bytes that are read at once, at least
+_STRIDE = 1000  # records between two places that are kept
 _LOOK_AGAIN_S = 0.1  # a network file system may show something else for a moment
 _log = logging.getLogger(__name__)
 _warned: set[tuple[str, int]] = set()
-
-# Where a record is: offset of its line, records of that line before it.
-_Place = tuple[int, int]
 
 
 class JournalFile(BaseJournalBackend):
@@ -80,21 +80,13 @@ class JournalFile(BaseJournalBackend):
         while not self._is_same((file := self._path.open("rb")).fileno()):
             file.close()
             self._find_again()
-        number, (offset, skipped) = self._start(log_number_from)
-        for at, line in self._lines(file, offset):
-            records, pieces = parse(line)
-            if pieces or len(records) != 1:
-                self._warn(at, records, pieces)
-            for index in range(skipped, len(records)):
-                # Noted before it is yielded: Optuna may stop here and ask for the next ones later.
-                number += 1
-                self._note(number, (at, index + 1))
-                if number > log_number_from:
-                    yield records[index]
-            skipped = 0
-            self._note(number, (at + len(line), 0))
-            if at >= self._mark.end:
-                self._mark = self._mark.after(number, at, line)
+        number, offset = self._start(log_number_from)
+        for at, lines in self._blocks(file, offset):
+            records, last = self._records(at, lines)
+            begin, number = number, number + len(records)
+            # Noted before they are yielded: Optuna may stop here and ask for the next ones later.
+            self._note(number, at + sum(map(len, lines)), lines, last)
+            yield from records[max(0, log_number_from - begin) :]
 
     def append_logs(self, logs: list[Record]) -> None:
         """Append records in one piece, and return when they are on the disk.
@@ -129,24 +121,50 @@ class JournalFile(BaseJournalBackend):
                 os.close(descriptor)
         return True
 
-    def _lines(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the finished lines from `offset` on, each with its own offset; close the file."""
+    def _blocks(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield the finished lines from `offset` on, some at a time, with the offset of the first.
+
+        The file is closed.
+        """
         try:
-            file.seek(offset)
-            while (line := file.readline()).endswith(b"\n"):
-                if b"\0" in line and (str(self._path), offset) not in _warned:
+            while True:
+                file.seek(offset)
+                lines = [line for line in file.readlines(_BLOCK) if line.endswith(b"\n")]
+                if not lines:
+                    return
+                if self._has_new_nuls(offset, lines):
                     # NFS may show NUL bytes for what another host is writing: look again later.
                     file.close()
                     time.sleep(0.1)
                     file = self._path.open("rb")
                     file.seek(offset)
-                    if file.read(len(line)) != line:
-                        file.seek(offset)
+                    content = b"".join(lines)
+                    if file.read(len(content)) != content:
                         continue
-                yield offset, line
-                offset += len(line)
+                yield offset, lines
+                offset += sum(map(len, lines))
         finally:
             file.close()
+
+    def _has_new_nuls(self, at: int, lines: list[bytes]) -> bool:
+        for line in lines:
+            if b"\0" in line and (str(self._path), at) not in _warned:
+                return True
+            at += len(line)
+        return False
+
+    def _records(self, at: int, lines: list[bytes]) -> tuple[list[Record], bytes]:
+        """Return the records of lines, and the last line that has one."""
+        records, last = list[Record](), b""
+        for line in lines:
+            found, pieces = parse(line)
+            if pieces or len(found) != 1:
+                self._warn(at, found, pieces)
+            if found:
+                records += found
+                last = line
+            at += len(line)
+        return records, last
 
     def _is_same(self, descriptor: int) -> bool:
         return _identity(descriptor) == self._file and self._mark.is_in(descriptor)
@@ -161,22 +179,23 @@ class JournalFile(BaseJournalBackend):
             self._file, self._mark = _identity(file.fileno()), mark
             self._forget()
 
-    def _start(self, wanted: int) -> tuple[int, _Place]:
-        """Return a record number up to `wanted` whose place is known, and the place."""
+    def _start(self, wanted: int) -> tuple[int, int]:
+        """Return a record number up to `wanted` that begins a line, and its offset."""
         if self._last[0] <= wanted:
             return self._last
-        number = wanted // _STRIDE * _STRIDE
-        return number, self._known[number]
+        return self._known[bisect_right(self._known, (wanted, math.inf)) - 1]
 
     def _forget(self) -> None:
-        self._known: dict[int, _Place] = {0: (0, 0)}
-        self._last: tuple[int, _Place] = (0, (0, 0))
+        self._known = [(0, 0)]  # some record numbers that begin a line, with its offset
+        self._last = (0, 0)
 
-    def _note(self, number: int, place: _Place) -> None:
-        if number % _STRIDE == 0:
-            self._known[number] = place
-        if number >= self._last[0]:
-            self._last = number, place
+    def _note(self, number: int, end: int, lines: list[bytes], last: bytes) -> None:
+        """Note that lines end with a record number and at an offset."""
+        if number >= self._known[-1][0] + _STRIDE:
+            self._known.append((number, end))
+        self._last = max(self._last, (number, end))
+        if end > self._mark.end:
+            self._mark = self._mark.after(number, end, lines, last)
 
     def _warn(self, offset: int, records: list[Record], pieces: list[bytes]) -> None:
         place = str(self._path), offset

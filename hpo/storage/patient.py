@@ -90,6 +90,12 @@ class PatientStorage(BaseStorage):
             seen[study_id] = self._call(self._storage.get_all_trials, study_id, deepcopy=False)
         return [t for t in seen[study_id] if states is None or t.state in states]
 
+    @property
+    def changed_trials(self) -> Callable[[int, int], tuple[int, list[FrozenTrial]]] | None:
+        """See `hpo.view.Changes.of`; None: the storage does not know what has changed."""
+        known: Callable[..., Any] | None = getattr(self._storage, "changed_trials", None)
+        return None if known is None else partial(self._call, known)
+
     def _call(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         call = partial(operation, *args, **kwargs)
         try:

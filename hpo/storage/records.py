@@ -21,6 +21,7 @@ from commons.optuna_internals import JournalOperation, Rehearsal
 Record = dict[str, Any]
 MARKER = b'{"op_code":'
 _decoder = json.JSONDecoder()
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 _rehearsal = Rehearsal()
 
 
@@ -89,8 +90,11 @@ def _found(pattern: str, text: str) -> str | None:
 
 def _record(line: bytes) -> Record | None:
     try:
-        record = json.loads(line.decode())
-    except (ValueError, RecursionError):
+        text = line.decode()
+        record, end = _scan(text, 0) if text.startswith("{") else (None, 0)
+        if text[end:] != "\n":  # white space around it, or none after it
+            record = json.loads(text)
+    except (ValueError, RecursionError, StopIteration):
         return None
     return record if _is_operation(record) else None
 
@@ -122,16 +126,13 @@ def _pieces(gap: bytes, blank: bool = False) -> list[bytes]:
 
 def _is_operation(record: Any) -> bool:
     """Return whether Optuna can replay the record; one that it cannot stops every process."""
-    if not isinstance(record, dict) or type(record.get("op_code")) is not int:
+    if not isinstance(record, dict) or type(code := record.get("op_code")) is not int:
         return False
-    code = record["op_code"]
-    checks = {"worker_id": _is_text, **_FIELDS.get(code, {})}
-    try:
-        types_fit = all(check(record[key]) for key, check in checks.items())
-    except KeyError:
+    if code not in _CHECKS:
         return False
-    if not (code in _KNOWN and types_fit):
-        return False
+    for key, check in _CHECKS[code]:
+        if key not in record or not check(record[key]):
+            return False
     is_usual = _USUAL.get(code)
     return is_usual is True or (is_usual and is_usual(record)) or _can_be_replayed(record)
 
@@ -213,7 +214,6 @@ def _are_values(value: Any) -> bool:
 
 
 _STATES = {state.value: state.name for state in TrialState}
-_KNOWN = {int(operation) for operation in JournalOperation}
 # What Optuna takes without a look and others stumble over.
 _FIELDS: dict[int, dict[str, Callable[[Any], bool]]] = {
     JournalOperation.CREATE_STUDY: {"study_name": _is_text, "directions": _is_list},
@@ -238,6 +238,10 @@ _FIELDS: dict[int, dict[str, Callable[[Any], bool]]] = {
     },
     JournalOperation.SET_TRIAL_USER_ATTR: {"trial_id": _is_int, "user_attr": _is_attribute},
     JournalOperation.SET_TRIAL_SYSTEM_ATTR: {"trial_id": _is_int, "system_attr": _is_attribute},
+}
+_CHECKS: dict[int, list[tuple[str, Callable[[Any], bool]]]] = {
+    int(operation): [("worker_id", _is_text), *_FIELDS.get(operation, {}).items()]
+    for operation in JournalOperation
 }
 # Further fields that a new trial may have.
 _OF_NEW_TRIAL: dict[str, Callable[[Any], bool]] = {

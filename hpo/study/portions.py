@@ -41,7 +41,19 @@ def issue_tickets(
         How many.
     """
     trials = study.get_trials(deepcopy=False)
-    n = n_lacking(trials, n_trials - len(trials), is_full)
+    return issue_more(study, trials, n_trials - len(trials), lock=lock, is_full=is_full)
+
+
+def issue_more(
+    study: optuna.Study,
+    trials: Iterable[FrozenTrial],
+    n_to_come: int,
+    *,
+    lock: FileLock,
+    is_full: Callable[[], bool] | None,
+) -> int:
+    """Do as `issue_tickets` with trials that were read under the lock; finished ones may lack."""
+    n = n_lacking(trials, n_to_come, is_full)
     if n > 0 and is_full is not None and is_full():
         return 0
     add_trials(study, n, TrialState.WAITING, lock)

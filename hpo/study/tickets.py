@@ -37,7 +37,7 @@ from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, give_up, release_abandoned, was_started
 from hpo.study.limits import StudyTime
 from hpo.study.observation import Observer
-from hpo.study.portions import add_trials, issue_tickets, n_lacking, study_lock
+from hpo.study.portions import add_trials, issue_more, n_lacking, study_lock
 from hpo.study.record import WorkerRecord
 from hpo.study.spent import Spent
 from hpo.view import View
@@ -176,7 +176,8 @@ class Tickets:
     def top_up(self) -> int:
         """Create tickets if few are left; return how many."""
         with study_lock(self.folder) as lock:
-            return issue_tickets(self._study(), self.n_trials, lock=lock, is_full=self.is_full)
+            unfinished, study = self.look(), self._study()
+            return issue_more(study, unfinished, self._n_to_come, lock=lock, is_full=self.is_full)
 
     def release_abandoned(self) -> int:
         """Look at the study and give back the trials of workers that are gone; return how many."""
