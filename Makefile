@@ -87,9 +87,9 @@ bench-data: $(STAMP)  ## start and memory of processes that share one copy of th
 
 bench-scale: $(STAMP)  ## where the time of 96 to 512 workers goes, per kind of storage and latency
 	$(BIN)/python -m benchmarks.load.scale kinds=[journal,grpc,journal-postgresql]
-	$(BIN)/python -m benchmarks.load.scale launcher=light workers=[256,512] epoch_s=20
-	$(BIN)/python -m benchmarks.load.scale launcher=light workers=[8,96] delay_ms=[1,10,50]
-	$(BIN)/python -m benchmarks.load.latency
+	$(BIN)/python -m benchmarks.load.scale launcher=light workers=[256,512] epoch_s=20 window_s=40
+	$(BIN)/python -m benchmarks.load.scale launcher=light workers=[8,96] delay_ms=[1,10,50] window_s=12
+	$(BIN)/python -m benchmarks.load.latency window_s=3
 
 bench-storage: $(STAMP)  ## latency, CPU time and lost reports of the storages, 8 to 256 workers
 	$(BIN)/python -m benchmarks.load.storage

@@ -23,7 +23,7 @@ class GatedASHA(AshaPruner):
         folder: seen by all workers, empty at first.
         n_workers: to wait for; 0: none.
         spread_s: the workers begin at random times within this interval.
-        limit_s: the longest wait.
+        limit_s: the longest wait; then the worker fails.
         starter: the process that has started the command; the command itself does not wait.
         min_resource: see `hpo.AshaPruner`.
         reduction_factor: see `hpo.AshaPruner`.
@@ -51,5 +51,7 @@ def _wait(folder: Path, n_workers: int, limit_s: float) -> None:
     ready.mkdir(parents=True, exist_ok=True)
     (ready / str(os.getpid())).touch()
     deadline = time.monotonic() + limit_s
-    while len(list(ready.iterdir())) < n_workers and time.monotonic() < deadline:
+    while (n := len(list(ready.iterdir()))) < n_workers:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{n} of {n_workers} workers were ready within {limit_s:.0f} s")
         time.sleep(0.5)

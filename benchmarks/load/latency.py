@@ -28,6 +28,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load import tables
 from benchmarks.load.servers import commit, load, now, processor
 from commons.cli import run_command
 from commons.files import write_json
@@ -152,8 +153,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(settings: Settings) -> None:
-    rows = []
-    print("delay/ms  workers  appends/s: file  proxy", flush=True)
+    rows: list[dict[str, Any]] = []
+    about = {"processor": processor(), "commit": commit(), "date": now()}
+    print("delay/ms  workers  appends/s: file  proxy (a row takes seconds)", flush=True)
     for delay_ms, n_workers in product(settings.delay_ms, settings.workers):
         arguments = n_workers, delay_ms / 1e3, settings.window_s
         by_file, by_proxy = appends_per_s(*arguments), appends_by_proxy_per_s(*arguments)
@@ -167,9 +169,8 @@ def _measure(settings: Settings) -> None:
                 "load": load(),
             }
         )
-    about = {"processor": processor(), "commit": commit(), "date": now()}
-    write_json(settings.out, {"rows": rows, **about})
-    print(f"written to {settings.out}")
+        write_json(settings.out, {"rows": rows, **about})
+    print(f"written to {settings.out}\n\n{tables.latency({'rows': rows})}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from benchmarks.load.sweep import Run, Size
 from commons.processes import kill, signal_when_parent_dies
 from hpo.study.trial import LeasedTrial
 
-_READY_S = 300.0
+_READY_S = 180.0
 _TRIALS_PER_WORKER = 50  # more than one finishes in a window
 _fork = multiprocessing.get_context("fork")
 

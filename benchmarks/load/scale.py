@@ -7,7 +7,7 @@
 The application only waits, in epochs of about `epoch_s` with a report after each; a training of
 hours has the same number of reports and trials, so these shares are far above those of a real
 sweep. Kinds: journal, grpc (our proxy in front of a journal), optuna-grpc (its own),
-redis, postgresql, grpc-postgresql.
+redis, journal-postgresql (a journal in a table), postgresql (Optuna's tables), grpc-postgresql.
 
 - launcher=local: a Hydra sweep with TPE and ASHA, workers as processes of `hpo_local`.
 - launcher=slurm: the same on an emulated SLURM cluster, four workers per node.
@@ -16,7 +16,8 @@ redis, postgresql, grpc-postgresql.
 
 Told are the share as it is, and the share without what a worker waits for a core: all workers and
 servers share the cores of this machine, on a cluster each has its own. Sweeps begin when the last
-worker is ready. Rows are added to benchmarks/results/scale.json, or replace older ones there.
+worker is ready. Rows are added to benchmarks/results/scale.json one by one, or replace older ones
+there; a row that does not begin or end in time is given up, and says so there.
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Any
 
-from benchmarks.load import light, sweep
+from benchmarks.load import light, sweep, tables
 from benchmarks.load.probe import Part, Times
 from benchmarks.load.servers import KINDS, commit, load, now, processor
-from commons.cli import Failure, UsageError, choose, run_command
+from commons.cli import UsageError, choose, run_command
 from commons.files import write_json
+from commons.terminal import one_line
 from testbed.packages import Unavailable
 
 LAUNCHERS = ("local", "slurm", "light")
@@ -134,10 +138,15 @@ def row(result: dict[str, Any]) -> str:
         wall, *rest = (result[kind][name] for name in ("wall", "cpu", "waiting", "blocked"))
         return f"{wall:.1f} = {' + '.join(f'{one:.1f}' for one in rest)}"
 
+    settings = (
+        f"{result['launcher']:8} {result['kind']:16} {result['workers']:7} {result['epoch_s']:7g} "
+        f"{result['delay_ms']:8g}   "
+    )
+    if "given_up" in result:
+        return f"{settings}given up: {result['given_up']}"
     shares = result["shares"]
     return (
-        f"{result['launcher']:8} {result['kind']:16} {result['workers']:7} {result['epoch_s']:7g} "
-        f"{result['delay_ms']:8g}   {shares['outside']:7.2%} {shares['own_core']:7.2%} "
+        f"{settings}{shares['outside']:7.2%} {shares['own_core']:7.2%} "
         f"{shares['cpu']:6.2%} | {each('trial')} | {each('report')} | {result['load_after']:.1f}"
     )
 
@@ -153,41 +162,47 @@ def _size(one: dict[str, Any]) -> list[float]:
 
 
 def measure(settings: Settings, kind: str, n_workers: int, delay_ms: float) -> dict[str, Any]:
-    """Return the figures of one row.
-
-    Raises:
-        Failure: the sweep failed, or a server does not come up.
-    """
-    folder, before = Path(tempfile.mkdtemp(prefix="scale-")), load()
-    size = sweep.Size(n_workers, settings.epochs, settings.epoch_s)
-    try:
-        if settings.launcher == "light":
-            window_s = settings.window_s or max(20.0, 5 * settings.epoch_s)
-            run = light.run(kind, folder, size, window_s, delay_ms / 1e3)
-        else:
-            run = sweep.run(kind, folder, size, settings.trials_per_worker, settings.launcher)
-    except (RuntimeError, ValueError, Unavailable) as error:
-        raise Failure(f"{error} (see {folder})") from error
-    if settings.keep:
-        print(f"the sweep is in {folder}")
-    else:
-        shutil.rmtree(folder)
-    return {
+    """Return a row: its figures, or why it was given up."""
+    folder, begin = Path(tempfile.mkdtemp(prefix="scale-")), time.monotonic()
+    about: dict[str, Any] = {
         "launcher": settings.launcher,
         "kind": kind,
         "workers": n_workers,
         "epoch_s": settings.epoch_s,
         "delay_ms": delay_ms,
+        "load_before": load(),
+        "processor": processor(),
+        "commit": commit(),
+        "date": now(),
+    }
+    try:
+        figures = _figures(settings, kind, n_workers, delay_ms, folder)
+        if not settings.keep:
+            shutil.rmtree(folder)
+    except (RuntimeError, ValueError, Unavailable, OSError, SubprocessError) as error:
+        (folder / "error").write_text(str(error))
+        figures = {"given_up": one_line(str(error))[:300]}
+    if folder.exists():
+        print(f"the sweep is in {folder}")
+    lasted_s = round(time.monotonic() - begin, 1)
+    return {**about, **figures, "row_s": lasted_s, "load_after": load()}
+
+
+def _figures(
+    settings: Settings, kind: str, n_workers: int, delay_ms: float, folder: Path
+) -> dict[str, Any]:
+    size = sweep.Size(n_workers, settings.epochs, settings.epoch_s)
+    if settings.launcher == "light":
+        window_s = settings.window_s or max(20.0, 5 * settings.epoch_s)
+        run = light.run(kind, folder, size, window_s, delay_ms / 1e3)
+    else:
+        run = sweep.run(kind, folder, size, settings.trials_per_worker, settings.launcher)
+    return {
         "shares": asdict(Shares.of(run.times)),
         "trial": asdict(Each.of(run.times.parts["between"])),
         "report": asdict(Each.of(run.times.parts["reporting"])),
         "training_s": round(run.times.parts["training"].wall_s, 1),
         **run.more,
-        "load_before": before,
-        "load_after": load(),
-        "processor": processor(),
-        "commit": commit(),
-        "date": now(),
     }
 
 
@@ -204,11 +219,14 @@ def _measure(settings: Settings) -> int:
         raise UsageError("delay_ms is for launcher=light and kinds=[journal]")
     print(HEAD, flush=True)
     for kind, n_workers, delay_ms in product(settings.kinds, settings.workers, settings.delay_ms):
+        print(
+            f"... {settings.launcher}, {kind}, {n_workers} workers, + {delay_ms:g} ms", flush=True
+        )
         result = measure(settings, kind, n_workers, delay_ms)
         print(row(result), flush=True)
         known = json.loads(settings.out.read_text())["rows"] if settings.out.exists() else []
         write_json(settings.out, {"rows": merged(known, result)})
-    print(f"written to {settings.out}")
+    print(f"written to {settings.out}\n\n{tables.scale(json.loads(settings.out.read_text()))}")
     return 0
 
 

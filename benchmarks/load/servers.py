@@ -145,7 +145,11 @@ def _process(command: list[str], port: int) -> Iterator[Served]:
         yield Served(f"grpc://127.0.0.1:{port}", (server.pid,))
     finally:
         server.terminate()
-        server.wait()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def cpu_s(pids: list[int]) -> float:

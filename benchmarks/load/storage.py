@@ -7,8 +7,12 @@ whether to stop, as a trial of `hpo` does, and then trains (sleeps) for the next
 the cores of this machine with the server; on a cluster each has its own. A cell of the table has
 a new storage with `n_finished` trials in it, a warm-up, and a window of `window_s`.
 Kinds: journal, optuna-journal (Optuna's own file and lock), grpc (our proxy in front of our
-journal), optuna-grpc (Optuna's), redis, postgresql, grpc-postgresql. Figures go to
-benchmarks/results/storage.json.
+journal), redis, journal-postgresql (our journal in a table), and by Optuna's own protocols
+postgresql, optuna-grpc, grpc-postgresql. Figures go to benchmarks/results/storage.json.
+
+Each cell is written when it is measured. One whose workers are not ready within `ready_s`, or do
+not end in time, is given up; so are all larger ones of a storage that has stored less than half of
+what was offered. The file says so under `failed`.
 
 A storage is saturated where the slowest of 100 reports takes more than 5 % of an epoch, or where
 less than 95 % of the reports are made that an infinitely fast storage would get.
@@ -16,10 +20,8 @@ less than 95 % of the reports are made that an infinitely fast storage would get
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -27,8 +29,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Any
 
 import numpy as np
@@ -36,11 +38,13 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from benchmarks.load.servers import KINDS, load, now, served
+from benchmarks.load import tables
+from benchmarks.load.forked import in_child, received, started
+from benchmarks.load.servers import KINDS, commit, load, now, processor, served
 from commons.cli import UsageError, choose, run_command
 from commons.files import write_json
 from commons.optuna_internals import trial_id
-from commons.processes import signal_when_parent_dies
+from commons.terminal import one_line
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
@@ -49,7 +53,8 @@ from testbed.packages import Unavailable
 OPTUNA = "optuna-journal"
 _STUDY = "study"
 _EPOCHS = 27
-_fork = multiprocessing.get_context("fork")  # 256 processes fit into memory because they share it
+_HOPELESS = 0.5  # of what is offered: a larger number of workers is not tried
+_END_S = 60.0  # from the end of the window until the last report has ended
 
 
 @dataclass
@@ -63,15 +68,17 @@ class Settings:
         warm_up_s: before the window.
         window_s: a multiple of `epoch_s`.
         n_finished: trials that the study has already.
+        ready_s: the longest start of all workers.
         out: the JSON file to write.
     """
 
-    kinds: list[str] = field(default_factory=lambda: ["journal", OPTUNA, *KINDS[1:-1]])
+    kinds: list[str] = field(default_factory=lambda: ["journal", OPTUNA, *KINDS[1:]])
     workers: list[int] = field(default_factory=lambda: [8, 32, 96, 256])
     epoch_s: float = 2.0
-    warm_up_s: float = 6.0
-    window_s: float = 24.0
-    n_finished: int = 200
+    warm_up_s: float = 3.0
+    window_s: float = 12.0
+    n_finished: int = 100
+    ready_s: float = 60.0
     out: Path = Path(__file__).parents[1] / "results" / "storage.json"
 
 
@@ -109,7 +116,11 @@ class Cell:
 
 
 def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell:
-    """Return the figures of one cell."""
+    """Return the figures of one cell.
+
+    Raises:
+        RuntimeError: it is given up, or a server does not come up.
+    """
     with served("journal" if kind == OPTUNA else kind, folder) as server:
 
         def connect() -> BaseStorage:
@@ -120,20 +131,22 @@ def measure(kind: str, n_workers: int, settings: Settings, folder: Path) -> Cell
             )
 
         # The parent never opens it: connections to proxy and database do not survive a fork.
-        ids = _in_child(lambda: _prepare(connect(), n_workers, settings.n_finished))
-        pipes = [_start(partial(_report, connect, i, settings)) for i in ids]
-        for pipe in pipes:
-            pipe.recv()  # it is ready
-        begin = time.monotonic() + 1.0
-        for pipe in pipes:
-            pipe.send(begin)
-        time.sleep(max(0.0, begin + settings.warm_up_s - time.monotonic()))
-        server_cpu_s = server.cpu_s()
-        time.sleep(settings.window_s)
-        server_cpu_s = server.cpu_s() - server_cpu_s
-        at_end = load()
-        returns = [pipe.recv() for pipe in pipes]
-        n_lost = _in_child(lambda: _n_lost(connect(), ids, [one[0] for one in returns]))
+        ready_at = time.monotonic() + settings.ready_s
+        ids = in_child(lambda: _prepare(connect(), n_workers, settings.n_finished), ready_at)
+        with started([partial(_report, connect, i, settings) for i in ids]) as pipes:
+            received(pipes, ready_at, "ready")
+            begin = time.monotonic() + 1.0
+            for pipe in pipes:
+                pipe.send(begin)
+            time.sleep(max(0.0, begin + settings.warm_up_s - time.monotonic()))
+            server_cpu_s = server.cpu_s()
+            time.sleep(settings.window_s)
+            server_cpu_s = server.cpu_s() - server_cpu_s
+            at_end = load()
+            returns = received(pipes, time.monotonic() + _END_S, "at their end")
+        n_lost = in_child(
+            lambda: _n_lost(connect(), ids, [one[0] for one in returns]), time.monotonic() + _END_S
+        )
     times_ms = 1e3 * np.concatenate([one[1] for one in returns])
     shown_ms = times_ms if len(times_ms) else [1e3 * settings.window_s]  # no report was finished
     used_s = server_cpu_s + sum(one[3] for one in returns)
@@ -248,29 +261,6 @@ def _n_lost(storage: BaseStorage, ids: list[int], steps: list[list[int]]) -> int
     return sum(len(set(own) - there) for own, there in zip(steps, stored, strict=True))
 
 
-def _start(get_ready: Callable[[], Callable[[float], Any]]) -> Connection:
-    """Fork a worker: it prepares, reports that, receives the start time, and sends its result."""
-    here, there = _fork.Pipe()
-
-    def run() -> None:
-        signal_when_parent_dies(signal.SIGKILL)
-        work = get_ready()
-        there.send(None)
-        there.send(work(there.recv()))
-
-    _fork.Process(target=run, daemon=True).start()
-    there.close()
-    return here
-
-
-def _in_child(function: Callable[[], Any]) -> Any:
-    """Return what a function returns in a process of its own."""
-    pipe = _start(lambda: lambda _: function())
-    pipe.recv()
-    pipe.send(0.0)
-    return pipe.recv()
-
-
 def main(arguments: list[str]) -> int:
     """Measure all cells, print them and write the JSON file; see the module's text."""
     return run_command(_measure, Settings, arguments, __doc__)
@@ -283,36 +273,45 @@ def _measure(settings: Settings) -> int:
         raise UsageError(f"warm_up_s + window_s must be at most {_EPOCHS - 1} epochs")
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    before, cells = load(), []
-    print(f"load of this machine before: {before}\n{HEAD}", flush=True)
-    failed: dict[str, str] = {}
-    for kind in settings.kinds:
-        for n_workers in settings.workers:
-            folder = Path(tempfile.mkdtemp(prefix="storage-"))
-            try:
-                cells.append(measure(kind, n_workers, settings, folder))
-            except (Unavailable, RuntimeError, EOFError) as error:
-                failed[f"{kind}, {n_workers} workers"] = repr(error)
-                print(f"{kind}, {n_workers} workers: {error!r}", flush=True)
-                continue
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            print(row(cells[-1]), flush=True)
-    found = limits(cells, settings.epoch_s)
-    for kind, number in found.items():
-        print(f"{kind}: {'not saturated' if number is None else f'saturated from {number} on'}")
-    report = {
-        "cells": [asdict(cell) for cell in cells],
-        "failed": failed,
-        "saturated_from": found,
+    record: dict[str, Any] = {
+        "cells": [],
+        "failed": {},
+        "saturated_from": {},
         "epoch_s": settings.epoch_s,
         "n_finished": settings.n_finished,
-        "load_before": before,
+        "load_before": load(),
+        "processor": processor(),
+        "commit": commit(),
         "date": now(),
     }
-    write_json(settings.out, report)
-    print(f"written to {settings.out}")
+    print(f"load of this machine before: {record['load_before']}\n{HEAD}", flush=True)
+    for kind in settings.kinds:
+        _measure_kind(kind, settings, record)
+    print(f"written to {settings.out}\n\n{tables.storage(record)}")
     return 0
+
+
+def _measure_kind(kind: str, settings: Settings, record: dict[str, Any]) -> None:
+    hopeless = ""
+    cells: list[Cell] = []
+    for n_workers in settings.workers:
+        print(f"... {kind}, {n_workers} workers", flush=True)
+        folder = Path(tempfile.mkdtemp(prefix="storage-"))
+        try:
+            if hopeless:
+                raise RuntimeError(hopeless)
+            cells.append(measure(kind, n_workers, settings, folder))
+            print(row(cells[-1]), flush=True)
+            record["cells"].append(asdict(cells[-1]))
+            record["saturated_from"] |= limits(cells, settings.epoch_s)
+            if cells[-1].achieved < _HOPELESS * cells[-1].offered:
+                hopeless = f"{n_workers} workers stored less than half of what they offered"
+        except (Unavailable, RuntimeError, OSError, SubprocessError) as error:
+            record["failed"][f"{kind}, {n_workers} workers"] = one_line(str(error))[:300]
+            print(f"{kind}, {n_workers} workers: given up: {error}", flush=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        write_json(settings.out, record)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 from benchmarks.load.probe import Times, read
 from benchmarks.load.servers import Served, served
+from commons.processes import descendants, kill
 from hpo.attributes import WORKER
 from hpo.storage.opening import open_storage
 from testbed.slurm import SlurmCluster
@@ -22,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 _APP = ROOT / "benchmarks" / "load" / "app" / "app.py"
 _PER_NODE = 4
 _SPREAD_S = 5.0  # the workers begin one after another within it
-_READY_S = 600.0
+_READY_S = 240.0
+_LIMIT_S = 600.0  # of a whole sweep
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,32 @@ def _wait(command: list[str], folder: Path, environment: dict[str, str], server:
     """Run the command; return how long the servers have waited for a core meanwhile."""
     output = folder / "output"
     with output.open("wb") as stream, server.watched() as waits:
-        done = subprocess.run(
+        # A session of its own: workers do not outlive a command that is killed.
+        process = subprocess.Popen(
             command,
             cwd=folder,
             env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stdout=stream,
             stderr=subprocess.STDOUT,
-            check=False,
+            start_new_session=True,
         )
-    if done.returncode:
-        raise RuntimeError(f"the sweep failed:\n{output.read_text()[-3000:]}")
+        try:
+            code = process.wait(_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"not over after {_LIMIT_S:.0f} s") from error
+        finally:
+            if process.poll() is None:
+                kill({process.pid, *descendants(process.pid)}, signal.SIGKILL)
+                process.wait()
+    if code:
+        raise RuntimeError(f"the sweep failed: {_last_line(output)}")
     return waits()
+
+
+def _last_line(output: Path) -> str:
+    lines = [line.strip() for line in output.read_text(errors="replace").splitlines()]
+    telling = [line for line in lines if "Error" in line]
+    return (telling or lines or ["it has printed nothing"])[-1]
 
 
 def _result(spec: str, folder: Path, begin: float, waited_s: float) -> Run:

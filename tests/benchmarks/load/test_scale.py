@@ -5,10 +5,12 @@ import time
 
 import pytest
 
-from benchmarks.load import latency, light
+from benchmarks.load import latency, light, sweep
+from benchmarks.load.gate import GatedASHA
 from benchmarks.load.latency import slow_down
 from benchmarks.load.probe import Part, Times
 from benchmarks.load.scale import Each, Shares, main, merged
+from benchmarks.load.servers import Served
 from benchmarks.load.storage import Cell, limits
 from benchmarks.load.sweep import Size
 from hpo.storage.journal import JournalFile
@@ -90,3 +92,46 @@ def test_a_storage_is_saturated_if_reports_are_slow_or_missing():
         cell("c", 8, 1.0, 100),
     ]
     assert limits(cells, epoch_s=2.0) == {"a": 32, "b": 32, "c": None}
+
+
+def test_a_row_that_cannot_be_measured_says_so_and_the_next_ones_are(
+    tmp_path, capsys, monkeypatch
+):
+    real = light.run
+
+    def run(kind, *arguments):
+        if kind == "grpc":
+            raise RuntimeError("2 of 3 workers have begun within 180 s\nmore")
+        return real(kind, *arguments)
+
+    monkeypatch.setattr(light, "run", run)
+    out = tmp_path / "scale.json"
+    settings = ["launcher=light", "workers=[2]", "epoch_s=0.05", "epochs=3", "window_s=0.3"]
+    assert main([*settings, "kinds=[grpc,journal]", f"out={out}"]) == 0
+    given_up, measured = json.loads(out.read_text())["rows"]
+    assert given_up["given_up"].startswith("2 of 3 workers have begun within 180 s")
+    assert "shares" not in given_up
+    assert measured["kind"] == "journal"
+    assert measured["shares"]["outside"] > 0
+    told = capsys.readouterr().out
+    assert "... light, grpc, 2 workers, + 0 ms" in told
+    assert "given up: 2 of 3 workers" in told
+    assert "| light | journal | 2 | 0.05 s | 0 ms | " in told
+
+
+def test_a_sweep_that_hangs_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_LIMIT_S", 0.5)
+    served = Served("journal")
+    with pytest.raises(RuntimeError, match="not over after 0 s"):
+        sweep._wait(["sleep", "60"], tmp_path, dict(os.environ), served)
+
+
+def test_a_sweep_that_fails_is_told_by_its_last_error(tmp_path):
+    command = ["sh", "-c", "echo TimeoutError: 2 of 3 were ready; echo bye; exit 1"]
+    with pytest.raises(RuntimeError, match="the sweep failed: TimeoutError: 2 of 3 were ready"):
+        sweep._wait(command, tmp_path, dict(os.environ), Served("journal"))
+
+
+def test_workers_that_are_not_ready_at_the_gate_fail(tmp_path):
+    with pytest.raises(TimeoutError, match="1 of 2 workers were ready within 0 s"):
+        GatedASHA(str(tmp_path), 2, 0.0, 0.0, starter=0)
