@@ -25,8 +25,8 @@ class Budget:
         core_hours: cores that workers occupy x time, their start and idle time included (h).
         gpu_hours: the same of GPUs (h).
         energy_kwh: what the counters of processors and GPUs show (kWh), where they can be read.
-        target: a complete trial is as good as this, in the study's direction; of several
-            objectives the first counts.
+        target: a complete trial that meets all constraints is as good as this, in the study's
+            direction; of several objectives the first counts.
         patience_trials: so many trials in a row were complete or pruned, and none was better
             than the best before them.
     """

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.energy import Packages, gpus_joules
 from hpo.attributes import LOSSES, WORKER
 from hpo.budgets import Budget
+from hpo.reporting.pareto import is_feasible
 from hpo.reporting.spending import Cost, workers_of
 from hpo.settings import SettingError
 from hpo.view import View
@@ -73,7 +74,7 @@ class Spent:
         self._epochs_ended = self._n_epochs = self._n_reported = 0
         self._n_running = 1
         self._with_losses: list[FrozenTrial] = []
-        self._best: tuple[int, float] | None = None  # number and value of the best complete trial
+        self._best: tuple[int, float] | None = None  # number and value of the best feasible trial
         self._n_since = 0
         self._next_look = 0.0
         self.known: Reached | None = None
@@ -119,9 +120,10 @@ class Spent:
         self._epochs_ended += len(trial.intermediate_values)
         if LOSSES in trial.user_attrs:
             self._with_losses.append(trial)
-        if trial.state == TrialState.COMPLETE and self._is_better(trial):
+        is_complete = trial.state == TrialState.COMPLETE
+        if is_complete and is_feasible(trial) and self._is_better(trial):
             self._best, self._n_since = (trial.number, trial.values[0]), 0
-        elif trial.state == TrialState.COMPLETE or _was_pruned_in_training(trial):
+        elif is_complete or _was_pruned_in_training(trial):
             self._n_since += self._best is not None
 
     def _is_better(self, trial: FrozenTrial) -> bool:

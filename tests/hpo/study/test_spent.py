@@ -32,6 +32,19 @@ def add(study, value, n_epochs=1, state=TrialState.COMPLETE, **attributes):
     )
 
 
+def add_bounded(study, value, excess):
+    study.add_trial(create_trial(value=value, system_attrs={"constraints:gb": excess}))
+
+
+def test_a_trial_beyond_a_constraint_reaches_no_target_and_resets_no_patience(study):
+    add_bounded(study, 0.1, excess=1.0)
+    assert spent(study, target=0.5).reached() is None
+    add_bounded(study, 0.4, excess=-1.0)
+    assert spent(study, target=0.5).reached().how == "trial 1: 0.4"
+    add_bounded(study, 0.2, excess=1.0)
+    assert spent(study, patience_trials=1).reached().how == "1 trials since the best, trial 1"
+
+
 def worker(hours, **more):
     return {"start": 0.0, "end": hours * 3600.0, "busy_s": 0.0, **more}
 
