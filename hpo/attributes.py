@@ -24,6 +24,7 @@ STUDY_ID = "hpo:study_id"  # unique; a folder that belongs to the study has it t
 FOLDER = "hpo:folder"  # the sweep folder, absolute
 COMMAND_CODE = "hpo:code"  # code and configuration of the last command
 COMMAND = "hpo:command"  # how the last command was typed: script or module, arguments, folder
+BEST = "hpo:best"  # weight of each of several objectives in what makes a trial the best
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
 WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.study.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it
@@ -103,6 +104,10 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(map(_is_number, value))
+
+
 def _record(**kinds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     """Return a check of a mapping that has these keys, perhaps among others."""
     return lambda value: (
@@ -162,6 +167,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     CUSTOM_SPACE: _maybe(_is_text),
     STUDY_ID: _is_text,
     FOLDER: _is_text,
+    BEST: _are_numbers,
     COMMAND_CODE: _mapping(_is_text),
     COMMAND: _record(
         module=_maybe(_is_text), file=_maybe(_is_text), arguments=_are_texts, cwd=_is_text

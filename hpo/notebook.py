@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
 
 from commons.cli import did_you_mean
 from commons.extras import remedy
 from commons.optuna_internals import storage_of, study_id
 from hpo.attributes import FOLDER, stored
-from hpo.reporting.artist import PICTURES
+from hpo.reporting.artist import pictures_of
+from hpo.reporting.causes import why_none_is_complete
+from hpo.reporting.pareto import NONE_IS_FEASIBLE
 from hpo.reporting.rows import columns_of, rows_of
-from hpo.reporting.subject import read_subject
+from hpo.reporting.subject import Subject, read_subject
 from hpo.storage import finding
 
 if TYPE_CHECKING:
@@ -70,7 +74,7 @@ class LoadedStudy(optuna.Study):
         except ModuleNotFoundError as error:
             text = f"frame() needs pandas, which is not installed: {remedy('pandas')}"
             raise ImportError(text) from error
-        subject = read_subject(storage_of(self), study_id(self))
+        subject = self._subject()
         folder = stored(self.user_attrs, FOLDER)
         rows = rows_of(subject, Path(folder) if folder else None)
         frame = pandas.DataFrame(rows, columns=columns_of(subject))
@@ -87,17 +91,34 @@ class LoadedStudy(optuna.Study):
         Raises:
             ValueError: there is no such picture.
         """
-        if name not in PICTURES:
-            near = did_you_mean(name, PICTURES)
-            raise ValueError(f"{name}: expected one of {', '.join(self.figures)}{near}")
-        subject = read_subject(storage_of(self), study_id(self))
+        subject = self._subject()
+        draw = pictures_of(subject)
+        if name not in draw:
+            near = did_you_mean(name, draw)
+            raise ValueError(f"{name}: expected one of {', '.join(sorted(draw))}{near}")
         with tempfile.TemporaryDirectory() as folder:
-            return Shown(PICTURES[name](subject, Path(folder, f"{name}.png")).read_bytes())
+            return Shown(draw[name](subject, Path(folder, f"{name}.png")).read_bytes())
 
     @property
     def figures(self) -> list[str]:
         """The names of the pictures."""
-        return sorted(PICTURES)
+        return sorted(pictures_of(self._subject()))
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The feasible complete trial that is the best, of several objectives by `goals.best`.
+
+        Raises:
+            ValueError: there is none.
+        """
+        best = self._subject().best
+        if best is None:
+            why = why_none_is_complete(self.trials) or NONE_IS_FEASIBLE
+            raise ValueError(f"study {self.study_name}: {why}")
+        return copy.deepcopy(best)
+
+    def _subject(self) -> Subject:
+        return read_subject(storage_of(self), study_id(self))
 
 
 def load(where: Path | str, study: str | None = None) -> LoadedStudy:

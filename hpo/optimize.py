@@ -29,10 +29,10 @@ from commons.optuna_internals import study_id, trial_id
 from hpo import signals
 from hpo.attributes import LEASE_S, N_TRIALS, stored
 from hpo.budgets import budget_of
-from hpo.goals import goals_of
+from hpo.goals import directions_of, goals_of
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
-from hpo.search.objectives import load, name_objectives
+from hpo.search.objectives import load, set_goals
 from hpo.search.points import given_points
 from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
@@ -84,8 +84,8 @@ def optimize(
         n_trials: trials of the study when it is finished; fewer if a `GridSampler` or
             `BruteForceSampler` knows no other point, which is said.
         direction: "minimize" or "maximize"; of several objectives, which `objective` returns as a
-            list, one each.
-        goals: names, pruning and constraints, see `hpo.goals.Goals`.
+            list, one each, or one for all that `goals` name.
+        goals: names, pruning, constraints and what is best, see `hpo.goals.Goals`.
         sampler: Optuna's default if None. Give each process another seed, but the same one where
             all processes go through one sequence (`GridSampler`, `QMCSampler`).
         pruner: None: no pruning.
@@ -116,9 +116,7 @@ def optimize(
     costs = budget_of(budget)
     check_countable(costs, gpu_names(os.environ))
     settings = settings_of(SweepSettings, {**names, **numbers, **limits_s})
-    directions = (
-        [settings.direction] if isinstance(settings.direction, str) else settings.direction
-    )
+    directions = directions_of(settings.direction, goals)
     aims = goals_of(goals, directions)
     study_name, first = settings.study_name, given_points(enqueue)
     shared = open_storage(storage, Path(folder), patience_s)
@@ -132,7 +130,7 @@ def optimize(
             load_if_exists=True,
         )
         study = load(study_name, shared, sampler, pruner, aims.reported)
-        name_objectives(study, aims.names)
+        set_goals(study, aims.names, aims.best)
         home = StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
         home.check()
         study.set_user_attr(LEASE_S, lease_s)

@@ -120,7 +120,8 @@ def best_yaml(subject: Subject) -> str | None:
     run = stored(subject.best.user_attrs, RUN) if subject.best is not None else None
     if best is None or app is None or run is None:
         return None
-    comment = f"Trial {best.number} of study {subject.name}: {best.value:.6g}."
+    by = "" if best.rule is None else f", the best by {best.rule}"
+    comment = f"Trial {best.number} of study {subject.name}: {best.told}{by}."
     if stages := schedule_of(subject):
         since = stages[-1]["first_step"]
         comment += (

@@ -21,7 +21,7 @@ from commons.cli import did_you_mean, expected
 
 Settings = TypeVar("Settings")
 _GROUP = "_group"
-
+_DIRECTIONS = {"min": "minimize", "max": "maximize"}
 _NAME_BYTES = 100  # a folder of this name may get a suffix
 
 
@@ -198,7 +198,7 @@ class SweepSettings:
     Attributes:
         study_name: name of the study, see `study_name`; the sweeper makes one of None.
         storage: None: a journal file in the sweep folder; else what `hpo.open_storage` takes.
-        direction: "minimize" or "maximize", or a list of them; Optuna's enumeration is taken too.
+        direction: "minimize" or "maximize", for all objectives or a list; also "min" and "max".
         goals: mapping of names, pruning and constraints, see `hpo.goals.Goals`.
         n_trials: finished trials of the study, including those of earlier commands; at least 1.
         n_workers: at least 1; None: one per core, with SLURM those of one job.
@@ -208,8 +208,7 @@ class SweepSettings:
         trial_timeout: seconds after which a trial fails, with those before a pause.
         epoch_timeout: seconds without a report after which a trial fails; auto: ten times the
             slowest interval between two reports of the study, at least 60, once ten are known.
-        timeout: seconds of work on the study, over all commands, after which the sweep ends;
-            running trials go on with a larger one.
+        timeout: seconds of work on the study, over all commands; a larger one continues it.
         budget: mapping of what else ends the sweep, see `hpo.budgets.Budget`.
         patience_s: how long to wait for an unreachable storage (s).
         fresh_process: whether each trial runs in a process of its own.
@@ -266,7 +265,8 @@ class SweepSettings:
         """
         self.study_name = study_name(self.study_name)
         given = self.direction if isinstance(self.direction, list) else [self.direction]
-        plain = [str(getattr(each, "name", each)).lower() for each in given]
+        words = [str(getattr(each, "name", each)).lower() for each in given]
+        plain = [_DIRECTIONS.get(word, word) for word in words]
         if not plain or {*plain} - {"minimize", "maximize"}:
             rule = "{direction} must be minimize or maximize, got {}"
             raise SettingError(rule, ", ".join(plain))

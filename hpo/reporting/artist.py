@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from commons.processes import n_cores
+from hpo.reporting.comparison import draw_comparison, has_two_curves
 from hpo.reporting.front import draw_front
 from hpo.reporting.page import Files, write_page
 from hpo.reporting.plots import (
@@ -34,7 +35,7 @@ from hpo.reporting.subject import Subject
 from hpo.reporting.work import draw_cost, draw_timeline
 
 Draw = Callable[[Subject, Path], Path]
-# By the name of the file, the dear ones first: they are shared out in this order.
+# Of each study, by the name of the file, the dear ones first: they are shared out in this order.
 PICTURES: dict[str, Draw] = {
     "slices": draw_slices,
     "parallel_coordinates": draw_parallel,
@@ -47,6 +48,16 @@ PICTURES: dict[str, Draw] = {
 }
 _MAX_PROCESSES = 4
 _DONE = b"drawn\n"
+
+
+def pictures_of(subject: Subject) -> dict[str, Draw]:
+    """Return what can be drawn of a study, by the name of the file."""
+    found = dict(PICTURES)
+    if subject.summary.front:
+        found["front"] = draw_front
+    if has_two_curves(subject):
+        found["default_and_best"] = draw_comparison
+    return found
 
 
 def draw_report(
@@ -65,8 +76,8 @@ def draw_report(
         commands: what to do with the study: a command by purpose.
         n_processes: forked to share the work; only where no other thread runs.
     """
-    paths = {name: folder / f"{name}.png" for name in PICTURES}
-    shares = [[*PICTURES][place::n_processes] for place in range(n_processes)]
+    paths = {name: folder / f"{name}.png" for name in pictures_of(subject)}
+    shares = [[*paths][place::n_processes] for place in range(n_processes)]
     context = multiprocessing.get_context("fork")
     others = [
         context.Process(target=_draw_some, args=(subject, paths, names)) for names in shares[1:]
@@ -78,14 +89,13 @@ def draw_report(
         process.join()
         if process.exitcode != 0:  # it tells more when it is repeated here
             _draw_some(subject, paths, names)
-    if len(subject.directions) > 1:
-        draw_front(subject, folder / "front.png")
     write_page(subject, Files(folder, paths, best, commands))
 
 
 def _draw_some(subject: Subject, paths: Mapping[str, Path], names: list[str]) -> None:
+    draw = pictures_of(subject)
     for name in names:
-        PICTURES[name](subject, paths[name])
+        draw[name](subject, paths[name])
 
 
 class Artist:

@@ -8,6 +8,32 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.attributes import DEFAULT, DIVERGED, ENQUEUED, stored
+from hpo.reporting.pareto import is_feasible
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One objective of the default and of the best trial.
+
+    Attributes:
+        name: of the objective.
+        value: of the default; None: it has none that is finite.
+        best_value: of the best trial; None: it has none at the step of the comparison.
+        change: (best_value - value) / |value|; None: it cannot be told.
+    """
+
+    name: str
+    value: float | None
+    best_value: float | None
+    change: float | None
+
+    @property
+    def ends_told(self) -> tuple[str, str]:
+        """Both values as text, the second one with the change."""
+        change = "" if self.change is None else f" ({self.change:+.1%})".replace("%", " %")
+        texts = ("no value" if v is None else f"{v:.6g}" for v in (self.value, self.best_value))
+        default, best = texts
+        return default, best + change
 
 
 @dataclass(frozen=True)
@@ -16,39 +42,45 @@ class Default:
 
     Attributes:
         number: of the trial.
-        end: "complete", "pruned", "diverged" or "failed".
+        end: "complete", "infeasible" (complete, beyond a constraint), "pruned", "diverged" or
+            "failed".
         step: at which the two are compared; None: by their final values.
-        value: of the default; None: it has none that is finite.
-        best_value: of the best trial; None: it has none at this step.
-        change: (best_value - value) / |value|; None: it cannot be told.
+        values: each objective; at a step only the one that is reported.
         is_best: the default is the best trial.
     """
 
     number: int
     end: str
     step: int | None
-    value: float | None
-    best_value: float | None
-    change: float | None
+    values: tuple[Compared, ...]
     is_best: bool
 
     def __str__(self) -> str:
         """Return the comparison as a line."""
+        first, several = self.values[0], len(self.values) > 1
+        (value, best), trial = first.ends_told, f"trial {self.number}"
+        if several:
+            value = ", ".join(f"{each.name} {each.ends_told[0]}" for each in self.values)
+            best = ", ".join(f"{each.name} {each.ends_told[1]}" for each in self.values)
         if self.is_best:
-            return f"default {self.value:.6g} (trial {self.number}) is the best"
-        change = "" if self.change is None else f" ({self.change:+.1%})".replace("%", " %")
-        best = "no value" if self.best_value is None else f"{self.best_value:.6g}"
+            return f"default {value} ({trial}) is the best"
+        if self.end == "infeasible" and first.best_value is None:
+            return f"default {value} ({trial}) is infeasible, as all others"
+        if self.end == "infeasible":
+            return f"default {value} ({trial}, infeasible) -> best {best}"
         if self.end == "complete":
-            return f"default {self.value:.6g} (trial {self.number}) -> best {best}{change}"
-        if self.value is None:
-            return f"default (trial {self.number}) {self.end} without a value"
+            return f"default {value} ({trial}) -> best {best}"
+        if first.value is None:
+            return f"default ({trial}) {self.end} without a value"
         return (
-            f"default (trial {self.number}) {self.end} at epoch {self.step} with "
-            f"{self.value:.6g}; there the best had {best}{change}"
+            f"default ({trial}) {self.end} at epoch {self.step} with {value}; "
+            f"there the best had {best}"
         )
 
 
-def compare_default(trials: Sequence[FrozenTrial], best: int | None) -> Default | None:
+def compare_default(
+    trials: Sequence[FrozenTrial], best: int | None, metrics: Sequence[str]
+) -> Default | None:
     """Return the default beside the best trial; None: it is not among the trials, or goes on.
 
     A default that was pruned, has diverged or failed is compared at the last step that it
@@ -58,20 +90,21 @@ def compare_default(trials: Sequence[FrozenTrial], best: int | None) -> Default 
     trial = next(marked, None)
     if trial is None or not trial.state.is_finished():
         return None
-    is_complete = trial.state == TrialState.COMPLETE
-    step = None if is_complete else trial.last_step
-    value, reached = _value(trial, step, is_complete), None
-    if best is not None:
-        reached = _value(next(t for t in trials if t.number == best), step, is_complete)
-    change = (reached - value) / abs(value) if reached is not None and value else None
-    is_best = best == trial.number
-    return Default(trial.number, _end(trial), step, value, reached, change, is_best)
+    other = next((t for t in trials if t.number == best), None)
+    if trial.state == TrialState.COMPLETE:
+        step = None
+        ends = [trial.values, other.values if other is not None else [None] * len(metrics)]
+        values = [_compared(*each) for each in zip(metrics, *ends, strict=True)]
+    else:
+        step = trial.last_step
+        at = (each.intermediate_values.get(step or 0) if each else None for each in (trial, other))
+        values = [_compared(metrics[0], *at)]
+    return Default(trial.number, _end(trial), step, tuple(values), best == trial.number)
 
 
-def _value(trial: FrozenTrial, step: int | None, is_final: bool) -> float | None:
-    if is_final:
-        return trial.values[0] if trial.values else None
-    return None if step is None else trial.intermediate_values.get(step)
+def _compared(name: str, value: float | None, best: float | None) -> Compared:
+    change = (best - value) / abs(value) if best is not None and value else None
+    return Compared(name, value, best, change)
 
 
 def _end(trial: FrozenTrial) -> str:
@@ -79,4 +112,6 @@ def _end(trial: FrozenTrial) -> str:
         return "failed"
     if stored(trial.user_attrs, DIVERGED) is not None:
         return "diverged"
+    if trial.state == TrialState.COMPLETE and not is_feasible(trial):
+        return "infeasible"
     return trial.state.name.lower()

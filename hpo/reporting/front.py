@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
+from html import escape
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
-from hpo.attributes import APP, FIGURES, RUN, stored
+from commons.pages import sortable
+from commons.terminal import one_line
+from hpo.attributes import APP, RUN, stored
 from hpo.reporting.best import best_config
-from hpo.reporting.pareto import front, is_feasible
-from hpo.reporting.style import BEST, BLUE, GRAY, Picture, key, short
+from hpo.reporting.pareto import front_of, is_feasible
+from hpo.reporting.rows import figures_of
+from hpo.reporting.style import (
+    BEST,
+    BLUE,
+    GRAY,
+    INK,
+    Picture,
+    is_logarithmic,
+    key,
+    logarithmic,
+    short,
+)
 from hpo.reporting.subject import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MOST_PAIRS = 6
 _MOST_LABELS = 15
@@ -27,19 +46,42 @@ def write_front(subject: Subject, folder: Path) -> list[FrozenTrial]:
     """
     if len(subject.directions) < 2:
         return []
-    best = front(subject.trials, subject.directions)
+    best = front_of(subject.trials, subject.directions).trials
     keys = sorted({key for trial in best for key in trial.params})
-    names = sorted({name for trial in best for name in stored(trial.user_attrs, FIGURES, {})})
+    names = sorted({name for trial in best for name in figures_of(trial)})
     with replacing(folder / "front.csv") as partial, partial.open("w", newline="") as stream:
         table = csv.writer(stream)
         params, figures = [f"params.{key}" for key in keys], [f"figures.{name}" for name in names]
         table.writerow(["number", *subject.metrics, *params, *figures])
         for trial in best:
-            own = stored(trial.user_attrs, FIGURES, {})
+            own = figures_of(trial)
             rest = [trial.params.get(key, "") for key in keys], [own.get(n, "") for n in names]
             table.writerow([trial.number, *trial.values, *rest[0], *rest[1]])
     _write_configurations(subject, best, folder / "front")
     return best
+
+
+def front_table(subject: Subject) -> str:
+    """Return HTML: the rule of the best, and the trials of the front with what sets them apart.
+
+    Empty without several objectives or without a trial on the front.
+    """
+    best = subject.summary.best
+    if best is None or best.rule is None:
+        return ""
+    trials = front_of(subject.trials, subject.directions).trials
+    names = dict.fromkeys(n for t in trials for n in figures_of(t) if n not in subject.metrics)
+    keys = dict.fromkeys(key for trial in trials for key in trial.params)
+    rows: list[list[Any]] = []
+    for trial in trials:
+        figures, params = figures_of(trial), trial.params
+        rest = [*map(figures.get, names), *map(params.get, keys)]
+        rows.append([trial.number, *trial.values, *rest])
+    told = f"No other feasible trial is better in all objectives than one of these {len(trials)}. "
+    told += f"Trial {best.number} is the best by {best.rule}."
+    where = "Their configurations are front/NUMBER.yaml, beside this page."
+    lead = f"<p>{escape(one_line(told))} {where}</p>"
+    return lead + sortable(["trial", *subject.metrics, *names, *keys], rows)
 
 
 def _write_configurations(subject: Subject, best: list[FrozenTrial], folder: Path) -> None:
@@ -60,36 +102,72 @@ def _write_configurations(subject: Subject, best: list[FrozenTrial], folder: Pat
 
 
 def draw_front(subject: Subject, path: Path) -> Path:
-    """Draw complete trials by each pair of objectives, the front marked with trial numbers."""
+    """Draw complete trials by each pair of objectives, those of the front with their numbers."""
     pairs = [*combinations(range(len(subject.metrics)), 2)][:_MOST_PAIRS]
     columns = min(2, len(pairs))
     rows = math.ceil(len(pairs) / columns)
     title = f"{subject.name}: Pareto front"
     picture = Picture(title, rows, columns, height=4.2 if rows == 1 else 3.2 * rows)
-    best = front(subject.trials, subject.directions)
+    best = front_of(subject.trials, subject.directions).trials
     complete = [t for t in subject.trials if t.state == TrialState.COMPLETE]
     numbers = {trial.number for trial in best}
-    groups = (
-        ("infeasible", GRAY, "x", [t for t in complete if not is_feasible(t)]),
-        ("beaten", BLUE, ".", [t for t in complete if is_feasible(t) and t.number not in numbers]),
-        ("front", BEST, "o", best),
-    )
+    infeasible = [t for t in complete if not is_feasible(t)]
+    beaten = [t for t in complete if is_feasible(t) and t.number not in numbers]
     for panel, (x, y) in zip(picture.panels, pairs, strict=False):
-        for name, color, marker, some in groups:
-            if some:
-                points = [t.values[x] for t in some], [t.values[y] for t in some]
-                panel.plot(*points, marker, color=color, label=f"{len(some)} {name}")
-        for trial in best[:_MOST_LABELS]:
-            place = trial.values[x], trial.values[y]
-            panel.annotate(
-                str(trial.number), place, (4, 4), textcoords="offset points", fontsize=8
-            )
+        _mark(panel, infeasible, (x, y), "x", GRAY, "infeasible")
+        _mark(panel, beaten, (x, y), ".", BLUE, "dominated")
+        _mark(panel, best, (x, y), "o", BEST, "on the front")
+        if len(subject.metrics) == 2:
+            points = sorted((trial.values[x], trial.values[y]) for trial in best)
+            before = subject.directions[0] == "maximize"
+            drawn = "steps-pre" if before else "steps-post"
+            panel.plot(*_columns(points), color=BEST, linewidth=1, alpha=0.5, drawstyle=drawn)
+        for name, at in (("x", x), ("y", y)):
+            if is_logarithmic([trial.values[at] for trial in complete]):
+                logarithmic(panel, name)
+        _name_trials(panel, subject, best, (x, y))
         panel.set_xlabel(_label(subject, x))
         panel.set_ylabel(_label(subject, y))
     for panel in picture.panels[len(pairs) :]:
         panel.set_axis_off()
     key(picture.panels[0])
     return picture.save(path)
+
+
+def _mark(
+    panel: Axes,
+    trials: Sequence[FrozenTrial],
+    axes: tuple[int, int],
+    marker: str,
+    color: str,
+    name: str,
+) -> None:
+    if trials:
+        points = [(trial.values[axes[0]], trial.values[axes[1]]) for trial in trials]
+        panel.plot(*_columns(points), marker, color=color, label=f"{len(trials)} {name}")
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _name_trials(
+    panel: Axes, subject: Subject, trials: Sequence[FrozenTrial], axes: tuple[int, int]
+) -> None:
+    """Write their numbers beside the first trials of the front, and which one is the best."""
+    chosen = subject.best
+    shown = trials[:_MOST_LABELS]
+    for trial in [*shown, *([chosen] if chosen is not None and chosen not in shown else [])]:
+        is_best = trial is chosen
+        panel.annotate(
+            f"best: trial {trial.number}" if is_best else str(trial.number),
+            (trial.values[axes[0]], trial.values[axes[1]]),
+            (5, 5),
+            textcoords="offset points",
+            fontsize=9 if is_best else 8,
+            fontweight="bold" if is_best else "normal",
+            color=BEST if is_best else INK,
+        )
 
 
 def _label(subject: Subject, index: int) -> str:

@@ -15,17 +15,21 @@ from commons.pages import SORT, Section, code, document, facts, folded, pictures
 from commons.terminal import one_line
 from hpo.attributes import COMMAND_CODE, FIXED, N_TRIALS, SPACE, stored
 from hpo.reporting.causes import why_none_is_complete
+from hpo.reporting.comparison import comparison_table
+from hpo.reporting.front import front_table
 from hpo.reporting.ledger import ledger_lines
+from hpo.reporting.pareto import NONE_IS_FEASIBLE
 from hpo.reporting.rows import columns_of, figures_of, rows_of
 from hpo.reporting.rungs import rungs_of
-from hpo.reporting.style import number
-from hpo.reporting.subject import Subject
+from hpo.reporting.subject import Subject, told_goal
 from hpo.reporting.table import counts
 
 PAGE: Final = "report.html"
 _WIDTH = 550  # of a picture: two beside each other
 _MAX_ROWS = 1000  # in the table of the page; trials.csv has all
 _PICTURES = {
+    "Pareto front": ("front",),
+    "Default and best": ("default_and_best",),
     "Values": ("history", "learning_curves", "rungs"),
     "Hyperparameters": ("importances", "parallel_coordinates", "slices"),
     "Work": ("timeline", "cost"),
@@ -62,6 +66,8 @@ def html_page(subject: Subject, files: Files) -> str:
     groups = {title: _some(files, names) for title, names in _PICTURES.items()}
     sections = [
         Section("Best", _best(subject, files)),
+        Section("Pareto front", groups["Pareto front"] + front_table(subject)),
+        Section("Default and best", groups["Default and best"] + comparison_table(subject)),
         Section("Values", groups["Values"] + _rungs(subject)),
         Section("Hyperparameters", groups["Hyperparameters"]),
         Section("Work", groups["Work"] + facts(_work(subject))),
@@ -77,27 +83,28 @@ def _some(files: Files, names: Iterable[str]) -> str:
 
 
 def _intro(subject: Subject) -> str:
-    goal = f"{_verb(subject)} {subject.metric}"
+    goal = told_goal(subject.directions, subject.metrics)
     best = subject.summary.best
-    why = why_none_is_complete(subject.trials)
-    result = why if best is None else f"best {number(best.value)} by trial {best.number}"
+    result = f"best {best.told} by trial {best.number}" if best else _why_none(subject)
     lead = escape(one_line(f"{goal}: {result}."))
     return f'<p class="lead">{lead}</p><p>{escape(counts(subject.summary))}.</p>'
 
 
-def _verb(subject: Subject) -> str:
-    return "maximize" if subject.sign < 0 else "minimize"
+def _why_none(subject: Subject) -> str:
+    return why_none_is_complete(subject.trials) or NONE_IS_FEASIBLE
 
 
 def _best(subject: Subject, files: Files) -> str:
     best = subject.best
     if best is None:
         return ""
-    summary = subject.summary.best
-    values = {subject.metric: summary.value if summary else None, **figures_of(best)}
-    shown = facts({name: _short(value) for name, value in {**values, **best.params}.items()})
+    values = {**figures_of(best), **dict(zip(subject.metrics, best.values, strict=True))}
+    ordered = {name: values[name] for name in [*subject.metrics, *values]}
+    shown = facts({name: _short(value) for name, value in {**ordered, **best.params}.items()})
     yaml = folded("best.yaml", code(files.best)) if files.best else ""
-    return f"<p>Trial {best.number}.</p>{shown}{yaml}"
+    rule = subject.summary.best.rule if subject.summary.best else None
+    by = f", the best by {rule}" if rule else ""
+    return f"<p>{escape(one_line(f'Trial {best.number}{by}.'))}</p>{shown}{yaml}"
 
 
 def _short(value: Any) -> Any:

@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import optuna
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import BEAT, LEASE, LEASE_S, N_TRIALS, SKIPPED, stored
+from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, SKIPPED, stored
 from hpo.reporting.outlook import Outlook, outlook
+from hpo.reporting.pareto import Front
 from hpo.reporting.rungs import Lengths, Rung, paused_at
-from hpo.reporting.subject import goal_of
-from hpo.reporting.summary import n_epochs
+from hpo.reporting.subject import told_goal
+from hpo.reporting.summary import directions_of, metrics_of, n_epochs
 from hpo.view import View
 
 _LEASE_S = 60.0
@@ -32,10 +33,11 @@ class Moment:
 
     Attributes:
         name: of the study.
+        metrics: name of each objective.
         goal: for example "minimize val_loss".
         n_trials: trials by state, those that were not begun among the waiting ones; and in total.
         n_skipped: pruned trials that a screen ended before their first epoch.
-        best: the best complete trial; None: none is complete.
+        best: the best complete trial that is feasible; None: there is none.
         running: running trials, the most promising first.
         n_alive: workers that have shown life.
         rungs: in order.
@@ -44,6 +46,7 @@ class Moment:
     """
 
     name: str
+    metrics: Sequence[str]
     goal: str
     n_trials: dict[str, int]
     n_skipped: int
@@ -74,13 +77,14 @@ class Pulse:
     ) -> None:
         self._storage, self._study_id, self._clock = storage, study_id, clock
         self._view = View(storage, study_id)
-        direction = storage.get_study_directions(study_id)[0]
         self._name = storage.get_study_name_from_id(study_id)
-        self._goal = goal_of(storage, study_id)
-        self._sign = -1 if direction == StudyDirection.MAXIMIZE else 1
-        self._lengths = Lengths(self._sign)
+        study = optuna.load_study(study_name=self._name, storage=storage)
+        directions, self._metrics = directions_of(study), metrics_of(study)
+        self._goal = told_goal(directions, self._metrics)
+        self._lengths = Lengths(-1 if directions[0] == "maximize" else 1)
+        self._front = Front(directions)
+        self._weights: list[float] | None = None
         self._counts: Counter[TrialState] = Counter()
-        self._best: FrozenTrial | None = None
         self._n_skipped = self._epochs = self._n_looks = self._budget = 0
         self._lease_s = _LEASE_S
         self._beats: dict[int, tuple[str, float]] = {}  # last heartbeat and when it was new
@@ -99,10 +103,11 @@ class Pulse:
         alive = [trial for trial in running if self._is_alive(trial)]
         return Moment(
             name=self._name,
+            metrics=self._metrics,
             goal=self._goal,
             n_trials=n_trials,
             n_skipped=self._n_skipped,
-            best=self._best,
+            best=self._front.best(self._weights),
             running=sorted(running, key=self._lengths.standing),
             n_alive=len(alive),
             rungs=self._lengths.rungs(rest),
@@ -115,6 +120,7 @@ class Pulse:
             attributes = self._storage.get_study_user_attrs(self._study_id)
             self._budget = stored(attributes, N_TRIALS, 0)
             self._lease_s = stored(attributes, LEASE_S, _LEASE_S)
+            self._weights = stored(attributes, BEST)
         self._n_looks += 1
 
     def _within_budget(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -132,12 +138,7 @@ class Pulse:
         self._lengths.add([trial])
         self._epochs += n_epochs(trial)
         self._n_skipped += stored(trial.user_attrs, SKIPPED) is not None
-        if trial.state == TrialState.COMPLETE and trial.values and self._is_better(trial):
-            self._best = trial
-
-    def _is_better(self, trial: FrozenTrial) -> bool:
-        best = self._best
-        return best is None or self._sign * trial.values[0] < self._sign * best.values[0]
+        self._front.add(trial)
 
     def _is_alive(self, trial: FrozenTrial) -> bool:
         """Tell whether the owner of a running trial has shown life, by the clock of this one."""

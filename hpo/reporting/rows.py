@@ -14,6 +14,7 @@ from commons.files import replacing
 from commons.terminal import one_line
 from hpo.attributes import FIGURES, LEASE, RETRIES, stored
 from hpo.reporting.causes import cause_of
+from hpo.reporting.pareto import is_feasible
 from hpo.reporting.subject import Subject, worker_of
 from hpo.reporting.summary import n_epochs, seconds_of
 
@@ -24,14 +25,15 @@ PARAMS, OF_FIGURES = "params.", "figures."  # + name: columns
 def columns_of(subject: Subject) -> list[str]:
     """Return the names of the columns, in order.
 
-    `number`, `state`, one per objective, `epochs`, `params.KEY` of each hyperparameter,
+    `number`, `state`, one per objective, `feasible` if there are constraints, `front` with
+    several objectives, `epochs`, `params.KEY` of each hyperparameter,
     `figures.NAME` of each figure beside the value, `seconds` inside the application, `worker`,
     `host`, `retries`, `reason` of its end, `started`, `ended`, `folder`.
     """
     params = dict.fromkeys(key for trial in subject.trials for key in trial.params)
     figures = dict.fromkeys(name for trial in subject.trials for name in figures_of(trial))
     return [
-        *("number", "state", *subject.metrics, "epochs"),
+        *("number", "state", *subject.metrics, *_kinds(subject), "epochs"),
         *(f"{PARAMS}{key}" for key in params),
         *(f"{OF_FIGURES}{name}" for name in figures),
         *("seconds", "worker", "host", "retries", "reason", "started", "ended", "folder"),
@@ -45,9 +47,12 @@ def rows_of(
 
     `folder` is that of the study, which has those of the trials.
     """
+    columns, front = columns_of(subject), {*subject.summary.front}
     for trial in subject.trials if trials is None else trials:
         row: dict[str, Any] = {"number": trial.number, "state": trial.state.name.lower()}
         row |= dict(zip(subject.metrics, _values(trial), strict=False))
+        if trial.state == TrialState.COMPLETE:
+            row |= {"feasible": is_feasible(trial), "front": trial.number in front}
         row["epochs"] = n_epochs(trial)
         row |= {f"{PARAMS}{key}": value for key, value in trial.params.items()}
         row |= {f"{OF_FIGURES}{name}": value for name, value in figures_of(trial).items()}
@@ -61,7 +66,14 @@ def rows_of(
         }
         if folder is not None and trial.state != TrialState.WAITING:
             row["folder"] = str(folder_of(folder, trial.number))
-        yield {name: value for name, value in row.items() if value is not None}
+        yield {name: row[name] for name in columns if row.get(name) is not None}
+
+
+def _kinds(subject: Subject) -> list[str]:
+    """Return the columns that tell which trials can be the best."""
+    has_constraints = any(trial.constraints for trial in subject.trials)
+    several = len(subject.metrics) > 1
+    return ["feasible"] * has_constraints + ["front"] * several
 
 
 def write_csv(subject: Subject, folder: Path | None, path: Path) -> Path:

@@ -14,9 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.attributes import DIVERGED, RUN, SKIPPED, WORKER, all_stored, stored
 from hpo.reporting.ledger import Ledger, read_ledger
-from hpo.reporting.summary import Summary, summarize
-
-VALUE = "value"  # an objective without a name
+from hpo.reporting.summary import (
+    VALUE,
+    Summary,
+    directions_of,
+    metrics_of,
+    summarize,
+)
 
 
 @dataclass(frozen=True)
@@ -78,33 +82,24 @@ def read_subject(storage: BaseStorage, study_id: int) -> Subject:
     """Read a study."""
     summary, trials = summarize(storage, study_id)
     study = optuna.load_study(study_name=summary.study_name, storage=storage)
-    directions = tuple(direction.name.lower() for direction in study.directions)
-    names = study.metric_names or numbered(len(directions))
     attributes = storage.get_study_user_attrs(study_id)
     workers = {
         name.removeprefix(WORKER): record
         for name, record in all_stored(attributes, WORKER).items()
     }
     ledger = read_ledger(storage, study_id)
-    return Subject(summary, trials, ledger, tuple(names), directions, workers, attributes)
+    names, directions = tuple(metrics_of(study)), tuple(directions_of(study))
+    return Subject(summary, trials, ledger, names, directions, workers, attributes)
 
 
-def goal_of(storage: BaseStorage, study_id: int) -> str:
-    """Return what a study is for, for example "minimize val_loss"."""
-    name = storage.get_study_name_from_id(study_id)
-    study = optuna.load_study(study_name=name, storage=storage)
-    names = study.metric_names or numbered(len(study.directions))
-    each = zip(study.directions, names, strict=True)
-    return ", ".join(f"{direction.name.lower()} {metric}" for direction, metric in each)
+def told_goal(directions: Sequence[str], metrics: Sequence[str]) -> str:
+    """Return what a study is for in words.
 
-
-def numbered(n_objectives: int) -> list[str]:
-    """Return names of objectives that have none.
-
-    >>> numbered(1), numbered(2)
-    (['value'], ['value_0', 'value_1'])
+    >>> told_goal(["minimize", "maximize"], ["loss", "accuracy"])
+    'minimize loss, maximize accuracy'
     """
-    return [VALUE] if n_objectives == 1 else [f"{VALUE}_{n}" for n in range(n_objectives)]
+    each = zip(directions, metrics, strict=True)
+    return ", ".join(f"{direction} {metric}" for direction, metric in each)
 
 
 def last_value(trial: FrozenTrial) -> float | None:

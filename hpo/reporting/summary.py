@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.attributes import (
+    BEST,
     DIVERGED,
     FIGURES,
     N_TRIALS,
@@ -21,18 +22,36 @@ from hpo.attributes import (
     stored,
 )
 from hpo.reporting.default import Default, compare_default
-from hpo.reporting.pareto import front, is_feasible
+from hpo.reporting.pareto import Front, front_of, rule_of
 from hpo.reporting.spending import Cost, workers_of
+
+VALUE = "value"  # an objective without a name
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best complete trial; `figures` are those that it reported beside its best value."""
+    """The best complete trial.
+
+    Attributes:
+        number: of the trial.
+        value: of the first objective.
+        params: its hyperparameters.
+        figures: those that it reported beside its best value.
+        values: of each objective, by name.
+        rule: of several objectives, what makes it the best, in words.
+    """
 
     number: int
     value: float
     params: dict[str, Any]
     figures: dict[str, float]
+    values: dict[str, float]
+    rule: str | None = None
+
+    @property
+    def told(self) -> str:
+        """Its value, or its values with the names of the objectives."""
+        return values_told(self.values)
 
 
 @dataclass(frozen=True)
@@ -92,17 +111,19 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     if budget is not None:
         trials = [t for t in trials if t.number < budget or t.state.is_finished()]
     workers = [*all_stored(attributes, WORKER).values()]
-    direction = storage.get_study_directions(study_id)[0]
+    study = optuna.load_study(study_name=storage.get_study_name_from_id(study_id), storage=storage)
+    metrics, directions = metrics_of(study), directions_of(study)
     used_s = sum(map(seconds_of, trials))
     epochs = epochs_of(trials)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
-    best = _best(trials, direction)
+    front = front_of(trials, directions)
+    best = _best(front, metrics, stored(attributes, BEST))
     counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
     to_come = max(0, (budget or 0) - len(trials))  # their tickets are created later
     counts["waiting"] += to_come
     summary = Summary(
-        study_name=storage.get_study_name_from_id(study_id),
-        direction=direction.name.lower(),
+        study_name=study.study_name,
+        direction=directions[0],
         n_trials={**counts, "total": len(trials) + to_come},
         best=best,
         epochs=epochs,
@@ -112,8 +133,8 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         n_workers=len(workers),
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
         cost=_cost(attributes, trials, epochs.run),
-        front=_front(trials, storage.get_study_directions(study_id)),
-        default=compare_default(trials, best.number if best else None),
+        front=tuple(trial.number for trial in front.trials) if len(directions) > 1 else (),
+        default=compare_default(trials, best.number if best else None, metrics),
     )
     return summary, trials
 
@@ -137,20 +158,48 @@ def epochs_of(trials: Sequence[FrozenTrial]) -> Epochs:
     return Epochs(run=sum(n_epochs(t) for t in trials), saved=saved)
 
 
-def _front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> tuple[int, ...]:
-    if len(directions) == 1:
-        return ()
-    return tuple(t.number for t in front(trials, [each.name.lower() for each in directions]))
-
-
-def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> Best | None:
-    complete = [t for t in trials if t.state == TrialState.COMPLETE and is_feasible(t)]
-    if not complete:
+def _best(front: Front, metrics: Sequence[str], weights: Sequence[float] | None) -> Best | None:
+    best = front.best(weights)
+    if best is None:
         return None
-    better = max if direction == StudyDirection.MAXIMIZE else min
-    best = better(complete, key=lambda trial: float(trial.values[0]))
-    figures = stored(best.user_attrs, FIGURES, {})
-    return Best(best.number, float(best.values[0]), best.params, figures)
+    return Best(
+        number=best.number,
+        value=float(best.values[0]),
+        params=best.params,
+        figures=stored(best.user_attrs, FIGURES, {}),
+        values=dict(zip(metrics, best.values, strict=True)),
+        rule=rule_of(metrics, weights) if len(metrics) > 1 else None,
+    )
+
+
+def metrics_of(study: optuna.Study) -> list[str]:
+    """Return the name of each objective of a study, also of those without a name."""
+    return study.metric_names or numbered(len(study.directions))
+
+
+def directions_of(study: optuna.Study) -> list[str]:
+    """Return the direction of each objective: "minimize" or "maximize"."""
+    return [direction.name.lower() for direction in study.directions]
+
+
+def numbered(n_objectives: int) -> list[str]:
+    """Return names of objectives that have none.
+
+    >>> numbered(1), numbered(2)
+    (['value'], ['value_0', 'value_1'])
+    """
+    return [VALUE] if n_objectives == 1 else [f"{VALUE}_{n}" for n in range(n_objectives)]
+
+
+def values_told(values: Mapping[str, float]) -> str:
+    """Return the value of an objective, or those of several with their names.
+
+    >>> values_told({"loss": 0.5}), values_told({"loss": 0.5, "ms": 2.0})
+    ('0.5', 'loss 0.5, ms 2')
+    """
+    if len(values) == 1:
+        return f"{next(iter(values.values())):.6g}"
+    return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
 
 
 def seconds_of(trial: FrozenTrial) -> float:

@@ -12,8 +12,9 @@ from commons.console import Table
 from commons.terminal import printable
 from hpo.reporting.ledger import Ledger, ledger_lines
 from hpo.reporting.outlook import Outlook
+from hpo.reporting.pareto import NONE_IS_FEASIBLE
 from hpo.reporting.pulse import Moment
-from hpo.reporting.summary import Summary
+from hpo.reporting.summary import Summary, values_told
 
 
 def study_table(
@@ -37,6 +38,8 @@ def study_table(
     if summary.front:
         shown = ", ".join(map(str, summary.front[:20]))
         rows.add_row("front", f"{len(summary.front)} trials: {shown}")
+    if summary.best is not None and summary.best.rule is not None:
+        rows.add_row("best by", summary.best.rule)
     if summary.default is not None:
         rows.add_row("", str(summary.default))
     rows.add_row("epochs", _epochs(summary))
@@ -107,7 +110,8 @@ def _leaders(moment: Moment) -> list[tuple[str, str]]:
     best, running = moment.best, moment.running[0] if moment.running else None
     lines = []
     if best is not None:
-        lines.append(("best", f"{best.values[0]:.6g} (trial {best.number}): {_params(best)}"))
+        told = values_told(dict(zip(moment.metrics, best.values, strict=True)))
+        lines.append(("best", f"{told} (trial {best.number}): {_params(best)}"))
     if running is not None:
         lines.append(("leader", f"trial {running.number} runs: {_running(running)}"))
     return lines or [("best", "no trial has begun yet")]
@@ -171,8 +175,9 @@ def _epochs(summary: Summary) -> str:
 def _best(summary: Summary) -> str:
     best = summary.best
     if best is None:
-        return "no trial is complete yet"
-    return f"{best.value:.6g} (trial {best.number}): {parameters(best.params)}"
+        is_none = not summary.n_trials["complete"]
+        return "no trial is complete yet" if is_none else NONE_IS_FEASIBLE
+    return f"{best.told} (trial {best.number}): {parameters(best.params)}"
 
 
 def _figures(figures: dict[str, float]) -> str:

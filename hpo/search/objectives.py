@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from commons.optuna_internals import OneObjective, SeveralObjectives
+from hpo.attributes import BEST
 from hpo.settings import SettingError
 
 
@@ -32,14 +33,18 @@ def load(
     return several
 
 
-def name_objectives(study: optuna.Study, names: Sequence[str] | None) -> None:
-    """Store the names of the objectives, if there are any.
+def set_goals(study: optuna.Study, names: Sequence[str] | None, weights: Sequence[float]) -> None:
+    """Store the names of the objectives, if there are any, and what makes a trial the best.
+
+    Of one objective another name that the study has already is kept: it is a label only.
 
     Raises:
-        SettingError: the study has others.
+        SettingError: the study has others, so its values mean something else.
     """
+    if len(study.directions) > 1:
+        study.set_user_attr(BEST, [*weights])
     before = study.metric_names
-    if names is None or before == [*names]:
+    if names is None or before == [*names] or (before is not None and len(before) == 1):
         return
     if before is not None:
         rule = "{goals}.names: study '{}' has the objectives {}, got {}"

@@ -18,12 +18,12 @@ from optuna.study import StudyDirection
 from commons.locks import FileLock
 from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
 from hpo.budgets import Budget, budget_of
-from hpo.goals import Goals, goals_of
+from hpo.goals import Goals, directions_of, goals_of
 from hpo.growth import Growth
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
 from hpo.search.growth import GrowingPruner
-from hpo.search.objectives import name_objectives
+from hpo.search.objectives import set_goals
 from hpo.search.pausing import PausingPruner
 from hpo.search.points import Point
 from hpo.search.screen import Screen
@@ -62,6 +62,8 @@ class SweepSpec(SweepSettings):
     def __post_init__(self) -> None:
         """Check the settings, see `SweepSettings`; bring mappings into their plain form."""
         super().__post_init__()
+        directions = directions_of(self.direction, self.goals)
+        self.direction = directions if len(directions) > 1 else directions[0]
         self.goals: Goals = goals_of(self.goals, self.directions)
         self.budget: Budget = budget_of(self.budget)
 
@@ -148,7 +150,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     if known != spec.directions:
         rule = "{direction}: study '{}' exists with direction {}, got {}"
         raise SettingError(rule, spec.study_name, *map(", ".join, (known, spec.directions)))
-    name_objectives(study, spec.goals.names)
+    set_goals(study, spec.goals.names, spec.goals.best)
     space = {name: _as_json(d) for name, d in spec.space.distributions.items()}
     _check_same_space(spec, study, space)
     overrides = (override.partition("=") for override in spec.space.fixed)

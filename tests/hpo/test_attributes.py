@@ -44,6 +44,7 @@ RIGHT = {
     "CUSTOM_SPACE": [None, "a.b"],
     "STUDY_ID": ["i"],
     "FOLDER": ["/a"],
+    "BEST": [[1.0, 0.0], [1, 0.5, 0]],
     "COMMAND_CODE": [{"git": "a"}],
     "COMMAND": [COMMAND, {**COMMAND, "module": None, "file": "/a.py"}],
     "CODE": [[], [{"git": "a"}]],

@@ -52,6 +52,16 @@ def test_a_figure_is_a_picture_that_a_notebook_shows(folder, tmp_path):
         study.figure("histories")
 
 
+def test_a_study_without_a_feasible_trial_has_no_best_one(tmp_path):
+    study = optuna.create_study(storage=open_storage(None, tmp_path), study_name="s")
+    with pytest.raises(ValueError, match=r"^study s: no trial is complete: there is none$"):
+        _ = hpo.load(tmp_path).best_trial
+    bound = {"constraints:gb": 1.0}
+    study.add_trial(optuna.trial.create_trial(value=1.0, system_attrs=bound))
+    with pytest.raises(ValueError, match=r"^study s: no complete trial meets all constraints$"):
+        _ = hpo.load(tmp_path).best_trial
+
+
 def test_without_pandas_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"pip install 'mlpf-hpo\[notebook\]'"):

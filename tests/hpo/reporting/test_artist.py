@@ -4,8 +4,12 @@ import signal
 import subprocess
 import sys
 
+import optuna
+import pytest
+from optuna.trial import create_trial
+
 from hpo.reporting import artist
-from hpo.reporting.artist import PICTURES, Artist, draw_report, main
+from hpo.reporting.artist import PICTURES, Artist, draw_report, main, pictures_of
 
 FILES = {"report.html", *(f"{name}.png" for name in PICTURES)}
 
@@ -22,6 +26,23 @@ def test_all_pictures_and_the_page_are_drawn_also_by_several_processes(study, su
         assert (folder / "report.html").read_text().count("<img ") == len(PICTURES)
     one, three = ((tmp_path / n / "history.png").read_bytes() for n in "13")
     assert one == three
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_front_and_comparison_are_drawn_where_there_are_any(subject, study, tmp_path):
+    assert pictures_of(subject(study)).keys() == PICTURES.keys()
+    two = optuna.create_study(directions=["minimize"] * 2)
+    for number, marks in enumerate([{"enqueued": "default"}, {}]):
+        curve = {1: 9.0, 2: 2.0 - number}
+        two.add_trial(
+            create_trial(values=[2.0 - number, 1.0], intermediate_values=curve, user_attrs=marks)
+        )
+    read = subject(two)
+    more = {"front", "default_and_best"}
+    assert pictures_of(read).keys() == {*PICTURES, *more}
+    draw_report(read, tmp_path, None, {})
+    assert names(tmp_path) == FILES | {f"{name}.png" for name in more}
+    assert (tmp_path / "report.html").read_text().count("<img ") == len(PICTURES) + 2
 
 
 def test_a_prepared_process_draws_and_ends(study, subject, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.reporting.default import compare_default
+from hpo.reporting.default import Compared, compare_default
 
 DEFAULT = {"enqueued": "default"}
 
@@ -18,14 +18,14 @@ BEST = trial(1, TrialState.COMPLETE, [0.5, 0.4, 0.3], value=0.3)
 
 
 def line(*trials, best=1):
-    found = compare_default(trials, best)
+    found = compare_default(trials, best, ["loss"])
     return None if found is None else str(found)
 
 
 def test_a_complete_default_is_compared_by_the_final_values():
     default = trial(0, TrialState.COMPLETE, [0.9, 0.7, 0.4], DEFAULT, value=0.4)
-    found = compare_default([default, BEST], 1)
-    assert (found.value, found.best_value, found.change) == (0.4, 0.3, pytest.approx(-0.25))
+    found = compare_default([default, BEST], 1, ["loss"])
+    assert found.values == (Compared("loss", 0.4, 0.3, pytest.approx(-0.25)),)
     assert str(found) == "default 0.4 (trial 0) -> best 0.3 (-25.0 %)"
 
 
@@ -59,3 +59,25 @@ def test_no_default_and_one_that_goes_on_are_not_compared():
     running = trial(0, TrialState.RUNNING, [0.9], DEFAULT)
     assert line(running, BEST) is None
     assert line(trial(0, TrialState.COMPLETE, [], {"enqueued": "given"}, value=1.0), BEST) is None
+
+
+def several(number, values, marks=None, excess=0.0):
+    made = create_trial(values=values, user_attrs=marks, system_attrs={"constraints:gb": excess})
+    made.number = number
+    return made
+
+
+def test_of_several_objectives_each_one_is_compared():
+    trials = [several(0, [0.4, 2.0], DEFAULT), several(1, [0.3, 3.0])]
+    told = str(compare_default(trials, 1, ["loss", "ms"]))
+    assert told == ("default loss 0.4, ms 2 (trial 0) -> best loss 0.3 (-25.0 %), ms 3 (+50.0 %)")
+    assert str(compare_default(trials, 0, ["loss", "ms"])) == (
+        "default loss 0.4, ms 2 (trial 0) is the best"
+    )
+
+
+def test_a_default_beyond_a_constraint_says_so():
+    trials = [several(0, [0.2], DEFAULT, excess=1.0), several(1, [0.3])]
+    found = compare_default(trials, 1, ["loss"])
+    assert found.end == "infeasible"
+    assert str(found) == "default 0.2 (trial 0, infeasible) -> best 0.3 (+50.0 %)"

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import optuna
-from optuna.trial import TrialState, create_trial
+from optuna.trial import create_trial
 
-from hpo.reporting.front import draw_front, write_front
+from hpo.attributes import BEST
+from hpo.reporting.front import draw_front, front_table, write_front
 from hpo.reporting.subject import read_subject
 
 
@@ -11,7 +12,7 @@ def subject_of(n_objectives):
     study = optuna.create_study(study_name="s", directions=["minimize"] * n_objectives)
     for number in range(4):
         values = [float(number), float(-number), float(number % 2)][:n_objectives]
-        study.add_trial(create_trial(state=TrialState.COMPLETE, values=values))
+        study.add_trial(create_trial(values=values))
     return read_subject(study._storage, study._study_id)
 
 
@@ -40,3 +41,37 @@ def test_each_trial_of_the_front_is_a_configuration_and_old_ones_go(tmp_path):
     text = (tmp_path / "front/0002.yaml").read_text()
     assert text.startswith("# Trial 2 of study s: value_0 2, value_1 -2.")
     assert "x: 2" in text
+
+
+def mixed():
+    """Two trials on the front, of which weights make the second the best; two that are not."""
+    study = optuna.create_study(study_name="s", directions=["minimize", "maximize"])
+    study.set_user_attr(BEST, [1.0, 5.0])
+    for values, excess in (([1, 1], -1), ([2, 9], -1), ([3, 8], 0), ([0, 99], 1)):
+        figures = {"figures": {"gb": 3.0}, "run": {"overrides": []}}
+        bound = {"constraints:gb": excess}
+        study.add_trial(create_trial(values=values, user_attrs=figures, system_attrs=bound))
+    return read_subject(study._storage, study._study_id)
+
+
+def test_feasible_infeasible_and_dominated_trials_are_told_apart_and_the_best_is_named(
+    axes, tmp_path
+):
+    draw_front(mixed(), tmp_path / "f.png")
+    handles, labels = axes[0].get_legend_handles_labels()
+    assert labels == ["1 infeasible", "1 dominated", "2 on the front"]
+    points = [[*zip(*line.get_data(), strict=True)] for line in handles]
+    assert points == [[(0, 99)], [(3, 8)], [(1, 1), (2, 9)]]
+    assert [text.get_text() for text in axes[0].texts] == ["0", "best: trial 1"]
+    assert axes[0].get_xlabel() == "value_0 (smaller is better)"
+    assert axes[0].get_ylabel() == "value_1 (larger is better)"
+
+
+def test_the_table_of_the_front_says_which_trial_is_the_best_and_why(tmp_path):
+    html = front_table(mixed())
+    rule = "1 value_0 + 5 value_1, each scaled to 0..1 on the front"
+    assert f"one of these 2. Trial 1 is the best by {rule}." in html
+    rows = html.partition("<tbody>")[2].split("<tr>")[1:]
+    assert [row.partition("</td>")[0].rpartition(">")[2] for row in rows] == ["0", "1"]
+    assert ">gb</button>" in html
+    assert front_table(subject_of(1)) == ""

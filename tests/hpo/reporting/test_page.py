@@ -36,6 +36,36 @@ def test_a_study_without_a_complete_trial_says_why(subject, files):
     assert 'id="best"' not in page
 
 
+def of_two_objectives():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    study.set_metric_names(["loss", "acc"])
+    marks = {"enqueued": "default"}
+    study.add_trial(optuna.trial.create_trial(values=[2.0, 0.5], user_attrs=marks))
+    study.add_trial(optuna.trial.create_trial(values=[1.0, 0.25]))
+    return study
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_front_and_the_default_are_sections_where_there_are_any(study, subject, files):
+    page = html_page(subject(of_two_objectives()), files)
+    assert "minimize loss, maximize acc: best loss 1, acc 0.25 by trial 1." in page
+    assert '<section id="pareto-front">' in page
+    assert "Trial 1 is the best by loss." in page
+    assert '<section id="default-and-best">' in page
+    assert "loss 2, acc 0.5 (trial 0) -&gt; best loss 1 (-50.0 %), acc 0.25 (-50.0 %)." in page
+    plain = html_page(subject(study), files)
+    assert 'id="pareto-front"' not in plain
+    assert 'id="default-and-best"' not in plain
+
+
+def test_a_study_whose_complete_trials_are_all_infeasible_says_so(subject, files):
+    study = optuna.create_study()
+    bound = {"constraints:gb": 1.0}
+    study.add_trial(optuna.trial.create_trial(value=1.0, system_attrs=bound))
+    page = html_page(subject(study), files)
+    assert "minimize value: no complete trial meets all constraints." in page
+
+
 HOSTILE = '"><script>alert(1)</script>\x1b[2J'
 
 

@@ -2,8 +2,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.attributes import BEAT, LEASE, LEASE_S, N_TRIALS, PAUSED
+from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, PAUSED
 from hpo.reporting.pulse import Pulse
+from hpo.reporting.table import live_line
 
 
 @pytest.fixture
@@ -60,6 +61,18 @@ def test_of_a_study_that_maximizes_the_largest_leads(pulse):
     assert moment.goal == "maximize value"
     assert moment.best.number == 1
     assert [trial.number for trial in moment.running] == [4, 3]
+
+
+def test_the_best_is_feasible_and_by_the_rule_of_the_study(pulse):
+    study = optuna.create_study(directions=["minimize"] * 2)
+    study.set_user_attr(BEST, [0.0, 1.0])
+    for values, excess in (([1.0, 5.0], -1), ([0.0, 0.0], 1), ([4.0, 4.0], -1)):
+        bound = {"constraints:gb": excess}
+        study.add_trial(create_trial(values=values, system_attrs=bound))
+    moment = pulse(study).look()
+    assert moment.best.number == 2
+    told = " ".join(live_line(moment).split())
+    assert "best value_0 4, value_1 4 (trial 2)" in told
 
 
 def test_a_worker_whose_heart_does_not_beat_is_not_counted(study, pulse, clock):

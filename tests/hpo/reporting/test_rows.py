@@ -37,7 +37,7 @@ def test_several_objectives_have_a_column_each(subject, monkeypatch, tmp_path):
     study = optuna.create_study()
     read_one = subject(study)
     two = replace(read_one, metrics=("loss", "time"), directions=("minimize", "minimize"))
-    assert columns_of(two)[:5] == ["number", "state", "loss", "time", "epochs"]
+    assert columns_of(two)[:6] == ["number", "state", "loss", "time", "front", "epochs"]
 
 
 @pytest.mark.parametrize("text", ['a,"b"', "line\nbreak", "\x1b[2J", "=1+1"])

@@ -28,7 +28,7 @@ def test_several_objectives_are_read_by_the_first_one(subject):
     for values in ([1.0, 5.0], [2.0, 7.0]):
         study.add_trial(create_trial(values=values))
     assert [last_value(trial) for trial in study.trials] == [1.0, 2.0]
-    from hpo.reporting.subject import numbered
+    from hpo.reporting.summary import numbered
 
     assert numbered(2) == ["value_0", "value_1"]
 

@@ -1,3 +1,5 @@
+import json
+
 import optuna
 import pytest
 from optuna.samplers import CmaEsSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
@@ -5,10 +7,12 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 import hpo
-from hpo.attributes import FAIL_REASON
+from commons.console import Console
+from hpo.attributes import BEST, FAIL_REASON
 from hpo.report import write_report
+from hpo.reporting.table import study_table
 from hpo.search.diverse import DiverseSampler
-from hpo.search.objectives import for_pruner, load, name_objectives, reported_direction
+from hpo.search.objectives import for_pruner, load, reported_direction, set_goals
 from hpo.search.pausing import Decision, decide
 from hpo.search.promotion import PromotionPruner
 from hpo.settings import SettingError
@@ -145,12 +149,58 @@ def test_a_study_of_one_objective_is_loaded_as_it_is():
 
 def test_other_names_than_those_of_the_study_are_refused():
     study = optuna.create_study(directions=["minimize"] * 2)
-    name_objectives(study, ["a", "b"])
-    name_objectives(study, ["a", "b"])
-    name_objectives(study, None)
+    set_goals(study, ["a", "b"], [1.0, 0.0])
+    set_goals(study, ["a", "b"], [0.0, 1.0])
+    set_goals(study, None, [0.0, 1.0])
+    assert study.user_attrs[BEST] == [0.0, 1.0]  # the last command decides
     with pytest.raises(SettingError) as refused:
-        name_objectives(study, ["a", "c"])
+        set_goals(study, ["a", "c"], [1.0, 0.0])
     assert "has the objectives a, b, got a, c" in str(refused.value)
+
+
+def test_one_objective_is_named_and_keeps_another_name_that_it_has():
+    study = optuna.create_study()
+    set_goals(study, None, [1.0])
+    assert study.metric_names is None
+    for name in ("loss", "other"):
+        set_goals(study, [name], [1.0])
+        assert study.metric_names == ["loss"]
+    assert BEST not in study.user_attrs
+
+
+@pytest.mark.parametrize(
+    ("rule", "number", "told"),
+    [
+        ("first", 0, "loss"),
+        ("size", 3, "size"),
+        # Scaled to the front: 0 + 1, .18 + .44, .51 + .18, 1 + 0.
+        ({"loss": 1, "size": 1}, 1, "1 loss + 1 size, each scaled to 0..1 on the front"),
+        ({"loss": 1, "size": 2}, 2, "1 loss + 2 size, each scaled to 0..1 on the front"),
+    ],
+)
+def test_the_rule_of_the_best_holds_in_table_summary_page_and_notebook(
+    search, tmp_path, rule, number, told
+):
+    points = [{"x": x, "y": 0.0} for x in (0.0, 0.3, 0.5, 0.7, 0.9)]  # the last is infeasible
+    search(pruner=None, n_trials=5, enqueue=points, goals={**GOALS, "best": rule})
+    report = write_report(hpo.open_storage(tmp_path / "s.log", tmp_path), "s", tmp_path)
+    summary = report.subject.summary
+    assert summary.front == (0, 1, 2, 3)
+    assert (summary.best.number, summary.best.rule) == (number, told)
+    assert json.loads((tmp_path / "summary.json").read_text())["best"]["rule"] == told
+    loaded = hpo.load(tmp_path / "s.log")
+    assert loaded.best_trial.number == number
+    assert loaded.best_params == points[number]
+    assert loaded.frame().front.tolist() == [True] * 4 + [False]
+    assert loaded.frame().feasible.tolist() == [True] * 4 + [False]
+    page = (tmp_path / "report.html").read_text()
+    assert f"Trial {number} is the best by {told}." in page
+    assert f"by trial {number}." in page.partition("</p>")[0]
+    table = Console(width=200, record=True)
+    table.print(study_table(summary))
+    printed = table.export_text()
+    assert f"(trial {number})" in printed
+    assert told in printed
 
 
 def test_a_sampler_of_one_objective_is_refused_before_the_study_is_made(toy, tmp_path):

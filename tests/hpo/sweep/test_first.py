@@ -18,7 +18,7 @@ def test_the_default_is_trial_0_and_the_command_the_table_and_the_summary_compar
     assert [trial.user_attrs.get("enqueued") for trial in trials[:3]] == ["default", "given", None]
     assert printed.count("default 0.333333 (trial 0) is the best") == 2
     summary = json.loads((tmp_path / "sweep/summary.json").read_text())
-    assert summary["default"]["value"] == pytest.approx(1 / 3)
+    assert summary["default"]["values"][0]["value"] == pytest.approx(1 / 3)
     assert summary["default"]["is_best"]
 
 

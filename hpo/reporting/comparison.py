@@ -1,0 +1,103 @@
+"""The default configuration beside the best trial: a picture of both curves, a table of both."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from commons.pages import sortable
+from commons.terminal import one_line
+from hpo.reporting.rows import figures_of
+from hpo.reporting.style import BEST, BLUE, Picture, number, value_axis
+from hpo.reporting.subject import Subject
+
+
+def has_two_curves(subject: Subject) -> bool:
+    """Tell whether the default and another, best trial have reported values."""
+    default, best = default_of(subject), subject.best
+    if default is None or best is None or best is default:
+        return False
+    return bool(default.intermediate_values and best.intermediate_values)
+
+
+def draw_comparison(subject: Subject, path: Path) -> Path:
+    """Draw the learning curves of the default and of the best trial, each with its name."""
+    from matplotlib.ticker import MaxNLocator
+
+    default, best = default_of(subject), subject.best
+    assert default is not None
+    assert best is not None
+    picture = Picture(f"{subject.name}: default configuration and best trial")
+    (panel,) = picture.panels
+    named = (("default", default, BLUE), ("best", best, BEST))
+    curves = [sorted(trial.intermediate_values.items()) for _, trial, _ in named]
+    for (name, trial, color), curve in zip(named, curves, strict=True):
+        panel.plot(*zip(*curve, strict=True), ".-", color=color, linewidth=2)
+        panel.annotate(
+            f"{name}: {number(curve[-1][1])}\n(trial {trial.number})",
+            curve[-1],
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            fontweight="bold",
+            fontsize=9,
+        )
+    values = [value for curve in curves for _, value in curve]
+    value_axis(panel, subject.metric, values, values, subject.sign)
+    panel.set_xlabel("epoch (step)")
+    panel.margins(x=0.02)
+    panel.autoscale(axis="x")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    picture.figure.subplots_adjust(right=0.86)  # the names are beside the ends
+    return picture.save(path)
+
+
+def comparison_table(subject: Subject) -> str:
+    """Return HTML: values, figures and the hyperparameters that differ, side by side.
+
+    Empty without a default or without a best trial.
+    """
+    default, best, told = default_of(subject), subject.best, subject.summary.default
+    if default is None or best is None or told is None:
+        return ""
+    lead = f"<p>{escape(one_line(str(told)))}.</p>"
+    if best is default:
+        return lead
+    at = "" if told.step is None else f" at epoch {told.step}"
+    rows: list[tuple[Any, ...]] = [
+        (f"{each.name}{at}", each.value, each.best_value, _percent(each.value, each.best_value))
+        for each in told.values
+    ]
+    if told.step is None:
+        own, other = figures_of(default), figures_of(best)
+        both = [name for name in own if name in other and name not in subject.metrics]
+        rows += [(name, own[name], other[name], _percent(own[name], other[name])) for name in both]
+    keys = [*dict.fromkeys([*default.params, *best.params])]
+    pairs = {key: (default.params.get(key), best.params.get(key)) for key in keys}
+    rows += [(key, *map(_shown, pair), None) for key, pair in pairs.items() if pair[0] != pair[1]]
+    same = [key for key, pair in pairs.items() if pair[0] == pair[1]]
+    note = f"<p>{escape(one_line('Unchanged: ' + ', '.join(same)))}.</p>" if same else ""
+    headings = ("", f"default (trial {default.number})", f"best (trial {best.number})", "change")
+    return lead + sortable(headings, rows) + note
+
+
+def default_of(subject: Subject) -> FrozenTrial | None:
+    """Return the trial of the default configuration, when it has ended; None: there is none."""
+    told = subject.summary.default
+    number = None if told is None else told.number
+    return next((trial for trial in subject.trials if trial.number == number), None)
+
+
+def _percent(value: float | None, other: float | None) -> str | None:
+    if not value or other is None:
+        return None
+    return f"{(other - value) / abs(value):+.1%}".replace("%", " %")
+
+
+def _shown(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number or value is None else str(value)
