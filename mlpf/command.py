@@ -87,6 +87,9 @@ def explained(error: Exception, config_name: str, arguments: Sequence[str]) -> s
     parts = [error, error.__cause__]
     lines = [str(part).strip().splitlines()[0] for part in parts if part and str(part).strip()]
     text = one_line(" ".join(dict.fromkeys(lines)))
+    if over := re.search(r"Error merging override (([\w.]+)=.*) Cannot merge DictConfig", text):
+        inside = [k for k in _known(config_name, arguments) if k.startswith(f"{over[2]}.")]
+        return f"{over[1]}: it is a mapping; set {' or '.join(f'{key}=...' for key in inside[:5])}"
     key = re.search(r"Could not override '\+*([\w.@/]+)'", text)
     if key is None:
         return text

@@ -16,6 +16,7 @@ from torch import nn
 from mlpf.data.batch import Batch
 
 TIME: Final = "inference_time_ms"
+FIGURES: Final = (TIME, "n_parameters", "peak_memory_gb")  # of a whole training, not of an epoch
 _N_BATCHES = 10
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")

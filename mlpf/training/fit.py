@@ -6,7 +6,7 @@ import logging
 import signal
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mlpf.torch_internals import ProcessRaisedException
 from mlpf.training.callbacks import METRICS_FILE, read_history
 from mlpf.training.checkpoint import restore
 from mlpf.training.figures import (
+    FIGURES,
     TIME,
     inference_time_ms,
     n_parameters,
@@ -97,8 +98,9 @@ def check_training(cfg: DictConfig) -> None:
 def train(cfg: DictConfig, run_dir: Path) -> float | list[float]:
     """Train in `run_dir` and return the best value of `cfg.objective` over the epochs.
 
-    A search with several objectives, `hpo.goals.names`, gets a list: values of that epoch, and
-    `n_parameters`, `inference_time_ms` (CPU time per event) and `peak_memory_gb` of the training.
+    Several objectives, `objective.name=[...]`, give a list in that order: values of the epoch that
+    is best by the first one, and `n_parameters`, `inference_time_ms` (CPU time per event) and
+    `peak_memory_gb` of the training.
 
     If the folder holds `checkpoints/last.ckpt`, the training resumes exactly as if it had never
     stopped, or from `previous.ckpt` if that file is damaged. A finished training is only
@@ -141,8 +143,9 @@ def _result(
     cfg: DictConfig, module: TrainingModule, data: Any, best: dict[str, float]
 ) -> float | list[float]:
     """Return the objective at its best epoch, or several; note the figures of the training."""
-    names, bounds = objectives_of(cfg), OmegaConf.select(cfg, "hpo.goals.constraints") or {}
-    figures: dict[str, float] = {"peak_memory_gb": peak_memory_gb()}
+    names, bounds = objectives_of(cfg), _bounds(cfg)
+    figures = {name: best[name] for name in bounds if name in best}
+    figures["peak_memory_gb"] = peak_memory_gb()
     figures["n_parameters"] = n_parameters(module.network)
     if TIME in {*names, *bounds}:  # it takes as long as a few batches on the CPU
         figures[TIME] = inference_time_ms(module.network, data.val_dataloader())
@@ -152,9 +155,13 @@ def _result(
         return best[cfg.objective.name]
     known = {**best, **figures}
     if unknown := [name for name in names if name not in known]:
-        hint = did_you_mean(unknown[0], known)
-        raise ConfigError(f"hpo.goals.names: {unknown[0]} is not logged{hint}")
+        raise ConfigError(f"objective.name: {unknown[0]} is not logged")
     return [known[name] for name in names]
+
+
+def _bounds(cfg: DictConfig) -> list[str]:
+    """Return the names of the figures that a search has constraints on."""
+    return [str(name) for name in OmegaConf.select(cfg, "hpo.goals.constraints") or {}]
 
 
 def _start(cfg: DictConfig, run_dir: Path) -> Path | None:
@@ -172,17 +179,26 @@ def _objective(cfg: DictConfig, module: TrainingModule) -> Objective:
 
     A figure of `mlpf.evaluate` that is not logged by default is logged if it decides.
     """
-    objective = Objective(**cfg.objective)
+    objective, names = Objective(cfg.objective.name, cfg.objective.mode), objectives_of(cfg)
     for name in module.physics.weights:
         _log_also(module, "physics.weights", f"val_{name}")
+    if objective.name in FIGURES:
+        raise ConfigError(
+            f"objective.name: {objective.name} is known when a training has ended, so it cannot "
+            "tell which epoch is best; let it follow a logged value: [val_loss,...]"
+        )
     if not set(cfg.callbacks) - _CALLBACKS:  # another one may log anything
-        _log_also(module, "objective.name", objective.name)
+        for name in names or [objective.name]:
+            _log_also(module, "objective.name", name, FIGURES if names else ())
+        for name in _bounds(cfg):
+            _log_also(module, "hpo.goals.constraints", name, FIGURES)
     return objective
 
 
-def _log_also(module: TrainingModule, key: str, name: str) -> None:
+def _log_also(module: TrainingModule, key: str, name: str, others: Sequence[str] = ()) -> None:
+    """Let a value be logged; `others` are known besides."""
     logged, figure = module.metric_names(), name.removeprefix("val_")
-    if name in logged:
+    if name in logged or name in others:
         return
     if name.startswith("val_jet") and not has_fastjet():
         raise ConfigError(f"{key}: {name} needs {NO_FASTJET}")
@@ -190,10 +206,10 @@ def _log_also(module: TrainingModule, key: str, name: str) -> None:
     if name != figure and figure in known:
         module.physics.include(figure)
         return
-    hint = did_you_mean(name, [*logged, *(f"val_{each}" for each in known)])
-    raise ConfigError(
-        f"{key}: no {name} among the logged values{hint}; they are {', '.join(logged)}"
-    )
+    hint = did_you_mean(name, [*logged, *others, *(f"val_{each}" for each in known)])
+    first = [*others, *(each for each in logged if each.startswith("val_"))]
+    names = ", ".join(dict.fromkeys([*first, *logged]))
+    raise ConfigError(f"{key}: no {name} among the logged values{hint}; they are {names}")
 
 
 def _check_seed(cfg: DictConfig) -> None:

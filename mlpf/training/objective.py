@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mlpf.config import ConfigError
 
@@ -60,38 +60,55 @@ class Objective:
 def with_objective(cfg: DictConfig) -> DictConfig:
     """Return the configuration with the node `objective` as it is used.
 
-    A sweep takes `hpo.direction` and `callbacks.report_trial.monitor` from that node. Where they
-    were set by themselves, they say what the study searches, and the node follows them.
+    `objective.name` may list several objectives, `objective.mode` be one for all or a list. Then
+    the node gets `names`, all that a training returns, and `name` and `mode` become those of the
+    one that decides which epoch is best and by which trials are pruned (`hpo.goals.prune_by`).
+
+    A sweep takes `hpo.direction`, `hpo.goals.names` and `callbacks.report_trial.monitor` from
+    that node. Where they were set by themselves, they say what the study searches, and the node
+    follows them.
 
     Raises:
-        ConfigError: the mode is not known.
+        ConfigError: a mode is not known, or names and modes do not fit.
     """
-    objective = dict(cfg.objective)
     goals = OmegaConf.select(cfg, "hpo.goals") or {}
-    direction, names = OmegaConf.select(cfg, "hpo.direction"), list(goals.get("names") or [])
-    if OmegaConf.is_list(direction):
-        reported = goals.get("prune_by") or "first"
-        place = names.index(reported) if reported in names else 0
-        direction = direction[place]
-        if names and names[place] != cfg.objective.name:
-            raise ConfigError(
-                f"hpo.goals.names: {names[place]} is reported after each epoch, so objective.name "
-                f"must be that, not {cfg.objective.name}"
-            )
-    if direction:
-        objective["mode"] = str(direction)[:3]
-    objective["name"] = (
-        OmegaConf.select(cfg, "callbacks.report_trial.monitor") or cfg.objective.name
-    )
-    try:
-        Objective(**objective)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"objective: {error}") from error
-    changed = OmegaConf.merge(cfg, {"objective": objective})
+    monitor = OmegaConf.select(cfg, "callbacks.report_trial.monitor")
+    own = cfg.objective.get("names") or cfg.objective.name
+    names = _listed(goals.get("names") or monitor or own)
+    modes = _listed(OmegaConf.select(cfg, "hpo.direction") or cfg.objective.mode)
+    modes = [str(mode)[:3] if str(mode).endswith("imize") else mode for mode in modes]
+    modes = modes * len(names) if len(modes) == 1 else modes
+    if len(modes) != len(names):
+        raise ConfigError(f"objective.mode: one for all or one each of {', '.join(names)}")
+    for name, mode in zip(names, modes, strict=True):
+        try:
+            Objective(name, mode)
+        except ValueError as error:
+            raise ConfigError(f"objective: {error}") from error
+    reported = goals.get("prune_by")
+    place = names.index(reported) if reported in names else 0
+    node: dict[str, Any] = {"name": names[place], "mode": modes[place]}
+    changes: dict[str, Any] = {"objective": node}
+    if len(names) > 1:
+        node["names"] = names
+        if goals:
+            changes["hpo"] = {"goals": {"names": names}, "direction": modes}
+    with open_dict(cfg):
+        changed = OmegaConf.merge(cfg, changes)
     assert isinstance(changed, DictConfig)
+    OmegaConf.set_struct(changed, OmegaConf.is_struct(cfg))
+    if monitor is not None and changed.callbacks.report_trial.monitor != node["name"]:
+        raise ConfigError(
+            f"callbacks.report_trial.monitor: {node['name']} decides, so it must be that, not "
+            f"{changed.callbacks.report_trial.monitor}"
+        )
     return changed
 
 
 def objectives_of(cfg: DictConfig) -> list[str]:
-    """Return the names of what a training of a search with several objectives returns."""
-    return list(OmegaConf.select(cfg, "hpo.goals.names") or [])
+    """Return the names of what a training with several objectives returns; else none."""
+    return list(cfg.objective.get("names") or [])
+
+
+def _listed(node: Any) -> list[Any]:
+    return list(node) if OmegaConf.is_list(node) or isinstance(node, list | tuple) else [node]

@@ -18,9 +18,9 @@ from mlpf.training.checkpoint import writing
 log = logging.getLogger(__name__)
 
 _SAME: Final = ("data", "model", "loss", "optimizer", "scheduler", "seed", "objective", "trainer")
-# Where, how long and how visibly it trains.
+# Where, how long and how visibly it trains, and what it returns.
 _MAY_DIFFER: Final = {
-    "data.cache_dir",
+    *("data.cache_dir", "objective.names"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy"),
     *("trainer.max_epochs", "trainer.threads", "trainer.deterministic"),
     *("trainer.progress", "trainer.log_every_n_steps"),

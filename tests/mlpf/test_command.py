@@ -38,6 +38,26 @@ def search(tmp_path, monkeypatch, capsys):
         (["hpo=tpe", "hpo.n_trails=5"], ["hpo.n_trails", "did you mean hpo.n_trials?"]),
         (["hpo=tpe", "hpo.pruner=5"], ["hpo.pruner must be null or a mapping", "got 5"]),
         (["hpo=tpe", "trainer.max_epochs=ten"], ["trainer.max_epochs must be an integer"]),
+        (
+            ["objective=[val_loss]"],
+            ["objective=[val_loss]: it is a mapping; set objective.name=..."],
+        ),
+        (
+            ["hpo=tpe", "objective.name=[val_loss,n_parameter]"],
+            ["objective.name: no n_parameter among", "did you mean n_parameters?", "they are inf"],
+        ),
+        (
+            ["hpo=tpe", "objective.name=[n_parameters,val_loss]"],
+            ["objective.name: n_parameters is known when a training has ended"],
+        ),
+        (
+            ["hpo=tpe", "objective.name=[val_loss,n_parameters]", "hpo.goals.best={val_los: 1}"],
+            ["hpo.goals.best.val_los: no such objective; did you mean val_loss?"],
+        ),
+        (
+            ["hpo=tpe", "hpo.goals.constraints={memory: '<= 4'}"],
+            ["hpo.goals.constraints: no memory among", "did you mean peak_memory_gb?"],
+        ),
         (["hpo=tpe", "data=delphes"], ["data.folder: a value is needed"]),
         (["hpo=tpe", "model.bin_size=choice(0,32)"], ["model.bin_size must be an integer >= 1"]),
         (["hpo=tpe", "optimizer=choice(adam,adma)"], ["optimizer=adma", "did you mean adam?"]),
