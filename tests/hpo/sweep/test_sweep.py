@@ -9,6 +9,7 @@ from collections import Counter
 import optuna
 import pytest
 import yaml
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpo.study.tickets import Tickets
@@ -126,6 +127,14 @@ def test_a_config_group_can_be_searched(toy, study, tmp_path):
     best = yaml.safe_load((tmp_path / "sweep/best.yaml").read_text())
     chosen = study().best_params["flavour"]
     assert best["defaults"] == ["toy", {"override flavour": chosen}, "_self_"]
+
+
+def test_a_single_objective_has_its_name_in_the_study_and_the_report(toy, study, tmp_path):
+    assert toy("-m", "hydra.sweeper.goals={names: loss}", "hydra.sweeper.direction=min")[0] == 0
+    assert study().metric_names == ["loss"]
+    assert study().direction == StudyDirection.MINIMIZE
+    header = (tmp_path / "sweep/trials.csv").read_text().partition("\n")[0]
+    assert header.startswith("number,state,loss,epochs,")
 
 
 def test_best_yaml_composes_to_the_configuration_of_the_best_trial(toy, study, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+import hpo
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.files import read_events
@@ -221,6 +222,40 @@ def test_an_accuracy_can_be_the_objective(compose_tiny, tmp_path):
     assert best == max(values)
     checkpoint = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)
     assert checkpoint["epoch"] == values.index(best)
+
+
+def test_several_objectives_are_returned_in_their_order_of_the_epoch_that_the_first_one_chose(
+    compose_tiny, tmp_path
+):
+    names = "[val_tower_accuracy,n_parameters,val_loss,val_momentum_iqr_neutral]"
+    several = (
+        f"objective.name={names}",
+        "objective.mode=[max,min,min,min]",
+        "physics.max_events=4",
+    )
+    values = train(compose_tiny(*several, "trainer.max_epochs=3"), tmp_path)
+    history = read_history(tmp_path / "metrics.csv")
+    best = max(history, key=lambda row: row["val_tower_accuracy"])
+    logged = ("val_tower_accuracy", "val_loss", "val_momentum_iqr_neutral")
+    assert [values[place] for place in (0, 2, 3)] == [best[name] for name in logged]
+    network = load_network(tmp_path)
+    assert values[1] == sum(weight.numel() for weight in network.parameters())
+    assert OmegaConf.load(tmp_path / "config.yaml").objective == {
+        "name": "val_tower_accuracy",
+        "mode": "max",
+        "names": ["val_tower_accuracy", "n_parameters", "val_loss", "val_momentum_iqr_neutral"],
+    }
+
+
+def test_a_logged_value_can_be_bounded(compose_tiny, tmp_path, monkeypatch):
+    noted = {}
+    monkeypatch.setattr(hpo, "note_figures", noted.update)
+    bound = "hpo.goals.constraints={val_loss: '<= 9', val_momentum_iqr_neutral: '>= 0'}"
+    short = ("physics.max_events=4", "trainer.max_epochs=1")
+    value = train(compose_tiny("hpo=random", bound, *short), tmp_path)
+    (row,) = read_history(tmp_path / "metrics.csv")
+    assert noted["val_loss"] == value == row["val_loss"]
+    assert noted["val_momentum_iqr_neutral"] == row["val_momentum_iqr_neutral"]
 
 
 def test_other_events_under_the_same_names_are_refused(run, compose_tiny, events_folder, tmp_path):
