@@ -13,8 +13,8 @@ Compared, with the policies of live sweeps: ASHA (stopping) and promotion, four 
 trial, and promotion whose trials grow from 4 to 32 GPUs. On four GPUs the time of a step is
 always the same; each doubling beyond them leaves the efficiency as the share of the ideal speed. A
 change of size costs `restart_s`, half for the start of the workers, half until the first epoch.
-There is no queue, as in one allocation. Scenarios: the published shape; with a dearer change of size;
-with four times as many trials as the GPUs hold.
+There is no queue, as in one allocation. Scenarios: the published shape; with a dearer change of
+size; with four times as many trials as the GPUs hold.
 
 Figures go to benchmarks/results/rasda.json, the sweeps of the first scenario at the efficiency 0.8
 (or the first one given) to the folder beside it.
