@@ -93,10 +93,10 @@ FEATURES = {
     ),
     "objectives": Feature(
         (
-            *("hpo=asha_bo", "launcher=local", "hpo.direction=[minimize,minimize]"),
-            *("hpo.goals.names=[val_loss,inference_time_ms]", "hpo.n_trials=10"),
+            *("hpo=asha_bo", "launcher=local", "objective.name=[val_loss,inference_time_ms]"),
             *('hpo.goals.constraints={peak_memory_gb: "<= 4"}', "hpo.n_workers=2"),
-            *("trainer.max_epochs=3", "model.output_dim=choice(16,32,64,128)"),
+            *("hpo.n_trials=10", "trainer.max_epochs=3"),
+            "model.output_dim=choice(16,32,64,128)",
         ),
         _front,
     ),

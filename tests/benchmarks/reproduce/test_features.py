@@ -12,7 +12,7 @@ def test_each_feature_is_asked_for_by_its_own_key():
     asked = {name: " ".join(feature.overrides) for name, feature in FEATURES.items()}
     assert "hpo=pbt" in asked["pbt"]
     assert "hpo.gpus_per_trial={0: 1, 1: 2}" in asked["growing"]
-    assert "hpo.direction=[minimize,minimize]" in asked["objectives"]
+    assert "objective.name=[val_loss,inference_time_ms]" in asked["objectives"]
     assert [name for name, feature in FEATURES.items() if feature.on_slurm] == ["growing"]
 
 
