@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 # Of a study.
 N_TRIALS = "hpo:n_trials"  # trials of the study when it is finished
@@ -47,6 +50,7 @@ FIGURES = "figures"  # figures beside its best reported value: number by name
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text
 ENQUEUED = "enqueued"  # where its values are from: DEFAULT, a file, or "given"
+ADDED = "added"  # the source of a finished trial that the study began with
 SKIPPED = "skipped"  # why a screen ended it before its first epoch
 
 DEFAULT = "default"  # the configuration's own values
@@ -59,6 +63,12 @@ def stored(attributes: Mapping[str, Any], name: str, default: Any = None) -> Any
     (2, 0)
     """
     return attributes[name] if name in attributes and _fits(name, attributes[name]) else default
+
+
+def added_from(trial: FrozenTrial) -> str | None:
+    """Return the source of a finished trial that was added; None: the study has run it."""
+    source: str | None = stored(trial.user_attrs, ADDED)
+    return source
 
 
 def all_stored(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -188,6 +198,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     LOSSES: _are_losses,
     FIGURES: _mapping(_is_finite),
     ENQUEUED: _is_text,
+    ADDED: _is_text,
     FAIL_REASON: _is_text,
     DIVERGED: lambda value: _is_text(value) or _is_count(value),
     SKIPPED: lambda value: isinstance(value, dict | str),

@@ -121,7 +121,7 @@ def best_yaml(subject: Subject) -> str | None:
     if best is None or app is None or run is None:
         return None
     by = "" if best.rule is None else f", the best by {best.rule}"
-    comment = f"Trial {best.number} of study {subject.name}: {best.told}{by}."
+    comment = f"Trial {best.number} of study {subject.name}: {best.told}{by}{best.origin}."
     if stages := schedule_of(subject):
         since = stages[-1]["first_step"]
         comment += (

@@ -220,6 +220,7 @@ class SweepSettings:
             created with configurations of trials; a ValueError tells that one could not begin.
         preflight_change: the same, `f(before, after)`, for hyperparameters that change on the way.
         enqueue: the first trials: `default`, a YAML file or a mapping of searched keys each.
+        add: finished trials that a new study begins with, see `hpo.study.added.read_added`.
         earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
         screen: `_target_` node of the `hpo.Screen` that learns from these.
         own_groups: keys or groups of the application that only set up the sweep. They may change
@@ -251,6 +252,7 @@ class SweepSettings:
     preflight: str | None = None
     preflight_change: str | None = None
     enqueue: list[Any] = field(default_factory=list)
+    add: list[str] = field(default_factory=list)
     earlier_studies: list[str] = field(default_factory=list)
     screen: Any = None
     own_groups: list[str] = field(default_factory=list)
@@ -279,6 +281,11 @@ class SweepSettings:
             raise SettingError("{lease_s} must be more than 0, got {}", self.lease_s)
         for name in ("trial_timeout", "epoch_timeout", "timeout"):
             check_timeout(name, getattr(self, name), may_be_auto=name == "epoch_timeout")
+        for name in ("add", "earlier_studies"):
+            for source in getattr(self, name):
+                if not isinstance(source, str):
+                    rule = f"{{{name}}} must be a list of files, folders and URLs, got {{!r}}"
+                    raise SettingError(rule, source)
         for name in ("sampler", "pruner", "screen"):
             _check_node(name, getattr(self, name))
         if self.params is not None and not isinstance(self.params, Mapping):
@@ -295,35 +302,3 @@ def _check_node(name: str, node: Any) -> None:
         rule += f"; a name is chosen with a slash: {{{name}_group}}={{}}"
         raise SettingError(rule, node, node)
     raise SettingError(rule, node)
-
-
-@dataclass
-class LocalOptions:
-    """Settings of `hydra/launcher: hpo_local`.
-
-    Attributes:
-        threads_per_worker: threads of the numerical libraries of each process; None: theirs.
-        max_processes: how many run at once; None: all workers of a sweep, but of the jobs of a
-            plain multirun as many as this machine has cores.
-        grace_s: time that a process has to end after an interruption before it is killed (s).
-        gpus_per_trial: GPUs of each process, which sees no others; where there is no GPU, 1 means
-            none. 0: it sees none. With GPUs the number of processes defaults to what fits.
-        workers_per_gpu: processes that share a GPU; None: one, or as many as `n_workers` asks for.
-    """
-
-    threads_per_worker: int | None = 1
-    max_processes: int | None = None
-    grace_s: float = 30.0
-    gpus_per_trial: int = 1
-    workers_per_gpu: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            SettingError: one is out of range; names it.
-        """
-        for name in ("threads_per_worker", "max_processes", "workers_per_gpu"):
-            check_range(self, name, 1)
-        for name in ("grace_s", "gpus_per_trial"):
-            check_range(self, name, 0)

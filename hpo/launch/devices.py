@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpo.settings import LocalOptions, SettingError
+from hpo.launch.options import LocalOptions
+from hpo.settings import SettingError
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 60

@@ -28,9 +28,9 @@ from hpo import signals
 from hpo.hydra_internals import JobReturn, failed, start_launcher
 from hpo.launch.devices import Slots, visible_devices
 from hpo.launch.forks import Forked, ForkServer, begun, forks
+from hpo.launch.options import LocalOptions
 from hpo.launch.payload import Payload, read_result
 from hpo.protocols import CORES, GPUS, SweepWorker
-from hpo.settings import LocalOptions
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.05

@@ -31,6 +31,12 @@ def why_none_is_complete(trials: Iterable[FrozenTrial]) -> str | None:
     return f"no trial is complete: {', '.join(shown) or 'there is none'}"
 
 
+def was_outdone(trial: FrozenTrial) -> bool:
+    """Tell whether a trial was pruned because others were better."""
+    is_sound = stored(trial.user_attrs, DIVERGED) is None
+    return trial.state == TrialState.PRUNED and is_sound and trial.last_step is not None
+
+
 def cause_of(trial: FrozenTrial) -> str:
     """Return how a trial ended, or its state."""
     if trial.state == TrialState.FAIL:

@@ -144,8 +144,10 @@ def _lines(values: Mapping[str, Any]) -> str:
 
 def _time(row: Mapping[str, Any]) -> str:
     spans = [str(row[key]) for key in ("started", "ended") if key in row]
+    if not spans:
+        return ""
     inside = f"{timedelta(seconds=round(row['seconds']))} inside the application"
-    return f"{' to '.join(spans)}; {inside}" if spans else ""
+    return f"{' to '.join(spans)}; {inside}"
 
 
 def _alone(subject: Subject, folder: Path) -> str:

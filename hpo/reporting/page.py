@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from commons.files import replacing
 from commons.pages import SORT, Section, code, document, facts, folded, pictures, sortable
 from commons.terminal import one_line
-from hpo.attributes import COMMAND_CODE, FIXED, N_TRIALS, SPACE, stored
+from hpo.attributes import COMMAND_CODE, FIXED, SPACE, stored
 from hpo.reporting.causes import why_none_is_complete
 from hpo.reporting.comparison import comparison_table
 from hpo.reporting.front import front_table
@@ -102,8 +102,9 @@ def _best(subject: Subject, files: Files) -> str:
     ordered = {name: values[name] for name in [*subject.metrics, *values]}
     shown = facts({name: _short(value) for name, value in {**ordered, **best.params}.items()})
     yaml = folded("best.yaml", code(files.best)) if files.best else ""
-    rule = subject.summary.best.rule if subject.summary.best else None
-    by = f", the best by {rule}" if rule else ""
+    summary = subject.summary.best
+    by = f", the best by {summary.rule}" if summary and summary.rule else ""
+    by += summary.origin if summary else ""
     return f"<p>{escape(one_line(f'Trial {best.number}{by}.'))}</p>{shown}{yaml}"
 
 
@@ -162,7 +163,7 @@ def _setting(subject: Subject) -> dict[str, Any]:
             f"{one_line(metric)}, {direction}d"
             for metric, direction in zip(subject.metrics, subject.directions, strict=True)
         ],
-        "trials": stored(attributes, N_TRIALS, len(subject.trials)),
+        "trials": subject.summary.n_trials["total"],
         "searched": searched or [*dict.fromkeys(k for t in subject.trials for k in t.params)],
         "fixed": stored(attributes, FIXED, {}),
         "code": stored(attributes, COMMAND_CODE, {}),

@@ -15,7 +15,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, SKIPPED, stored
+from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, SKIPPED, added_from, stored
 from hpo.reporting.outlook import Outlook, outlook
 from hpo.reporting.pareto import Front
 from hpo.reporting.rungs import Lengths, Rung, paused_at
@@ -36,8 +36,9 @@ class Moment:
         metrics: name of each objective.
         goal: for example "minimize val_loss".
         n_trials: trials by state, those that were not begun among the waiting ones; and in total.
+        n_added: finished trials that the study began with.
         n_skipped: pruned trials that a screen ended before their first epoch.
-        best: the best complete trial that is feasible; None: there is none.
+        best: the best complete trial that is feasible, added ones included; None: there is none.
         running: running trials, the most promising first.
         n_alive: workers that have shown life.
         rungs: in order.
@@ -49,6 +50,7 @@ class Moment:
     metrics: Sequence[str]
     goal: str
     n_trials: dict[str, int]
+    n_added: int
     n_skipped: int
     best: FrozenTrial | None
     running: Sequence[FrozenTrial]
@@ -85,7 +87,7 @@ class Pulse:
         self._front = Front(directions)
         self._weights: list[float] | None = None
         self._counts: Counter[TrialState] = Counter()
-        self._n_skipped = self._epochs = self._n_looks = self._budget = 0
+        self._n_skipped = self._n_added = self._epochs = self._n_looks = self._budget = 0
         self._lease_s = _LEASE_S
         self._beats: dict[int, tuple[str, float]] = {}  # last heartbeat and when it was new
 
@@ -106,6 +108,7 @@ class Pulse:
             metrics=self._metrics,
             goal=self._goal,
             n_trials=n_trials,
+            n_added=self._n_added,
             n_skipped=self._n_skipped,
             best=self._front.best(self._weights),
             running=sorted(running, key=self._lengths.standing),
@@ -127,18 +130,21 @@ class Pulse:
         return [t for t in trials if not self._budget or t.number < self._budget]
 
     def _n_trials(self, n_running: int) -> dict[str, int]:
-        total = max(self._budget, self._view.n_trials if not self._budget else 0)
+        total = (self._budget or self._view.n_trials) - self._n_added
         total = max(total, sum(self._counts.values()) + n_running)
         counts = {state.name.lower(): self._counts[state] for state in TrialState}
         waiting = total - sum(self._counts.values()) - n_running
         return {**counts, "running": n_running, "waiting": waiting, "total": total}
 
     def _note_end(self, trial: FrozenTrial) -> None:
+        self._front.add(trial)
+        if added_from(trial) is not None:
+            self._n_added += 1
+            return
         self._counts[trial.state] += 1
         self._lengths.add([trial])
         self._epochs += n_epochs(trial)
         self._n_skipped += stored(trial.user_attrs, SKIPPED) is not None
-        self._front.add(trial)
 
     def _is_alive(self, trial: FrozenTrial) -> bool:
         """Tell whether the owner of a running trial has shown life, by the clock of this one."""

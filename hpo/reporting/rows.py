@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
 from commons.terminal import one_line
-from hpo.attributes import FIGURES, LEASE, RETRIES, stored
+from hpo.attributes import FIGURES, LEASE, RETRIES, added_from, stored
 from hpo.reporting.causes import cause_of
 from hpo.reporting.pareto import is_feasible
 from hpo.reporting.subject import Subject, worker_of
@@ -56,16 +56,10 @@ def rows_of(
         row["epochs"] = n_epochs(trial)
         row |= {f"{PARAMS}{key}": value for key, value in trial.params.items()}
         row |= {f"{OF_FIGURES}{name}": value for name, value in figures_of(trial).items()}
-        row["seconds"] = round(seconds_of(trial), 3)
-        row |= _whereabouts(subject, trial)
-        if trial.state in _REASON_OF:
-            row["reason"] = one_line(cause_of(trial))
-        row |= {
-            "started": _moment(trial.datetime_start),
-            "ended": _moment(trial.datetime_complete),
-        }
-        if folder is not None and trial.state != TrialState.WAITING:
-            row["folder"] = str(folder_of(folder, trial.number))
+        if (source := added_from(trial)) is None:
+            row |= _work(subject, trial, folder)
+        else:
+            row["reason"] = one_line(f"added from {source}")
         yield {name: row[name] for name in columns if row.get(name) is not None}
 
 
@@ -101,6 +95,18 @@ def _values(trial: FrozenTrial) -> Sequence[float]:
         return [*trial.values]
     step = trial.last_step
     return [] if step is None else [trial.intermediate_values[step]]
+
+
+def _work(subject: Subject, trial: FrozenTrial, folder: Path | None) -> dict[str, Any]:
+    has_folder = folder is not None and trial.state != TrialState.WAITING
+    return {
+        "seconds": round(seconds_of(trial), 3),
+        **_whereabouts(subject, trial),
+        "reason": one_line(cause_of(trial)) if trial.state in _REASON_OF else None,
+        "started": _moment(trial.datetime_start),
+        "ended": _moment(trial.datetime_complete),
+        "folder": str(folder_of(folder, trial.number)) if folder and has_folder else None,
+    }
 
 
 def _whereabouts(subject: Subject, trial: FrozenTrial) -> dict[str, Any]:

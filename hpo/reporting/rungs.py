@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, PAUSED, SKIPPED, stored
+from hpo.attributes import DIVERGED, PAUSED, SKIPPED, added_from, stored
 from hpo.reporting.summary import seconds_of
 
 _SHARE = 0.05  # of all stops, at least, are at a rung
@@ -63,6 +63,8 @@ class Lengths:
 
     def _count(self, trial: FrozenTrial) -> None:
         if stored(trial.user_attrs, SKIPPED) is not None or trial.state == TrialState.FAIL:
+            return
+        if added_from(trial) is not None:
             return
         last = trial.last_step or 0
         self._ends[last] += 1

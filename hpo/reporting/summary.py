@@ -18,6 +18,7 @@ from hpo.attributes import (
     SECONDS,
     SKIPPED,
     WORKER,
+    added_from,
     all_stored,
     stored,
 )
@@ -39,6 +40,7 @@ class Best:
         figures: those that it reported beside its best value.
         values: of each objective, by name.
         rule: of several objectives, what makes it the best, in words.
+        added_from: the source of a trial that the study began with; None: the study has run it.
     """
 
     number: int
@@ -47,6 +49,12 @@ class Best:
     figures: dict[str, float]
     values: dict[str, float]
     rule: str | None = None
+    added_from: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it is from, as text that follows what it is; empty: the study has run it."""
+        return "" if self.added_from is None else f", added from {self.added_from}"
 
     @property
     def told(self) -> str:
@@ -70,7 +78,8 @@ class Summary:
         direction: "minimize" or "maximize".
         n_trials: trials by state (complete, pruned, fail, running, waiting) and in total; those of
             the budget that no worker has begun are waiting.
-        best: None while no trial is complete.
+        n_added: finished trials that the study began with; they are counted here alone.
+        best: of all trials, added ones included; None while no trial is complete.
         worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
             of an epoch).
         wall_s: time with at least one worker, over all commands.
@@ -86,6 +95,7 @@ class Summary:
     study_name: str
     direction: str
     n_trials: dict[str, int]
+    n_added: int
     best: Best | None
     epochs: Epochs
     worker_hours: dict[str, float]
@@ -110,25 +120,27 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     trials = storage.get_all_trials(study_id, deepcopy=False)
     if budget is not None:
         trials = [t for t in trials if t.number < budget or t.state.is_finished()]
+    own = [trial for trial in trials if added_from(trial) is None]
     workers = [*all_stored(attributes, WORKER).values()]
     study = optuna.load_study(study_name=storage.get_study_name_from_id(study_id), storage=storage)
     metrics, directions = metrics_of(study), directions_of(study)
-    used_s = sum(map(seconds_of, trials))
-    epochs = epochs_of(trials)
+    used_s = sum(map(seconds_of, own))
+    epochs = epochs_of(own)
     saved_s = epochs.saved * used_s / max(epochs.run, 1)
     front = front_of(trials, directions)
     best = _best(front, metrics, stored(attributes, BEST))
-    counts = {s.name.lower(): sum(t.state == s for t in trials) for s in TrialState}
+    counts = {s.name.lower(): sum(t.state == s for t in own) for s in TrialState}
     to_come = max(0, (budget or 0) - len(trials))  # their tickets are created later
     counts["waiting"] += to_come
     summary = Summary(
         study_name=study.study_name,
         direction=directions[0],
-        n_trials={**counts, "total": len(trials) + to_come},
+        n_trials={**counts, "total": len(own) + to_come},
+        n_added=len(trials) - len(own),
         best=best,
         epochs=epochs,
         worker_hours={"used": used_s / 3600, "saved": saved_s / 3600},
-        wall_s=_union_s(intervals(workers, trials)),
+        wall_s=_union_s(intervals(workers, own)),
         worker_busy_fraction=_busy_fraction(workers),
         n_workers=len(workers),
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
@@ -169,6 +181,7 @@ def _best(front: Front, metrics: Sequence[str], weights: Sequence[float] | None)
         figures=stored(best.user_attrs, FIGURES, {}),
         values=dict(zip(metrics, best.values, strict=True)),
         rule=rule_of(metrics, weights) if len(metrics) > 1 else None,
+        added_from=added_from(best),
     )
 
 

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from commons.console import Table
 from commons.terminal import printable
+from hpo.attributes import added_from
 from hpo.reporting.ledger import Ledger, ledger_lines
 from hpo.reporting.outlook import Outlook
 from hpo.reporting.pareto import NONE_IS_FEASIBLE
@@ -111,7 +112,8 @@ def _leaders(moment: Moment) -> list[tuple[str, str]]:
     lines = []
     if best is not None:
         told = values_told(dict(zip(moment.metrics, best.values, strict=True)))
-        lines.append(("best", f"{told} (trial {best.number}): {_params(best)}"))
+        added = "" if added_from(best) is None else ", added"
+        lines.append(("best", f"{told} (trial {best.number}{added}): {_params(best)}"))
     if running is not None:
         lines.append(("leader", f"trial {running.number} runs: {_running(running)}"))
     return lines or [("best", "no trial has begun yet")]
@@ -157,10 +159,11 @@ def counts(summary: Summary | Moment) -> str:
     """Return the number of trials by state."""
     n = summary.n_trials
     skipped = f" ({summary.n_skipped} before they began)" if summary.n_skipped else ""
+    added = f"; {summary.n_added} added" if summary.n_added else ""
     return (
         f"{summary.n_finished} of {n['total']} finished: {n['complete']} complete, "
         f"{n['pruned']} pruned{skipped}, {n['fail']} failed; {n['running']} running, "
-        f"{n['waiting']} waiting"
+        f"{n['waiting']} waiting{added}"
     )
 
 
@@ -177,7 +180,7 @@ def _best(summary: Summary) -> str:
     if best is None:
         is_none = not summary.n_trials["complete"]
         return "no trial is complete yet" if is_none else NONE_IS_FEASIBLE
-    return f"{best.told} (trial {best.number}): {parameters(best.params)}"
+    return f"{best.told} (trial {best.number}{best.origin}): {parameters(best.params)}"
 
 
 def _figures(figures: dict[str, float]) -> str:

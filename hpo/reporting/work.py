@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.attributes import added_from
 from hpo.reporting.style import COLORS, GREEN, INK, Picture, key, number, short
 from hpo.reporting.subject import Subject, worker_of
 from hpo.reporting.summary import seconds_of
@@ -111,6 +112,8 @@ def busy(spans: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
 def _span(trial: FrozenTrial) -> tuple[float, float] | None:
     """Return begin and end (Unix time); a trial that goes on has the time that it was trained."""
     if trial.datetime_start is None or trial.state == TrialState.WAITING:
+        return None
+    if added_from(trial) is not None:
         return None
     start = trial.datetime_start.timestamp()
     ended = trial.datetime_complete

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo.attributes import added_from
 from hpo.search.pausing import PausingPruner, is_paused
 from hpo.search.promotion import PromotionPruner
 
@@ -80,7 +81,7 @@ class FreezeThawPruner(PausingPruner):
 
     def may_begin(self, study: Study) -> bool:
         """Tell whether `max_epochs` leaves room for a new trial."""
-        return self._spare(study.get_trials(deepcopy=False)) >= self._forecaster.epochs[0]
+        return self._spare(_own(study)) >= self._forecaster.epochs[0]
 
     def is_due(self, before: int, step: int) -> bool:
         """Tell whether a decision epoch lies between two reports; `max_epochs` counts each one."""
@@ -92,7 +93,7 @@ class FreezeThawPruner(PausingPruner):
         steps = sorted(trial.intermediate_values)
         if steps[-1] >= self._forecaster.epochs[-1]:
             return False
-        trials = study.get_trials(deepcopy=False)
+        trials = _own(study)
         if self._spare(trials) <= 0 and trial.number != _furthest(trials):
             return True
         before = steps[-2] if len(steps) > 1 else 0
@@ -102,7 +103,7 @@ class FreezeThawPruner(PausingPruner):
 
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the most promising trial; None: begin a new one, or none is worth its epochs."""
-        trials = study.get_trials(deepcopy=False)
+        trials = _own(study)
         if self._wants_new(trials) and self.may_begin(study):
             return None
         affordable = self._affordable(paused, trials)
@@ -148,6 +149,11 @@ class FreezeThawPruner(PausingPruner):
         if any(trial.state == TrialState.COMPLETE for trial in trials):
             return left
         return left - self._forecaster.epochs[-1] + max(map(_length, trials))
+
+
+def _own(study: Study) -> list[FrozenTrial]:
+    """Return the trials of a study without added ones, which cost it nothing."""
+    return [trial for trial in study.get_trials(deepcopy=False) if added_from(trial) is None]
 
 
 def _length(trial: FrozenTrial) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -42,18 +43,19 @@ def read_earlier(
         raise SettingError("{earlier_studies}: no search space in {params} to predict from")
     trials: list[FrozenTrial] = []
     for source in sources:
-        place, name = _split(source)
+        place, name = split(source)
         try:
             if place.endswith(".csv"):
                 trials += _read_csv(Path(place), name or "loss_", distributions, direction)
             else:
-                trials += _read_storage(place, name, distributions, direction)
+                read = partial(_read_study, distributions=distributions, direction=direction)
+                trials += read_storage(place, name, read)
         except (ValueError, KeyError) as error:
             raise SettingError("{earlier_studies}: {}: {}", source, error) from error
     return trials
 
 
-def _split(source: str) -> tuple[str, str | None]:
+def split(source: str) -> tuple[str, str | None]:
     """Return what is before and after `::`, which an IPv6 address may have too."""
     place, separator, name = source.rpartition("::")
     return (place, name) if separator and "]" not in name else (source, None)
@@ -63,12 +65,17 @@ def _read_csv(
     path: Path, prefix: str, distributions: Distributions, direction: str
 ) -> list[FrozenTrial]:
     header = read_table(path).header
-    columns = {key: _column(key, header) for key in distributions}
+    columns = {key: column_of(key, header) for key in distributions}
     table = read_curves(path, [*dict.fromkeys(columns.values())], prefix, direction)
     return _adopted(table.trials(), columns, distributions)
 
 
-def _column(key: str, header: Sequence[str]) -> str:
+def column_of(key: str, header: Sequence[str]) -> str:
+    """Return the column of a searched key: that key, or its last part.
+
+    Raises:
+        ValueError: there is none.
+    """
     names = key.lstrip("+~"), key.rpartition(".")[2].lstrip("+~")
     for name in names:
         if name in header:
@@ -76,9 +83,19 @@ def _column(key: str, header: Sequence[str]) -> str:
     raise ValueError(f"no column {' or '.join(dict.fromkeys(names))}")
 
 
-def _read_storage(
-    place: str, wanted: str | None, distributions: Distributions, direction: str
+def read_storage(
+    place: str, wanted: str | None, read: Callable[[optuna.Study], list[FrozenTrial]]
 ) -> list[FrozenTrial]:
+    """Return what `read` returns of a study, or of all studies of a storage that fit.
+
+    Args:
+        place: a journal file, a sweep folder or a storage URL.
+        wanted: name of the study; None: all of them.
+        read: raises a ValueError for a study that does not fit.
+
+    Raises:
+        ValueError: the storage cannot be opened, or no study fits.
+    """
     storage = open_storage(find_storage(place), Path.cwd(), exists=True)
     if wanted is None:
         names = sorted(study.study_name for study in storage.get_all_studies())
@@ -89,7 +106,7 @@ def _read_storage(
     for name in names:
         try:
             study = optuna.load_study(study_name=name, storage=storage)
-            trials += _read_study(study, distributions, direction)
+            trials += read(study)
         except ValueError as error:
             misfits.append(f"study '{name}': {error}")
     if len(misfits) == len(names):
@@ -100,9 +117,7 @@ def _read_storage(
 def _read_study(
     study: optuna.Study, distributions: Distributions, direction: str
 ) -> list[FrozenTrial]:
-    directions = ", ".join(each.name.lower() for each in study.directions)
-    if directions != direction:
-        raise ValueError(f"its direction is {directions}, not {direction}")
+    check_directions(study, [direction])
     states = (TrialState.COMPLETE, TrialState.PRUNED)
     trials = study.get_trials(deepcopy=False, states=states)
     theirs = {name.lstrip("+~"): name for trial in trials for name in trial.params}
@@ -111,6 +126,15 @@ def _read_study(
             raise ValueError(f"no finished trial has the key {key}")
     names = {key: theirs[key.lstrip("+~")] for key in distributions}
     return _adopted(trials, names, distributions)
+
+
+def check_directions(study: optuna.Study, wanted: Sequence[str]) -> None:
+    """Raise a ValueError if a study has other objectives than today's."""
+    theirs, ours = (
+        ", ".join(each) for each in ([d.name.lower() for d in study.directions], wanted)
+    )
+    if theirs != ours:
+        raise ValueError(f"its direction is {theirs}, not {ours}")
 
 
 def _adopted(

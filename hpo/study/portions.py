@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import optuna
@@ -74,11 +74,15 @@ def n_lacking(
 def add_trials(study: optuna.Study, n: int, state: TrialState, lock: FileLock) -> None:
     """Add trials in this state, holding the study's lock."""
     # Not `enqueue_trial({})`: its mark "fixed parameters" makes GridSampler choose no point.
-    trial = create_trial(state=state)
-    if n > 0:
+    add_all(study, [create_trial(state=state)] * n, lock)
+
+
+def add_all(study: optuna.Study, trials: Sequence[FrozenTrial], lock: FileLock) -> None:
+    """Add trials, holding the study's lock."""
+    for trial in trials[:1]:
         study.add_trial(trial)  # alone: within a batch a journal does not know its first trial
     with batched(storage_of(study)):
-        for number in range(1, n):
+        for number, trial in enumerate(trials[1:], 1):
             study.add_trial(trial)
             if number % 10 == 0:  # in a slow database some take longer than a lock is valid
                 lock.refresh()

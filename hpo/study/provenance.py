@@ -8,7 +8,7 @@ import inspect
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from hpo.hydra_internals import plain_values
+from hpo.settings import is_among
 
 _PACKAGES = ("hydra-core", "optuna", "torch", "mlpf-hpo")
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -79,6 +80,18 @@ def changed(before: Any, now: Facts) -> str | None:
         return None
     old, new = (", ".join(f"{key} {facts[key]}" for key in keys) for facts in (before, now))
     return f"{old}, goes on with {new}"
+
+
+def differences(
+    known: Facts, wanted: Facts, own_groups: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the fixed settings in which two sweeps of an application differ: key and both values.
+
+    Those of Hydra and of `own_groups` only set up a sweep.
+    """
+    for key in sorted(known.keys() | wanted.keys()):
+        if known.get(key) != wanted.get(key) and not is_among(key, ["hydra", *own_groups]):
+            yield key, known.get(key, "the default"), wanted.get(key, "the default")
 
 
 def _file_of(function: Callable[..., Any]) -> Path | None:

@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.energy import Packages, gpus_joules
-from hpo.attributes import LOSSES, WORKER
+from hpo.attributes import LOSSES, WORKER, added_from
 from hpo.budgets import Budget
 from hpo.reporting.pareto import is_feasible
 from hpo.reporting.spending import Cost, workers_of
@@ -95,7 +95,8 @@ class Spent:
             return None
         begin = self._clock()
         for trial in sorted(self._view.look(), key=_when):
-            self._note_end(trial)
+            if added_from(trial) is None:
+                self._note_end(trial)
         self._n_reported = 0
         unfinished = self._view.unfinished
         reported = sum(len(trial.intermediate_values) for trial in unfinished)

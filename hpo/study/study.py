@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 from commons.locks import FileLock
 from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_ID, stored
@@ -29,13 +30,15 @@ from hpo.search.points import Point
 from hpo.search.screen import Screen
 from hpo.search.seeded import build, make_sampler
 from hpo.search.space import Space
-from hpo.settings import SettingError, SweepSettings, is_among
+from hpo.settings import SettingError, SweepSettings
 from hpo.storage.folders import claim_study_folder, identify
 from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage, storage_file
+from hpo.study.added import add
 from hpo.study.earlier import read_earlier
 from hpo.study.enqueue import enqueue
 from hpo.study.portions import issue_tickets
+from hpo.study.provenance import differences
 from hpo.study.tickets import Tickets
 
 
@@ -47,6 +50,8 @@ class SweepSpec(SweepSettings):
         sweep_dir: absolute.
         space: what is searched and what is fixed.
         points: what `enqueue` means.
+        to_add: what `add` means, until the study has it.
+        n_added: such trials of the study, which have its first numbers.
         study_id: unique; set when the study is opened.
         growth: how trials change their number of GPUs; None: they do not.
         gpus: of this worker, if trials grow.
@@ -55,6 +60,8 @@ class SweepSpec(SweepSettings):
     sweep_dir: Path
     space: Space
     points: tuple[Point, ...] = ()
+    to_add: tuple[FrozenTrial, ...] = ()
+    n_added: int = 0
     study_id: str = ""
     growth: Growth | None = None
     gpus: int = 1
@@ -66,6 +73,11 @@ class SweepSpec(SweepSettings):
         self.direction = directions if len(directions) > 1 else directions[0]
         self.goals: Goals = goals_of(self.goals, self.directions)
         self.budget: Budget = budget_of(self.budget)
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether an existing study is put aside."""
+        return self.restart is not None and self.restart is not False
 
     @property
     def directions(self) -> list[str]:
@@ -109,6 +121,7 @@ class SweepSpec(SweepSettings):
             self.study_name,
             folder=self.sweep_dir,
             n_trials=self.n_trials,
+            n_added=self.n_added,
             pruner=pruner,
             lease_s=self.lease_s,
             max_retries=self.max_retries,
@@ -161,13 +174,16 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     study.set_user_attr(SPACE, space)
     study.set_user_attr(CUSTOM_SPACE, spec.custom_search_space)
     study.set_user_attr(FIXED, fixed)
+    spec.n_added, spec.to_add = add(study, spec.add, spec.to_add, lock), ()
     sampler, _ = make_sampler(spec.sampler, 0)
     enqueue(study, spec.points, spec.n_trials, sampler)
     space_known = spec.space.distributions if spec.custom_search_space is None else None
-    spec.n_trials = int(min(spec.n_trials, most_trials(study, sampler, space_known)))
-    study.set_user_attr(N_TRIALS, max(spec.n_trials, stored(study.user_attrs, N_TRIALS, 0)))
+    most = most_trials(study, sampler, space_known) - spec.n_added
+    spec.n_trials = int(min(spec.n_trials, most))
+    total = spec.n_added + spec.n_trials
+    study.set_user_attr(N_TRIALS, max(total, stored(study.user_attrs, N_TRIALS, 0)))
     study.set_user_attr(LEASE_S, spec.lease_s)
-    issue_tickets(study, spec.n_trials, lock=lock)
+    issue_tickets(study, total, lock=lock)
     return study
 
 
@@ -190,11 +206,9 @@ def make_screen(spec: SweepSpec) -> Screen | None:
 
 def _check_same_settings(spec: SweepSpec, known: dict[str, str], wanted: dict[str, str]) -> None:
     """Refuse another problem: other fixed overrides than those that only set up the sweep."""
-    for key in sorted(known.keys() | wanted.keys()):
-        if known.get(key) != wanted.get(key) and not is_among(key, ["hydra", *spec.own_groups]):
-            before, now = (values.get(key, "the default") for values in (known, wanted))
-            rule = "{}: study '{}' was made with {}, this command has {}; use the same settings"
-            raise _refusal(spec, rule, key, spec.study_name, before, now)
+    for key, before, now in differences(known, wanted, spec.own_groups):
+        rule = "{}: study '{}' was made with {}, this command has {}; use the same settings"
+        raise _refusal(spec, rule, key, spec.study_name, before, now)
 
 
 def _as_json(distribution: BaseDistribution) -> Any:

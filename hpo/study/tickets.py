@@ -50,6 +50,8 @@ class Tickets:
     The folder holds the lock of the study. A `PausingPruner` is asked about paused trials.
 
     Attributes:
+        n_added: finished trials that the study began with; they have the first numbers and are
+            not among `n_trials`.
         max_failures: if more of the budget's trials have failed, none is claimed.
         is_full: tells whether a sampler that visits all points of a space knows no other one;
             then no ticket is created. If given, they are created one by one.
@@ -60,6 +62,7 @@ class Tickets:
     _: KW_ONLY
     folder: Path
     n_trials: int
+    n_added: int = 0
     pruner: BasePruner | None
     lease_s: float
     max_retries: int
@@ -135,7 +138,7 @@ class Tickets:
     def look(self) -> list[FrozenTrial]:
         """Read the study; return the budget's trials that wait or run, without those to come."""
         ended = self._view.look()
-        self._n_finished.update(t.state for t in ended if t.number < self.n_trials)
+        self._n_finished.update(trial.state for trial in self._own(ended))
         return self._unfinished
 
     @property
@@ -170,8 +173,7 @@ class Tickets:
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials of the budget, in these states if any are given."""
         read = self.storage.get_all_trials
-        trials = read(self._study_id, deepcopy=False, states=states or None)
-        return [trial for trial in trials if trial.number < self.n_trials]
+        return self._own(read(self._study_id, deepcopy=False, states=states or None))
 
     def top_up(self) -> int:
         """Create tickets if few are left; return how many."""
@@ -193,11 +195,18 @@ class Tickets:
 
     @property
     def _unfinished(self) -> list[FrozenTrial]:
-        return [trial for trial in self._view.unfinished if trial.number < self.n_trials]
+        return self._own(self._view.unfinished)
 
     @property
     def _n_to_come(self) -> int:
-        return self.n_trials - self._view.n_trials
+        return self._end - self._view.n_trials
+
+    @property
+    def _end(self) -> int:
+        return self.n_added + self.n_trials
+
+    def _own(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        return [trial for trial in trials if self.n_added <= trial.number < self._end]
 
     def _waiting(self) -> list[FrozenTrial]:
         """Return the trials that may be claimed; create tickets before if few are left."""

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from hpo.attributes import FAIL_REASON, stored
 from hpo.launch.payload import Payload
-from hpo.reporting.causes import why_none_is_complete
+from hpo.reporting.causes import was_outdone, why_none_is_complete
 from hpo.search.finite import EXHAUSTED
 from hpo.settings import SettingError, SweepFailure, typed_key
 from hpo.study.spent import Reached
@@ -68,9 +68,12 @@ def say_energy_is_unknown() -> None:
 
 
 def check_result(spec: SweepSpec, tickets: Tickets) -> None:
-    """Raise SweepFailure if no trial is complete."""
-    why = why_none_is_complete(tickets.trials())
-    if why is not None:
+    """Raise SweepFailure if no trial is complete; those of `add` may be better than all others."""
+    trials = tickets.trials()
+    why = why_none_is_complete(trials)
+    if why is not None and spec.n_added and any(map(was_outdone, trials)):
+        _log.warning("%s; the best trial was added", why)
+    elif why is not None:
         raise SweepFailure(f"{why}; their folders: {spec.sweep_dir}/trials")
 
 

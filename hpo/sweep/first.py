@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 from optuna.samplers import BruteForceSampler, GridSampler
+from optuna.trial import FrozenTrial
 
+from hpo.attributes import added_from
 from hpo.launch.payload import Payload
 from hpo.search.finite import grid_id
+from hpo.search.pbt import PopulationPruner
 from hpo.search.points import Point, read_points
-from hpo.search.seeded import make_sampler
+from hpo.search.seeded import build, make_sampler
 from hpo.settings import SettingError
-from hpo.study.study import SweepSpec
+from hpo.study.added import Wanted, read_added
+from hpo.study.study import SweepSpec, existing_study
 from hpo.sweep.preflight import check_composed, first_value, whole_space
 from hpo.worker.template import Template
 
@@ -50,3 +54,25 @@ def default_config(spec: SweepSpec, app: Payload, template: Template | None) -> 
     """
     config = None if template is None else template.filled(spec.space.fixed)
     return app.compose(spec.space.fixed, 0) if config is None else config
+
+
+def trials_to_add(spec: SweepSpec, app: Payload) -> tuple[FrozenTrial, ...]:
+    """Return the trials of `hpo.add`; none if the study has begun.
+
+    Raises:
+        SettingError: a source cannot be read or does not fit, or the search cannot use them.
+    """
+    study = None if spec.begins_anew or not spec.add else existing_study(spec)
+    begun = study is not None and any(
+        added_from(trial) is None for trial in study.get_trials(deepcopy=False)
+    )
+    if not spec.add or begun:
+        return ()
+    if isinstance(make_sampler(spec.sampler, 0)[0], GridSampler):
+        raise SettingError("{add}: a grid visits all of its points and learns from no trial")
+    if spec.pruner is not None and isinstance(build(spec.pruner), PopulationPruner):
+        rule = "{add}: population based training goes on from checkpoints, which such trials lack"
+        raise SettingError(rule)
+    space = whole_space(spec, app)
+    wanted = Wanted(space, spec.directions, spec.goals, spec.own_groups)
+    return tuple(read_added(spec.add, wanted))

@@ -22,6 +22,7 @@ from commons.processes import n_cores
 from hpo import signals
 from hpo.hydra_internals import in_turn, make_launcher, runs_in_turn
 from hpo.launch.devices import visible_devices
+from hpo.launch.options import LocalOptions
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.check import check_site
 from hpo.launch.slurm.site import Slurm
@@ -32,7 +33,6 @@ from hpo.reporting.live import Progress
 from hpo.search.seeded import complete
 from hpo.search.space import parse_space
 from hpo.settings import (
-    LocalOptions,
     SettingError,
     SubmissionError,
     SweepFailure,
@@ -60,7 +60,7 @@ from hpo.sweep.ending import (
 )
 from hpo.sweep.entry import enter
 from hpo.sweep.explain import reason
-from hpo.sweep.first import first_points
+from hpo.sweep.first import first_points, trials_to_add
 from hpo.sweep.growing import GrowingCrew, grow
 from hpo.sweep.join import OwnProcess
 from hpo.sweep.preflight import check, check_transport
@@ -128,7 +128,8 @@ def prepare(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> 
     n_workers = 1 if spec.join else _n_workers(spec, launcher, slurm)
     if slurm is not None and not _may_begin(slurm, spec, app, n_workers):
         return None
-    if spec.restart is not None and spec.restart is not False:
+    spec.to_add = trials_to_add(spec, app)
+    if spec.begins_anew:
         begin_anew(spec, slurm)
     traces = Traces(spec.sweep_dir)
     try:
@@ -247,6 +248,7 @@ def _make_spec(settings: SweepSettings, app: Payload, arguments: Sequence[str]) 
     chosen = vars(settings) | {
         "sampler": sampler,
         "storage": absolute(settings.storage),
+        "add": [absolute(source) for source in settings.add],
         "earlier_studies": [absolute(source) for source in settings.earlier_studies],
     }
     return SweepSpec(**chosen, sweep_dir=_sweep_dir(app.config), space=space)

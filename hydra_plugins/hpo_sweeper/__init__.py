@@ -25,9 +25,9 @@ from commons.cli import end
 from commons.optuna_start import import_optuna
 from hpo.budgets import NAMES
 from hpo.hydra_internals import JobReturn
+from hpo.launch.options import LocalOptions
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.settings import (
-    LocalOptions,
     SettingError,
     SweepError,
     SweepSettings,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hpo.launch.devices import Slots, visible_devices
-from hpo.settings import LocalOptions
+from hpo.launch.options import LocalOptions
 from mlpf.data.batch import Batch
 from mlpf.data.events import from_arrays
 from mlpf.network.gravnet import GravNet

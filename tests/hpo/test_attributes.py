@@ -69,6 +69,7 @@ RIGHT = {
     "FAIL_REASON": ["no luck"],
     "DIVERGED": [3, "end"],
     "ENQUEUED": [attributes.DEFAULT, "first.yaml"],
+    "ADDED": ["/a/old.csv", "postgresql://me:***@host/db::old"],
     "SKIPPED": [{"predicted": -1.0}],
 }
 WRONG = [

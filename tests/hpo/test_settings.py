@@ -9,7 +9,6 @@ from omegaconf import OmegaConf
 
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.settings import (
-    LocalOptions,
     SettingError,
     SweepError,
     SweepSettings,
@@ -181,13 +180,7 @@ def test_a_time_limit_is_a_positive_number(value):
         (SweepSettings, {"params": "x"}, "params must be a mapping such as {x: interval(0, 1)}"),
         (SweepSettings, {"pruner": 5}, "pruner must be null or a mapping with _target_, got 5"),
         (SweepSettings, {"screen": {"a": 1}}, "screen must be null or a mapping with _target_"),
-        (LocalOptions, {"max_processes": 0}, "max_processes must be at least 1, got 0"),
-        (LocalOptions, {"grace_s": "soon"}, "grace_s must be a number, got 'soon'"),
-        (
-            LocalOptions,
-            {"threads": 2},
-            "threads: no such setting",
-        ),
+        (SweepSettings, {"add": [5]}, "add must be a list of files, folders and URLs, got 5"),
         (SlurmOptions, {"timeout_min": "1h"}, "timeout_min must be a whole number, got '1h'"),
         (SlurmOptions, {"partition": ["a"]}, "partition must be a text or null, got ['a']"),
         (SlurmOptions, {"setup": "module load x"}, "setup must be a list such as [a,b]"),

@@ -12,10 +12,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 import hydra_plugins.hpo_sweeper as plugin
+from hpo.launch.options import LocalOptions
 from hpo.launch.slurm.options import SlurmOptions
 from hpo.search.screen import Screen
 from hpo.search.seeded import build, complete
-from hpo.settings import LocalOptions, SweepSettings
+from hpo.settings import SweepSettings
 
 CONF = Path(__file__).parents[2] / "conf"
 LISTS = [

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from hpo.launch.devices import Devices, Slots, visible_devices
-from hpo.settings import LocalOptions, SettingError
+from hpo.launch.options import LocalOptions
+from hpo.settings import SettingError
 
 TWO = "GPU 0: NVIDIA A100 (UUID: GPU-aaaa-1)\nGPU 1: NVIDIA A100 (UUID: GPU-bbbb-2)"
 MIG = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aaaa-1)

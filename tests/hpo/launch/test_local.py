@@ -13,7 +13,7 @@ import pytest
 from commons.processes import is_alive
 from hpo.launch import local
 from hpo.launch.devices import Devices, Slots
-from hpo.settings import LocalOptions
+from hpo.launch.options import LocalOptions
 
 TOY = "toy/toy.py"
 LOCAL = "hydra/launcher=hpo_local"
