@@ -180,7 +180,11 @@ def test_a_time_limit_is_a_positive_number(value):
         (SweepSettings, {"params": "x"}, "params must be a mapping such as {x: interval(0, 1)}"),
         (SweepSettings, {"pruner": 5}, "pruner must be null or a mapping with _target_, got 5"),
         (SweepSettings, {"screen": {"a": 1}}, "screen must be null or a mapping with _target_"),
-        (SweepSettings, {"add": [5]}, "add must be a list of files, folders and URLs, got 5"),
+        (
+            SweepSettings,
+            {"add": [{"x": 1}]},
+            "add must be a list of files, folders and URLs, got {",
+        ),
         (SlurmOptions, {"timeout_min": "1h"}, "timeout_min must be a whole number, got '1h'"),
         (SlurmOptions, {"partition": ["a"]}, "partition must be a text or null, got ['a']"),
         (SlurmOptions, {"setup": "module load x"}, "setup must be a list such as [a,b]"),
