@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+from typing import Any, Protocol
 
 # Of a study.
 N_TRIALS = "hpo:n_trials"  # trials of the study when it is finished
@@ -65,7 +62,15 @@ def stored(attributes: Mapping[str, Any], name: str, default: Any = None) -> Any
     return attributes[name] if name in attributes and _fits(name, attributes[name]) else default
 
 
-def added_from(trial: FrozenTrial) -> str | None:
+class Marked(Protocol):
+    """A trial."""
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """Its user attributes by name."""
+
+
+def added_from(trial: Marked) -> str | None:
     """Return the source of a finished trial that was added; None: the study has run it."""
     source: str | None = stored(trial.user_attrs, ADDED)
     return source
