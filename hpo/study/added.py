@@ -258,7 +258,8 @@ def _fit(found: _Found, wanted: Wanted, label: str) -> FrozenTrial | str:
     except ValueError:
         return "outside of the search space"
     is_complete = found.state == TrialState.COMPLETE
-    if is_complete and not (found.values and all(map(math.isfinite, found.values))):
+    has_value = bool(found.values) and all(map(math.isfinite, found.values))
+    if is_complete and not has_value:
         return "without a finite value"
     if not is_complete and not found.steps and not found.more:
         return "without a value"
@@ -270,7 +271,7 @@ def _fit(found: _Found, wanted: Wanted, label: str) -> FrozenTrial | str:
     figures = {FIGURES: dict(found.figures)} if found.figures else {}
     return create_trial(
         state=found.state,
-        values=[*found.values] if is_complete else None,
+        values=[*found.values] if has_value else None,
         params=params,
         distributions=dict(space.distributions),
         intermediate_values=dict(found.steps),
