@@ -22,7 +22,12 @@ def app():
 @pytest.fixture
 def spec():
     return SimpleNamespace(
-        study_name="s", n_trials=10, timeout=60, sweep_dir="/sweep", max_failure_rate=0.1
+        study_name="s",
+        n_trials=10,
+        n_added=0,
+        timeout=60,
+        sweep_dir="/sweep",
+        max_failure_rate=0.1,
     )
 
 
@@ -63,6 +68,22 @@ def test_a_sweep_without_a_complete_trial_has_failed(spec):
     ending.check_result(spec, tickets(create_trial(state=TrialState.COMPLETE, value=1.0)))
     with pytest.raises(SweepFailure, match="no trial is complete: 1 waiting; their folders: /swe"):
         ending.check_result(spec, tickets(create_trial(state=TrialState.WAITING)))
+
+
+def test_trials_that_added_ones_have_outdone_are_a_result_but_diverged_ones_are_not(spec, caplog):
+    pruned = create_trial(state=TrialState.PRUNED, intermediate_values={1: 2.0})
+    diverged = create_trial(
+        state=TrialState.PRUNED, intermediate_values={1: 2.0}, user_attrs={"diverged": 2}
+    )
+    with pytest.raises(SweepFailure):
+        ending.check_result(spec, tickets(pruned))
+    spec.n_added = 3
+    ending.check_result(spec, tickets(pruned, diverged))
+    assert (
+        "no trial is complete: 1 pruned at step 1, 1 diverged; the best trial was" in caplog.text
+    )
+    with pytest.raises(SweepFailure):
+        ending.check_result(spec, tickets(diverged))
 
 
 def test_too_many_failures_are_told_with_the_last_of_each_reason(spec):
