@@ -93,11 +93,6 @@ class PausedTrials(Sequence[FrozenTrial]):
     """Paused trials in the order of their numbers, each found at once by its number."""
 
     def __init__(self, trials: Iterable[FrozenTrial] = ()) -> None:
-        self._trials: dict[int, FrozenTrial]
-        self._numbers: list[int]
-        if isinstance(trials, PausedTrials):
-            self._trials, self._numbers = {**trials._trials}, [*trials._numbers]
-            return
         self._trials = {trial.number: trial for trial in trials}
         self._numbers = sorted(self._trials)
 
