@@ -34,7 +34,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from benchmarks.load.servers import now
 from commons.cli import UsageError, run_command
 from commons.files import write_json
 from mlpf.data.copies import Chosen, open_events
@@ -45,6 +44,7 @@ from mlpf.data.ragged import offsets_of
 from mlpf.data.selection import Selection
 from mlpf.network.model import MLPF
 from mlpf.training.losses import ParticleFlowLoss
+from testbed.machine import now
 
 _PER_FILE = 500
 _PU200, _PU20 = 5000, 700  # elements of an event

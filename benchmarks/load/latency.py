@@ -29,12 +29,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import tables
-from benchmarks.load.servers import commit, load, now, processor
 from commons.cli import run_command
 from commons.files import write_json
 from commons.processes import signal_when_parent_dies
 from hpo.storage.journal import JournalFile
 from hpo.storage.proxy import JournalService
+from testbed.machine import commit, load, now, processor
 
 _RECORD = {"op_code": 2, "worker_id": "w", "study_id": 0, "user_attr": {"i": 0}}
 _fork = multiprocessing.get_context("fork")

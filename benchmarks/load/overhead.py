@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load.replay.curves import N_EPOCHS
-from benchmarks.load.servers import load, now
 from commons.cli import Failure, UsageError, run_command
 from commons.files import write_json
 from commons.processes import descendants, n_cores
+from testbed.machine import commit, load, now, processor
 
 ROOT = Path(__file__).parents[2]
 _REPLAY = ROOT / "benchmarks" / "load" / "replay"
@@ -254,8 +254,8 @@ def _result(settings: Settings, rows: Any, runs: Any) -> dict[str, Any]:
     each = {n: {tool: [*map(asdict, r)] for tool, r in t.items()} for n, t in runs.items()}
     return {
         "date": now(),
-        "commit": _commit(),
-        "cpu": _cpu(),
+        "commit": commit(),
+        "processor": processor(),
         "n_cores": n_cores(),
         "n_workers": settings.n_workers,
         "n_trials": settings.n_trials,
@@ -263,16 +263,6 @@ def _result(settings: Settings, rows: Any, runs: Any) -> dict[str, Any]:
         "medians": rows,
         "runs": each,
     }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((x.partition(": ")[2] for x in lines if x.startswith("model name")), "unknown")
 
 
 def main(arguments: Sequence[str]) -> int:

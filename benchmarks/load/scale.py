@@ -35,10 +35,11 @@ from typing import Any
 
 from benchmarks.load import light, sweep, tables
 from benchmarks.load.probe import Part, Times
-from benchmarks.load.servers import KINDS, commit, load, now, processor
+from benchmarks.load.servers import KINDS
 from commons.cli import UsageError, choose, run_command
 from commons.files import write_json
 from commons.terminal import one_line
+from testbed.machine import commit, load, now, processor
 from testbed.packages import Unavailable
 
 LAUNCHERS = ("local", "slurm", "light")

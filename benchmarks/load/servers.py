@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -159,31 +156,6 @@ def cpu_s(pids: list[int]) -> float:
         fields = _stat(pid)
         ticks += sum(map(int, fields[11:15])) if fields else 0
     return ticks / 100
-
-
-def load() -> float:
-    """Return the load of this machine over the last minute."""
-    return float(Path("/proc/loadavg").read_text().split()[0])
-
-
-def processor() -> str:
-    """Return the name of this machine's processor, and how many cores there are."""
-    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return f"{names[0] if names else 'unknown'}, {os.cpu_count()} cores"
-
-
-def commit() -> str:
-    """Return the commit of this checkout, with a `+` if files differ from it; empty: unknown."""
-    text = "git -C {} describe --always --abbrev=12 --dirty=+ --exclude=*"
-    done = subprocess.run(
-        text.format(Path(__file__).parent).split(), capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
-
-
-def now() -> str:
-    """Return the date."""
-    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _family(pid: int) -> list[int]:

@@ -25,12 +25,12 @@ import optuna
 from optuna.pruners import BasePruner
 
 import hpo
-from benchmarks.load.servers import commit, load, now, processor
 from commons.cli import UsageError, run_command
 from commons.files import write_json
 from hpo.curves import CurveTable
 from hpo.simulate.engine import replay
 from hpo.simulate.trials import SampledTrials
+from testbed.machine import commit, load, now, processor
 
 _RANDOM = {"_target_": "optuna.samplers.RandomSampler"}
 _EPOCHS, _ROWS = 100, 300

@@ -40,7 +40,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from benchmarks.load import tables
 from benchmarks.load.forked import in_child, received, started
-from benchmarks.load.servers import KINDS, commit, load, now, processor, served
+from benchmarks.load.servers import KINDS, served
 from commons.cli import UsageError, choose, run_command
 from commons.files import write_json
 from commons.optuna_internals import trial_id
@@ -48,6 +48,7 @@ from commons.terminal import one_line
 from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
+from testbed.machine import commit, load, now, processor
 from testbed.packages import Unavailable
 
 OPTUNA = "optuna-journal"

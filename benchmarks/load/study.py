@@ -40,7 +40,6 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.storages import BaseStorage
 
 import hpo
-from benchmarks.load.servers import commit, load, now, processor
 from commons.cli import run_command
 from commons.files import write_json
 from commons.optuna_internals import study_id, trial_id
@@ -55,6 +54,7 @@ from hpo.storage.opening import open_storage
 from hpo.study.lease import Lease
 from hpo.study.tickets import Tickets
 from hpo.study.trial import LeasedTrial
+from testbed.machine import commit, load, now, processor
 
 _NAME, _REPORTS, _RUNGS = "s", 20, (1, 3, 9)
 SPACE: dict[str, BaseDistribution] = {
