@@ -217,3 +217,5 @@ def test_workers_are_submitted_for_what_those_present_will_not_take():
     for size in (1, 1, 2):
         crews.submitted(size)
     assert missing(Counter({1: 1})) == [1, 1, 2]  # one of two has no trial yet
+    crews.end(2)
+    assert missing(Counter({1: 1})) == [1, 1, 2, 2]
