@@ -20,6 +20,15 @@ from hpo.search.lineage import Origin
 from hpo.search.pausing import PausingPruner
 
 
+def undecided(policy: PausingPruner, growth: Growth) -> int | None:
+    """Return a step where the number of GPUs changes and the policy promotes nobody.
+
+    A trial that paused there would not go on. None: there is no such step.
+    """
+    steps = (step for step in sorted(growth.gpus) if step > 0)
+    return next((step for step in steps if not policy.is_due(step - 1, step)), None)
+
+
 class GrowingPruner(PausingPruner):
     """A pausing policy whose trials change their number of GPUs; for one worker, which has some.
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from optuna.pruners import BasePruner
 
 from hpo.growth import Growth, n_missing, read_growth
+from hpo.search.growth import undecided
 from hpo.search.pausing import PausingPruner
 
 ONE = Growth({0: 1})
@@ -88,11 +89,17 @@ def check_pauses(growth: Growth, pruner: BasePruner) -> None:
     """Check that trials can change their number of GPUs.
 
     Raises:
-        ValueError: the policy does not pause them.
+        ValueError: the policy does not pause them, or not at these steps.
     """
-    if len(growth.sizes) > 1 and not isinstance(pruner, PausingPruner):
+    if len(growth.sizes) < 2:
+        return
+    name = type(pruner).__name__
+    if not isinstance(pruner, PausingPruner):
         rule = "gpus_per_trial by steps needs a policy that pauses trials"
-        raise ValueError(f"{rule}, which {type(pruner).__name__} does not")
+        raise ValueError(f"{rule}, which {name} does not")
+    if (step := undecided(pruner, growth)) is not None:
+        rule = "gpus_per_trial: trials can change their GPUs where"
+        raise ValueError(f"{rule} {name} decides, not after step {step}")
 
 
 class Crews(Generic[_Job]):

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.site import Slurm
+from hpo.search.growth import undecided
 from hpo.search.pausing import PausingPruner, n_startable
 from hpo.search.seeded import build
 from hpo.settings import SettingError, typed_key
@@ -28,14 +29,18 @@ def grow(spec: SweepSpec, app: Payload, slurm: Slurm | None) -> None:
     """Let the trials of a sweep grow, if the options of its site say so.
 
     Raises:
-        SettingError: its policy does not pause trials.
+        SettingError: its policy does not pause trials, or not at these steps.
     """
     if slurm is None or slurm.options.growth is None:
         return
-    if not spec.pruner or not isinstance(build(spec.pruner), PausingPruner):
-        key = typed_key(app.config, "hydra.launcher", "gpus_per_trial")
+    policy = build(spec.pruner) if spec.pruner else None
+    key = typed_key(app.config, "hydra.launcher", "gpus_per_trial")
+    if not isinstance(policy, PausingPruner):
         rule = "{} by steps needs a policy that pauses trials: {pruner_group}={}"
         raise SettingError(rule, key, "promotion")
+    if (step := undecided(policy, slurm.options.growth)) is not None:
+        rule = "{}: trials can change their GPUs where {pruner} decides, not after step {}"
+        raise SettingError(rule, key, step)
     spec.growth = slurm.options.growth
 
 

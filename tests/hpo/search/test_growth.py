@@ -7,7 +7,7 @@ from optuna.trial import TrialState, create_trial
 from commons.optuna_internals import storage_of, trial_id
 from hpo.attributes import PAUSED
 from hpo.growth import Growth
-from hpo.search.growth import GrowingPruner
+from hpo.search.growth import GrowingPruner, undecided
 from hpo.search.pausing import n_startable
 from hpo.search.promotion import PromotionPruner
 from hpo.study.tickets import Tickets
@@ -84,6 +84,11 @@ def test_a_decision_is_due_at_rungs_and_where_the_size_changes():
     assert [pruner.is_due(step - 1, step) for step in range(1, 10)] == [
         *(True, False, True, False, True, False, False, False, True)
     ]
+
+
+def test_gpus_may_change_only_where_the_policy_decides():
+    assert undecided(policy(), Growth({0: 1, 1: 2, 9: 4})) is None
+    assert undecided(policy(), Growth({0: 1, 3: 2, 5: 4, 7: 8})) == 5
 
 
 def test_a_worker_takes_only_trials_of_its_size(study, tmp_path):

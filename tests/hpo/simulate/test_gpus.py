@@ -181,6 +181,12 @@ def test_a_policy_that_does_not_pause_is_refused(table):
         replay(trials, NopPruner(), gpus=Gpus(2, GROW))
 
 
+def test_a_step_at_which_the_policy_does_not_decide_is_refused(table):
+    trials = RowTrials(table([[1, 1]]), np.arange(1))
+    with pytest.raises(ValueError, match=r"where PromotionPruner decides, not after step 5$"):
+        replay(trials, PromotionPruner(), gpus=Gpus(2, Growth({0: 1, 5: 2})))
+
+
 def test_a_trial_has_at_most_all_gpus():
     with pytest.raises(ValueError, match="n_gpus=3: a trial may have 4"):
         Gpus(3, Growth({0: 1, 9: 4, 27: 2}))

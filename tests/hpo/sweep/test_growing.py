@@ -98,6 +98,15 @@ def test_a_policy_that_does_not_pause_is_refused(app, spec, pruner):
     )
 
 
+def test_a_step_at_which_the_policy_does_not_decide_is_refused(app, spec):
+    slurm = Slurm(SlurmOptions(gpus_per_trial={0: 1, 3: 2, 5: 4}))
+    with pytest.raises(SettingError) as caught:
+        grow(spec({"_target_": "hpo.PromotionPruner"}), app, slurm)
+    assert caught.value.naming("hpo.{}".format) == (
+        "gpus: trials can change their GPUs where hpo.pruner decides, not after step 5"
+    )
+
+
 def test_one_number_for_all_steps_changes_nothing(app, spec):
     plain = spec(None)
     grow(plain, app, Slurm(SlurmOptions(gpus_per_trial=2)))
