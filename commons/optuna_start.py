@@ -16,6 +16,8 @@ _UNNEEDED = "redis"
 
 class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> object:
+        if sys.modules.get(_UNNEEDED) is self:  # Optuna itself is being imported
+            raise AttributeError(name)
         return getattr(import_module(_UNNEEDED), name)
 
 

@@ -21,6 +21,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -129,7 +130,8 @@ class JournalFile(BaseJournalBackend):
         try:
             while True:
                 file.seek(offset)
-                lines = [line for line in file.readlines(_BLOCK) if line.endswith(b"\n")]
+                # What follows an unfinished line is not read: it may be the rest of it.
+                lines = [*takewhile(_is_whole, file.readlines(_BLOCK))]
                 if not lines:
                     return
                 if self._has_new_nuls(offset, lines):
@@ -216,6 +218,10 @@ class JournalFile(BaseJournalBackend):
 def _identity(descriptor: int) -> tuple[int, int]:
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino
+
+
+def _is_whole(line: bytes) -> bool:
+    return line.endswith(b"\n")
 
 
 def _cut_half_record(descriptor: int, old_size: int) -> None:

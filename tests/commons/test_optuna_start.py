@@ -38,3 +38,13 @@ def test_redis_that_is_imported_already_stays_as_it_is():
         "import sys, redis; from commons.optuna_start import import_optuna; import_optuna()\n"
         "assert sys.modules['redis'] is redis"
     )
+
+
+def test_who_uses_redis_while_optuna_is_imported_gets_an_ordinary_error():
+    pytest.importorskip("redis")
+    run(
+        "import sys; from commons import optuna_start as start\n"
+        "sys.modules['redis'] = stand_in = start._StandIn('redis')\n"
+        "assert not hasattr(stand_in, 'Redis')\n"
+        "del sys.modules['redis']; assert stand_in.Redis.__name__ == 'Redis'"
+    )

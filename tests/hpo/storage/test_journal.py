@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import pickle
 import random
@@ -227,6 +228,39 @@ def test_the_last_line_waits_for_its_end(journal, path):
         file.write(b"\n")
         assert list(reader.read_logs(5)) == [value(5)]
     assert scan(path) == []
+
+
+class GrowingFile(io.RawIOBase):
+    """Gives what another process has written by the time of each read."""
+
+    def __init__(self, content, sizes):
+        self._content, self._sizes, self._at = content, iter(sizes), 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=0):
+        self._at = offset
+        return offset
+
+    def readinto(self, buffer):
+        size = next(self._sizes, len(self._content))
+        piece = self._content[self._at : max(size, self._at)][: len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def test_a_line_that_is_finished_between_two_reads_of_the_file_is_read_whole(journal):
+    lines = [dump(value(step)) for step in (5, 6, 7)]
+    content, torn = b"".join(lines), len(lines[0]) + 10
+    file = io.BufferedReader(GrowingFile(content, [torn, torn]))
+    blocks = [*journal._blocks(file, 0)]
+    assert [line for _, block in blocks for line in block] == lines
+    assert [at for at, _ in blocks] == [0, len(lines[0])]
 
 
 def test_records_can_be_read_from_any_number(path, monkeypatch):
