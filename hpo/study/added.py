@@ -21,19 +21,17 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from commons.locks import FileLock
 from commons.optuna_internals import contains
 from commons.tables import Table, read_table
-from hpo.attributes import ADDED, DIVERGED, FIGURES, FIXED, RUN, added_from, stored
+from hpo.attributes import ADDED, DIVERGED, FIGURES, FIXED, RUN, stored
 from hpo.goals import Goals
 from hpo.reporting.rows import OF_FIGURES, PARAMS
 from hpo.reporting.summary import numbered
 from hpo.search.points import stored_value
 from hpo.search.space import Space
 from hpo.settings import SettingError
-from hpo.storage.passwords import hide, passwords, with_passwords
+from hpo.study.adding import identity, label_of
 from hpo.study.earlier import check_directions, column_of, read_storage, split
-from hpo.study.portions import add_all
 from hpo.study.provenance import differences
 
 _log = logging.getLogger(__name__)
@@ -85,52 +83,15 @@ def read_added(sources: Sequence[str], wanted: Wanted) -> list[FrozenTrial]:
         place, name = split(source)
         try:
             if place.endswith(".csv"):
-                read = _read_table(read_table(Path(place)), name, wanted, _label(source))
+                read = _read_table(read_table(Path(place)), name, wanted, label_of(source))
             else:
                 read = read_storage(place, name, partial(_read_study, source, wanted))
         except (ValueError, KeyError) as error:
-            where = "" if str(error).startswith(place) else f"{_label(source)}: "
+            where = "" if str(error).startswith(place) else f"{label_of(source)}: "
             raise SettingError("{add}: {}{}", where, error) from error
         for trial in read:
-            trials.setdefault(_identity(trial), trial)
+            trials.setdefault(identity(trial), trial)
     return [*trials.values()]
-
-
-def add(
-    study: optuna.Study, sources: Sequence[str], trials: Sequence[FrozenTrial], lock: FileLock
-) -> int:
-    """Add trials to a study that has not begun, holding its lock; return how many it has.
-
-    A command that is repeated adds nothing twice, and adds what a killed one has left.
-
-    Raises:
-        SettingError: the study has begun, without a source.
-    """
-    there = study.get_trials(deepcopy=False)
-    known = [source for trial in there if (source := added_from(trial)) is not None]
-    if len(known) == len(there):
-        add_all(study, trials[len(known) :], lock)
-        return max(len(known), len(trials))
-    for source in map(_label, sources):
-        if not any(label == source or label.startswith(f"{source}::") for label in {*known}):
-            rule = (
-                "{add}: study '{}' has begun without {}; leave it out, or begin anew with "
-                "{restart}={}"
-            )
-            raise SettingError(rule, study.study_name, source, study.study_name)
-    return len(known)
-
-
-def _label(source: str) -> str:
-    """Return a source without secrets."""
-    whole = with_passwords(source)
-    return hide(whole, passwords(whole))
-
-
-def _identity(trial: FrozenTrial) -> str:
-    """Return what is the same for a trial that two sources have."""
-    steps = sorted(trial.intermediate_values.items())
-    return repr((sorted(trial.params.items()), trial.state, trial.values, steps))
 
 
 def _read_study(source: str, wanted: Wanted, study: optuna.Study) -> list[FrozenTrial]:
@@ -141,7 +102,7 @@ def _read_study(source: str, wanted: Wanted, study: optuna.Study) -> list[Frozen
         raise ValueError(f"its objectives are {', '.join(names)}, not {ours}")
     place, name = split(source)
     alone = name is not None or "://" not in place
-    label = _label(source if alone else f"{source}::{study.study_name}")
+    label = label_of(source if alone else f"{source}::{study.study_name}")
     _tell_differences(label, study, wanted)
     trials = (t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING)
     return _fitting(label, map(_of_study, trials), wanted)
@@ -217,9 +178,11 @@ def _value_columns(table: Table, column: str | None, wanted: Wanted) -> Sequence
 
 
 def _column(table: Table, key: str) -> str:
-    own = PARAMS + key
+    plain = key.lstrip("+~")
+    others = (f"{PARAMS}{mark}{plain}" for mark in ("", "+", "++"))
+    own = next((name for name in (PARAMS + key, *others) if name in table.header), None)
     try:
-        return own if own in table.header else column_of(key, table.header)
+        return column_of(key, table.header) if own is None else own
     except ValueError as error:
         raise ValueError(f"{table.path}: {error}") from error
 
@@ -258,7 +221,9 @@ def _fit(found: _Found, wanted: Wanted, label: str) -> FrozenTrial | str:
     except ValueError:
         return "outside of the search space"
     is_complete = found.state == TrialState.COMPLETE
-    has_value = bool(found.values) and all(map(math.isfinite, found.values))
+    # A pruned trial of several objectives has the one that it has reported: its curve tells it.
+    has_all = len(found.values) == len(wanted.directions)
+    has_value = has_all and all(map(math.isfinite, found.values))
     if is_complete and not has_value:
         return "without a finite value"
     if not is_complete and not found.steps and not found.more:
@@ -299,8 +264,8 @@ def _value(space: Space, key: str, given: Any) -> Any:
 def _choice(choices: Sequence[Any], text: str) -> Any:
     """Return the choice that a text stands for.
 
-    >>> _choice(["adam", True], "true"), _choice([16, 32], "32.0"), _choice([1, None], "")
-    (True, 32, None)
+    >>> _choice(["adam", True], "true"), _choice([True, 32, 1], "1.0"), _choice([1, None], "")
+    (True, 1, None)
 
     Raises:
         ValueError: for none.
@@ -312,4 +277,5 @@ def _choice(choices: Sequence[Any], text: str) -> Any:
         forms = ("none", "null", "") if choice is None else (str(choice).lower(),)
         if text.lower() in forms:
             return choice
-    return others[others.index(float(text))]
+    numbers = [choice for choice in others if not isinstance(choice, bool)]  # True == 1
+    return numbers[numbers.index(float(text))]

@@ -34,7 +34,7 @@ from hpo.settings import SettingError, SweepSettings
 from hpo.storage.folders import claim_study_folder, identify
 from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage, storage_file
-from hpo.study.added import add
+from hpo.study.adding import add
 from hpo.study.earlier import read_earlier
 from hpo.study.enqueue import enqueue
 from hpo.study.portions import issue_tickets

@@ -175,6 +175,11 @@ class Tickets:
         read = self.storage.get_all_trials
         return self._own(read(self._study_id, deepcopy=False, states=states or None))
 
+    def added(self) -> list[FrozenTrial]:
+        """Return the finished trials that the study began with."""
+        trials = self.storage.get_all_trials(self._study_id, deepcopy=False)
+        return [trial for trial in trials if trial.number < self.n_added]
+
     def top_up(self) -> int:
         """Create tickets if few are left; return how many."""
         with study_lock(self.folder) as lock:

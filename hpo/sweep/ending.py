@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo.attributes import FAIL_REASON, stored
 from hpo.launch.payload import Payload
 from hpo.reporting.causes import was_outdone, why_none_is_complete
+from hpo.reporting.pareto import NONE_IS_FEASIBLE, is_feasible
 from hpo.search.finite import EXHAUSTED
 from hpo.settings import SettingError, SweepFailure, typed_key
 from hpo.study.spent import Reached
@@ -18,12 +19,13 @@ from hpo.study.tickets import Tickets
 
 _log = logging.getLogger(__name__)
 _SECTION = "hydra.sweeper"
+_ALL_ADDED = "the space is exhausted: all of its points were added"
 
 
 def say_if_exhausted(spec: SweepSpec, n_wanted: int) -> bool:
     """Say that the space has less points than trials were wanted, if so."""
     is_exhausted = spec.n_trials < n_wanted
-    if is_exhausted:
+    if is_exhausted and spec.n_trials:  # `check_result` tells that all points were added
         _log.info(EXHAUSTED, spec.n_trials, n_wanted)
     return is_exhausted
 
@@ -68,13 +70,25 @@ def say_energy_is_unknown() -> None:
 
 
 def check_result(spec: SweepSpec, tickets: Tickets) -> None:
-    """Raise SweepFailure if no trial is complete; those of `add` may be better than all others."""
+    """Raise SweepFailure if no trial is complete; those of `add` may be better than all others.
+
+    They may also be all points of a finite space: then the study has no trial of its own.
+    """
     trials = tickets.trials()
-    why = why_none_is_complete(trials)
-    if why is not None and spec.n_added and any(map(was_outdone, trials)):
+    why = why_none_is_complete(trials) if spec.n_trials else _ALL_ADDED
+    if why is None:
+        return
+    is_result = not spec.n_trials or any(map(was_outdone, trials))
+    if is_result and any(map(_may_be_best, tickets.added())):
         _log.warning("%s; the best trial was added", why)
-    elif why is not None:
+    elif spec.n_trials:
         raise SweepFailure(f"{why}; their folders: {spec.sweep_dir}/trials")
+    else:
+        raise SweepFailure(f"{why}, but {NONE_IS_FEASIBLE}")
+
+
+def _may_be_best(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE and is_feasible(trial)
 
 
 def too_many_failures(spec: SweepSpec, tickets: Tickets) -> SettingError:

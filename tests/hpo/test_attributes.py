@@ -45,6 +45,7 @@ RIGHT = {
     "STUDY_ID": ["i"],
     "FOLDER": ["/a"],
     "BEST": [[1.0, 0.0], [1, 0.5, 0]],
+    "SOURCES": [[], ["/a/old.csv", "/a/first"]],
     "COMMAND_CODE": [{"git": "a"}],
     "COMMAND": [COMMAND, {**COMMAND, "module": None, "file": "/a.py"}],
     "CODE": [[], [{"git": "a"}]],

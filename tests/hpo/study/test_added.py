@@ -1,16 +1,19 @@
 import logging
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from commons.optuna_internals import storage_of, trial_id
 from hpo.attributes import ADDED, FIGURES, RUN, added_from
 from hpo.goals import Goals
-from hpo.search.space import Space
+from hpo.search.space import Space, parse_space
 from hpo.settings import SettingError
-from hpo.study.added import Wanted, add, read_added
+from hpo.study.added import Wanted, read_added
 from hpo.study.portions import study_lock
+from hpo.study.study import SweepSpec, open_study
 
 CHOICES = CategoricalDistribution(["adam", "1", 1, True, None, 0.5, "[1,2]"])
 SPACE = Space(
@@ -129,18 +132,70 @@ def test_a_table_has_a_column_for_each_objective(tmp_path):
         read_added([f"{tmp_path}/old.csv::loss"], two)
 
 
+@pytest.mark.parametrize("column", ["params.+optimizer.lr", "params.optimizer.lr", "lr"])
+def test_a_key_that_is_added_to_the_configuration_has_its_column_with_or_without_plus(
+    tmp_path, column
+):
+    (tmp_path / "old.csv").write_text(f"{column},params.units,params.c,value\n0.01,16,adam,1\n")
+    (trial,) = read_added([str(tmp_path / "old.csv")], wanted())
+    assert trial.params == params()
+
+
+def test_a_key_without_plus_has_its_column_with_one(tmp_path):
+    (tmp_path / "old.csv").write_text("lr,params.+units,c,value\n0.01,16,adam,1\n")
+    (trial,) = read_added([str(tmp_path / "old.csv")], wanted())
+    assert trial.params == params()
+
+
+def test_a_key_that_is_not_searched_leaves_out_the_lines_that_have_it(table, caplog):
+    source = table("0.01,16,adam,1", "0.02,16,adam,2")
+    text = Path(source).read_text().replace("value", "value,params.z,other").splitlines()
+    Path(source).write_text("\n".join([text[0], f"{text[1]},7,7", f"{text[2]},,7"]))
+    with caplog.at_level(logging.INFO):
+        (trial,) = read_added([source], wanted())
+    assert trial.value == 2.0
+    assert "left out: 1 with other keys than those searched" in caplog.text
+
+
+def test_a_number_does_not_stand_for_a_choice_of_true_or_false(table):
+    space = Space({**SPACE.distributions, "c": CategoricalDistribution([True, False, 2])})
+    lines = "0.01,16,1,1", "0.01,16,0,2", "0.01,16,2,3", "0.01,16,true,4"
+    trials = read_added([table(*lines)], Wanted(space, ("minimize",), Goals()))
+    assert [(trial.params["c"], trial.value) for trial in trials] == [(2, 3.0), (True, 4.0)]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("kind", ["journal", "sqlite"])
-def test_trials_are_added_once_before_the_first(kind, storages, tmp_path, table):
-    source = table("0.01,16,adam,1", "0.02,16,adam,2", "0.03,16,adam,3")
-    trials = read_added([source], wanted())
-    study = optuna.create_study(storage=storages(kind))
-    with study_lock(tmp_path) as lock:
-        assert add(study, [source], trials, lock) == 3
-        assert add(study, [source], trials, lock) == 3
-        assert [t.params for t in study.trials] == [t.params for t in trials]
-        study.enqueue_trial({})
-        assert add(study, [source], (), lock) == 3
-        with pytest.raises(SettingError) as refused:
-            add(study, [source, "other"], (), lock)
-    assert "has begun without other; leave it out" in str(refused.value)
-    assert len(study.trials) == 4
+def test_a_pruned_trial_of_several_objectives_is_added_with_its_curve(kind, storages, tmp_path):
+    two = ["minimize", "minimize"]
+    url = f"sqlite:///{tmp_path}/old.db"
+    source = optuna.create_study(storage=url, study_name="old", directions=two)
+    space = parse_space({"x": "interval(0, 1)"}, [])
+    trials = [source.ask(dict(space.distributions)) for _ in range(2)]
+    source.tell(trials[0], [1.0, 2.0])
+    storage, pruned = storage_of(source), trial_id(source.trials[1])
+    # As a worker of ours ends it:
+    storage.set_trial_intermediate_value(pruned, 3, 5.0)
+    storage.set_trial_state_values(pruned, TrialState.PRUNED, [5.0])
+    read = read_added([url], Wanted(space, two, Goals()))
+    spec = SweepSpec(
+        study_name="new",
+        storage=None,
+        sweep_dir=tmp_path / "new",
+        sampler=None,
+        pruner=None,
+        direction=two,
+        n_trials=3,
+        space=space,
+        add=[url],
+        to_add=tuple(read),
+    )
+    with study_lock(spec.sweep_dir) as lock:
+        study = open_study(spec, storages(kind), lock)
+    there = [t for t in study.trials if added_from(t)]
+    assert [(t.state.name, t.values) for t in there] == [
+        ("COMPLETE", [1.0, 2.0]),
+        ("PRUNED", None),
+    ]
+    assert there[1].intermediate_values == {3: 5.0}
+    assert len(study.trials) == 5

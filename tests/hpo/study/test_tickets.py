@@ -71,6 +71,13 @@ class Prefers(PausingPruner):
         return next((trial for trial in paused if trial.number == self.number), None)
 
 
+def test_trials_that_the_study_began_with_are_none_of_the_budget(pair, tickets):
+    two = tickets(n_trials=1)
+    two.n_added = 2
+    assert [trial.number for trial in two.added()] == [0, 1]
+    assert [trial.number for trial in two.trials()] == [2]
+
+
 def test_each_ticket_is_taken_once(tickets):
     workers = [tickets(0), tickets(1)]
     taken = [workers[i % 2].take() for i in range(4)]

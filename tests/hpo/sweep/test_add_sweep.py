@@ -166,6 +166,17 @@ def test_a_third_sweep_adds_both_earlier_ones_and_each_trial_once(toy, study):
     assert len({t.params["x"] for t in added(study())}) == 8
 
 
+def test_the_same_command_works_again_if_one_source_has_only_copies(toy, study, tmp_path):
+    toy("-m", "hydra.sweep.dir=a")
+    toy("-m", "hydra.sweep.dir=b", "hydra.sweeper.add=[a]", "hydra.sweeper.sampler.seed=2")
+    command = "-m", "hydra.sweeper.add=[b,a]"
+    assert toy(*command, "hydra.sweeper.n_trials=2")[0] == 0
+    assert {added_from(t) for t in added(study())} == {f"{tmp_path}/b"}
+    code, printed = toy(*command, "hydra.sweeper.n_trials=3")
+    assert code == 0, printed
+    assert (len(added(study())), len(own(study()))) == (8, 3)
+
+
 def test_a_study_of_a_database_into_a_database(toy, tmp_path):
     old, new = (f"sqlite:///{tmp_path}/{name}.db" for name in ("old", "new"))
     toy("-m", f"hydra.sweeper.storage={old}", "hydra.sweep.dir=a")
@@ -312,6 +323,16 @@ def test_a_sampler_that_visits_all_points_counts_those_that_were_added(toy, stud
     assert code == 0
     assert "the space is exhausted: 1 of 4 trials" in printed
     assert [t.params["x"] for t in own(study())] == [0.0]
+
+
+def test_a_space_all_of_whose_points_were_added_has_no_trial_of_its_own(toy, study, table):
+    brute = "+hydra.sweeper.sampler={_target_: optuna.samplers.BruteForceSampler}"
+    for _ in range(2):
+        code, printed = toy("-m", ADD, brute, "x=choice(0.5,-0.25)")
+        assert code == 0
+        assert "the space is exhausted: all of its points were added; the best trial" in printed
+        assert "no trial is complete" not in printed
+        assert [t.value for t in study().trials] == [0.6, 0.4]
 
 
 def test_another_column_can_have_the_values(toy, study, tmp_path):

@@ -24,7 +24,6 @@ def spec():
     return SimpleNamespace(
         study_name="s",
         n_trials=10,
-        n_added=0,
         timeout=60,
         sweep_dir="/sweep",
         max_failure_rate=0.1,
@@ -60,8 +59,13 @@ def test_a_finite_space_may_have_less_points(spec, caplog):
     assert not ending.say_if_exhausted(spec, 10)
 
 
-def tickets(*trials):
-    return SimpleNamespace(trials=lambda *states: [*trials])
+def tickets(*trials, added=()):
+    return SimpleNamespace(trials=lambda *states: [*trials], added=lambda: [*added])
+
+
+PRUNED = create_trial(state=TrialState.PRUNED, intermediate_values={1: 2.0})
+BEST = create_trial(value=1.0, constraints={"gb": -1.0})
+INFEASIBLE = create_trial(value=1.0, constraints={"gb": 1.0})
 
 
 def test_a_sweep_without_a_complete_trial_has_failed(spec):
@@ -71,19 +75,35 @@ def test_a_sweep_without_a_complete_trial_has_failed(spec):
 
 
 def test_trials_that_added_ones_have_outdone_are_a_result_but_diverged_ones_are_not(spec, caplog):
-    pruned = create_trial(state=TrialState.PRUNED, intermediate_values={1: 2.0})
     diverged = create_trial(
         state=TrialState.PRUNED, intermediate_values={1: 2.0}, user_attrs={"diverged": 2}
     )
     with pytest.raises(SweepFailure):
-        ending.check_result(spec, tickets(pruned))
-    spec.n_added = 3
-    ending.check_result(spec, tickets(pruned, diverged))
+        ending.check_result(spec, tickets(PRUNED))
+    ending.check_result(spec, tickets(PRUNED, diverged, added=[PRUNED, BEST]))
     assert (
         "no trial is complete: 1 pruned at step 1, 1 diverged; the best trial was" in caplog.text
     )
     with pytest.raises(SweepFailure):
-        ending.check_result(spec, tickets(diverged))
+        ending.check_result(spec, tickets(diverged, added=[BEST]))
+
+
+def test_no_added_trial_is_the_best_unless_it_is_complete_and_feasible(spec, caplog):
+    with pytest.raises(SweepFailure, match="no trial is complete: 1 pruned at step 1; their fol"):
+        ending.check_result(spec, tickets(PRUNED, added=[PRUNED, INFEASIBLE]))
+    assert not caplog.messages
+
+
+def test_a_space_all_of_whose_points_were_added_is_told_once(spec, caplog):
+    caplog.set_level("INFO")
+    spec.n_trials = 0
+    assert ending.say_if_exhausted(spec, 4)
+    ending.check_result(spec, tickets(added=[BEST]))
+    told = "the space is exhausted: all of its points were added"
+    assert caplog.messages == [f"{told}; the best trial was added"]
+    none = f"{told}, but no complete trial meets all constraints"
+    with pytest.raises(SweepFailure, match=none):
+        ending.check_result(spec, tickets(added=[INFEASIBLE]))
 
 
 def test_too_many_failures_are_told_with_the_last_of_each_reason(spec):
