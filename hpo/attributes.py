@@ -26,6 +26,7 @@ COMMAND_CODE = "hpo:code"  # code and configuration of the last command
 COMMAND = "hpo:command"  # how the last command was typed: script or module, arguments, folder
 BEST = "hpo:best"  # weight of each of several objectives in what makes a trial the best
 SOURCES = "hpo:added"  # what the study began with: the sources of all its added trials
+REPORTED = "hpo:reported"  # of several objectives the index of the one that trials report
 APP = "hpo:app"  # what `hpo.reporting.best` needs to know of the application
 WORKER = "hpo:worker:"  # + name of a worker: its figures, see `hpo.study.record`
 LAUNCH = "hpo:launch:"  # + launch id: a SLURM array and the command that watches it
@@ -185,6 +186,7 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     FOLDER: _is_text,
     BEST: _are_numbers,
     SOURCES: _are_texts,
+    REPORTED: _is_count,
     COMMAND_CODE: _mapping(_is_text),
     COMMAND: _record(
         module=_maybe(_is_text), file=_maybe(_is_text), arguments=_are_texts, cwd=_is_text

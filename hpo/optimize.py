@@ -130,7 +130,7 @@ def optimize(
             load_if_exists=True,
         )
         study = load(study_name, shared, sampler, pruner, aims.reported)
-        set_goals(study, aims.names, aims.best)
+        set_goals(study, aims.names, aims.best, aims.reported)
         home = StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
         home.check()
         study.set_user_attr(LEASE_S, lease_s)

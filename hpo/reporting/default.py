@@ -47,6 +47,7 @@ class Default:
         step: at which the two are compared; None: by their final values.
         values: each objective; at a step only the one that is reported.
         is_best: the default is the best trial.
+        several: the study has several objectives, so values are told with their names.
     """
 
     number: int
@@ -54,12 +55,13 @@ class Default:
     step: int | None
     values: tuple[Compared, ...]
     is_best: bool
+    several: bool = False
 
     def __str__(self) -> str:
         """Return the comparison as a line."""
-        first, several = self.values[0], len(self.values) > 1
+        first = self.values[0]
         (value, best), trial = first.ends_told, f"trial {self.number}"
-        if several:
+        if self.several:
             value = ", ".join(f"{each.name} {each.ends_told[0]}" for each in self.values)
             best = ", ".join(f"{each.name} {each.ends_told[1]}" for each in self.values)
         if self.is_best:
@@ -79,12 +81,13 @@ class Default:
 
 
 def compare_default(
-    trials: Sequence[FrozenTrial], best: int | None, metrics: Sequence[str]
+    trials: Sequence[FrozenTrial], best: int | None, metrics: Sequence[str], reported: int = 0
 ) -> Default | None:
     """Return the default beside the best trial; None: it is not among the trials, or goes on.
 
     A default that was pruned, has diverged or failed is compared at the last step that it
     reported: its last value beside the best trial's final one would flatter the search.
+    `reported` is the index of the objective that trials report.
     """
     marked = (t for t in trials if stored(t.user_attrs, ENQUEUED) == DEFAULT)
     trial = next(marked, None)
@@ -98,8 +101,9 @@ def compare_default(
     else:
         step = trial.last_step
         at = (each.intermediate_values.get(step or 0) if each else None for each in (trial, other))
-        values = [_compared(metrics[0], *at)]
-    return Default(trial.number, _end(trial), step, tuple(values), best == trial.number)
+        values = [_compared(metrics[reported], *at)]
+    is_best, several = best == trial.number, len(metrics) > 1
+    return Default(trial.number, _end(trial), step, tuple(values), is_best, several)
 
 
 def _compared(name: str, value: float | None, best: float | None) -> Compared:

@@ -50,17 +50,18 @@ class Importances:
     step: int | None
 
 
-def importances(trials: Sequence[FrozenTrial], sign: int) -> Importances | str:
+def importances(trials: Sequence[FrozenTrial], sign: int, reported: int = 0) -> Importances | str:
     """Return the importances; if the trials do not suffice, why.
 
-    `sign` is -1 to maximize, else 1. A trial that diverged before the step ranks last.
+    `sign` is -1 to maximize, else 1; `reported` is the index of the objective that trials report.
+    A trial that diverged before the step ranks last.
     """
     begun = [t for t in trials if t.params and (t.values or t.intermediate_values or _diverged(t))]
     if len(begun) < MIN_TRIALS:
         return f"{len(begun)} trials have a value, {MIN_TRIALS} are needed"
     begun = begun[:: math.ceil(len(begun) / _MAX_TRIALS)]
     step = _common_step(begun)
-    values = {t.number: v for t in begun if (v := _value(t, step, sign)) is not None}
+    values = {t.number: v for t in begun if (v := _value(t, step, sign, reported)) is not None}
     compared = [trial for trial in begun if trial.number in values]
     if len({*values.values()}) < 2:
         return f"{len(compared)} trials all have the same value"
@@ -89,12 +90,12 @@ def _last(trial: FrozenTrial) -> float:
     return max(trial.intermediate_values, default=0)
 
 
-def _value(trial: FrozenTrial, step: int | None, sign: int) -> float | None:
+def _value(trial: FrozenTrial, step: int | None, sign: int, reported: int) -> float | None:
     """Return the value at a step, infinity if the trial has diverged; small is good."""
     reached = [s for s in trial.intermediate_values if step is not None and s >= step]
     value = trial.intermediate_values[min(reached)] if reached else None
     if value is None and trial.state == TrialState.COMPLETE:
-        value = trial.value
+        value = trial.values[reported]
     if value is not None and math.isfinite(value):
         return sign * value
     return math.inf if _diverged(trial) else None

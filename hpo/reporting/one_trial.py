@@ -59,7 +59,7 @@ def facts_of(subject: Subject, trial: FrozenTrial, folder: Path) -> dict[str, st
     codes = stored(trial.user_attrs, CODE, [])
     return {
         "state": _state(trial, row),
-        subject.metric: _value(subject, trial),
+        ", ".join(subject.metrics): _value(subject, trial),
         "curve": sparkline(trial.intermediate_values),
         "parameters": _lines(trial.params),
         "figures": _lines(figures_of(trial)),
@@ -131,6 +131,7 @@ def _value(subject: Subject, trial: FrozenTrial) -> str:
     if trial.values and trial.state == TrialState.COMPLETE:
         ranked = [t for t in reversed(subject.begun) if t.state == TrialState.COMPLETE]
         place = f"rank {ranked.index(trial) + 1} of {len(ranked)} complete trials"
+        place += f" by {subject.metric}" if len(subject.metrics) > 1 else ""
         return f"{', '.join(f'{value:.6g}' for value in trial.values)} ({place})"
     return ""
 

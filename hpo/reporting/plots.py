@@ -23,7 +23,7 @@ from hpo.reporting.style import (
     short,
     value_axis,
 )
-from hpo.reporting.subject import Subject, last_value
+from hpo.reporting.subject import Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,19 +36,21 @@ def draw_history(subject: Subject, path: Path) -> Path:
     """Draw the value of each trial by its number, pruned ones gray, and the best so far."""
     picture = Picture(f"{subject.name}: value of each trial")
     (panel,) = picture.panels
-    ended = [t for t in subject.trials if t.state.is_finished() and last_value(t) is not None]
+    ended = [
+        t for t in subject.trials if t.state.is_finished() and subject.last_value(t) is not None
+    ]
     for state in (TrialState.PRUNED, TrialState.COMPLETE):
         some = [trial for trial in ended if trial.state == state]
         numbers, label = [t.number for t in some], f"{len(some)} {state.name.lower()}"
-        panel.plot(numbers, _lasts(some), ".", color=COLORS[state], label=label)
+        panel.plot(numbers, _lasts(subject, some), ".", color=COLORS[state], label=label)
     complete = [t for t in ended if t.state == TrialState.COMPLETE]
     if complete:
         better = max if subject.sign < 0 else min
-        best = list(accumulate(_lasts(complete), better))
+        best = list(accumulate(_lasts(subject, complete), better))
         numbers = [t.number for t in complete]
         panel.step(numbers, best, where="post", color=BEST, linewidth=2, label="best so far")
         _name_best(panel, subject)
-    value_axis(panel, subject.metric, _lasts(ended), _lasts(ended), subject.sign)
+    value_axis(panel, subject.metric, _lasts(subject, ended), _lasts(subject, ended), subject.sign)
     panel.set_xlabel("trial (of a pruned one the last value)")
     key(panel)
     return picture.save(path)
@@ -77,7 +79,7 @@ def draw_learning_curves(subject: Subject, path: Path) -> Path:
         panel.plot(*zip(*curve, strict=True), color=BEST, linewidth=2.2, label="best")
         _at(panel, curve[-1], f"trial {best.number}: {number(curve[-1][1])}")
     values = [value for trial in shown for value in trial.intermediate_values.values()]
-    value_axis(panel, subject.metric, values, _lasts(shown), subject.sign)
+    value_axis(panel, subject.metric, values, _lasts(subject, shown), subject.sign)
     steps = [step for trial in shown for step in trial.intermediate_values]
     if steps:
         panel.set_xlim(min(steps) - 0.5, max(steps) + 0.5)
@@ -143,7 +145,7 @@ def draw_rungs(subject: Subject, path: Path) -> Path:
 
 def draw_importances(subject: Subject, path: Path) -> Path:
     """Draw how much of the ranks of all trials each hyperparameter explains, if trials suffice."""
-    found = importances(subject.trials, subject.sign)
+    found = importances(subject.trials, subject.sign, subject.reported)
     if isinstance(found, str):
         picture = Picture(f"{subject.name}: importances")
         picture.say(f"not yet: {found}")
@@ -172,13 +174,13 @@ def thinned(trials: Sequence[FrozenTrial], limit: int = _MAX_CURVES) -> list[Fro
     return [*others[:: -(-len(others) // half)], *trials[-half:]]
 
 
-def _lasts(trials: Sequence[FrozenTrial]) -> list[float]:
-    return [value for trial in trials if (value := last_value(trial)) is not None]
+def _lasts(subject: Subject, trials: Sequence[FrozenTrial]) -> list[float]:
+    return [value for trial in trials if (value := subject.last_value(trial)) is not None]
 
 
 def _name_best(panel: Axes, subject: Subject) -> None:
     best = subject.best
-    if best is not None and (value := last_value(best)) is not None:
+    if best is not None and (value := subject.last_value(best)) is not None:
         _at(panel, (best.number, value), f"trial {best.number}: {number(value)}")
 
 

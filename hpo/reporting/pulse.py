@@ -20,7 +20,7 @@ from hpo.reporting.outlook import Outlook, outlook
 from hpo.reporting.pareto import Front
 from hpo.reporting.rungs import Lengths, Rung, paused_at
 from hpo.reporting.subject import told_goal
-from hpo.reporting.summary import directions_of, metrics_of, n_epochs
+from hpo.reporting.summary import directions_of, metrics_of, n_epochs, reported_of
 from hpo.view import View
 
 _LEASE_S = 60.0
@@ -34,6 +34,7 @@ class Moment:
     Attributes:
         name: of the study.
         metrics: name of each objective.
+        reported: name of the one that trials report.
         goal: for example "minimize val_loss".
         n_trials: trials by state, those that were not begun among the waiting ones; and in total.
         n_added: finished trials that the study began with.
@@ -48,6 +49,7 @@ class Moment:
 
     name: str
     metrics: Sequence[str]
+    reported: str
     goal: str
     n_trials: dict[str, int]
     n_added: int
@@ -83,7 +85,9 @@ class Pulse:
         study = optuna.load_study(study_name=self._name, storage=storage)
         directions, self._metrics = directions_of(study), metrics_of(study)
         self._goal = told_goal(directions, self._metrics)
-        self._lengths = Lengths(-1 if directions[0] == "maximize" else 1)
+        reported = reported_of(study.user_attrs, len(directions))
+        self._reported = self._metrics[reported]
+        self._lengths = Lengths(-1 if directions[reported] == "maximize" else 1)
         self._front = Front(directions)
         self._weights: list[float] | None = None
         self._counts: Counter[TrialState] = Counter()
@@ -106,6 +110,7 @@ class Pulse:
         return Moment(
             name=self._name,
             metrics=self._metrics,
+            reported=self._reported,
             goal=self._goal,
             n_trials=n_trials,
             n_added=self._n_added,

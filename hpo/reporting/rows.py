@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ PARAMS, OF_FIGURES = "params.", "figures."  # + name: columns
 def columns_of(subject: Subject) -> list[str]:
     """Return the names of the columns, in order.
 
-    `number`, `state`, one per objective, `feasible` if there are constraints, `front` with
+    `number`, `state`, one per objective (a pruned trial has the last value
+    of the reported one), `feasible` if there are constraints, `front` with
     several objectives, `epochs`, `params.KEY` of each hyperparameter,
     `figures.NAME` of each figure beside the value, `seconds` inside the application, `worker`,
     `host`, `retries`, `reason` of its end, `started`, `ended`, `folder`.
@@ -50,7 +51,7 @@ def rows_of(
     columns, front = columns_of(subject), {*subject.summary.front}
     for trial in subject.trials if trials is None else trials:
         row: dict[str, Any] = {"number": trial.number, "state": trial.state.name.lower()}
-        row |= dict(zip(subject.metrics, _values(trial), strict=False))
+        row |= _values(subject, trial)
         if trial.state == TrialState.COMPLETE:
             row |= {"feasible": is_feasible(trial), "front": trial.number in front}
         row["epochs"] = n_epochs(trial)
@@ -90,11 +91,11 @@ def folder_of(study_folder: Path, number: int) -> Path:
     return study_folder / "trials" / f"{number:04d}"
 
 
-def _values(trial: FrozenTrial) -> Sequence[float]:
+def _values(subject: Subject, trial: FrozenTrial) -> dict[str, float]:
     if trial.values:
-        return [*trial.values]
-    step = trial.last_step
-    return [] if step is None else [trial.intermediate_values[step]]
+        return dict(zip(subject.metrics, trial.values, strict=True))
+    last = subject.last_value(trial)
+    return {} if last is None else {subject.metric: last}
 
 
 def _work(subject: Subject, trial: FrozenTrial, folder: Path | None) -> dict[str, Any]:

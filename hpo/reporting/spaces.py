@@ -27,7 +27,7 @@ from hpo.reporting.style import (
     short,
     value_axis,
 )
-from hpo.reporting.subject import Subject, last_value
+from hpo.reporting.subject import Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,9 +95,9 @@ def _slice(panel: Axes, subject: Subject, trials: Sequence[FrozenTrial], name: s
     best = [trial for trial in complete if trial is subject.best]
     sets = (pruned, GRAY, 3), (complete, COLORS[TrialState.COMPLETE], 4), (best, BEST, 7)
     for some, color, size in sets:
-        values = [last_value(trial) or 0.0 for trial in some]
+        values = [subject.last_value(trial) or 0.0 for trial in some]
         panel.plot(_along(some, name, space), values, "o", color=color, markersize=size, mew=0)
-    lasts = [value for trial in trials if (value := last_value(trial)) is not None]
+    lasts = [value for trial in trials if (value := subject.last_value(trial)) is not None]
     value_axis(panel, subject.metric, lasts, lasts, subject.sign)
     panel.set_ylabel("")
     panel.set_xlabel(short(name, 26), fontsize=9)

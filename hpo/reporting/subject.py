@@ -19,6 +19,7 @@ from hpo.reporting.summary import (
     Summary,
     directions_of,
     metrics_of,
+    reported_of,
     summarize,
 )
 
@@ -30,7 +31,7 @@ class Subject:
     Attributes:
         summary: its figures.
         trials: without those beyond the budget, by number.
-        metrics: name of each objective; the first one is drawn.
+        metrics: name of each objective; the reported one is drawn.
         directions: "minimize" or "maximize", of each objective.
         ledger: what it has cost.
         workers: records of its workers by name.
@@ -50,15 +51,20 @@ class Subject:
         """The name of the study."""
         return self.summary.study_name
 
+    @cached_property
+    def reported(self) -> int:
+        """The index of the objective that trials report after each step."""
+        return reported_of(self.attributes, len(self.metrics))
+
     @property
     def metric(self) -> str:
-        """The name of the first objective."""
-        return self.metrics[0]
+        """The name of the reported objective."""
+        return self.metrics[self.reported]
 
     @property
     def sign(self) -> int:
-        """-1 if the first objective is maximized, else 1."""
-        return -1 if self.directions[0] == "maximize" else 1
+        """-1 if the reported objective is maximized, else 1."""
+        return -1 if self.directions[self.reported] == "maximize" else 1
 
     @cached_property
     def best(self) -> FrozenTrial | None:
@@ -69,11 +75,18 @@ class Subject:
     @cached_property
     def begun(self) -> list[FrozenTrial]:
         """Trials with a value or a report, from the worst to the best by their last value."""
-        having = [trial for trial in self.trials if last_value(trial) is not None]
+        having = [trial for trial in self.trials if self.last_value(trial) is not None]
         return sorted(having, key=self._rank, reverse=True)
 
+    def last_value(self, trial: FrozenTrial) -> float | None:
+        """Return the reported objective of a trial at its end or until now; None: no value."""
+        if trial.values:  # of a pruned trial of several objectives there are none
+            return float(trial.values[self.reported])
+        step = trial.last_step
+        return None if step is None else float(trial.intermediate_values[step])
+
     def _rank(self, trial: FrozenTrial) -> float:
-        value = last_value(trial)
+        value = self.last_value(trial)
         is_number = value is not None and math.isfinite(value)
         return self.sign * float(value or 0.0) if is_number else math.inf
 
@@ -100,14 +113,6 @@ def told_goal(directions: Sequence[str], metrics: Sequence[str]) -> str:
     """
     each = zip(directions, metrics, strict=True)
     return ", ".join(f"{direction} {metric}" for direction, metric in each)
-
-
-def last_value(trial: FrozenTrial) -> float | None:
-    """Return the first objective of a trial, or what it has reported last; None: nothing yet."""
-    if trial.values:
-        return float(trial.values[0])
-    step = trial.last_step
-    return None if step is None else float(trial.intermediate_values[step])
 
 
 def worker_of(trial: FrozenTrial) -> str:

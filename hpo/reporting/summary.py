@@ -15,6 +15,7 @@ from hpo.attributes import (
     DIVERGED,
     FIGURES,
     N_TRIALS,
+    REPORTED,
     SECONDS,
     SKIPPED,
     WORKER,
@@ -146,7 +147,12 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
         cost=_cost(attributes, trials, epochs.run),
         front=tuple(trial.number for trial in front.trials) if len(directions) > 1 else (),
-        default=compare_default(trials, best.number if best else None, metrics),
+        default=compare_default(
+            trials,
+            best.number if best else None,
+            metrics,
+            reported_of(attributes, len(metrics)),
+        ),
     )
     return summary, trials
 
@@ -193,6 +199,16 @@ def metrics_of(study: optuna.Study) -> list[str]:
 def directions_of(study: optuna.Study) -> list[str]:
     """Return the direction of each objective: "minimize" or "maximize"."""
     return [direction.name.lower() for direction in study.directions]
+
+
+def reported_of(attributes: Mapping[str, Any], n_objectives: int) -> int:
+    """Return the index of the objective that the trials of a study report.
+
+    >>> reported_of({REPORTED: 1}, 2), reported_of({REPORTED: 2}, 2), reported_of({}, 2)
+    (1, 0, 0)
+    """
+    index = int(stored(attributes, REPORTED, 0))
+    return index if index < n_objectives else 0
 
 
 def numbered(n_objectives: int) -> list[str]:

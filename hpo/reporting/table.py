@@ -115,7 +115,8 @@ def _leaders(moment: Moment) -> list[tuple[str, str]]:
         added = "" if added_from(best) is None else ", added"
         lines.append(("best", f"{told} (trial {best.number}{added}): {_params(best)}"))
     if running is not None:
-        lines.append(("leader", f"trial {running.number} runs: {_running(running)}"))
+        by = f" (by {moment.reported})" if len(moment.metrics) > 1 else ""
+        lines.append(("leader", f"trial {running.number} runs{by}: {_running(running)}"))
     return lines or [("best", "no trial has begun yet")]
 
 

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from commons.optuna_internals import OneObjective, SeveralObjectives
-from hpo.attributes import BEST
+from hpo.attributes import BEST, REPORTED, stored
 from hpo.settings import SettingError
 
 
@@ -33,16 +33,36 @@ def load(
     return several
 
 
-def set_goals(study: optuna.Study, names: Sequence[str] | None, weights: Sequence[float]) -> None:
-    """Store the names of the objectives, if there are any, and what makes a trial the best.
+def set_goals(
+    study: optuna.Study, names: Sequence[str] | None, weights: Sequence[float], reported: int = 0
+) -> bool:
+    """Store names of the objectives, what makes a trial the best, and which one trials report.
 
     Of one objective another name that the study has already is kept: it is a label only.
 
+    Returns:
+        Whether the study had another rule of the best.
+
     Raises:
-        SettingError: the study has others, so its values mean something else.
+        SettingError: the study has others or reports another one, so its values mean something
+            else.
     """
-    if len(study.directions) > 1:
-        study.set_user_attr(BEST, [*weights])
+    _set_names(study, names)
+    if len(study.directions) == 1:
+        return False
+    attributes = study.user_attrs
+    before = stored(attributes, REPORTED, reported)
+    if before != reported:
+        known = dict(enumerate(study.metric_names or ()))
+        rule = "{goals}.prune_by: study '{}' reports {}, this command {}; use the same"
+        raise SettingError(rule, study.study_name, known.get(before, before), known.get(reported))
+    study.set_user_attr(REPORTED, reported)
+    study.set_user_attr(BEST, [*weights])
+    first = [1.0, *[0.0] * (len(weights) - 1)]
+    return bool(stored(attributes, BEST, first) != [*weights])
+
+
+def _set_names(study: optuna.Study, names: Sequence[str] | None) -> None:
     before = study.metric_names
     if names is None or before == [*names] or (before is not None and len(before) == 1):
         return
@@ -61,4 +81,4 @@ def for_pruner(study: optuna.Study) -> optuna.Study:
 
 def reported_direction(study: optuna.Study) -> StudyDirection:
     """Return the direction of the values that trials report."""
-    return study.directions[getattr(study, "reported", 0)]
+    return study.directions[study.reported if isinstance(study, SeveralObjectives) else 0]

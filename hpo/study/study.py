@@ -53,6 +53,7 @@ class SweepSpec(SweepSettings):
         to_add: what `add` means, until the study has it.
         n_added: such trials of the study, which have its first numbers.
         study_id: unique; set when the study is opened.
+        has_new_rule: the study had another rule of the best; set when it is opened.
         growth: how trials change their number of GPUs; None: they do not.
         gpus: of this worker, if trials grow.
     """
@@ -63,6 +64,7 @@ class SweepSpec(SweepSettings):
     to_add: tuple[FrozenTrial, ...] = ()
     n_added: int = 0
     study_id: str = ""
+    has_new_rule: bool = False
     growth: Growth | None = None
     gpus: int = 1
 
@@ -163,7 +165,7 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     if known != spec.directions:
         rule = "{direction}: study '{}' exists with direction {}, got {}"
         raise SettingError(rule, spec.study_name, *map(", ".join, (known, spec.directions)))
-    set_goals(study, spec.goals.names, spec.goals.best)
+    spec.has_new_rule = set_goals(study, spec.goals.names, spec.goals.best, spec.goals.reported)
     space = {name: _as_json(d) for name, d in spec.space.distributions.items()}
     _check_same_space(spec, study, space)
     overrides = (override.partition("=") for override in spec.space.fixed)

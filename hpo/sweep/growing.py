@@ -45,7 +45,10 @@ def grow(spec: SweepSpec, app: Payload, slurm: Slurm | None) -> None:
 
 
 class GrowingCrew:
-    """SLURM workers of each size of a `Growth`; as many GPUs in all as `n_workers` begin with."""
+    """SLURM workers of each size of a `Growth`.
+
+    Those of each size have at most as many GPUs as `n_workers` of the first size.
+    """
 
     def __init__(
         self,

@@ -177,11 +177,7 @@ def run(sweep: Sweep) -> None:
     """Run workers until all trials are finished, then report; raises as `sweep` does."""
     spec = sweep.spec
     if not sweep.tickets.n_left():
-        key = typed_key(sweep.app.config, _SECTION, "n_trials")
-        more = "" if say_if_exhausted(spec, sweep.n_wanted) else f" To add some, raise {key}."
-        text = "study '%s' is finished (%d trials); nothing to do.%s Results: %s"
-        _log.info(text, spec.study_name, spec.n_trials, more, spec.sweep_dir)
-        check_result(spec, sweep.tickets)
+        _end_at_once(sweep)
         return
     if sweep.is_new or not spec.join:
         OmegaConf.save(sweep.app.config, spec.sweep_dir / "multirun.yaml")
@@ -211,6 +207,20 @@ def run(sweep: Sweep) -> None:
     say_if_exhausted(spec, sweep.n_wanted)
     check_result(spec, sweep.tickets)
     _log.info("%s", "\n".join(report.closing_lines()))
+
+
+def _end_at_once(sweep: Sweep) -> None:
+    """Say that the study is finished; report again if another trial may be the best now."""
+    spec, done = sweep.spec, "nothing to do"
+    key = typed_key(sweep.app.config, _SECTION, "n_trials")
+    more = "" if say_if_exhausted(spec, sweep.n_wanted) else f" To add some, raise {key}."
+    if spec.has_new_rule:
+        report = write_report(sweep.storage, spec.study_name, spec.sweep_dir)
+        best = report.subject.summary.best
+        done = f"best by {best.rule}: {best.told} (trial {best.number})" if best else done
+    text = "study '%s' is finished (%d trials); %s.%s Results: %s"
+    _log.info(text, spec.study_name, spec.n_trials, done, more, spec.sweep_dir)
+    check_result(spec, sweep.tickets)
 
 
 def _run_crew(sweep: Sweep, artist: Artist) -> None:

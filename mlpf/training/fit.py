@@ -185,7 +185,8 @@ def _objective(cfg: DictConfig, module: TrainingModule) -> Objective:
     if objective.name in FIGURES:
         raise ConfigError(
             f"objective.name: {objective.name} is known when a training has ended, so it cannot "
-            "tell which epoch is best; let it follow a logged value: [val_loss,...]"
+            "decide which epoch is best; a logged value must decide: the first one, "
+            "[val_loss,...], or the one that hpo.goals.prune_by names"
         )
     if not set(cfg.callbacks) - _CALLBACKS:  # another one may log anything
         for name in names or [objective.name]:

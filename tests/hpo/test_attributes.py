@@ -46,6 +46,7 @@ RIGHT = {
     "FOLDER": ["/a"],
     "BEST": [[1.0, 0.0], [1, 0.5, 0]],
     "SOURCES": [[], ["/a/old.csv", "/a/first"]],
+    "REPORTED": [0, 1],
     "COMMAND_CODE": [{"git": "a"}],
     "COMMAND": [COMMAND, {**COMMAND, "module": None, "file": "/a.py"}],
     "CODE": [[], [{"git": "a"}]],

@@ -51,6 +51,14 @@ def search(tmp_path, monkeypatch, capsys):
             ["objective.name: n_parameters is known when a training has ended"],
         ),
         (
+            [
+                "hpo=tpe",
+                "objective.name=[val_loss,n_parameters]",
+                "hpo.goals.prune_by=n_parameters",
+            ],
+            ["n_parameters is known when", "must decide", "the one that hpo.goals.prune_by names"],
+        ),
+        (
             ["hpo=tpe", "objective.name=[val_loss,n_parameters]", "hpo.goals.best={val_los: 1}"],
             ["hpo.goals.best.val_los: no such objective; did you mean val_loss?"],
         ),

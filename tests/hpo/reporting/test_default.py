@@ -81,3 +81,15 @@ def test_a_default_beyond_a_constraint_says_so():
     found = compare_default(trials, 1, ["loss"])
     assert found.end == "infeasible"
     assert str(found) == "default 0.2 (trial 0, infeasible) -> best 0.3 (+50.0 %)"
+
+
+def test_a_pruned_default_of_several_objectives_is_compared_by_the_reported_one():
+    default = trial(0, TrialState.PRUNED, [0.2], DEFAULT)
+    best = create_trial(values=[3.0, 0.8], intermediate_values={1: 0.4, 2: 0.8})
+    best.number = 1
+    found = compare_default([default, best], 1, ["ms", "accuracy"], 1)
+    assert found.values == (Compared("accuracy", 0.2, 0.4, pytest.approx(1.0)),)
+    assert str(found) == (
+        "default (trial 0) pruned at epoch 1 with accuracy 0.2; "
+        "there the best had accuracy 0.4 (+100.0 %)"
+    )

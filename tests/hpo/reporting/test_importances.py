@@ -155,3 +155,15 @@ def test_the_picture_is_of_any_sampler():
         study = optuna.create_study(sampler=make())
         study.optimize(lambda t: abs(t.suggest_float("x", -1, 1)), n_trials=20)
         assert of(study).shares.keys() == {"x"}
+
+
+def test_complete_trials_of_several_objectives_are_compared_by_the_reported_one():
+    study = optuna.create_study(
+        directions=["minimize", "maximize"], sampler=optuna.samplers.RandomSampler(1)
+    )
+    for _ in range(30):
+        trial = study.ask()
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        study.tell(trial, [x, y])
+    shares = [importances(study.trials, 1 - 2 * place, place).shares for place in (0, 1)]
+    assert [next(iter(found)) for found in shares] == ["x", "y"]

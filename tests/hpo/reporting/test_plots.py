@@ -2,8 +2,9 @@ import optuna
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
+from hpo.attributes import REPORTED
 from hpo.reporting.plots import (
     draw_curve,
     draw_history,
@@ -119,3 +120,24 @@ def test_of_many_trials_the_best_and_some_others_are_drawn():
     assert kept[-300:] == [*range(27_700, 28_000)]
     assert kept[:2] == [0, 93]
     assert thinned([1, 2], 600) == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_values_of_pruned_and_complete_trials_are_drawn_by_the_reported_objective(
+    subject, tmp_path, axes
+):
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    study.set_metric_names(["ms", "accuracy"])
+    study.set_user_attr(REPORTED, 1)
+    pruned = {"state": TrialState.PRUNED, "intermediate_values": {1: 0.1}}
+    study.add_trial(create_trial(**pruned))
+    for ms, accuracy in ((5.0, 0.8), (7.0, 0.9), (6.0, 0.7)):
+        curve = {1: accuracy / 2, 2: accuracy}
+        study.add_trial(create_trial(values=[ms, accuracy], intermediate_values=curve))
+    for draw in (draw_history, draw_learning_curves):
+        draw(subject(study), tmp_path / "p.png")
+    assert [panel.get_ylabel() for panel in axes] == ["accuracy", "accuracy"]
+    by_name = {line.get_label(): line.get_ydata().tolist() for line in axes[0].lines}
+    assert by_name["1 pruned"] == [0.1]
+    assert by_name["3 complete"] == [0.8, 0.9, 0.7]
+    assert by_name["best so far"] == [0.8, 0.9, 0.9]

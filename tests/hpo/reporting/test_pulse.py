@@ -2,7 +2,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, PAUSED
+from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, PAUSED, REPORTED
 from hpo.reporting.pulse import Pulse
 from hpo.reporting.table import live_line
 
@@ -102,3 +102,16 @@ def test_paused_trials_are_waiting_and_go_on_where_they_are(study, pulse):
     assert moment.outlook.left_s == pytest.approx(50 / 13)
     assert not moment.outlook.is_least
     assert [rung.n_reached for rung in moment.rungs if rung.step == 3] == [5]
+
+
+def test_of_several_objectives_the_reported_one_says_who_leads(pulse):
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    study.set_user_attr(REPORTED, 1)
+    for _ in range(2):
+        study.ask()
+    for trial, value in zip(study.trials, (0.2, 0.7), strict=True):
+        study._storage.set_trial_intermediate_value(trial._trial_id, 1, value)
+    moment = pulse(study).look()
+    assert [trial.number for trial in moment.running] == [1, 0]
+    told = " ".join(live_line(moment).split())
+    assert "trial 1 runs (by value_1): epoch 1: 0.7" in told

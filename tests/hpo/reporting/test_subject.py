@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from hpo.attributes import RUN, SKIPPED, WORKER
-from hpo.reporting.subject import has_diverged, is_unbegun, last_value, worker_of
+from hpo.reporting.subject import has_diverged, is_unbegun, worker_of
 from hpo.reporting.summary import seconds_of
 
 
@@ -23,11 +23,13 @@ def test_trials_are_sorted_from_the_worst_to_the_best(study, subject, add):
     assert [t.number for t in subject(study).begun] == [6, 4, 2, 3, 0, 1]
 
 
-def test_several_objectives_are_read_by_the_first_one(subject):
+def test_several_objectives_are_read_by_the_first_one_where_none_is_stored(subject):
     study = optuna.create_study(directions=["maximize", "minimize"])
     for values in ([1.0, 5.0], [2.0, 7.0]):
         study.add_trial(create_trial(values=values))
-    assert [last_value(trial) for trial in study.trials] == [1.0, 2.0]
+    read = subject(study)
+    assert [read.last_value(trial) for trial in read.trials] == [1.0, 2.0]
+    assert (read.metric, read.sign) == ("value_0", -1)
     from hpo.reporting.summary import numbered
 
     assert numbered(2) == ["value_0", "value_1"]

@@ -8,8 +8,11 @@ from optuna.trial import TrialState
 
 import hpo
 from commons.console import Console
-from hpo.attributes import BEST, FAIL_REASON
+from hpo.attributes import BEST, FAIL_REASON, REPORTED
 from hpo.report import write_report
+from hpo.reporting.one_trial import facts_of
+from hpo.reporting.pulse import Pulse
+from hpo.reporting.subject import read_subject
 from hpo.reporting.table import study_table
 from hpo.search.diverse import DiverseSampler
 from hpo.search.objectives import for_pruner, load, reported_direction, set_goals
@@ -134,6 +137,7 @@ def test_a_pruner_sees_the_objective_that_is_reported():
         study.tell(trial, [0.0, value])
     seen = for_pruner(study)
     assert seen.direction == reported_direction(study) == StudyDirection.MAXIMIZE
+    assert reported_direction(seen) == StudyDirection.MAXIMIZE
     assert [trial.value for trial in seen.get_trials()] == [1.0, 2.0]
     trial = study.ask()
     study._storage.set_trial_intermediate_value(trial._trial_id, 1, 0.5)
@@ -211,3 +215,56 @@ def test_a_sampler_of_one_objective_is_refused_before_the_study_is_made(toy, tmp
     assert "hydra.sweeper.sampler" in printed
     assert CmaEsSampler.__name__ in printed
     assert not (tmp_path / "sweep").exists()
+
+
+def test_the_reported_objective_of_a_study_is_stored_and_stays():
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    set_goals(study, ["ms", "accuracy"], [1.0, 0.0], 1)
+    assert study.user_attrs[REPORTED] == 1
+    with pytest.raises(SettingError) as refused:
+        set_goals(study, ["ms", "accuracy"], [1.0, 0.0], 0)
+    assert "prune_by: study" in str(refused.value)
+    assert "reports accuracy, this command ms; use the same" in str(refused.value)
+    assert study.user_attrs[REPORTED] == 1
+
+
+def test_another_rule_of_the_best_is_told_from_the_same_one():
+    study = optuna.create_study(directions=["minimize"] * 2)
+    rules = ([1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0])
+    assert [set_goals(study, None, rule) for rule in rules] == [False, True, False, True]
+    assert set_goals(optuna.create_study(), None, [1.0]) is False
+
+
+def by_accuracy(trial):
+    """Larger networks are better and slower; the default, trial 0, is pruned at once."""
+    width = trial.suggest_float("width", 0, 1)
+    for epoch in range(1, 10):
+        trial.report(width * epoch / 9, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return [5 + width, width]
+
+
+def test_what_is_reported_is_shown_by_the_objective_that_prunes(search, tmp_path):
+    goals = {"names": ["inference_time_ms", "accuracy"], "prune_by": "accuracy"}
+    search(
+        by_accuracy,
+        direction=["minimize", "maximize"],
+        goals=goals,
+        n_trials=3,
+        enqueue=[{"width": 0.9}, {"width": 0.99}, {"width": 0.09}],
+    )
+    loaded = hpo.load(tmp_path / "s.log")
+    frame = loaded.frame()
+    assert frame.state.tolist() == ["complete", "complete", "pruned"]
+    assert frame.accuracy.tolist() == pytest.approx([0.9, 0.99, 0.01])
+    assert frame.inference_time_ms.isna().tolist() == [False, False, True]
+    subject = read_subject(loaded._storage, loaded._study_id)
+    assert (subject.metric, subject.sign) == ("accuracy", -1)
+    assert [trial.number for trial in subject.begun] == [2, 0, 1]
+    moment = Pulse(loaded._storage, loaded._study_id).look()
+    assert moment.reported == "accuracy"
+    assert [rung.best for rung in moment.rungs] == [pytest.approx(0.11)]
+    facts = facts_of(subject, loaded.trials[1], tmp_path)
+    told = "5.99, 0.99 (rank 1 of 2 complete trials by accuracy)"
+    assert facts["inference_time_ms, accuracy"] == told

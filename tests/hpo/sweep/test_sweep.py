@@ -373,3 +373,24 @@ def test_a_grid_with_fewer_points_than_trials_finishes_the_study(toy, study):
         assert "the space is exhausted: 2 of 5 trials" in printed
         assert sorted(t.params["x"] for t in study().trials) == [1, 2]
     assert "study 'toy' is finished (2 trials); nothing to do. Results" in printed
+
+
+def test_another_rule_of_the_best_writes_the_report_of_a_finished_study_again(toy, tmp_path):
+    def run(rule):
+        goals = f"hydra.sweeper.goals={{names: [loss, size], best: {rule}}}"
+        directions = "hydra.sweeper.direction=[minimize,minimize]"
+        first = "hydra.sweeper.enqueue=[{x: 0},{x: 0.5}]"
+        two = ("hydra.sweeper.n_trials=2", "returns_two=true")
+        code, printed = toy("-m", directions, goals, first, *two)
+        assert code == 0, printed
+        best = yaml.safe_load((tmp_path / "sweep/best.yaml").read_text())
+        summary = json.loads((tmp_path / "sweep/summary.json").read_text())
+        return best["x"], summary["best"]["number"], summary["best"]["rule"], printed
+
+    assert run("first")[:3] == (0, 0, "loss")
+    assert "nothing to do" in run("first")[3]
+    x, number, rule, printed = run("size")
+    assert (x, number, rule) == (0.5, 1, "size")
+    assert "study 'toy' is finished (2 trials); best by size: loss" in printed
+    assert "nothing to do" not in printed
+    assert "nothing to do" in run("size")[3]

@@ -44,7 +44,10 @@ def train(cfg):
         hpo.report_value(
             math.nan if number in cfg.diverges else cfg.x**2 + 1 / (epoch + 1), epoch + 1
         )
-    return None if cfg.returns_nothing else cfg.x**2 + 1 / cfg.epochs
+    value = cfg.x**2 + 1 / cfg.epochs
+    if cfg.returns_two:
+        return [value, -cfg.x]
+    return None if cfg.returns_nothing else value
 
 
 @hydra.main(config_path=str(Path(__file__).parent), config_name="toy", version_base="1.3")
