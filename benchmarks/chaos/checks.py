@@ -29,6 +29,7 @@ class Expected:
         says: text that the commands must have printed.
         late: processes that noticed only after an epoch that another one has the trial.
         loss: part of the error with which the command and all workers must end.
+        pauses: whether trials may end, for now, and be taken up again.
     """
 
     retries: tuple[int, int] = (0, 0)
@@ -39,6 +40,7 @@ class Expected:
     says: str = ""
     late: int = 0
     loss: str = ""
+    pauses: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Row:
         name: of the fault.
         states: trials by state.
         lost: trials of the budget that are not finished.
-        twice: trials that the application has ended more than once.
+        twice: trials that the application has ended more than once; if they may pause, at the
+            same epoch.
         repeated: finished epochs that were run again, of the trial that has most.
         retries: trials taken over from dead workers.
         arrays: submitted by the sweep.
@@ -86,7 +89,7 @@ def check(name: str, sweep: Sweep, code: int | None, wall_s: float, expected: Ex
         name=name,
         states=dict(states),
         lost=sweep.size.n_trials - n_finished,
-        twice=sum(_count(of, "end") > 1 for of in lines.values()),
+        twice=sum(_ended_twice(of, expected.pauses) for of in lines.values()),
         repeated=max(_count(of, "epoch") - len(_epochs(of)) for of in lines.values()),
         retries=sum(trial.system_attrs.get(RETRIES, 0) for trial in trials),
         arrays=len(sweep.arrays()),
@@ -175,6 +178,11 @@ def _check_trial(trial: FrozenTrial, lines: Sequence[Line], epochs: int, late: i
 
 def _count(lines: Sequence[Line], kind: str) -> int:
     return sum(line.kind == kind for line in lines)
+
+
+def _ended_twice(lines: Sequence[Line], pauses: bool) -> bool:
+    ends = [line.epoch for line in lines if line.kind == "end"]
+    return len(ends) > (len({*ends}) if pauses else 1)
 
 
 def _epochs(lines: Sequence[Line]) -> set[int]:

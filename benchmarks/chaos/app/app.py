@@ -73,6 +73,7 @@ def train(cfg: DictConfig) -> float:
         try:
             hpo.report_value(cfg.x**2 + 1 / epoch, epoch)  # before the checkpoint, as mlpf does
         except optuna.TrialPruned:
+            save(folder, epoch)  # it may be a pause
             note(witness, "end", epoch)
             raise
         save(folder, epoch)

@@ -3,7 +3,9 @@ import json
 import pytest
 
 from benchmarks.chaos.__main__ import chosen, main
+from benchmarks.chaos.checks import _ended_twice
 from benchmarks.chaos.rows import FAULTS
+from benchmarks.chaos.sweep import Line
 from commons.cli import UsageError
 
 
@@ -12,6 +14,19 @@ def test_rows_are_chosen_by_name():
     assert len(chosen("")) == len(FAULTS) == len({fault.name for fault in FAULTS})
     with pytest.raises(UsageError, match=r"only=parents: .* did you mean parent"):
         chosen("parents")
+
+
+def test_a_pause_is_no_second_end_of_a_trial_but_the_same_end_again_is():
+    def ended(*epochs):
+        return [Line("end", epoch, pid=1, time=0.0) for epoch in epochs]
+
+    assert not _ended_twice(ended(6, 8), pauses=True)
+    assert _ended_twice(ended(6, 8), pauses=False)
+    assert _ended_twice(ended(6, 8, 8), pauses=True)
+    assert not _ended_twice([], pauses=False)
+    assert {fault.name for fault in FAULTS if fault.expected.pauses} == {
+        *("promotion", "pbt_kill", "pbt_copy", "pbt_preempt", "pbt_journal")
+    }
 
 
 @pytest.mark.slurm
