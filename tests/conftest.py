@@ -27,6 +27,11 @@ from testbed.slurm import SlurmCluster
 Server = TypeVar("Server")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of minutes, so that at the end no process works on them alone."""
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_examples.py"))
+
+
 @pytest.fixture(autouse=True)
 def version_base(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test composes with leaves no compatibility version of Hydra behind."""
