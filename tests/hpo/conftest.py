@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,16 @@ ROOT = HERE.parent.parent
 @pytest.fixture(autouse=True)
 def quiet_optuna():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.fixture(autouse=True)
+def no_lease_goes_on():
+    """Ends the heartbeats of owners that a test lets die: they would speak in later tests."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "lease" and (beat := getattr(thread, "_target", None)):
+            beat.__self__._stop.set()
+            thread.join(5)
 
 
 @pytest.fixture
