@@ -91,8 +91,38 @@ def study(record: dict[str, Any]) -> str:
     return markdown(head, [[name, *(f"{row[name]:.4g}" for row in rows)] for name in figures])
 
 
+def overhead(record: dict[str, Any]) -> str:
+    """Return the table of `benchmarks.load.overhead`: medians, a line per row and tool."""
+    head = ["epochs", "tool", "wall, s", "first trial after, s", "end after the last epoch, s"]
+    head += ["efficiency", "epochs run", "CPU s per trial", "of it after start-up", "MB"]
+    figures = ("wall_s", "start_up_s", "after_last_epoch_s", "efficiency", "n_epochs")
+    figures += ("cpu_s", "loop_cpu_s", "memory_mb")
+    rows = [
+        [
+            name,
+            tool,
+            *(f"{x[figure]:.3g}" if x[figure] < 1e3 else f"{x[figure]:.0f}" for figure in figures),
+        ]
+        for name, tools in record["medians"].items()
+        for tool, x in tools.items()
+    ]
+    return markdown(head, rows)
+
+
+def simulate(record: dict[str, Any]) -> str:
+    """Return the table of `benchmarks.load.simulate`: a line for each size, CPU seconds."""
+    sizes = dict.fromkeys((row["n_workers"], row["n_trials"]) for row in record["rows"])
+    found = {(row["method"], row["n_workers"], row["n_trials"]): row for row in record["rows"]}
+    methods = [*dict.fromkeys(row["method"] for row in record["rows"])]
+    head = ["workers", "trials", *(f"{method}, CPU s" for method in methods)]
+    rows = [
+        [*size, *(f"{found[method, *size]['cpu_s']:.3g}" for method in methods)] for size in sizes
+    ]
+    return markdown(head, rows)
+
+
 _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    each.__name__: each for each in (scale, storage, latency, study)
+    each.__name__: each for each in (overhead, scale, storage, latency, study, simulate)
 }
 
 

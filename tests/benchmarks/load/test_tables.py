@@ -52,6 +52,28 @@ def test_sizes_of_a_study_are_columns():
     ]
 
 
+def test_each_tool_is_a_line_of_each_row_of_epochs():
+    figures = {"wall_s": 12.34, "start_up_s": 0.5, "after_last_epoch_s": 0.25, "n_epochs": 6400.0}
+    figures |= {"efficiency": 0.75, "cpu_s": 0.1, "loop_cpu_s": 0.05, "memory_mb": 200.0}
+    lines = tables.overhead({"medians": {"10 ms": {"optuna": figures, "hydra": figures}}})
+    assert lines.splitlines()[2:] == [
+        f"| 10 ms | {tool} | 12.3 | 0.5 | 0.25 | 0.75 | 6400 | 0.1 | 0.05 | 200 |"
+        for tool in ("optuna", "hydra")
+    ]
+
+
+def test_methods_of_a_simulation_are_columns():
+    rows = [
+        {"method": method, "n_workers": 8, "n_trials": n, "cpu_s": n * cost}
+        for method, cost in (("asha", 0.001), ("promotion", 0.002))
+        for n in (200, 1000)
+    ]
+    assert tables.simulate({"rows": rows}).splitlines()[2:] == [
+        "| 8 | 200 | 0.2 | 0.4 |",
+        "| 8 | 1000 | 1 | 2 |",
+    ]
+
+
 def test_the_command_prints_the_files_that_there_are(tmp_path, capsys):
     (tmp_path / "scale.json").write_text(json.dumps({"rows": [SCALE]}))
     assert main([f"results={tmp_path}"]) == 0
