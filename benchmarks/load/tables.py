@@ -95,8 +95,10 @@ def overhead(record: dict[str, Any]) -> str:
     """Return the table of `benchmarks.load.overhead`: medians, a line per row and tool."""
     head = ["epochs", "tool", "wall, s", "first trial after, s", "end after the last epoch, s"]
     head += ["efficiency", "epochs run", "CPU s per trial", "of it after start-up", "MB"]
-    figures = ("wall_s", "start_up_s", "after_last_epoch_s", "efficiency", "n_epochs")
-    figures += ("cpu_s", "loop_cpu_s", "memory_mb")
+    figures = [
+        *("wall_s", "start_up_s", "after_last_epoch_s", "efficiency", "n_epochs"),
+        *("cpu_s", "loop_cpu_s", "memory_mb"),
+    ]
     rows = [
         [
             name,
