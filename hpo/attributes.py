@@ -10,8 +10,8 @@ as absent, and `hpo.doctor` names it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 # Of a study.
 N_TRIALS = "hpo:n_trials"  # trials of the study when it is finished
@@ -72,10 +72,18 @@ class Marked(Protocol):
         """Its user attributes by name."""
 
 
+_Trial = TypeVar("_Trial", bound=Marked)
+
+
 def added_from(trial: Marked) -> str | None:
     """Return the source of a finished trial that was added; None: the study has run it."""
     source: str | None = stored(trial.user_attrs, ADDED)
     return source
+
+
+def own_trials(trials: Iterable[_Trial]) -> list[_Trial]:
+    """Return the trials that a study has run or will run, without added ones."""
+    return [trial for trial in trials if added_from(trial) is None]
 
 
 def all_stored(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:

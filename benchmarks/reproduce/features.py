@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from commons.cli import Failure, UsageError, choose, run_command
 from commons.files import write_json
@@ -37,15 +38,17 @@ _SLURM = ("launcher=slurm", "launcher.poll_s=0.5", "launcher.cpus_per_task=1")
 _ROOT = Path(__file__).parents[2]
 
 
+def _trials(study_name: str, folder: Path) -> list[FrozenTrial]:
+    return optuna.load_study(study_name=study_name, storage=open_storage(None, folder)).trials
+
+
 def _begun_from_others(folder: Path) -> str:
-    study = optuna.load_study(study_name="pbt", storage=open_storage(None, folder))
-    n_children = sum(PARENT in trial.system_attrs for trial in study.trials)
+    n_children = sum(PARENT in trial.system_attrs for trial in _trials("pbt", folder))
     return f"{n_children} trials began with the checkpoint of another"
 
 
 def _grown(folder: Path) -> str:
-    study = optuna.load_study(study_name="asha_promotion", storage=open_storage(None, folder))
-    n_grown = sum((trial.last_step or 0) > 1 for trial in study.trials)
+    n_grown = sum((trial.last_step or 0) > 1 for trial in _trials("asha_promotion", folder))
     outputs = "".join(file.read_text() for file in folder.glob("workers/*/*_log.out"))
     if "2 ranks" not in outputs:
         raise Failure("growing: no trial ran on two ranks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from commons.pages import sortable
 from commons.terminal import one_line
+from hpo.reporting.default import compared
 from hpo.reporting.rows import figures_of
 from hpo.reporting.style import BEST, BLUE, Picture, number, value_axis
 from hpo.reporting.subject import Subject
@@ -68,14 +70,14 @@ def comparison_table(subject: Subject) -> str:
     if best is default:
         return lead
     at = "" if told.step is None else f" at epoch {told.step}"
-    rows: list[tuple[Any, ...]] = [
-        (f"{each.name}{at}", each.value, each.best_value, _percent(each.value, each.best_value))
-        for each in told.values
-    ]
+    values = [replace(each, name=f"{each.name}{at}") for each in told.values]
     if told.step is None:
         own, other = figures_of(default), figures_of(best)
         both = [name for name in own if name in other and name not in subject.metrics]
-        rows += [(name, own[name], other[name], _percent(own[name], other[name])) for name in both]
+        values += [compared(name, own[name], other[name]) for name in both]
+    rows: list[tuple[Any, ...]] = [
+        (each.name, each.value, each.best_value, each.change_told) for each in values
+    ]
     keys = [*dict.fromkeys([*default.params, *best.params])]
     pairs = {key: (default.params.get(key), best.params.get(key)) for key in keys}
     rows += [(key, *map(_shown, pair), None) for key, pair in pairs.items() if pair[0] != pair[1]]
@@ -90,12 +92,6 @@ def default_of(subject: Subject) -> FrozenTrial | None:
     told = subject.summary.default
     number = None if told is None else told.number
     return next((trial for trial in subject.trials if trial.number == number), None)
-
-
-def _percent(value: float | None, other: float | None) -> str | None:
-    if not value or other is None:
-        return None
-    return f"{(other - value) / abs(value):+.1%}".replace("%", " %")
 
 
 def _shown(value: Any) -> Any:

@@ -28,9 +28,14 @@ class Compared:
     change: float | None
 
     @property
+    def change_told(self) -> str | None:
+        """The change as text; None: it cannot be told."""
+        return None if self.change is None else f"{self.change:+.1%}".replace("%", " %")
+
+    @property
     def ends_told(self) -> tuple[str, str]:
         """Both values as text, the second one with the change."""
-        change = "" if self.change is None else f" ({self.change:+.1%})".replace("%", " %")
+        change = "" if self.change_told is None else f" ({self.change_told})"
         texts = ("no value" if v is None else f"{v:.6g}" for v in (self.value, self.best_value))
         default, best = texts
         return default, best + change
@@ -97,16 +102,17 @@ def compare_default(
     if trial.state == TrialState.COMPLETE:
         step = None
         ends = [trial.values, other.values if other is not None else [None] * len(metrics)]
-        values = [_compared(*each) for each in zip(metrics, *ends, strict=True)]
+        values = [compared(*each) for each in zip(metrics, *ends, strict=True)]
     else:
         step = trial.last_step
         at = (each.intermediate_values.get(step or 0) if each else None for each in (trial, other))
-        values = [_compared(metrics[reported], *at)]
+        values = [compared(metrics[reported], *at)]
     is_best, several = best == trial.number, len(metrics) > 1
     return Default(trial.number, _end(trial), step, tuple(values), is_best, several)
 
 
-def _compared(name: str, value: float | None, best: float | None) -> Compared:
+def compared(name: str, value: float | None, best: float | None) -> Compared:
+    """Return a value of the default beside that of the best trial."""
     change = (best - value) / abs(value) if best is not None and value else None
     return Compared(name, value, best, change)
 

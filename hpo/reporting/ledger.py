@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
-from hpo.attributes import COST, LOSSES, SECONDS, added_from, stored
+from hpo.attributes import COST, LOSSES, SECONDS, own_trials, stored
 from hpo.reporting.spending import Cost, Present, cost_of, held, mean_of, workers_of
 from hpo.reporting.summary import epochs_of, summarize
 
@@ -84,7 +84,7 @@ class Ledger:
 
 def read_ledger(storage: BaseStorage, study_id: int) -> Ledger:
     """Return the ledger of a study. It reads only; a study of others has trials alone."""
-    trials = [t for t in summarize(storage, study_id)[1] if added_from(t) is None]
+    trials = own_trials(summarize(storage, study_id)[1])
     workers = workers_of(storage.get_study_user_attrs(study_id), trials)
     rows = [_trial_row(trial, workers) for trial in trials if _was_begun(trial)]
     own = [_worker_row(name, worker) for name, worker in workers.items()]

@@ -21,6 +21,7 @@ from hpo.attributes import (
     WORKER,
     added_from,
     all_stored,
+    own_trials,
     stored,
 )
 from hpo.reporting.default import Default, compare_default
@@ -121,7 +122,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     trials = storage.get_all_trials(study_id, deepcopy=False)
     if budget is not None:
         trials = [t for t in trials if t.number < budget or t.state.is_finished()]
-    own = [trial for trial in trials if added_from(trial) is None]
+    own = own_trials(trials)
     workers = [*all_stored(attributes, WORKER).values()]
     study = optuna.load_study(study_name=storage.get_study_name_from_id(study_id), storage=storage)
     metrics, directions = metrics_of(study), directions_of(study)

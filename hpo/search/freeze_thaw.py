@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import added_from
+from hpo.attributes import own_trials
 from hpo.search.pausing import PausingPruner, is_paused
 from hpo.search.promotion import PromotionPruner
 
@@ -153,7 +153,7 @@ class FreezeThawPruner(PausingPruner):
 
 def _own(study: Study) -> list[FrozenTrial]:
     """Return the trials of a study without added ones, which cost it nothing."""
-    return [trial for trial in study.get_trials(deepcopy=False) if added_from(trial) is None]
+    return own_trials(study.get_trials(deepcopy=False))
 
 
 def _length(trial: FrozenTrial) -> int:

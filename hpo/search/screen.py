@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, trial_id
 from commons.unit_cube import apart, choice
-from hpo.attributes import SKIPPED, added_from, stored
+from hpo.attributes import SKIPPED, own_trials, stored
 from hpo.search.rungs import sign, value_at
 
 Floats = NDArray[np.float64]
@@ -128,7 +128,7 @@ class Screen:
         return True
 
     def _has_room(self, study: Study) -> bool:
-        trials = [t for t in study.get_trials(deepcopy=False) if added_from(t) is None]
+        trials = own_trials(study.get_trials(deepcopy=False))
         n_begun = sum(trial.state != TrialState.WAITING or bool(trial.params) for trial in trials)
         n_skipped = sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials)
         return n_skipped + 1 <= self._max_share * n_begun

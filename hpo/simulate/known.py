@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import DIVERGED, SKIPPED, WORKER, added_from, all_stored, stored
+from hpo.attributes import DIVERGED, SKIPPED, WORKER, all_stored, own_trials, stored
 from hpo.reporting.summary import intervals, seconds_of, summarize
 from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.trials import Curve
@@ -90,7 +90,7 @@ class KnownStudy:
 def known_study(study: optuna.Study) -> KnownStudy:
     """Return what is known of a study."""
     summary, all_trials = summarize(storage_of(study), study_id(study))
-    own = [trial for trial in all_trials if added_from(trial) is None]
+    own = own_trials(all_trials)
     trials = [trial for trial in own if SKIPPED not in trial.user_attrs]
     pairs = [(trial, _curve(trial)) for trial in trials]
     known = [(trial, curve) for trial, curve in pairs if curve is not None]

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from commons.optuna_internals import FIXED, grid_mark, storage_of, trial_id
-from hpo.attributes import DEFAULT, ENQUEUED, added_from
+from hpo.attributes import DEFAULT, ENQUEUED, own_trials
 from hpo.search.finite import grid_id, swapped
 from hpo.search.points import Point
 from hpo.settings import SettingError
@@ -28,7 +28,7 @@ def enqueue(
     Raises:
         SettingError: fewer trials are left than there are new points, or a grid needs more keys.
     """
-    trials = [t for t in study.get_trials(deepcopy=False) if added_from(t) is None]
+    trials = own_trials(study.get_trials(deepcopy=False))
     new = [point for point in points if not any(_has(trial, point) for trial in trials)]
     free = [t for t in trials if _is_free(t)]
     n_left = len(free) + max(n_trials - len(trials), 0)

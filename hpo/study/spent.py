@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.energy import Packages, gpus_joules
-from hpo.attributes import LOSSES, WORKER, added_from
+from hpo.attributes import LOSSES, WORKER, own_trials
 from hpo.budgets import Budget
 from hpo.reporting.pareto import is_feasible
 from hpo.reporting.spending import Cost, workers_of
@@ -94,14 +94,13 @@ class Spent:
         if not self.budget.is_set:
             return None
         begin = self._clock()
-        for trial in sorted(self._view.look(), key=_when):
-            if added_from(trial) is None:
-                self._note_end(trial)
+        for trial in sorted(own_trials(self._view.look()), key=_when):
+            self._note_end(trial)
         self._n_reported = 0
         unfinished = self._view.unfinished
         reported = sum(len(trial.intermediate_values) for trial in unfinished)
         self._n_epochs = self._epochs_ended + reported
-        self._n_running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
+        self._n_running = max(1, sum(trial.state == TrialState.RUNNING for trial in unfinished))
         self.known = self._judge()
         now = self._clock()
         self._next_look = now + _REST * (now - begin)
@@ -111,7 +110,7 @@ class Spent:
         """Do as `reached` after an epoch of this process, at little cost."""
         self._n_reported += 1
         limit = self.budget.epochs
-        new = self._n_reported * max(self._n_running, 1)  # if the others report as often
+        new = self._n_reported * self._n_running  # if the others report as often
         may_be_last = limit is not None and self._n_epochs + new >= limit
         if may_be_last or self._clock() >= self._next_look:
             return self.reached()

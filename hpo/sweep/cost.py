@@ -8,7 +8,7 @@ import sys
 from optuna.storages import BaseStorage
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import added_from
+from hpo.attributes import own_trials
 from hpo.launch.payload import Payload
 from hpo.launch.slurm.cost import at_most
 from hpo.launch.slurm.site import Slurm
@@ -48,7 +48,7 @@ def expected(spec: SweepSpec, storage: BaseStorage, study: int) -> str:
     """Return what the trials that are left may cost by those that are finished, as text."""
     total = read_ledger(storage, study).total.cost
     trials = storage.get_all_trials(study, deepcopy=False)
-    n_finished = sum(t.state.is_finished() and added_from(t) is None for t in trials)
+    n_finished = sum(trial.state.is_finished() for trial in own_trials(trials))
     if not n_finished or not total.core_h:
         return "expected cost: not known, no trial is finished yet"
     n_left = max(0, spec.n_trials - n_finished)

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from optuna.samplers import BruteForceSampler, GridSampler
 from optuna.trial import FrozenTrial
 
-from hpo.attributes import added_from
+from hpo.attributes import own_trials
 from hpo.launch.payload import Payload
 from hpo.search.finite import grid_id
 from hpo.search.pbt import PopulationPruner
@@ -63,9 +63,7 @@ def trials_to_add(spec: SweepSpec, app: Payload) -> tuple[FrozenTrial, ...]:
         SettingError: a source cannot be read or does not fit, or the search cannot use them.
     """
     study = None if spec.begins_anew or not spec.add else existing_study(spec)
-    begun = study is not None and any(
-        added_from(trial) is None for trial in study.get_trials(deepcopy=False)
-    )
+    begun = study is not None and own_trials(study.get_trials(deepcopy=False))
     if not spec.add or begun:
         return ()
     if isinstance(make_sampler(spec.sampler, 0)[0], GridSampler):

@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from hpo.attributes import LAUNCH, WORKER, added_from
+from hpo.attributes import LAUNCH, WORKER, own_trials
 from hpo.storage.folders import RECORD
 from hpo.study.lease import was_started
 from hpo.study.portions import study_lock
@@ -37,9 +37,7 @@ def withdraw(spec: SweepSpec, storage: BaseStorage, study_id: int) -> bool:
         attributes = storage.get_study_user_attrs(study_id)
         trials = storage.get_all_trials(study_id, deepcopy=False)
         if any(key.startswith((LAUNCH, WORKER)) for key in attributes) or any(
-            trial.state != TrialState.WAITING or was_started(trial)
-            for trial in trials
-            if added_from(trial) is None
+            trial.state != TrialState.WAITING or was_started(trial) for trial in own_trials(trials)
         ):
             return False
         storage.delete_study(study_id)

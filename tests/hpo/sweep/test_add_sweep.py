@@ -345,13 +345,3 @@ def test_a_study_with_other_settings_is_told(toy, tmp_path):
     toy("-m", "hydra.sweep.dir=first", "epochs=5")
     printed = toy("-m", "hydra.sweeper.add=[first]", "epochs=2")[1]
     assert f"{tmp_path}/first was made with other settings: epochs was 5, is 2" in printed
-
-
-def test_the_password_of_a_source_is_not_shown(toy, tmp_path):
-    url = "postgresql://me:s3cret@127.0.0.1:1/old"
-    code, printed = toy("-m", f"hydra.sweeper.add=['{url}']")
-    assert code == 2
-    assert "hydra.sweeper.add: postgresql://me:***@127.0.0.1:1/old: " in printed
-    assert "s3cret" not in printed
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not any("s3cret" in path.read_text() for path in files)

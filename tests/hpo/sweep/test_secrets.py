@@ -130,3 +130,20 @@ def test_a_folder_that_others_may_write_into_is_warned_of(toy, tmp_path):
     assert f"others may write into {folder} and so run programs as you" in printed
     folder.chmod(0o755)
     assert "others may write" not in toy("-m", "hydra.sweeper.n_trials=2")[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("add", "hydra.sweeper.add: postgresql://me:***@127.0.0.1:1/old: "),
+        ("earlier_studies", "hydra.sweeper.earlier_studies: "),
+    ],
+)
+def test_the_password_of_another_study_is_not_shown(toy, tmp_path, key, told):
+    url = "postgresql://me:s3cret@127.0.0.1:1/old"
+    code, printed = toy("-m", f"hydra.sweeper.{key}=['{url}']")
+    assert code == 2
+    assert told in printed
+    assert "s3cret" not in printed
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any("s3cret" in path.read_text() for path in files)

@@ -93,13 +93,3 @@ def test_a_source_that_does_not_fit_ends_the_command_in_one_line(
     assert message in printed
     assert "Traceback" not in printed
     assert not (tmp_path / "sweep/journal.log").exists()
-
-
-def test_the_password_of_an_earlier_study_is_not_shown(toy, tmp_path):
-    url = "postgresql://me:s3cret@127.0.0.1:1/old"
-    code, printed = toy("-m", f"hydra.sweeper.earlier_studies=['{url}']")
-    assert code == 2
-    assert "hydra.sweeper.earlier_studies: " in printed
-    assert "s3cret" not in printed
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not any("s3cret" in path.read_text() for path in files)
