@@ -61,6 +61,7 @@ class Guard:
         self._tell(
             left_s=left_s + _MARGIN_S,
             reason=reason,
+            since=time.monotonic(),  # one clock for all processes of a machine
             spent_s=spent_s,
             polite=polite,
             trial_id=trial_id,
@@ -150,8 +151,9 @@ def _watch(orders: _Orders, worker: int, grace_s: float, storage: bytes) -> None
         ran_s = 0.0 if is_stopped(worker) else min(time.monotonic() - looked, 2 * _LOOK_S)
         looked, left_s = time.monotonic(), left_s - ran_s
         if new is not None:
-            order, left_s, told = new, new.get("left_s", math.inf), False
-            begin = looked
+            late_s = _late_s(new, looked)
+            order, left_s, told = new, new.get("left_s", math.inf) - late_s, False
+            begin = looked - late_s
         elif left_s > 0:
             continue
         elif order["polite"] and not told:
@@ -161,6 +163,15 @@ def _watch(orders: _Orders, worker: int, grace_s: float, storage: bytes) -> None
             order["spent_s"] += looked - begin
             _end(worker, order, storage)
             return
+
+
+def _late_s(order: dict[str, Any], now: float) -> float:
+    """Return how long an order was on its way: the first one waits until this process has begun.
+
+    No more than two looks, because both processes may have been stopped meanwhile.
+    """
+    sent: float = order.get("since", now)
+    return min(now - sent, 2 * _LOOK_S)
 
 
 def _end(worker: int, order: dict[str, Any], storage: bytes) -> None:

@@ -159,14 +159,17 @@ def test_a_hung_objective_ends_and_the_next_trial_begins(tmp_path):
 
 
 def test_when_the_time_is_over_the_trial_waits_for_a_larger_one(tmp_path, caplog):
-    run = partial(optimized, tmp_path, lambda trial: time.sleep(0.4) or 1.0, n_trials=2)
+    def hung(_):
+        time.sleep(60)  # until the time is over, however late that is noticed
+
+    run = partial(optimized, tmp_path, n_trials=2)
     for _ in range(2):
-        study = run(timeout=0.2)
+        study = run(hung, timeout=0.2)
         assert states(study) == {"WAITING": 2}
         assert "the time of study 's' is over (timeout=0.2); a larger one" in caplog.text
         caplog.clear()
     assert not any(RETRIES in trial.system_attrs for trial in study.trials)
-    assert states(run(timeout=60)) == {"COMPLETE": 2}
+    assert states(run(lambda _: 1.0, timeout=60)) == {"COMPLETE": 2}
 
 
 @pytest.mark.parametrize(

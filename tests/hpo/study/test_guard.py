@@ -9,7 +9,7 @@ import pytest
 from commons.processes import is_alive
 from hpo import signals
 from hpo.storage.opening import open_storage
-from hpo.study.guard import Guard
+from hpo.study.guard import Guard, _late_s, _watch
 from hpo.study.lease import Lease, end_for_owner
 
 
@@ -51,6 +51,25 @@ def test_a_worker_that_reports_in_time_is_left_alone(guard, lease):
             guard.arm(lease, 60, "r", 0.0, polite=True)
         guard.disarm()
         time.sleep(0.4)
+
+
+def test_the_time_for_which_an_order_was_on_its_way_counts_but_not_a_long_stop():
+    assert _late_s({"left_s": 5.0, "since": 100.0}, 100.75) == 0.75
+    assert _late_s({"left_s": 5.0, "since": 100.0}, 4000.0) == 2.0
+    assert _late_s({}, 100.0) == 0.0
+
+
+def test_a_limit_that_is_over_when_the_guard_has_begun_is_enforced_at_once(monkeypatch):
+    order = {"left_s": 1.9, "since": time.monotonic() - 3600, "polite": True}
+    coming, told = [order, None], []
+
+    class Orders:
+        is_open = property(lambda _: bool(coming))
+        last = staticmethod(lambda _: coming.pop(0))
+
+    monkeypatch.setattr("hpo.study.guard.os.kill", lambda *signal: told.append(signal))
+    _watch(Orders(), os.getppid(), 10.0, b"")
+    assert told == [(os.getppid(), signals.LIMIT)]
 
 
 def test_an_end_leaves_no_process_and_a_dead_guard_is_replaced(guard, lease, caplog):
