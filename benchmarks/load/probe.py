@@ -3,8 +3,9 @@
 Linux tells how long each thread has waited for a core (`/proc/self/task/*/schedstat`). A worker
 on a cluster has a core for itself, so that this part of a loss belongs to the machine on which
 many workers share two. It is read where a worker goes from one thing to another: training,
-reporting, or what lies between two trials. The sums lie in a small mapped file, which another
-process may read at any moment, also if the worker is killed.
+reporting, or what lies between two trials. What a thread that has ended waited since the last
+reading is missed. The sums lie in a small mapped file, which another process may read at any
+moment, also if the worker is killed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,7 +94,7 @@ class Probe:
 
     def __init__(self, file: Path | None, begin_s: Callable[[], float] = lambda: 0.0) -> None:
         self._times, self._begin_s = Times(), begin_s
-        self._used = (0.0, 0.0)
+        self._waits, self._used = _Waits(), (0.0, 0.0)
         self._map: mmap.mmap | None = None
         if file is not None:
             file.write_bytes(self._times.pack())
@@ -104,7 +105,7 @@ class Probe:
         """End a period and begin one of another kind."""
         if self._map is None:
             return
-        now_s, used = time.monotonic(), _schedule()
+        now_s, used = time.monotonic(), (time.process_time(), self._waits.seconds())
         times, begin_s = self._times, self._begin_s()
         if times.doing is not None and now_s > begin_s:
             whole = times.since_s >= begin_s
@@ -114,6 +115,34 @@ class Probe:
                 times.parts[times.doing].add(Part(float(whole), wall_s, cpu_s, waiting_s))
         times.doing, times.since_s, self._used = kind, now_s, used
         self._map[:] = times.pack()
+
+
+class _Waits:
+    """How long all threads of this process have waited for a core, the ended ones included."""
+
+    def __init__(self) -> None:
+        self._known_ns: dict[tuple[str, str], int] = {}
+        self._total_ns = 0
+
+    def seconds(self) -> float:
+        """Return their sum; it never falls."""
+        now_ns = dict(_waits_ns())
+        before_ns = self._known_ns
+        self._total_ns += sum(ns - before_ns.get(thread, 0) for thread, ns in now_ns.items())
+        self._known_ns = now_ns
+        return self._total_ns / 1e9
+
+
+def _waits_ns() -> Iterator[tuple[tuple[str, str], int]]:
+    """Yield the number and start of each living thread, and how long it has waited for a core."""
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - quick
+        folder = f"/proc/self/task/{thread}"
+        try:
+            with open(f"{folder}/stat") as stat, open(f"{folder}/schedstat") as file:  # noqa: PTH123
+                began = stat.read().rpartition(")")[2].split()[19]
+                yield (thread, began), int(file.read().split()[1])
+        except (OSError, IndexError):  # it has ended
+            continue
 
 
 _probe = Probe(None)
@@ -149,17 +178,3 @@ def read(files: Iterable[Path], begin_s: float = 0.0, end_s: float = math.nan) -
         if times.doing == "training" and end_s > times.since_s:
             sums.parts["training"].add(Part(wall_s=end_s - max(times.since_s, begin_s)))
     return sums
-
-
-def _schedule() -> tuple[float, float]:
-    """Return the seconds that the threads of this process were on a core, and waited for one."""
-    cpu_ns = waiting_ns = 0
-    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - quick
-        try:
-            with open(f"/proc/self/task/{thread}/schedstat") as file:  # noqa: PTH123
-                fields = file.read().split()
-        except OSError:  # it has ended
-            continue
-        cpu_ns += int(fields[0])
-        waiting_ns += int(fields[1])
-    return cpu_ns / 1e9, waiting_ns / 1e9

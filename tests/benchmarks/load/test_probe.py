@@ -1,8 +1,9 @@
+import threading
 import time
 
 import pytest
 
-from benchmarks.load.probe import Part, Probe, Times, read
+from benchmarks.load.probe import Part, Probe, Times, _waits_ns, read
 
 
 def test_the_time_of_a_process_is_split_by_what_it_does(tmp_path):
@@ -22,6 +23,42 @@ def test_the_time_of_a_process_is_split_by_what_it_does(tmp_path):
     assert training.cpu_s < 0.04
     assert training.blocked_s > 0.02
     assert times.doing == "between"
+
+
+def test_a_thread_that_ends_takes_nothing_away(tmp_path, monkeypatch):
+    living = [("1", "10"), 5_000_000_000], [("2", "20"), 7_000_000_000]
+    monkeypatch.setattr("benchmarks.load.probe._waits_ns", lambda: living)
+    probe = Probe(tmp_path / "one")
+    probe.enter("between")
+    living = [("1", "10"), 6_000_000_000], [("2", "99"), 500_000_000]  # the number comes again
+    probe.enter("training")
+    living = ([("1", "10"), 6_000_000_000],)
+    probe.enter("between")
+    parts = read([tmp_path / "one"]).parts
+    assert parts["between"].waiting_s == 1.5
+    assert parts["training"].waiting_s == 0
+
+
+def test_the_processor_time_of_an_ended_thread_counts(tmp_path):
+    def work():
+        begin = time.thread_time()
+        while time.thread_time() < begin + 0.05:
+            pass
+
+    probe = Probe(tmp_path / "one")
+    probe.enter("training")
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    probe.enter("between")
+    assert read([tmp_path / "one"]).parts["training"].cpu_s >= 0.05
+
+
+def test_the_waits_of_living_threads_are_read():
+    waits = dict(_waits_ns())
+    assert len(waits) >= 1
+    assert str(threading.get_native_id()) in {number for number, _ in waits}, waits
+    assert all(int(began) > 0 and ns >= 0 for (_, began), ns in waits.items())
 
 
 def test_what_is_blocked_is_the_rest_and_never_negative():
