@@ -125,7 +125,7 @@ WARM := [asha,ladder_506,freeze_thaw_last,warm_asha,warm_last,warm_svr]
 # Settings were chosen on orders 0 to 49 and seeds 20 to 39.
 # Trained again, the configurations end a median of 1.07 apart: a distance below 0.3 means nothing.
 SIMULATE = $(BIN)/python -m hpo.simulate curves=$(CURVES) methods_file=benchmarks/reproduce/policies/methods.yaml \
-	orders=100 first_order=50 tolerance=0.3 "within=[0.1,1]" out=benchmarks/results/pruner
+	orders=100 first_order=50 pool_share=1 tolerance=0.3 "within=[0.1,1]" out=benchmarks/results/pruner
 repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (CURVES=FILE)
 	$(SIMULATE)
 	$(SIMULATE)/half_of_best drop_half_of_best=60 "methods=$(COLD)"

@@ -17,10 +17,15 @@ What is compared (hpo/simulate/methods.yaml lists all methods):
   sampler._target_=...   proposes the configurations for all pruners; is given the sweep's seed
 
 There are two kinds of sweep. Without a sampler, the trials are the rows of the table in a random
-order, as many as Hyperband takes. Measured are the epochs and the distance of the final value to
-that of Hyperband on the same order. With a sampler, each proposal gets the curve of the nearest
-row. Measured are the epochs until a trial has finished near the best of the table.
+order, as many as Hyperband takes, at most half of them. Measured are the epochs, as share of
+Hyperband's on the same order too, the distance of the final value to Hyperband's, and the gap,
+(final - best) / (median - best) of the pool's final values, at most 1. Standard errors and tests
+are given where the orders have enough different best trainings to mean something. With a sampler,
+each proposal gets the curve of the nearest row. Measured are the epochs until a trial has finished
+near the best of the table.
   orders=100             random orders                     first_order=0
+  pool_size=N            rows of an order; default: as many as Hyperband takes
+  pool_share=0.5         of the rows of the table, at most this part is in an order
   seeds=20               sweeps with a sampler             first_seed=0
   n_workers=N            default: 1 without a sampler, 8 with one
   tolerance=X            distance to Hyperband's final value that counts as equal; default: 1 % of
@@ -63,8 +68,9 @@ A finished study, replayed with other numbers of workers:
 
   n_jobs=N               processes; default: one per core
   out=outputs/simulate   gets simulate.json (a row per method: median_epochs, mean_epochs, p_tol,
-                         p_leq, solved, cost, standard errors, paired comparisons, settings) and
-                         simulate.png; with epoch_s timeline.json and timeline.png
+                         p_leq, solved, cost, share, gap, standard errors, paired
+                         comparisons, evidence, settings) and simulate.png; with epoch_s
+                         timeline.json and timeline.png
 """
 
 from __future__ import annotations
@@ -187,7 +193,13 @@ def _plan(settings: Settings, table: CurveTable, tolerance: float) -> Plan:
         table=table,
         orders=range(settings.first_order, settings.first_order + settings.orders),
         seeds=range(settings.first_seed, settings.first_seed + settings.seeds),
-        variant=Variant(settings.drop_best, settings.drop_half_of_best, settings.earlier_groups),
+        variant=Variant(
+            settings.drop_best,
+            settings.drop_half_of_best,
+            settings.earlier_groups,
+            settings.pool_size,
+            settings.pool_share,
+        ),
         n_workers=settings.n_workers,
         budget=settings.budget or 160.0 * table.n_epochs,
         within=tuple(settings.within or (tolerance, 10 * tolerance)),

@@ -9,10 +9,11 @@ from functools import partial
 import optuna
 
 from commons.pools import advance, run_tasks
-from hpo.curves import CurveTable
+from hpo.curves import CurveTable, Floats
 from hpo.simulate.cluster import Cluster
-from hpo.simulate.draws import Variant, draw
+from hpo.simulate.draws import Draw, Variant, draw
 from hpo.simulate.engine import replay
+from hpo.simulate.evidence import gap
 from hpo.simulate.gpus import Gpus
 from hpo.simulate.methods import Method, make_policy, make_reference
 from hpo.simulate.run import Run
@@ -65,11 +66,34 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """The trainings of a draw, for the scores of a sweep over them.
+
+    Attributes:
+        winner: row of the table that ends best.
+        epochs: that Hyperband spends.
+        gap: of the sweep's final value, see `hpo.simulate.evidence.gap`.
+        overlap: share of the pool that another draw has too, on average.
+    """
+
+    winner: int
+    epochs: int
+    gap: float
+    overlap: float
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """A simulated sweep and the loss that it is measured by."""
+    """A simulated sweep and what it is measured by.
+
+    Attributes:
+        reference: Hyperband's loss on the same pool; with a sampler, the best of the table.
+        pool: what else is known of the pool; None with a sampler.
+    """
 
     run: Run
-    reference: float  # Hyperband's loss on the same pool; with a sampler, the best of the table
+    reference: float
+    pool: Pool | None = None
 
 
 def simulate(plan: Plan, method: Method, number: int) -> Outcome:
@@ -81,7 +105,7 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
     drawn, values = draw(plan.table, number, plan.variant), plan.values(method, number)
     losses = plan.table.losses[drawn.pool]
     if method.is_reference:
-        return Outcome(make_reference(method, values)(losses), hyperband(losses).final)
+        return _on_pool(make_reference(method, values)(losses), losses, drawn)
     policy = make_policy(method, values)
     if policy.screen is not None:
         policy.screen.learn(plan.table.trials(drawn.earlier))
@@ -95,11 +119,18 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
         screen=policy.screen,
     )
     if policy.sampler is None:
-        return Outcome(sweep(RowTrials(plan.table, drawn.pool)), hyperband(losses).final)
+        return _on_pool(sweep(RowTrials(plan.table, drawn.pool)), losses, drawn)
     table = plan.table.without(drawn.removed)
     trials = SampledTrials(table, policy.sampler, number)
     best = float(table.losses[:, -1].min())
     return Outcome(sweep(trials, budget=plan.budget, good_loss=best + min(plan.within)), best)
+
+
+def _on_pool(run: Run, losses: Floats, drawn: Draw) -> Outcome:
+    reference, finals = hyperband(losses), losses[:, -1]
+    winner = int(drawn.pool[finals.argmin()])
+    pool = Pool(winner, reference.spent.epochs, gap(run.final, finals), drawn.overlap)
+    return Outcome(run, reference.final, pool)
 
 
 def simulate_all(plan: Plan, methods: Sequence[Method], n_jobs: int) -> list[list[Outcome]]:

@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.curves import CurveTable
-from hpo.simulate.synchronous import pool_sizes
+from hpo.simulate.synchronous import bracket_sizes, pool_sizes
 
 Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Rows that are removed from a table to see how far a result depends on a few rows."""
+    """How pools are drawn, and rows removed to see how far a result depends on a few of them."""
 
     drop_best: int = 0  # best rows to remove
     drop_half_of_best: int = 0  # best rows, of those left, of which a random half is removed
     earlier_groups: int = 0  # configurations whose trainings form an earlier study
+    pool_size: int | None = None  # rows of a pool; None: as many as Hyperband takes
+    pool_share: float = 0.5  # in (0, 1]: of the rows left, at most this part forms a pool
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Draw:
 
     removed: Rows  # that the sweep does not use, those of the earlier study included
     earlier: Rows  # of the earlier study, without those removed from the table
-    pool: Rows  # as many as Hyperband takes, in random order
+    pool: Rows  # in random order
+    overlap: float  # in (0, 1]: share of the pool that another draw has too, on average
 
 
 def draw(table: CurveTable, seed: int, variant: Variant) -> Draw:
@@ -45,6 +48,7 @@ def draw(table: CurveTable, seed: int, variant: Variant) -> Draw:
     seen = np.flatnonzero(np.isin(table.groups, groups[: variant.earlier_groups]))
     removed = np.union1d(dropped, seen)
     left = np.setdiff1d(np.arange(len(table)), removed)
-    n = sum(pool_sizes(len(left), table.n_epochs))
+    wanted = variant.pool_size or sum(bracket_sizes(table.n_epochs))
+    n = sum(pool_sizes(min(wanted, int(variant.pool_share * len(left))), table.n_epochs))
     pool = np.random.default_rng(seed).permutation(left)[:n]
-    return Draw(removed, np.setdiff1d(seen, dropped), pool)
+    return Draw(removed, np.setdiff1d(seen, dropped), pool, n / len(left))

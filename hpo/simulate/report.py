@@ -25,6 +25,8 @@ def print_rows(console: Console, rows: Sequence[Row]) -> None:
         here = [row for row in rows if (row["mode"], row["within"]) == (mode, within)]
         table = _pool_table(here) if mode == "pool" else _sampler_table(here)
         console.print(table)
+        if mode == "pool":
+            console.print(here[0]["evidence"]["text"])
 
 
 def write(rows: Sequence[Row], folder: Path) -> None:
@@ -40,16 +42,17 @@ def _pool_table(rows: Sequence[Row]) -> Table:
     n, within, first = rows[0]["n"], rows[0]["within"], rows[0]["method"]
     table = _table(
         f"{n} orders: within {within:.4g} of Hyperband's final value",
-        ("median", "mean epochs", "cost", "P within", "P <=", "against", *_PAIRED),
+        ("share", "mean epochs", "cost", "gap", "P within", "P <=", "against", *_PAIRED),
     )
     for row in rows:
         se, other = row["se"], row["nearest_baseline"] or first
         table.add_row(
             row["method"],
-            f"{row['median_epochs']:.0f}",
+            f"{row['share']:.0%}",
             _with_error(row["mean_epochs"], se["mean_epochs"]),
             f"{row['cost']:.0f}",
-            f"{row['p_tol']:.2f} ± {se['p_tol']:.2f}",
+            _with_error(row["gap"], se["gap"], ".4f"),
+            _with_error(row["p_tol"], se["p_tol"], ".2f"),
             f"{row['p_leq']:.2f}",
             other if other in row["paired"] else "",
             *_against(row, other),
@@ -87,12 +90,16 @@ def _against(row: Row, other: str | None) -> tuple[str, str, str]:
     if other not in row["paired"]:
         return "", "", ""
     paired = row["paired"][other]
-    epochs = "" if paired["epochs"] is None else _with_error(paired["epochs"], paired["se"], "+")
-    return f"{paired['wins']}/{paired['losses']}", f"{paired['p']:.2g}", epochs
+    epochs = paired["epochs"]
+    return (
+        f"{paired['wins']}/{paired['losses']}",
+        "" if paired["p"] is None else f"{paired['p']:.2g}",
+        "" if epochs is None else f"{'+' * (epochs >= 0)}{_with_error(epochs, paired['se'])}",
+    )
 
 
-def _with_error(value: float, error: float | None, sign: str = "") -> str:
-    return f"{value:{sign}.0f}" + ("" if error is None else f" ± {error:.0f}")
+def _with_error(value: float, error: float | None, form: str = ".0f") -> str:
+    return f"{value:{form}}" + ("" if error is None else f" ± {error:{form}}")
 
 
 def _or_never(value: float | None) -> str:
@@ -118,7 +125,7 @@ def _draw_pool(axes: Axes, rows: Sequence[Row]) -> None:
             median,
             row["p_tol"],
             xerr=[[median - low], [high - median]],
-            yerr=row["se"]["p_tol"],
+            yerr=row["se"]["p_tol"] or 0.0,
             fmt="os^Dv<>pP*"[i // 10 % 10],
             color=f"C{i % 10}",
             capsize=2,

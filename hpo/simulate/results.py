@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.curves import Floats
-from hpo.simulate.campaign import Outcome, Plan
+from hpo.simulate.campaign import Outcome, Plan, Pool
+from hpo.simulate.evidence import Evidence
 from hpo.simulate.methods import Method
 
 
@@ -25,6 +26,9 @@ class Scores:
     cost: Floats  # the same with starts and resumptions charged
     reached: NDArray[np.bool_]  # whether the sweep came within the distance
     no_worse: NDArray[np.bool_]  # whether it was at least as good as the reference
+    evidence: Evidence  # of the draws
+    share: Floats | None = None  # epochs / Hyperband's on the same pool; None with a sampler
+    gap: Floats | None = None  # see `hpo.simulate.evidence.gap`; None with a sampler
 
 
 def score(plan: Plan, method: Method, outcomes: Sequence[Outcome], within: float) -> Scores:
@@ -36,14 +40,24 @@ def score(plan: Plan, method: Method, outcomes: Sequence[Outcome], within: float
         o.run.spent_to(o.reference + within) if method.mode == "sampler" else o.run.spent
         for o in outcomes
     ]
+    epochs = np.array([math.inf if s is None else s.epochs for s in spent], dtype=float)
+    pools = [o.pool for o in outcomes if o.pool is not None]
     return Scores(
         method,
         within,
-        np.array([math.inf if s is None else s.epochs for s in spent], dtype=float),
+        epochs,
         np.array([math.inf if s is None else s.cost(*charges) for s in spent]),
         best <= reference + within,
         best <= reference,
+        _evidence(pools) if pools else Evidence(tuple(range(len(outcomes)))),
+        epochs / [pool.epochs for pool in pools] if pools else None,
+        np.array([pool.gap for pool in pools]) if pools else None,
     )
+
+
+def _evidence(pools: Sequence[Pool]) -> Evidence:
+    overlap = sum(pool.overlap for pool in pools) / len(pools)
+    return Evidence(tuple(pool.winner for pool in pools), overlap)
 
 
 def make_rows(
@@ -71,7 +85,7 @@ def make_rows(
 def make_row(scores: Scores, others: Sequence[Scores], settings: dict[str, Any]) -> dict[str, Any]:
     """Return a row of `simulate.json`, paired with `others` on the same draws."""
     n, epochs, share = len(scores.epochs), scores.epochs, float(scores.reached.mean())
-    pool = scores.method.mode == "pool"
+    pool, evidence = scores.method.mode == "pool", scores.evidence
     no_worse = float(scores.no_worse.mean())
     return {
         "method": scores.method.name,
@@ -85,10 +99,19 @@ def make_row(scores: Scores, others: Sequence[Scores], settings: dict[str, Any])
         "p_tol": share,
         "p_leq": no_worse if pool else None,
         "solved": int(scores.reached.sum()),
+        "share": None if scores.share is None else float(scores.share.mean()),
+        "gap": None if scores.gap is None else float(scores.gap.mean()),
         "se": {
-            "mean_epochs": _number(_standard_error(epochs)),
-            "p_tol": math.sqrt(share * (1 - share) / n),
-            "p_leq": math.sqrt(no_worse * (1 - no_worse) / n) if pool else None,
+            "mean_epochs": evidence.error_of_mean(epochs),
+            "p_tol": evidence.error_of_share(share),
+            "p_leq": evidence.error_of_share(no_worse) if pool else None,
+            "gap": None if scores.gap is None else evidence.error_of_mean(scores.gap),
+        },
+        "evidence": {
+            "overlap": evidence.overlap if pool else None,
+            "winners": len(set(evidence.winners)) if pool else None,
+            "independent": evidence.independent,
+            "text": str(evidence) if pool else None,
         },
         "paired": {o.method.name: pair(scores, o) for o in others if o.method != scores.method},
         "nearest_baseline": _nearest_baseline(scores, others),
@@ -102,31 +125,19 @@ def pair(scores: Scores, other: Scores) -> dict[str, Any]:
 
     Returns:
         `wins` and `losses`: sweeps in which only this one, or only the other, came within the
-        distance; `p` of the exact two-sided sign test on them; `epochs`: mean difference to the
-        other (negative: fewer) where both have a finite number, and its `se`.
+        distance; `p` of the exact two-sided sign test, one vote for each winner; `epochs`: mean
+        difference to the other (negative: fewer) where both have a finite number, and its `se`.
     """
-    wins = int((scores.reached & ~other.reached).sum())
-    losses = int((~scores.reached & other.reached).sum())
+    won = scores.reached.astype(int) - other.reached.astype(int)
     both = np.isfinite(scores.epochs) & np.isfinite(other.epochs)
     difference = scores.epochs[both] - other.epochs[both]
     return {
-        "wins": wins,
-        "losses": losses,
-        "p": sign_test(wins, losses),
+        "wins": int((won > 0).sum()),
+        "losses": int((won < 0).sum()),
+        "p": scores.evidence.sign_test(won.tolist()),
         "epochs": float(difference.mean()) if len(difference) else None,
-        "se": _number(_standard_error(difference)),
+        "se": scores.evidence.error_of_mean(difference) if len(difference) > 1 else None,
     }
-
-
-def sign_test(wins: int, losses: int) -> float:
-    """Return the exact two-sided p-value of the sign test.
-
-    >>> sign_test(5, 0), sign_test(2, 3), sign_test(0, 0)
-    (0.0625, 1.0, 1.0)
-    """
-    n = wins + losses
-    tail = sum(math.comb(n, i) for i in range(min(wins, losses) + 1))
-    return min(1.0, tail / 2.0 ** (n - 1))
 
 
 def _settings(plan: Plan, method: Method, common: dict[str, Any]) -> dict[str, Any]:
@@ -151,12 +162,6 @@ def _nearest_baseline(scores: Scores, others: Sequence[Scores]) -> str | None:
 
 def _quantile(values: Floats, q: float) -> float:
     return float(np.quantile(values, q, method="nearest"))  # no mean of a number and inf
-
-
-def _standard_error(values: Floats) -> float:
-    if len(values) < 2 or not np.isfinite(values).all():
-        return math.inf
-    return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def _number(value: float | np.floating[Any]) -> float | None:

@@ -19,7 +19,8 @@ _AT_LEAST = {
     **dict.fromkeys(("drop_best", "drop_half_of_best", "earlier_groups"), 0),
     **dict.fromkeys(("start_epochs", "resume_epochs", "epoch_sigma"), 0),
     **dict.fromkeys(("failures_per_hour", "preemptions_per_hour"), 0),
-    **dict.fromkeys(("n_workers", "n_gpus", "n_jobs", "budget"), 1),
+    **dict.fromkeys(("n_workers", "n_gpus", "n_jobs", "budget", "pool_size"), 1),
+    "pool_share": 0.001,
     "cores_per_worker": 0.001,
     "gpu_efficiency": 0.001,
 }
@@ -66,6 +67,8 @@ class Settings:
     drop_best: int = 0
     drop_half_of_best: int = 0
     earlier_groups: int = 0
+    pool_size: int | None = None
+    pool_share: float = 0.5
     n_jobs: int | None = None
     out: Path = Path("outputs/simulate")
 
@@ -78,6 +81,8 @@ class Settings:
         for key in ("n_workers", "n_gpus"):
             if (getattr(self, key) or 0) > _MAX_WORKERS:
                 raise UsageError(f"{key}={getattr(self, key)}: must be at most {_MAX_WORKERS}")
+        if self.pool_share > 1:
+            raise UsageError(f"pool_share={self.pool_share}: must be at most 1")
         if self.study is not None and self.curves is not None:
             raise UsageError("curves=... and study=...: give one of them")
         if self.within is not None and not self.within:

@@ -87,10 +87,10 @@ def bracket_sizes(n_epochs: int, eta: int = 2) -> list[int]:
 
 
 def pool_sizes(n_rows: int, n_epochs: int, eta: int = 2) -> list[int]:
-    """Return `bracket_sizes`, for fewer rows than those need: all rows, divided in proportion.
+    """Return `bracket_sizes`, for more or fewer rows: all rows, divided in proportion.
 
-    >>> pool_sizes(11, 12)
-    [3, 3, 2, 3]
+    >>> pool_sizes(11, 12), pool_sizes(44, 12)
+    ([3, 3, 2, 3], [16, 12, 8, 8])
 
     Raises:
         ValueError: fewer rows than brackets.
@@ -99,7 +99,7 @@ def pool_sizes(n_rows: int, n_epochs: int, eta: int = 2) -> list[int]:
     n_brackets, total = len(sizes), int(sizes.sum())
     if n_rows < n_brackets:
         raise ValueError(f"{n_rows} trainings are too few: Hyperband has {n_brackets} brackets")
-    n_more = min(n_rows, total) - n_brackets  # beyond one per bracket
+    n_more = n_rows - n_brackets  # beyond one per bracket
     shares = np.cumsum(sizes - 1) * n_more // (total - n_brackets)
     return [1 + int(share) for share in np.diff(shares, prepend=0)]
 

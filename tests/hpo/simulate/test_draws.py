@@ -10,11 +10,35 @@ def thirty(random_table):
     return random_table(30, 12)
 
 
-def test_a_pool_has_as_many_rows_as_hyperband_takes_in_random_order(thirty):
-    pool = draw(thirty, 3, Variant()).pool
+def test_a_pool_has_as_many_rows_as_hyperband_takes_in_random_order(random_table):
+    fifty = random_table(50, 12)
+    pool = draw(fifty, 3, Variant()).pool
     assert len(set(pool)) == 22
-    np.testing.assert_array_equal(pool, draw(thirty, 3, Variant()).pool)
-    assert (pool != draw(thirty, 4, Variant()).pool).any()
+    np.testing.assert_array_equal(pool, draw(fifty, 3, Variant()).pool)
+    assert (pool != draw(fifty, 4, Variant()).pool).any()
+
+
+@pytest.mark.parametrize(
+    ("variant", "n"),
+    [
+        (Variant(), 15),  # Hyperband would take 22: half of the table
+        (Variant(drop_best=4), 13),
+        (Variant(pool_size=10), 10),
+        (Variant(pool_size=29), 15),
+        (Variant(pool_size=29, pool_share=1.0), 29),
+        (Variant(pool_share=1.0), 22),
+    ],
+)
+def test_a_pool_does_not_exhaust_the_table_unless_asked_to(thirty, variant, n):
+    drawn = draw(thirty, 0, variant)
+    assert len(set(drawn.pool)) == n
+    assert drawn.overlap == n / (30 - variant.drop_best)
+
+
+def test_two_pools_share_as_many_rows_as_their_overlap_says(thirty):
+    pools = [set(draw(thirty, seed, Variant()).pool) for seed in range(40)]
+    shared = [len(a & b) / 15 for i, a in enumerate(pools) for b in pools[:i]]
+    assert np.mean(shared) == pytest.approx(draw(thirty, 0, Variant()).overlap, abs=0.02)
 
 
 def test_the_best_rows_are_dropped(thirty):
@@ -41,11 +65,11 @@ def test_an_earlier_study_shares_no_configuration_with_the_pool(thirty):
     assert len(set(table.groups[drawn.earlier])) == 5
 
 
-def test_if_fewer_rows_are_left_the_pool_has_them_all(thirty):
-    drawn = draw(thirty, 0, Variant(earlier_groups=20))
+def test_if_fewer_rows_are_left_the_pool_can_have_them_all(thirty):
+    drawn = draw(thirty, 0, Variant(earlier_groups=20, pool_share=1.0))
     assert sorted([*drawn.pool, *drawn.removed]) == list(range(30))
 
 
 def test_too_few_rows_are_refused(thirty):
-    with pytest.raises(ValueError, match="2 trainings are too few"):
+    with pytest.raises(ValueError, match="1 trainings are too few"):
         draw(thirty, 0, Variant(earlier_groups=28))

@@ -22,7 +22,10 @@ def row(method, mode="pool", within=0.25, **changes):
         "p_tol": 0.75,
         "p_leq": 0.5,
         "solved": 3,
-        "se": {"mean_epochs": 5.0, "p_tol": 0.2, "p_leq": 0.25},
+        "share": 0.5,
+        "gap": 0.0125,
+        "se": {"mean_epochs": 5.0, "p_tol": 0.2, "p_leq": 0.25, "gap": 0.004},
+        "evidence": {"text": "4 draws as good as 3.0"},
         "paired": {},
         "nearest_baseline": None,
         "epochs": [80.0, 90.0, 110.0, 160.0],
@@ -46,13 +49,21 @@ def test_a_method_of_a_pool_is_shown_against_its_nearest_baseline():
         ),
     )
     assert "4 orders: within 0.25 of Hyperband's final value" in lines[0]
-    assert "asha 100 110 ± 5 105 0.75 ± 0.20 0.50 ladder 2/1 0.62 -25 ± 4" in lines
+    assert "asha 50% 110 ± 5 105 0.0125 ± 0.0040 0.75 ± 0.20 0.50 ladder 2/1 0.62 -25 ± 4" in lines
+    assert lines[-1] == "4 draws as good as 3.0"
+
+
+def test_what_draws_cannot_tell_is_not_printed():
+    se = {"mean_epochs": None, "p_tol": None, "p_leq": None, "gap": None}
+    pair = {**PAIR, "p": None, "se": None, "epochs": 25.0}
+    lines = shown(row("a", se=se), row("b", se=se, paired={"a": pair}))
+    assert "b 50% 110 105 0.0125 0.75 0.50 a 3/1 +25" in lines
 
 
 def test_without_a_baseline_the_first_method_is_the_one_to_compare_with():
     lines = shown(row("hyperband"), row("asha", paired={"hyperband": PAIR}))
-    assert "hyperband 100 110 ± 5 105 0.75 ± 0.20 0.50" in lines
-    assert "asha 100 110 ± 5 105 0.75 ± 0.20 0.50 hyperband 3/1 0.62 -25 ± 4" in lines
+    assert "hyperband 50% 110 ± 5 105 0.0125 ± 0.0040 0.75 ± 0.20 0.50" in lines
+    assert any(line.endswith("0.50 hyperband 3/1 0.62 -25 ± 4") for line in lines)
 
 
 def test_a_sweep_with_a_sampler_that_never_arrives_says_so():

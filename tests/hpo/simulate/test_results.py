@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from hpo.simulate.campaign import Outcome, Plan
+from hpo.simulate.campaign import Outcome, Plan, Pool
 from hpo.simulate.cluster import Cluster
 from hpo.simulate.draws import Variant
 from hpo.simulate.methods import make_method
-from hpo.simulate.results import make_rows, sign_test
+from hpo.simulate.results import make_rows
 from hpo.simulate.run import Run, Spent
 
 ASHA = {"pruner": {"_target_": "optuna.pruners.NopPruner"}}
@@ -30,11 +30,11 @@ def plan(table, **changes):
     return Plan(table=table([[1, 1]]), **settings)
 
 
-def outcome(epochs, final, reference=1.0):
+def outcome(epochs, final, reference=1.0, pool=None):
     """A sweep that starts two trials, resumes one, and finishes one at its end."""
     spent = Spent(epochs, 2, 1)
     finished = ((spent, final),) if math.isfinite(final) else ()
-    return Outcome(Run(spent, finished, (epochs,)), reference)
+    return Outcome(Run(spent, finished, (epochs,)), reference, pool)
 
 
 def test_a_row_of_a_pool(table):
@@ -44,16 +44,48 @@ def test_a_row_of_a_pool(table):
     ladder_row, row = make_rows(plan(table), [ladder, asha], [theirs, mine], 0.3, {"hps": ["x"]})
     assert row["median_epochs"] == 25
     assert row["mean_epochs"] == 30
-    assert row["se"]["mean_epochs"] == pytest.approx(10.8012, abs=1e-4)
     assert row["cost"] == 25 + 2 * 2 + 1
     assert (row["p_tol"], row["p_leq"], row["solved"]) == (0.5, 0.25, 2)
-    assert row["se"]["p_tol"] == 0.25
     paired = row["paired"]["ladder_9"]
-    assert (paired["wins"], paired["losses"], paired["p"]) == (2, 2, 1.0)
+    assert (paired["wins"], paired["losses"]) == (2, 2)
     assert paired["epochs"] == 15
     assert row["nearest_baseline"] == "ladder_9"
     assert ladder_row["paired"] == {}
     assert row["settings"] == {"hps": ["x"], "first_seed": 0, "n_workers": 1, "node": ASHA}
+
+
+def pools(winners):
+    return [
+        outcome(epochs, 1.0 + epochs / 100, 1.1, Pool(winner, 100 + epochs, epochs / 100, 0.5))
+        for epochs, winner in enumerate(winners)
+    ]
+
+
+def rows_of(table, winners):
+    methods = [make_method("asha", ASHA), make_method("other", ASHA)]
+    runs = pools(winners)
+    return make_rows(plan(table), methods, [runs, runs[::-1]], 0.0, {})
+
+
+def test_a_pool_is_scored_by_share_and_gap_with_errors_by_its_winners(table):
+    row, other = rows_of(table, range(20))
+    assert row["share"] == pytest.approx(sum(e / (100 + e) for e in range(20)) / 20)
+    assert row["gap"] == pytest.approx(0.095)
+    assert row["evidence"]["independent"] == row["evidence"]["winners"] == 20
+    assert row["evidence"]["overlap"] == 0.5
+    assert row["p_tol"] == 0.55
+    assert row["se"]["p_tol"] == pytest.approx((13 / 24 * 11 / 24 / 24) ** 0.5)
+    assert row["se"]["mean_epochs"] == pytest.approx(5.916 / 20**0.5, abs=1e-3)
+    paired = other["paired"]["asha"]
+    assert (paired["wins"], paired["losses"], paired["p"]) == (9, 9, 1.0)
+    assert paired["se"] == pytest.approx(11.832 / 20**0.5, abs=1e-3)
+
+
+def test_draws_that_repeat_one_experiment_get_neither_errors_nor_tests(table):
+    row, other = rows_of(table, [7] * 20)
+    assert set(row["se"].values()) == {None}
+    assert (other["paired"]["asha"]["p"], other["paired"]["asha"]["se"]) == (None, None)
+    assert "too few for error bars" in row["evidence"]["text"]
 
 
 def test_with_a_sampler_there_is_a_row_per_distance(table):
@@ -69,11 +101,3 @@ def test_with_a_sampler_there_is_a_row_per_distance(table):
     assert near["settings"]["first_seed"] == 7
     assert near["settings"]["n_workers"] == 8
     assert near["settings"]["budget"] == 100
-
-
-@pytest.mark.parametrize(
-    ("wins", "losses", "p"),
-    [(0, 0, 1.0), (1, 0, 1.0), (6, 0, 0.03125), (0, 6, 0.03125), (9, 1, 22 / 1024)],
-)
-def test_the_sign_test_is_exact_and_two_sided(wins, losses, p):
-    assert sign_test(wins, losses) == pytest.approx(p)

@@ -47,8 +47,9 @@ def test_hyperband_over_twelve_epochs_counted_by_hand(losses):
 
 def test_a_small_table_gets_smaller_brackets():
     assert pool_sizes(22, 12) == [8, 6, 4, 4]
-    assert pool_sizes(300, 100) == bracket_sizes(100)
-    assert [sum(pool_sizes(n, 12)) for n in range(4, 24)] == [*range(4, 23), 22]
+    assert pool_sizes(163, 100) == bracket_sizes(100)
+    assert pool_sizes(326, 100) == [129, 77, 46, 28, 19, 13, 14]
+    assert [sum(pool_sizes(n, 12)) for n in range(4, 60)] == [*range(4, 60)]
     with pytest.raises(ValueError, match="3 trainings are too few: Hyperband has 4 brackets"):
         pool_sizes(3, 12)
 
