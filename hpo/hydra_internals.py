@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import yaml
 from hydra import utils
 from hydra._internal import config_loader_impl
 from hydra._internal.callbacks import Callbacks
@@ -33,6 +32,7 @@ from hydra.core.override_parser.types import (
     RangeSweep,
     Sweep,
     Transformer,
+    ValueType,
 )
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
@@ -41,7 +41,8 @@ from hydra.errors import InstantiationException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import OmegaConfDumper, get_omega_conf_dumper
+
+from commons import config_files
 
 # What other modules import from here although it is defined by Hydra.
 __all__ = ["ConfigLoader", "JobReturn", "OverridesParser", "configure_log"]
@@ -134,9 +135,30 @@ def set_keys(config: DictConfig, lines: list[str]) -> None:
         job.override_dirname = _override_dirname(told, **job.config.override_dirname)
 
 
+_WORD, _INTEGER = r"[A-Za-z_]\w*", r"-?(?:0|[1-9]\d*)"
+_PLAIN = re.compile(
+    rf"(?P<key>{_WORD}(?:\.{_WORD})*)=(?:(?P<integer>{_INTEGER})|(?P<truth>true|false)"
+    rf"|(?P<real>{_INTEGER}(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<text>(?!(?i:null|true|false|inf|nan)$){_WORD}))",
+    re.ASCII,
+)
+_READ: dict[str | None, Callable[[str], Any]] = {
+    "integer": int,
+    "truth": "true".__eq__,
+    "real": float,
+    "text": str,
+}
+
+
 @lru_cache(maxsize=256)
 def _parsed(line: str) -> Override:
-    return OverridesParser.create().parse_override(line)
+    """Return an override as Hydra reads it, whose parser takes milliseconds for a number."""
+    plain = _PLAIN.fullmatch(line)
+    if plain is None:
+        return OverridesParser.create().parse_override(line)
+    kind = plain.lastgroup
+    value = _READ[kind](plain[str(kind)])
+    key = plain["key"]
+    return Override(OverrideType.CHANGE, key, ValueType.ELEMENT, value, input_line=line)
 
 
 def make_parser(loader: ConfigLoader | None = None) -> OverridesParser:
@@ -241,8 +263,8 @@ def _without_repeated_copies() -> Iterator[None]:
     show, save = HydraConfig.set_config, place._save_config
     HydraConfig.set_config = _show  # type: ignore[method-assign]
     place.copy = SimpleNamespace(deepcopy=_copied)
-    if not issubclass(get_omega_conf_dumper(), _FastDumper):  # OmegaConf 2.4 uses libyaml itself
-        place._save_config = _save
+    if config_files.is_needed():
+        place._save_config = config_files.save
     try:
         yield
     finally:
@@ -265,28 +287,11 @@ def _copied(config: DictConfig) -> DictConfig:
     return copy.deepcopy(config, {id(node): node})
 
 
-_FastDumper = getattr(yaml, "CDumper", yaml.Dumper)
-
-
-class _Dumper(_FastDumper):  # type: ignore[misc, valid-type]
-    """Writes as OmegaConf's does."""
-
-
-_Dumper.add_representer(str, OmegaConfDumper.str_representer)
-
-
-def _save(config: DictConfig, name: str, folder: Path) -> None:
-    content = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w", encoding="utf-8") as stream:
-        yaml.dump(
-            content,
-            stream,
-            _Dumper,
-            default_flow_style=False,
-            allow_unicode=True,
-            sort_keys=False,
-        )
+def resolved_log(config: DictConfig | None) -> Any:
+    """Return how to log, for `configure_log`, without anything that must be resolved again."""
+    if config is None:
+        return None
+    return OmegaConf.create(OmegaConf.to_container(config, resolve=True))
 
 
 def failed(reason: str) -> JobReturn:

@@ -7,6 +7,8 @@ not be forked: then the server says so, and each worker is started by itself.
 
 from __future__ import annotations
 
+from hpo.launch.quick_exit import leave_with  # isort: skip  # before all others
+
 import gc
 import os
 import pickle
@@ -97,7 +99,7 @@ def _work(payload: Payload, order: Order) -> int:
         os.dup2(descriptor, standard)
     os.close(descriptor)
     np.random.seed()  # noqa: NPY002 - else the children would draw the same numbers
-    return run_job(lambda: payload, order.config, order.result)
+    return leave_with(run_job(lambda: payload, order.config, order.result))
 
 
 def main(descriptor: str) -> int:

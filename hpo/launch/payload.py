@@ -16,6 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from commons.files import replacing
+from commons.optuna_start import import_optuna
 from hpo.hydra_internals import (
     JobReturn,
     compose_job,
@@ -81,6 +82,7 @@ def unpack(data: bytes) -> Payload:
 
     Unpickling runs code: the data must come from a process of ours.
     """
+    import_optuna()
     payload: Payload = cloudpickle.loads(data)
     restore_global_state(payload.singletons)
     payload.script.adopt()

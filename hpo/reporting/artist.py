@@ -47,6 +47,10 @@ PICTURES: dict[str, Draw] = {
     "cost": draw_cost,
 }
 _MAX_PROCESSES = 4
+_START = (
+    "from commons.optuna_start import import_optuna; import_optuna()\n"
+    "from hpo.reporting.artist import main; import sys; main(sys.stdin.buffer)"
+)
 _DONE = b"drawn\n"
 
 
@@ -110,7 +114,7 @@ class Artist:
         with self._lock:
             if self._process is None:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", __name__],
+                    [sys.executable, "-c", _START],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -152,7 +156,3 @@ def main(source: IO[bytes]) -> None:
         draw_report(subject, folder, best, commands, min(_MAX_PROCESSES, n_cores()))
         sys.stdout.buffer.write(_DONE)
         sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(sys.stdin.buffer)

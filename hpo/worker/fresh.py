@@ -18,6 +18,7 @@ from typing import Any
 import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 
+from commons.optuna_start import import_optuna
 from commons.processes import signal_when_parent_dies
 from hpo import signals
 from hpo.hydra_internals import configure_log, global_state, restore_global_state
@@ -91,6 +92,7 @@ def main() -> int:
     signal_when_parent_dies()
     with signals.interrupt(once=True):
         signals.ready()
+        import_optuna()
         job: _Job = cloudpickle.load(sys.stdin.buffer)
         restore_global_state(job.singletons)
         job.script.adopt()

@@ -22,7 +22,7 @@ from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import ENQUEUED, RUN, stored
 from hpo.current import Checkpoint, FollowedTrial
-from hpo.hydra_internals import configure_log
+from hpo.hydra_internals import configure_log, resolved_log
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
 from hpo.search.objectives import load
@@ -76,14 +76,14 @@ class Worker:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         hide_in_logs()
         own: Any = HydraConfig.get()
-        n_trials = 0
+        n_trials, own_log = 0, resolved_log(own.job_logging)
         name = f"{self._application.launch_id}/{own.job.num}"
         leader = _Leader(self._spec, self._application, self._group, name)
         with leader.limits, leader.record:
             while n_trials < max_trials and leader.work_on_next():
                 n_trials += 1
                 leader.record.end_of_trial()
-                configure_log(own.job_logging, own.verbose)  # run_job gave it to the trial
+                configure_log(own_log, own.verbose)  # run_job gave it to the trial
                 _tidy_up()
         return n_trials
 

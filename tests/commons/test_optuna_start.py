@@ -1,4 +1,4 @@
-"""Optuna is imported without redis, which is there when it is used."""
+"""Optuna is imported without redis and tqdm, which are there when they are used."""
 
 import subprocess
 import sys
@@ -47,4 +47,21 @@ def test_who_uses_redis_while_optuna_is_imported_gets_an_ordinary_error():
         "sys.modules['redis'] = stand_in = start._StandIn('redis')\n"
         "assert not hasattr(stand_in, 'Redis')\n"
         "del sys.modules['redis']; assert stand_in.Redis.__name__ == 'Redis'"
+    )
+
+
+def test_the_progress_bar_is_imported_when_it_is_shown_and_not_before():
+    run(
+        "import sys; from commons.optuna_start import import_optuna; import_optuna()\n"
+        "assert not {'tqdm', 'tqdm.auto', 'asyncio'} & sys.modules.keys()\n"
+        "import optuna; from optuna import progress_bar\n"
+        "optuna.create_study().optimize(lambda _: 0.0, n_trials=2, show_progress_bar=True)\n"
+        "import tqdm.auto; assert progress_bar.tqdm.write == tqdm.auto.tqdm.write"
+    )
+
+
+def test_a_progress_bar_that_is_imported_already_stays_as_it_is():
+    run(
+        "import tqdm.auto; from commons.optuna_start import import_optuna; import_optuna()\n"
+        "from optuna import progress_bar; assert progress_bar.tqdm is tqdm.auto.tqdm"
     )

@@ -1,7 +1,6 @@
 from enum import Enum
 
 import pytest
-import yaml
 from hydra import compose, initialize
 from hydra.types import HydraContext
 from hydra.version import __version__
@@ -51,6 +50,9 @@ NEEDS = [
     "hydra.core.override_parser.types:OverrideType.CHANGE",
     "hydra.core.override_parser.types:Quote.single",
     "hydra.core.override_parser.types:QuotedString.with_quotes()",
+    "hydra.core.override_parser.types:Override(type, key_or_group, value_type, _value)",
+    "hydra.core.override_parser.types:Override(input_line)",
+    "hydra.core.override_parser.types:ValueType.ELEMENT",
     "hydra.core.override_parser.types:RangeSweep.range()",
     "hydra.core.override_parser.types:Transformer.identity(x)",
     "hydra.core.override_parser.types:Transformer.str(x)",
@@ -79,8 +81,6 @@ NEEDS = [
     "interval.tags",
     "range.step",
     "quoted.text",
-    "omegaconf._utils:OmegaConfDumper.str_representer(dumper, data)",
-    "omegaconf._utils:get_omega_conf_dumper()",
     "omegaconf:DictConfig._set_parent(parent)",
     "omegaconf:DictConfig._get_node(key)",
     "omegaconf:AnyNode._value()",
@@ -173,26 +173,6 @@ def test_a_job_changes_only_its_own_configuration_and_its_callbacks_see_it_whole
     assert (tmp_path / "0/.hydra/config.yaml").read_text() == "x: 3\ntwin: ${x}\n"
 
 
-def test_files_are_written_as_hydra_writes_them(tmp_path):
-    from hydra.core import utils
-
-    from hpo.hydra_internals import _save
-
-    texts = ["1", "1e3", "yes", "null", "", "a: b", "x" * 200, "é", "two\nlines", "${x}", " ", "#"]
-    content = {
-        "texts": texts,
-        "x": None,
-        "deep": {"f": 1e-5, "b": True, "l": []},
-        "c": Quality.BAD,
-    }
-    config = OmegaConf.create(content)
-    _save(config, "ours.yaml", tmp_path)
-    utils._save_config(config, "theirs.yaml", tmp_path)
-    ours, theirs = ((tmp_path / f"{x}.yaml").read_text() for x in ("ours", "theirs"))
-    assert ours == theirs
-    assert yaml.safe_load(ours)["texts"] == texts
-
-
 def test_plain_values_are_those_of_the_whole_without_one_node():
     from hpo.hydra_internals import plain_values
 
@@ -201,3 +181,51 @@ def test_plain_values_are_those_of_the_whole_without_one_node():
     assert plain_values(config, without="hydra") == {**content, "quality": Quality.BAD}
     whole = OmegaConf.to_container(config)
     assert [*plain_values(config, without="hydra")] == [key for key in whole if key != "hydra"]
+
+
+LINES = [
+    *("lr=0.001", "lr=1e-05", "lr=-1.5e+20", "lr=1e5", "lr=-0.0", "lr=0", "lr=-0"),
+    *("lr=12", "a.b_2.c=-7", "flag=true", "flag=false", "act=relu", "act=_x1"),
+    *("lr=123456789012345678901234567890", "lr=007", "lr=1_000", "lr=.5", "lr=5."),
+    *("lr=1E5", "lr=+1", "lr=TRUE", "lr=null", "lr=NULL", "lr=inf", "lr=nan"),
+    *("lr=-inf", "lr=", "lr='1'", "lr=[1]", "lr=${x}", "lr=a-b", "a.1=2", "a/b=c"),
+    *("hydra.verbose=true", "lr=nano", "lr=nullable", "lr=trues", "é=1", "lr=é"),
+    *("+lr=1", "++lr=1", "~lr", "~lr=1", "a@b=c", "lr=1,2", "lr=choice(1,2)"),
+    *("lr=range(1,2)", "lr=*", "lr=a:b", "lr=a=b", "a.=1", ".a=1", "1a=1", "lr=1a"),
+    *("lr=1.5.2", "lr=0x1"),
+]
+
+
+@pytest.mark.parametrize("line", [*LINES, "lr= 1", "lr=1 ", "lr=a b", "lr=1\n", "lr=true\n"])
+def test_an_override_is_read_as_hydra_reads_it(line):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from hpo.hydra_internals import _parsed
+
+    try:
+        theirs = OverridesParser.create().parse_override(line)
+    except HydraException:
+        with pytest.raises(HydraException):
+            _parsed(line)
+    else:
+        assert repr(_parsed(line)) == repr(theirs)  # types too
+
+
+def test_what_numbers_and_words_set_is_read_without_hydras_parser(monkeypatch):
+    from hpo import hydra_internals as module
+
+    module._parsed.cache_clear()
+    monkeypatch.setattr(module, "OverridesParser", None)
+    lines = ["lr=1e-05", "width=64", "net.depth=-2", "decay=0.25", "flag=true", "act=relu"]
+    assert [module._parsed(x).value() for x in lines] == [1e-5, 64, -2, 0.25, True, "relu"]
+    with pytest.raises(AttributeError):
+        module._parsed("lr=[1]")
+
+
+def test_a_resolved_log_needs_no_other_part_of_the_configuration():
+    from hpo.hydra_internals import resolved_log
+
+    whole = OmegaConf.create({"name": "x", "log": {"file": "${name}.log", "root": None}})
+    assert resolved_log(whole.log) == {"file": "x.log", "root": None}
+    assert resolved_log(None) is None

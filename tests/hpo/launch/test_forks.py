@@ -1,5 +1,6 @@
 """Workers that are forked from one process: what each gets, and when nothing is forked."""
 
+import atexit
 import os
 import signal
 import sys
@@ -32,6 +33,9 @@ class Job(Payload):
             time.sleep(60)
         if config.name == "ends":
             sys.exit(5)
+        if config.name == "ends late":
+            atexit.register(print, "at exit", end="")
+            threading.Thread(target=_print_late).start()
         result = JobReturn(status=JobStatus.COMPLETED)
         if config.name == "names modules":
             result.return_value = {*sys.modules}
@@ -39,6 +43,11 @@ class Job(Payload):
         own = os.environ.get("OWN"), os.environ.get("SHARED"), os.getsid(0) == os.getpid()
         result.return_value = *own, sys.stdin.read(), float(np.random.rand())  # noqa: NPY002
         return result
+
+
+def _print_late():
+    time.sleep(0.1)
+    print("late")
 
 
 class StartsThread:
@@ -117,6 +126,13 @@ def test_it_is_told_how_a_fork_has_ended(start, wait_until):
         other.kill()
         assert other.wait() == -signal.SIGKILL
         other.send_signal(signal.SIGINT)  # nothing happens
+
+
+def test_a_fork_ends_after_its_threads_and_its_functions_at_exit(start):
+    with forks(job(), place()) as server:
+        process, output, _ = start(server, "ends late")
+        assert process.wait() == 0
+    assert output.read_text() == "hello ends late\nlate\nat exit"
 
 
 def test_forks_end_with_their_server(start, wait_until):
