@@ -8,8 +8,11 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+_OF_ONE_HOST = {"ext2", "ext3", "ext4", "f2fs", "tmpfs", "xfs", "zfs"}
 
 
 @contextmanager
@@ -56,6 +59,26 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_of_one_host(descriptor: int) -> bool:
+    """Tell whether an open file is known to lie on a file system of this host.
+
+    All processes that use such a file see what one of them has written at once. On a network file
+    system others see it after `fsync`; one that is not known counts as such.
+    """
+    return _is_of_one_host(os.fstat(descriptor).st_dev)
+
+
+@lru_cache(maxsize=64)
+def _is_of_one_host(device: int) -> bool:
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with suppress(OSError), open("/proc/self/mountinfo") as file:  # noqa: PTH123
+        for line in file:
+            place, _, kind = line.partition(" - ")
+            if place.split()[2] == number:
+                return kind.split()[0] in _OF_ONE_HOST
+    return False
 
 
 def sha256(path: Path) -> str:

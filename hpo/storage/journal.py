@@ -20,13 +20,14 @@ import os
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 from optuna.storages.journal import BaseJournalBackend
 
+from commons.files import is_of_one_host
 from commons.locks import FileLock
 from hpo.storage.identity import Mark
 from hpo.storage.records import Record, describe, dump, parse
@@ -102,24 +103,18 @@ class JournalFile(BaseJournalBackend):
 
     def _append(self, content: bytes) -> bool:
         """Append whole lines; False, and nothing is written, if the file has changed."""
-        with self._lock:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND)
-            try:
+        with ExitStack() as stack:
+            with self._lock:
+                descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND)
+                stack.callback(os.close, descriptor)
                 if not self._is_same(descriptor):
                     return False
-                size = os.fstat(descriptor).st_size
-                if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                    content = b"\n" + content  # end what a dead writer left
-                try:
-                    while content:  # once; a full disk takes a part, then refuses
-                        content = content[os.write(descriptor, content) :]
+                _write(descriptor, content)
+                seen_by_all = is_of_one_host(descriptor)
+                if not seen_by_all:
                     os.fsync(descriptor)
-                except BaseException:
-                    with suppress(OSError):
-                        _cut_half_record(descriptor, size)
-                    raise
-            finally:
-                os.close(descriptor)
+            if seen_by_all:  # then nobody has to wait for this wait
+                os.fsync(descriptor)
         return True
 
     def _blocks(self, file: BinaryIO, offset: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -222,6 +217,20 @@ def _identity(descriptor: int) -> tuple[int, int]:
 
 def _is_whole(line: bytes) -> bool:
     return line.endswith(b"\n")
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Append whole lines, all or only some of them; raises OSError then."""
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        content = b"\n" + content  # end what a dead writer left
+    try:
+        while content:  # once; a full disk takes a part, then refuses
+            content = content[os.write(descriptor, content) :]
+    except BaseException:
+        with suppress(OSError):
+            _cut_half_record(descriptor, size)
+        raise
 
 
 def _cut_half_record(descriptor: int, old_size: int) -> None:

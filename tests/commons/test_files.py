@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commons.files import replacing, sha256, write_json
+from commons.files import _is_of_one_host, is_of_one_host, replacing, sha256, write_json
 
 
 def test_the_checksum_is_that_of_the_content(tmp_path):
@@ -74,3 +74,18 @@ def test_json_with_a_number_that_is_not_finite_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"mean": float("nan")})
     assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("/dev/shm", True), ("/proc/self/status", False), ("/sys", False)]
+)
+def test_a_file_system_counts_as_of_one_host_if_its_kind_is_known(path, expected):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        assert is_of_one_host(descriptor) is expected
+    finally:
+        os.close(descriptor)
+
+
+def test_a_device_that_is_not_mounted_here_is_not_known_to_be_of_this_host():
+    assert _is_of_one_host(os.makedev(4000, 4000)) is False

@@ -60,6 +60,7 @@ def test_an_append_to_a_distant_journal_waits_for_four_answers(tmp_path, monkeyp
     for module, names in ((os, ("open", "fsync", "unlink")), (io, ("open",))):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    monkeypatch.setattr("hpo.storage.journal.is_of_one_host", lambda _: True)
     journal, waits = JournalFile(tmp_path / "study.log"), []
     monkeypatch.setattr(time, "sleep", waits.append)
     slow_down(tmp_path / "study.log", 0.25, lambda: 0.0)

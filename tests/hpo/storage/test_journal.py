@@ -308,6 +308,25 @@ def test_writing_waits_for_the_lock(journal, path):
     assert steps(path) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("is_of_one_host", [True, False])
+def test_the_wait_for_the_disk_holds_the_lock_only_where_others_see_no_write_before_it(
+    journal, path, monkeypatch, is_of_one_host
+):
+    held = []
+
+    def failing(descriptor):
+        held.append(path.with_name(f"{path.name}.lock").exists())
+        assert steps(path) == [0, 1, 2, 3, 4, 5]
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(module, "is_of_one_host", lambda _: is_of_one_host)
+    monkeypatch.setattr("hpo.storage.journal.os.fsync", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        journal.append_logs([value(5)])
+    assert held == [not is_of_one_host]
+    assert not path.with_name(f"{path.name}.lock").exists()
+
+
 def test_a_file_replaced_by_its_mended_copy_goes_on_where_it_was(journal, path):
     with path.open("ab") as file:
         file.write(CUT)
