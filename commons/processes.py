@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
 import socket
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +20,27 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Do not look for unused objects meanwhile: imports and configurations leave hardly any."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@cache
+def end_at_once() -> None:
+    """Let this process end without a last look through all of its objects.
+
+    With Optuna and Hydra it takes 0.15 s, with matplotlib 0.3 s.
+    """
+    atexit.register(gc.freeze)
 
 
 def n_cores() -> int:

@@ -126,11 +126,13 @@ def is_group(loader: ConfigLoader, name: str) -> bool:
 
 def set_keys(config: DictConfig, lines: list[str]) -> None:
     """Set keys in a composed configuration, and note it there, as Hydra does when it composes."""
-    ConfigLoaderImpl._apply_overrides_to_config([*map(_parsed, lines)], config)
-    given, job = config.hydra.overrides.task, config.hydra.job
-    given.extend(lines)
+    overrides = [*map(_parsed, lines)]
+    ConfigLoaderImpl._apply_overrides_to_config(overrides, config)
+    given, job = config.hydra.overrides, config.hydra.job
+    for override in overrides:
+        (given.hydra if override.is_hydra_override() else given.task).append(override.input_line)
     if _override_dirname is not None:
-        plain: Any = OmegaConf.to_container(given, resolve=False)
+        plain: Any = OmegaConf.to_container(given.task, resolve=False)
         told = [*map(_parsed, plain)]
         job.override_dirname = _override_dirname(told, **job.config.override_dirname)
 

@@ -26,6 +26,7 @@ from optuna.study import StudyDirection
 
 from commons.clocks import clock_trouble
 from commons.optuna_internals import study_id, trial_id
+from commons.processes import end_at_once
 from hpo import signals
 from hpo.attributes import LEASE_S, N_TRIALS, stored
 from hpo.budgets import budget_of
@@ -109,6 +110,7 @@ def optimize(
         ValueError: the storage cannot be opened, or an argument is out of range or no such thing;
             nothing is created.
     """
+    end_at_once()
     _check_objects(objective, sampler, pruner)
     numbers = {"n_trials": n_trials, "lease_s": lease_s, "max_retries": max_retries}
     limits_s = {"trial_timeout": trial_timeout, "epoch_timeout": epoch_timeout, "timeout": timeout}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from omegaconf import DictConfig
@@ -76,3 +76,9 @@ class SweepWorker(Protocol):
 
     def follow(self) -> None:
         """Work as a rank that does what the leading one says."""
+
+    def rehearse(self) -> None:
+        """Do what each process would do at first, before this one is forked for them."""
+
+    def composed(self, overrides: Sequence[str]) -> DictConfig | None:
+        """Return the configuration of a worker with these overrides; None: only Hydra can."""

@@ -27,6 +27,7 @@ from commons.processes import signal_when_parent_dies
 from hpo.launch.forks import Imports, Order
 from hpo.launch.job import run_job
 from hpo.launch.payload import Payload, unpack
+from hpo.protocols import SweepWorker
 
 _DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/")
 
@@ -60,11 +61,12 @@ def serve(connection: Connection) -> int:
             _import(message)
         elif isinstance(message, bytes):
             payload = unpack(message)
+            if isinstance(payload.function, SweepWorker):
+                payload.function.rehearse()
             is_ready = may_fork(n_threads) and hasattr(os, "pidfd_open")
             connection.send(is_ready)
             if not is_ready:
                 return 0
-            gc.collect()
             gc.freeze()  # the pages of these objects stay shared
         elif isinstance(message, Order) and payload is not None:
             pid = os.fork()
@@ -91,6 +93,7 @@ def _tell_end(connection: Connection, descriptor: int, pid: int) -> None:
 
 def _work(payload: Payload, order: Order) -> int:
     """Run a job as a process of its own would (in the child)."""
+    gc.enable()
     os.setsid()
     os.environ.clear()
     os.environ.update(order.environment)
@@ -105,6 +108,7 @@ def _work(payload: Payload, order: Order) -> int:
 def main(descriptor: str) -> int:
     """Run the server; return the exit code, in its children that of their job."""
     signal_when_parent_dies()
+    gc.disable()  # imports leave hardly anything to collect
     return serve(Connection(int(descriptor)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from commons.processes import descendants, kill, signal_when_parent_dies
+from commons.processes import descendants, end_at_once, kill, signal_when_parent_dies
 from hpo import signals
 from hpo.launch.payload import Payload, exit_code, unpack, write_result
 
@@ -34,6 +34,7 @@ def run_job(receive: Callable[[], Payload], config: DictConfig | None, result: P
 
 
 if __name__ == "__main__":
+    end_at_once()
     try:
         sys.exit(run_job(lambda: unpack(sys.stdin.buffer.read()), None, Path(sys.argv[1])))
     except KeyboardInterrupt:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -26,6 +25,7 @@ from hpo.hydra_internals import (
     run,
 )
 from hpo.launch.script import Script
+from hpo.protocols import SweepWorker
 from hpo.settings import SweepError
 from hpo.storage.passwords import hide_in
 
@@ -46,11 +46,15 @@ class Payload:
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         """Return the configuration of job `number`."""
-        config = compose_job(self.context.config_loader, self.config, list(overrides))
+        config, worker = None, self.function
+        if isinstance(worker, SweepWorker):
+            config = worker.composed(overrides)
+        if config is None:
+            config = compose_job(self.context.config_loader, self.config, list(overrides))
+            hide_in(config)
         with open_dict(config.hydra.job):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
-        hide_in(config)
         return config
 
     def compose_alike(
@@ -72,7 +76,6 @@ class Payload:
 
     def run(self, config: DictConfig) -> JobReturn:
         """Run the task with this configuration, in the folder that it names."""
-        HydraConfig.instance().set_config(config)
         OmegaConf.set_struct(config, True)
         return run(self.context, config, self.function)
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.storages import BaseStorage
 
-from commons.processes import n_cores
+from commons.processes import n_cores, uncollected
 from hpo import signals
 from hpo.hydra_internals import in_turn, make_launcher, runs_in_turn
 from hpo.launch.devices import visible_devices
@@ -103,7 +103,7 @@ def sweep(settings: SweepSettings, app: Payload, arguments: Sequence[str]) -> No
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     hide_in_logs()
-    with told_by_typed_keys(app.config, _SECTION):
+    with uncollected(), told_by_typed_keys(app.config, _SECTION):
         settings, app, arguments = put_aside(settings, app, arguments)
         prepared = prepare(settings, app, arguments)
     if prepared is not None:

@@ -19,7 +19,7 @@ import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 
 from commons.optuna_start import import_optuna
-from commons.processes import signal_when_parent_dies
+from commons.processes import end_at_once, signal_when_parent_dies
 from hpo import signals
 from hpo.hydra_internals import configure_log, global_state, restore_global_state
 from hpo.launch.script import Script
@@ -102,6 +102,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_at_once()
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -6,7 +6,8 @@ import gc
 import logging
 import math
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
@@ -22,7 +24,7 @@ from commons.optuna_internals import trial_id
 from hpo import signals
 from hpo.attributes import ENQUEUED, RUN, stored
 from hpo.current import Checkpoint, FollowedTrial
-from hpo.hydra_internals import configure_log, resolved_log
+from hpo.hydra_internals import configure_log, resolved_log, set_keys
 from hpo.ranks import Group
 from hpo.search.finite import takes_turns
 from hpo.search.objectives import load
@@ -51,6 +53,28 @@ class Worker:
     def __init__(self, spec: SweepSpec, application: Application) -> None:
         self._spec, self._application = spec, application
         self._group = Group()
+        self._code: dict[str, str] | None = None
+
+    def rehearse(self) -> None:
+        """Fill the caches of the parsers, and find out which code this is, for forks."""
+        if self._application.template is not None:
+            config = self._application.compose([*self._spec.space.fixed], 0)
+            with suppress(OmegaConfBaseException):  # the trials will tell it
+                config.hydra.runtime.output_dir = "."
+                resolved_log(config.hydra.job_logging)
+        if not self._spec.fresh_process:  # each imports the code that it finds
+            self._code = code_of(self._application.function)
+
+    def composed(self, overrides: Sequence[str]) -> DictConfig | None:
+        """Return what Hydra would compose for this worker, by the template of its trials."""
+        fixed = [*self._spec.space.fixed]
+        own = [*overrides[len(fixed) :]]
+        is_alike = overrides[: len(fixed)] == fixed and all(x.startswith("hydra.") for x in own)
+        if self._application.template is None or not is_alike:
+            return None
+        config = self._application.compose(fixed, 0)
+        set_keys(config, own)
+        return config
 
     def __call__(self, _: DictConfig) -> None:
         """Work until no trial is left, too many trials have failed, or a signal arrives."""
@@ -78,7 +102,8 @@ class Worker:
         own: Any = HydraConfig.get()
         n_trials, own_log = 0, resolved_log(own.job_logging)
         name = f"{self._application.launch_id}/{own.job.num}"
-        leader = _Leader(self._spec, self._application, self._group, name)
+        code = self._code or code_of(self._application.function)
+        leader = _Leader(self._spec, self._application, self._group, name, code)
         with leader.limits, leader.record:
             while n_trials < max_trials and leader.work_on_next():
                 n_trials += 1
@@ -119,7 +144,14 @@ class Worker:
 class _Leader:
     """Rank 0 of a worker, the only one that uses the storage."""
 
-    def __init__(self, spec: SweepSpec, application: Application, group: Group, name: str) -> None:
+    def __init__(
+        self,
+        spec: SweepSpec,
+        application: Application,
+        group: Group,
+        name: str,
+        code: dict[str, str],
+    ) -> None:
         self._spec, self._application, self._group = spec, application, group
         self._storage = spec.open_storage(exists=True)
         study_id = spec.find(self._storage)
@@ -134,7 +166,7 @@ class _Leader:
         time, spent = self._tickets.time, self._tickets.spent
         further = key, group.size == 1, spent if spec.budget.is_set else None
         self.limits = Limits(spec.trial_timeout, spec.epoch_timeout, time, *further)
-        self._code = code_of(application.function)
+        self._code = code
         self._home = StudyFolder(spec.sweep_dir, spec.study_name, spec.study_id)
         self.record = WorkerRecord(self._storage, study_id, name)
         self._tickets.enter(self.record)

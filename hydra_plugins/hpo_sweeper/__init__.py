@@ -23,6 +23,7 @@ from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 import hpo
 from commons.cli import end
 from commons.optuna_start import import_optuna
+from commons.processes import end_at_once, uncollected
 from hpo.budgets import NAMES
 from hpo.hydra_internals import JobReturn
 from hpo.launch.options import LocalOptions
@@ -100,6 +101,7 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
     @_ended_in_one_line
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep of these command-line overrides."""
+        end_at_once()
         with self._forks_begun():
             self._sweep(arguments)
 
@@ -119,10 +121,16 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
         return forks_begun(threads, self._function)
 
     def _sweep(self, arguments: list[str]) -> None:
-        import_optuna()
+        with uncollected():
+            import_optuna()
+            from hpo.sweep.sweep import sweep
+
+            settings = self._settings()
+        sweep(settings, self._payload(), arguments)
+
+    def _settings(self) -> SweepSettings:
         from hpo.sweep.parts import replace_parts
         from hpo.sweep.place import settle
-        from hpo.sweep.sweep import sweep
 
         options = dict(self._options)
         with told_by_typed_keys(self._whole_config, "hydra.sweeper"):
@@ -134,8 +142,7 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
         if old_space:
             options["params"] = {**old_space, **(options.get("params") or {})}
         with told_by_typed_keys(self._whole_config, "hydra.sweeper"):
-            settings = settings_of(SweepSettings, options)
-        sweep(settings, self._payload(), arguments)
+            return settings_of(SweepSettings, options)
 
 
 class LocalLauncher(_Deferred, Launcher):

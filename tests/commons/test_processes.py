@@ -1,3 +1,4 @@
+import gc
 import multiprocessing
 import os
 import signal
@@ -5,7 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from commons.processes import born, descendants, is_alive, is_stopped, kill, n_cores, this_host
+from commons.processes import (
+    born,
+    descendants,
+    is_alive,
+    is_stopped,
+    kill,
+    n_cores,
+    this_host,
+    uncollected,
+)
 
 
 def test_cores_are_those_that_this_process_may_use():
@@ -65,3 +75,25 @@ def test_descendants_are_found_over_generations(wait_until):
         kill([sleep, shell.pid])
     kill([sleep, shell.pid, 2**30])
     wait_until(lambda: not is_alive(sleep))
+
+
+def test_nothing_is_collected_meanwhile_and_afterwards_as_before():
+    assert gc.isenabled()
+    with uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    with uncollected():
+        pass
+    assert not gc.isenabled()
+    gc.enable()
+
+
+def test_a_process_that_ends_at_once_calls_what_others_have_registered_before():
+    code = (
+        "import atexit, gc; from commons.processes import end_at_once\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "end_at_once(); end_at_once(); print(gc.get_freeze_count())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], stdout=-1, text=True, check=True)
+    assert run.stdout == "0\nTrue\n"

@@ -4,12 +4,25 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import optuna
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 import hpo
+from hpo.launch.payload import Payload
 from hpo.ranks import Group
+from hpo.search.space import Space
+from hpo.study.study import SweepSpec
+from hpo.sweep.crew import application, plan, worker
+from hpo.worker import worker as module
+from hpo.worker.template import make_template
 from hpo.worker.worker import Worker
 
 
@@ -153,3 +166,50 @@ def test_a_population_goes_on_from_the_folders_of_parents_without_a_change_of_th
         assert epochs == list(range(child.last_step))  # the parent's first
         assert child.params["x"] != trials[record["trial"]].params["x"]
         assert f"x={child.params['x']}" in (folder / ".hydra/overrides.yaml").read_text()
+
+
+def test_the_configuration_of_a_worker_is_what_hydra_composes(tmp_path):
+    (tmp_path / "config.yaml").write_text("x: 0\ny: 1\nname: ${hydra:job.num}\n")
+    space = Space({}, fixed=("y=2", "+z='a b'"))
+    spec = SweepSpec(study_name="s", sweep_dir=tmp_path / "it's", space=space)
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("config", [*space.fixed], RunMode.MULTIRUN)
+        app = Payload(SimpleNamespace(config_loader=loader), master, print)
+        compose = partial(application(spec, app, "preflight").compose, trial_number=0)
+        template = make_template(compose, loader, space.fixed, [[*space.fixed, "x=1"]])
+        _, jobs, _ = plan(spec, 2)
+        ours, theirs = (
+            replace(app, function=worker(spec, app, "a", each)).compose(jobs[1], 1)
+            for each in (template, None)
+        )
+        assert template is not None
+        assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(theirs)
+        assert (ours.z, ours.hydra.job.num) == ("a b", 1)
+        made = worker(spec, app, "a", template)
+        assert made.composed([*jobs[1], "x=1"]) is None
+        assert made.composed(jobs[1][1:]) is None
+
+
+def test_what_was_rehearsed_is_known_to_the_workers(toy, study, monkeypatch):
+    asked = []
+
+    def code_of(function):
+        asked.append(function)
+        return {"python": f"{len(asked)}"}
+
+    work = Worker._work
+
+    def rehearsed(self, *arguments):
+        self.rehearse()
+        n_before = len(asked)
+        done = work(self, *arguments)
+        assert len(asked) == n_before
+        return done
+
+    monkeypatch.setattr(module, "code_of", code_of)
+    monkeypatch.setattr(Worker, "_work", rehearsed)
+    code, _ = toy("-m", "hydra.sweeper.n_trials=2")
+    assert (code, len(asked)) == (0, 1)
+    codes = [trial.user_attrs["code"][-1]["python"] for trial in study().trials]
+    assert codes == ["1", "1"]
