@@ -2,7 +2,8 @@
 
 To take its objects apart at its end, Python would first get a copy of each page that is shared
 with the parent; that takes longer than many a trial. Import this module before all others: what is
-registered first is called last, after threads and what others have registered.
+registered first is called last, after threads and what others have registered. Files that are
+still open are closed first, as Python does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from contextlib import suppress
 
 
 class _State:
@@ -24,6 +26,11 @@ def leave_with(code: int) -> int:
 
 def _leave() -> None:
     if _State.code is not None:
+        from commons.processes import open_files  # as said above, not before
+
+        for file in open_files():
+            with suppress(OSError, ValueError):
+                file.close()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_State.code)
