@@ -119,6 +119,14 @@ def _repository(loader: Any) -> Any:
     return loader._parse_overrides_and_create_caching_repo(None, [])[1]
 
 
+def plain_option(loader: ConfigLoader, group: str, name: str) -> Any:
+    """Return an option of a group as it is written; None: other configurations belong to it."""
+    found = _repository(loader).load_config(f"{group.partition('@')[0]}/{name}")
+    if found is None or found.defaults_list or found.header.get("package"):
+        return None
+    return OmegaConf.to_container(found.config)
+
+
 def is_group(loader: ConfigLoader, name: str) -> bool:
     """Tell whether a name is one of the application's config groups."""
     return bool(group_options(loader, name, None))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -35,13 +36,13 @@ from hpo.reporting.subject import Subject
 from hpo.reporting.work import draw_cost, draw_timeline
 
 Draw = Callable[[Subject, Path], Path]
-# Of each study, by the name of the file, the dear ones first: they are shared out in this order.
+# Of each study, by the name of the file; the dear ones first, so that all processes end together.
 PICTURES: dict[str, Draw] = {
     "slices": draw_slices,
+    "timeline": draw_timeline,
     "parallel_coordinates": draw_parallel,
     "importances": draw_importances,
     "learning_curves": draw_learning_curves,
-    "timeline": draw_timeline,
     "history": draw_history,
     "rungs": draw_rungs,
     "cost": draw_cost,
@@ -81,22 +82,31 @@ def draw_report(
         n_processes: forked to share the work; only where no other thread runs.
     """
     paths = {name: folder / f"{name}.png" for name in pictures_of(subject)}
-    shares = [[*paths][place::n_processes] for place in range(n_processes)]
+    names, write = os.pipe()
+    os.write(write, bytes(range(len(paths))))  # a free process reads the next one
+    os.close(write)
     context = multiprocessing.get_context("fork")
     others = [
-        context.Process(target=_draw_some, args=(subject, paths, names)) for names in shares[1:]
+        context.Process(target=_draw_some, args=(subject, paths, names))
+        for _ in range(n_processes - 1)
     ]
     for process in others:
         process.start()
-    _draw_some(subject, paths, shares[0])
-    for process, names in zip(others, shares[1:], strict=True):
+    _draw_some(subject, paths, names)
+    os.close(names)
+    for process in others:
         process.join()
-        if process.exitcode != 0:  # it tells more when it is repeated here
-            _draw_some(subject, paths, names)
+    if any(process.exitcode for process in others):  # it tells more when it is repeated here
+        _draw(subject, paths, [*paths])
     write_page(subject, Files(folder, paths, best, commands))
 
 
-def _draw_some(subject: Subject, paths: Mapping[str, Path], names: list[str]) -> None:
+def _draw_some(subject: Subject, paths: Mapping[str, Path], names: int) -> None:
+    while place := os.read(names, 1):
+        _draw(subject, paths, [[*paths][place[0]]])
+
+
+def _draw(subject: Subject, paths: Mapping[str, Path], names: Sequence[str]) -> None:
     draw = pictures_of(subject)
     for name in names:
         draw[name](subject, paths[name])

@@ -19,7 +19,6 @@ from hpo.settings import SweepError
 
 _log = logging.getLogger(__name__)
 _LINE_EVERY_S = 30.0
-_SETTLED_S = 4.0  # a shorter sweep need not be prepared for its end
 
 
 class Progress:
@@ -30,7 +29,7 @@ class Progress:
         study_id: Optuna's id of it.
         live: redraw one table in place on a terminal, unless workers write to it too.
         status: returns the state of the SLURM jobs; None: there are no jobs.
-        at_work: called when trials end and time remains; what is made ready then, delays nothing.
+        at_work: called once trials have ended; what is made ready then, delays no first trial.
         limits: what else ends the sweep than its number of trials, as text.
         every_s: time between two updates.
     """
@@ -94,7 +93,7 @@ class Progress:
     def _show(self) -> None:
         moment = self._pulse.look()
         elapsed_s = time.monotonic() - self._begin
-        if moment.n_finished > self._finished_before and elapsed_s > _SETTLED_S:
+        if moment.n_finished > self._finished_before:
             self._at_work()
         jobs = self._status() if self._status is not None else None
         if self._live is not None:

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hpo.hydra_internals import ConfigLoader, compose, make_parser
+from hpo.hydra_internals import ConfigLoader, compose, make_parser, plain_option
 from hpo.settings import is_among, typed_key
 
 _SECTION = "hydra.sweeper"
@@ -29,12 +29,11 @@ def replace_parts(config: DictConfig, context: HydraContext) -> dict[str, Any]:
     HydraConfig.instance().set_config(config)  # a node may contain ${hydra:runtime.cwd}
     loader = context.config_loader
     options = {kind: _options(config, kind) for kind in KINDS}
-    defaults = _composed_alone(loader, [pair for kind in KINDS for pair in options[kind]])
+    defaults = _defaults(loader, options)
     changed: dict[str, Any] = {}
     for kind in KINDS:
         key = typed_key(config, _SECTION, kind)
-        default = next((_node(defaults, _place(group)) for group, _ in options[kind]), None)
-        merged = _node(config, key)
+        merged, default = _node(config, key), defaults.get(kind)
         if _is_replaced(merged, default):
             own = _node(_composed_without(config, loader, options[kind], kind), key)
             changed[kind] = _set(config, kind, key, settled(merged, default, own))
@@ -88,6 +87,18 @@ def _options(config: DictConfig, kind: str) -> list[tuple[str, str]]:
 def _place(group: str) -> str:
     path, _, package = group.partition("@")
     return package or path.replace("/", ".")
+
+
+def _defaults(
+    loader: ConfigLoader, options: Mapping[str, list[tuple[str, str]]]
+) -> dict[str, Any]:
+    """Return the node of the first option of each kind."""
+    first = {kind: pairs[0] for kind, pairs in options.items() if pairs}
+    plain = {kind: plain_option(loader, *pair) for kind, pair in first.items()}
+    if None not in plain.values():  # Hydra would take a tenth of a second
+        return plain
+    whole = _composed_alone(loader, [pair for pairs in options.values() for pair in pairs])
+    return {kind: _node(whole, _place(group)) for kind, (group, _) in first.items()}
 
 
 def _composed_alone(loader: ConfigLoader, options: Iterable[tuple[str, str]]) -> DictConfig:

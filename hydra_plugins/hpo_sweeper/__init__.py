@@ -106,19 +106,21 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
             self._sweep(arguments)
 
     def _forks_begun(self) -> AbstractContextManager[None]:
-        # A value that cannot be resolved is told later.
-        node: Any = OmegaConf.select(
-            self._whole_config, "hydra.launcher", throw_on_resolution_failure=False
-        )
+        node, folder = (self._found(f"hydra.{key}") for key in ("launcher", "sweep.dir"))
         is_alone = self._options.get("join") or self._options.get("n_workers") == 1
         if is_alone or node is None or node.get("_target_") != LOCAL._target_:
             return nullcontext()
+        if (
+            folder is not None and Path(str(folder), "summary.json").is_file()
+        ):  # maybe it is finished
+            return nullcontext()
         from hpo.launch.local import forks_begun
 
-        threads: Any = OmegaConf.select(
-            node, "threads_per_worker", throw_on_resolution_failure=False
-        )
-        return forks_begun(threads, self._function)
+        return forks_begun(self._found("hydra.launcher.threads_per_worker"), self._function)
+
+    def _found(self, key: str) -> Any:
+        """Return a value; None: it cannot be resolved, which is told later."""
+        return OmegaConf.select(self._whole_config, key, throw_on_resolution_failure=False)
 
     def _sweep(self, arguments: list[str]) -> None:
         with uncollected():

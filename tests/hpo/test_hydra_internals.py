@@ -31,6 +31,8 @@ NEEDS = [
     "hydra.core.config_loader:ConfigLoader.load_configuration(config_name, overrides, run_mode)",
     "loader._parse_overrides_and_create_caching_repo(config_name, overrides)",
     "hydra._internal.config_repository:CachingConfigRepository.get_group_options(group_name)",
+    "hydra._internal.config_repository:CachingConfigRepository.load_config(config_path)",
+    "hydra.plugins.config_source:ConfigResult(config, header, defaults_list)",
     "hydra.core.object_type:ObjectType.CONFIG",
     "hydra.core.hydra_config:HydraConfig.set_config(cfg)",
     "hydra.core.override_parser.overrides_parser:OverridesParser.create(config_loader)",

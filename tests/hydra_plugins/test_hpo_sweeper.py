@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -192,3 +193,30 @@ def test_a_setting_without_a_value_is_one_line(monkeypatch, capsys, setting, tol
 def test_settings_that_have_a_value_or_need_none_pass(monkeypatch):
     hydra = composed(monkeypatch, "hydra/sweeper/pruner=freeze_thaw")
     plugin.SettingsCheck().on_multirun_start(OmegaConf.create({"hydra": hydra}))
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "begun"),
+    [
+        ({}, None, [2]),
+        ({}, "journal.log", [2]),
+        ({}, "summary.json", []),
+        ({"n_workers": 1}, None, []),
+        ({"join": True}, None, []),
+    ],
+)
+def test_a_process_to_fork_from_is_begun_where_workers_are_expected(
+    options, file, begun, tmp_path, monkeypatch
+):
+    threads = []
+    monkeypatch.setattr(
+        "hpo.launch.local.forks_begun", lambda given, _: threads.append(given) or nullcontext()
+    )
+    if file:
+        (tmp_path / file).touch()
+    launcher = {**plugin.LOCAL, "threads_per_worker": 2}
+    config = OmegaConf.create({"hydra": {"launcher": launcher, "sweep": {"dir": str(tmp_path)}}})
+    sweeper = plugin.OptunaAsyncSweeper(**options)
+    sweeper.setup(hydra_context=None, task_function=print, config=config)
+    with sweeper._forks_begun():
+        assert threads == begun

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import optuna
 import pytest
@@ -95,17 +96,33 @@ def test_the_process_imports_matplotlib_before_it_is_asked(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_share_whose_process_dies_is_drawn_by_the_first_one(
+def test_if_another_process_dies_all_is_drawn_by_the_first_one(
     study, subject, tmp_path, monkeypatch
 ):
-    here = os.getpid()
-    draw = artist._draw_some
+    here, drawn = os.getpid(), []
+    draw = artist._draw
 
-    def dies_elsewhere(*arguments):
+    def dies_elsewhere(read, paths, names):
         if os.getpid() != here:
             os._exit(1)
-        draw(*arguments)
+        time.sleep(0.05)  # so that the other one begins too
+        drawn.extend(names)
+        draw(read, paths, names)
 
-    monkeypatch.setattr(artist, "_draw_some", dies_elsewhere)
+    monkeypatch.setattr(artist, "_draw", dies_elsewhere)
     draw_report(subject(study), tmp_path, None, {}, 2)
     assert names(tmp_path) == FILES
+    assert drawn[-len(PICTURES) :] == [*PICTURES]
+
+
+def test_each_picture_is_drawn_once(study, subject, tmp_path, monkeypatch):
+    draw = artist._draw
+
+    def note(read, paths, names):
+        with (tmp_path / "drawn").open("a") as file:
+            file.write(f"{names[0]} ")
+        draw(read, paths, names)
+
+    monkeypatch.setattr(artist, "_draw", note)
+    draw_report(subject(study), tmp_path, None, {}, 3)
+    assert sorted((tmp_path / "drawn").read_text().split()) == sorted(PICTURES)

@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 import hydra_plugins.hpo_sweeper as plugin
+from hpo.sweep import parts as module
 from hpo.sweep.parts import replace_parts, settled
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -50,6 +51,31 @@ def test_nothing_is_replaced_where_nothing_is_given(parts):
     nodes, changed = parts({})
     assert changed == {}
     assert (nodes["sampler"], nodes["pruner"]) == (DIVERSE, ASHA)
+
+
+def test_options_that_stand_alone_need_not_be_composed(parts, monkeypatch):
+    monkeypatch.setattr(module, "_composed_alone", None)
+    assert parts({})[1] == {}
+    assert parts({"sampler": TPE})[1] == {"sampler": TPE}
+
+
+@pytest.mark.parametrize("kind", ["sampler", "pruner", "screen"])
+def test_an_option_is_read_as_it_is_composed(parts, kind, monkeypatch):
+    read = []
+
+    def both(loader, options):
+        read.append(defaults(loader, options))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "plain_option", lambda *_: None)
+            read.append(defaults(loader, options))
+        return read[-1]
+
+    defaults = module._defaults
+    monkeypatch.setattr(module, "_defaults", both)
+    for option in plugin._options_of(kind):
+        parts({}, f"hydra/sweeper/{kind}={option}")
+    assert read[::2] == read[1::2]
+    assert len({repr(each[kind]) for each in read}) == len(plugin._options_of(kind))
 
 
 def test_a_node_with_another_target_replaces_the_default(parts):
