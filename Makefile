@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate curves repro-hpo repro-qsvr repro-pruner \
+	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate curves repro-hpo repro-qsvr repro-pruner repro-policies \
 	repro-features repro-live repro-rasda repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -132,6 +132,11 @@ repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time 
 	$(SIMULATE)/without_best drop_best=10 "methods=$(COLD)"
 	$(SIMULATE)/warm earlier_groups=60 "methods=$(WARM)"
 	$(SIMULATE)/warm_half_of_best earlier_groups=60 drop_half_of_best=60 "methods=$(WARM)"
+
+TABLES ?= data/curves
+repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])
+	$(BIN)/python -m benchmarks.reproduce.policies scale=$(or $(SCALE),full) curves=$(TABLES) \
+		"workers=$(or $(WORKERS),[1,8])"
 
 repro-features: $(STAMP)  ## populations, growing trials, several objectives: live, minutes each
 	$(BIN)/python -m benchmarks.reproduce.features

@@ -38,6 +38,7 @@ def run_tasks(
     description: str,
     n_processes: int | None = None,
     isolated: bool = False,
+    on_result: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Return `function(task)` for each task, in the order of the tasks.
 
@@ -51,10 +52,14 @@ def run_tasks(
         n_processes: at least 1; None for one per available core.
         isolated: start a process even for one task, or where one is enough; then not even the
             rounding of the results depends on `n_processes`.
+        on_result: called in this process with the place of a task and its result, soon after
+            each task ends.
 
     Raises:
         ChildProcessError: a process was killed, usually because memory ran out.
     """
+    if not tasks:
+        return []
     n_workers = min(n_processes or n_cores(), len(tasks))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
@@ -63,10 +68,15 @@ def run_tasks(
         bar = progress.add_task(description, total=n_steps)
         if isolated or n_workers > 1:
             return _in_processes(
-                function, tasks, n_workers, lambda n: progress.update(bar, completed=n)
+                function, tasks, n_workers, lambda n: progress.update(bar, completed=n), on_result
             )
         _count_with(lambda n: progress.advance(bar, n))
-        return [function(task) for task in tasks]
+        results = []
+        for place, task in enumerate(tasks):
+            results.append(function(task))
+            if on_result is not None:
+                on_result(place, results[-1])
+        return results
 
 
 def _in_processes(
@@ -74,6 +84,7 @@ def _in_processes(
     tasks: Sequence[Task],
     n_workers: int,
     show: Callable[[int], None],
+    on_result: Callable[[int, Result], None] | None,
 ) -> list[Result]:
     # Not forked: the threads of Arrow and of the progress bar would not survive it.
     context = multiprocessing.get_context("spawn")
@@ -84,12 +95,16 @@ def _in_processes(
     try:
         with _one_thread_each():  # submitting starts the processes
             futures = [executor.submit(function, task) for task in tasks]
+        places = {future: place for place, future in enumerate(futures)}
         running = set(futures)
         while running:
             finished, running = wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)
             show(done.value)
-            for future in finished:
-                future.result()  # raises at once what a task raised
+            # What a task raised is raised at once, but after the results of the others.
+            for future in sorted(finished, key=lambda each: each.exception() is not None):
+                result = future.result()
+                if on_result is not None:
+                    on_result(places[future], result)
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
         message = "a process was killed, perhaps for lack of memory; use fewer processes"

@@ -42,6 +42,24 @@ def test_results_come_in_the_order_of_the_tasks(n_processes):
     assert results == [0, 2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_each_result_is_told_with_the_place_of_its_task(n_processes):
+    told = {}
+    run_tasks(
+        double,
+        range(7),
+        n_steps=7,
+        description="doubling",
+        n_processes=n_processes,
+        on_result=told.__setitem__,
+    )
+    assert told == {place: 2 * place for place in range(7)}
+
+
+def test_no_tasks_have_no_results():
+    assert run_tasks(double, [], n_steps=0, description="nothing", isolated=True) == []
+
+
 def test_nothing_is_printed_where_there_is_no_terminal(capsys):
     run_tasks(double, [1, 2], n_steps=2, description="doubling", n_processes=1)
     assert capsys.readouterr() == ("", "")

@@ -1,1 +1,5 @@
-"""Search policies of papers, compared on the recorded MLPF curves (`make repro-pruner`)."""
+"""Search policies compared on recorded learning curves.
+
+On those of MLPF trainings (`make repro-pruner`), and on tables of several kinds beside the pruners
+of other packages (`make repro-policies`).
+"""

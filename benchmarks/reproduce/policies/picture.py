@@ -1,0 +1,90 @@
+"""A picture per table: epochs against the share of draws as good as Hyperband."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
+
+from benchmarks.reproduce.policies.figures import Figures
+from benchmarks.reproduce.policies.found import Found
+from hpo.reporting.style import BLUE, GRAY, INK, ORANGE, Picture, logarithmic, plain
+
+_PLACES = [(6, 0, "left"), (-6, 0, "right"), (0, 9, "center"), (0, -9, "center")]
+_PLACES += [(x, y, "left" if x > 0 else "right") for y in (9, -9, 18, -18) for x in (6, -6)]
+
+
+def draw(path: Path, title: str, figures: Sequence[Figures], front: Sequence[Found]) -> None:
+    """Draw the methods of a table, the front of them, and the ladders found on it.
+
+    Args:
+        path: of the PNG file.
+        title: what is shown.
+        figures: of `figures.of_table`, with one worker.
+        front: of `found.find`.
+    """
+    picture = Picture(title, height=5.4)
+    axes = picture.panels[0]
+    logarithmic(axes, "x")
+    axes.set(xlabel="share of Hyperband's epochs on the same draw", ylim=(-0.04, 1.06))
+    axes.set_ylabel("P: share of draws as good as Hyperband")
+    shares = [f.scored.mean_share for f in front]
+    axes.plot(shares, [f.scored.p for f in front], color=GRAY, zorder=1)
+    best = pareto(figures)
+    axes.plot(*zip(*((f["share"], f["p"]) for f in best), strict=True), color=ORANGE, zorder=2)
+    on_front = {f["method"] for f in best}
+    for f in figures:
+        color = ORANGE if f["method"] in on_front else BLUE
+        axes.errorbar(
+            f["share"], f["p"], yerr=f["p_se"] or 0, fmt="o", ms=5, color=color, zorder=3
+        )
+    low = min(f["share"] for f in figures)
+    axes.set_xlim(low / 1.4, max(1.6, 1.5 * max(f["share"] for f in figures)))
+    note = "orange: front of the methods; gray: plain ladders found on this table (other draws)"
+    picture.figure.text(0.012, 0.915, note, fontsize=8, color=INK)
+    _label(axes, figures)
+    picture.save(path)
+
+
+def pareto(figures: Sequence[Figures]) -> list[Figures]:
+    """Return the methods that no other one beats in epochs without being worse in P."""
+    front: list[Figures] = []
+    for each in sorted(figures, key=lambda f: (f["share"], -f["p"])):
+        if not front or each["p"] > front[-1]["p"]:
+            front.append(each)
+    return front
+
+
+def _label(axes: Axes, figures: Sequence[Figures]) -> None:
+    """Write names beside their points, each where it covers the least."""
+    figure = axes.figure
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[arg-type,no-untyped-call]
+    points = axes.transData.transform([(f["share"], f["p"]) for f in figures])
+    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
+    for f in sorted(figures, key=lambda f: f["share"]):
+        text = axes.annotate(
+            plain(f["method"]),
+            (f["share"], f["p"]),
+            xytext=(0, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
+        boxes = []
+        for x, y, side in _PLACES:
+            text.set(position=(x, y), ha=side)
+            box = text.get_window_extent(renderer)
+            covered = sum(_overlap(box, other) for other in taken)
+            boxes.append((covered, (x, y, side), box))
+        _, (x, y, side), box = min(boxes, key=lambda each: each[0])
+        text.set(position=(x, y), ha=side)
+        taken.append(box)
+
+
+def _overlap(a: Bbox, b: Bbox) -> float:
+    both = Bbox.intersection(a, b)
+    return 0.0 if both is None else float(both.width * both.height)

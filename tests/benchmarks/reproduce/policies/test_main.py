@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from benchmarks.reproduce.policies.__main__ import main
+
+
+@pytest.fixture
+def compare(tmp_path):
+    def run(*arguments):
+        out = tmp_path / "p.json"
+        assert main(["scale=tiny", "n_jobs=1", f"out={out}", "ladders=20", *arguments]) == 0
+        return json.loads(out.read_text())
+
+    return run
+
+
+def test_all_tables_in_one_go_with_pictures_and_more_rows_later(compare, tmp_path, capsys):
+    first = compare("methods=[hyperband,asha]", "draws=4")
+    assert {row["table"] for row in first["rows"]} == {"slow", "late"}
+    methods = "methods=[hyperband,asha,svr,random_asha]"
+    result = compare(methods, "draws=4", "workers=[1,4]", "sweeps=2")
+    text = capsys.readouterr().out
+    assert len(result["rows"]) == 2 * (1 + 2 + 2 + 1)
+    assert all(row in result["rows"] for row in first["rows"])
+    overall = {(f["method"], f["workers"]): f for f in result["overall"]}
+    assert overall["hyperband", 1]["share"] == overall["hyperband", 1]["p"] == 1
+    assert overall["asha", 4]["tables"] == 2
+    assert [(f["method"], f["other"]) for f in result["pairs"]] == [("svr", "asha")] * 2
+    assert len(result["samplers"]) == 2
+    assert result["tables"]["slow"]["pool"] == 22
+    assert "4 draws, which share 37% of their rows" in text
+    assert "asha, 4 workers" in text
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {"slow.png", "late.png"}
+
+
+def test_a_row_without_its_package_is_left_out_or_refused(tmp_path, capsys):
+    methods = tmp_path / "mine.yaml"
+    methods.write_text("mine: {reference: {_target_: no_such_package.search}}\n")
+    arguments = ["scale=tiny", f"methods_file={methods}", f"out={tmp_path / 'p.json'}"]
+    assert main([*arguments, "methods=[mine]"]) == 2
+    assert "methods=mine: needs no_such_package, which is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("scale=huge", "scale"),
+        ("draws=1", "draws=1: must be at least 2"),
+        ("workers=[0]", "workers=[0]: expected numbers of at least 1"),
+        ("resume_epochs=-1", "resume_epochs=-1.0: must be at least 0"),
+        ("methods=[nothing]", "nothing"),
+    ],
+)
+def test_wrong_arguments_are_refused(argument, told, tmp_path, capsys):
+    assert main(["scale=tiny", argument, f"out={tmp_path / 'p.json'}"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_without_any_table_the_command_says_where_it_looked(tmp_path, capsys):
+    assert main([f"curves={tmp_path}", f"out={tmp_path / 'p.json'}"]) == 2
+    assert "none of the tables is there" in capsys.readouterr().err
