@@ -1,5 +1,7 @@
 """How well the end of a learning curve is predicted from 50, 25, 10, 5 and 2 % of it.
 
+Of fractions that are the same number of epochs, one is shown.
+
     python -m qsvr.benchmark curves=FILE.csv [key=value ...]
 
 curves     table of finished trainings, one per row: loss_0, loss_1, ... and hyperparameters
@@ -33,7 +35,15 @@ from qsvr.benchmark.curves import LearningCurves, read_curves
 from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables
 from qsvr.benchmark.protocols import check_size
 from qsvr.benchmark.rows import make_row
-from qsvr.benchmark.run import DETAILED_FRACTION, LIVE_PART, PARTS, live_jobs, plan, run
+from qsvr.benchmark.run import (
+    DETAILED_FRACTION,
+    LIVE_PART,
+    PARTS,
+    distinct_fractions,
+    live_jobs,
+    plan,
+    run,
+)
 
 PROTOCOL = "grouped"
 NOTES = """\
@@ -70,7 +80,8 @@ def _benchmark(settings: Settings) -> None:
     check_size(curves)
     console = wide_console()
     console.print(_describe(curves))
-    jobs = plan(PARTS, settings.n_splits, settings.seed) + live_jobs(LIVE_PART, settings.seed)
+    jobs = plan(PARTS, distinct_fractions(curves), settings.n_splits, settings.seed)
+    jobs += live_jobs(LIVE_PART, settings.seed)
     rows = [
         make_row(fits, model.name, PROTOCOL, model.classical)
         for part, fits in run(curves, jobs, settings.n_jobs or n_cores())

@@ -55,10 +55,21 @@ class Fits:
     by_model: Mapping[str, Sequence[Fit]]  # in the order of the splits
 
 
-def plan(parts: Sequence[Part], n_splits: int, seed: int) -> list[Job]:
+def distinct_fractions(curves: LearningCurves) -> list[float]:
+    """Return the FRACTIONS that are different numbers of epochs, descending.
+
+    10, 5 and 2 % of 12 epochs are one epoch, which is asked for once.
+    """
+    by_epochs: dict[int, float] = {}
+    for fraction in (DETAILED_FRACTION, *FRACTIONS):
+        by_epochs.setdefault(curves.n_known(fraction), fraction)
+    return sorted(by_epochs.values(), reverse=True)
+
+
+def plan(parts: Sequence[Part], fractions: Sequence[float], n_splits: int, seed: int) -> list[Job]:
     """Return the jobs of all parts; split number i of each has the random state seed + i."""
     jobs = []
-    for part, fraction in product(parts, FRACTIONS):
+    for part, fraction in product(parts, fractions):
         seeds = range(seed, seed + n_splits * part.n_splits)
         chunks = [tuple(seeds[i : i + CHUNK]) for i in range(0, len(seeds), CHUNK)]
         jobs += [Job(part, fraction, chunk) for chunk in chunks]

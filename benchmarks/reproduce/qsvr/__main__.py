@@ -45,7 +45,15 @@ from qsvr.benchmark.models import CLASSICAL, LIVE, SIMULATED
 from qsvr.benchmark.output import draw, figures, print_tables
 from qsvr.benchmark.protocols import TrainingSpace, grouped_few, grouped_most
 from qsvr.benchmark.rows import Row, make_row
-from qsvr.benchmark.run import DETAILED_FRACTION, Fits, Part, live_jobs, plan, run
+from qsvr.benchmark.run import (
+    DETAILED_FRACTION,
+    Fits,
+    Part,
+    distinct_fractions,
+    live_jobs,
+    plan,
+    run,
+)
 
 # best, worst, mean, standard deviation of R2 at 25 % as printed in the published table
 PUBLISHED = {
@@ -138,7 +146,8 @@ def _recorded_rows(curves: LearningCurves, folder: Path) -> tuple[list[Row], flo
 
 
 def _computed_rows(curves: LearningCurves, settings: Settings) -> list[Row]:
-    jobs = plan(PARTS, settings.n_splits, settings.seed) + live_jobs(LIVE_PART, settings.seed)
+    jobs = plan(PARTS, distinct_fractions(curves), settings.n_splits, settings.seed)
+    jobs += live_jobs(LIVE_PART, settings.seed)
     results = run(curves, jobs, settings.n_jobs or n_cores())
     return [row for part, fits in results for row in _rows_of(part, fits)]
 

@@ -1,20 +1,45 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from qsvr.benchmark.models import CLASSICAL, SIMULATED, UNTRAINED
 from qsvr.benchmark.protocols import TrainingSpace, grouped_few, grouped_most
-from qsvr.benchmark.run import FRACTIONS, LIVE_PART, Job, Part, live_jobs, plan, run
+from qsvr.benchmark.run import (
+    FRACTIONS,
+    LIVE_PART,
+    Job,
+    Part,
+    distinct_fractions,
+    live_jobs,
+    plan,
+    run,
+)
 
 FEW = Part(TrainingSpace, grouped_few, (CLASSICAL,))
 TWICE = Part(TrainingSpace, grouped_most, (CLASSICAL,), n_splits=2)
 
 
 def test_each_part_has_its_number_of_splits_at_each_fraction():
-    jobs = plan((FEW, TWICE), 12, 100)
+    jobs = plan((FEW, TWICE), FRACTIONS, 12, 100)
     for part, last in ((FEW, 112), (TWICE, 124)):
         for fraction in FRACTIONS:
             mine = [job.seeds for job in jobs if (job.part, job.fraction) == (part, fraction)]
             assert [seed for seeds in mine for seed in seeds] == list(range(100, last))
             assert max(map(len, mine)) == 10
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "fractions"),
+    [
+        (100, [0.5, 0.25, 0.1, 0.05, 0.02]),
+        (12, [0.5, 0.25, 0.1]),  # 10, 5 and 2 % of it are one epoch
+        (2, [0.25]),
+    ],
+)
+def test_a_number_of_known_epochs_is_asked_for_once(table, n_epochs, fractions):
+    short = replace(table, curves=np.ones((len(table.curves), n_epochs)))
+    assert distinct_fractions(short) == fractions
 
 
 def test_a_real_annealer_is_asked_only_with_a_token(monkeypatch):
