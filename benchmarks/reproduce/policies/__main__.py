@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
 
 def _compare(settings: Settings) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    console = Console(width=None if sys.stdout.isatty() else 170)
     assert settings.out is not None
     assert settings.ladders is not None
     problems = _problems(settings, console)

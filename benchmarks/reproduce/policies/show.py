@@ -127,7 +127,7 @@ class Comparison:
     def _evidence(self, problem: Problem) -> str:
         draws = self._draws[problem.name]
         n_draws, n, _ = draws.losses.shape
-        return f"{n_draws} draws of {n} trainings, as good as {draws.evidence.independent:.0f}"
+        return f"{n_draws} draws of {n} trainings, as good as {draws.evidence.independent:.1f}"
 
     def print(self, console: Console, cap: float) -> None:
         """Print all tables."""
