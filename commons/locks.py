@@ -7,7 +7,6 @@ file names the owner of the lock, so that a lock left behind by a dead process i
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -15,16 +14,14 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from commons.clocks import OwnTime
-from commons.processes import is_alive, this_host
+from commons.lock_files import Owner, Patience, create, has, owned, read_owner
 
-MAX_PAUSE_S = 0.02
+MAX_PAUSE_S = 0.02  # between two attempts at first, later a part of the time waited
+_PART, _LONGEST_PAUSE_S = 0.125, 0.25
 _LOOK_S = 0.05
 _MESSAGE_S = 2.0  # a wait of this length is worth a line in the log
 # Not the common generator: the application may have seeded that to be reproducible.
@@ -32,67 +29,17 @@ _jitter = random.SystemRandom()
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Owner:
-    """The process that made a lock file. Equal if it is the same file, untouched.
-
-    Attributes:
-        host: as `commons.processes.this_host` names it; empty if the file does not say.
-        pid: 0 if the file does not say.
-        token: unique to one acquisition; empty if the file does not say.
-        inode: of the file.
-        modified_ns: time of its last modification, by the clock of the file system.
-    """
-
-    host: str
-    pid: int
-    token: str
-    inode: int
-    modified_ns: int
-
-    @property
-    def is_dead(self) -> bool:
-        """Known to be dead: a process number of another host proves nothing."""
-        return self.host == this_host() and not is_alive(self.pid)
-
-    def __str__(self) -> str:
-        if not self.host:
-            return "an unknown process"
-        return f"process {self.pid} of {self.host.split()[0]}"
-
-
-def read_owner(lock_file: Path) -> Owner | None:
-    """Return the owner of a lock file; None if there is no such file.
-
-    Files of another make (Optuna's locks are empty files or symbolic links) have an unknown owner.
-    """
-    try:
-        status = lock_file.lstat()
-        # O_NOFOLLOW: Optuna's symbolic link leads to the journal.
-        descriptor = os.open(lock_file, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return Owner("", 0, "", status.st_ino, status.st_mtime_ns)
-    try:
-        status = os.fstat(descriptor)
-        content = json.loads(os.read(descriptor, 4096))
-        told = str(content["host"]), int(content["pid"]), str(content["token"])
-    except (OSError, ValueError, KeyError, TypeError):
-        told = "", 0, ""
-    finally:
-        os.close(descriptor)
-    return Owner(*told, status.st_ino, status.st_mtime_ns)
-
-
 class FileLock:
     """An exclusive lock on `path`: the file `<path>.lock` exists while the lock is held.
 
     Optuna's journal accepts it as a lock too. The threads of a process may share one. A waiting
-    process looks at least every 20 ms, so that it is not overtaken again and again.
+    process tries again every 20 ms at least, later after an eighth of the time that it has
+    waited, at most .25 s: hundreds that wait must not take the cores or the file server from the
+    one that holds the lock.
 
-    A lock whose owner is a dead process of this host is broken at once, any other one when its
-    file has not changed for `grace_s`, as seen by the waiting process (clocks of hosts differ).
+    A lock whose owner is a dead process of this host is broken at once, and that of a living one
+    never, unless it is stopped. Any other one is broken when its file has not changed for
+    `grace_s`, as seen by the waiting process (clocks of hosts differ).
 
     Args:
         path: what is protected; made absolute here and now.
@@ -112,7 +59,7 @@ class FileLock:
         self._grace_s = grace_s
         self._threads = threading.RLock()  # knows its owner; not meant to be entered twice
         self._held = _Held()
-        self._patience_with_breaker = _Patience(grace_s)
+        self._patience_with_breaker = Patience(grace_s)
 
     def __reduce__(self) -> tuple[type[FileLock], tuple[str, float]]:
         return FileLock, (str(self._path), self._grace_s)
@@ -132,11 +79,30 @@ class FileLock:
             self._leave()
             raise
 
-    def acquire(self) -> bool:
+    @contextmanager
+    def unless(self, needless: Callable[[], bool]) -> Iterator[bool]:
+        """Hold the lock as `with` does, but do not wait for it when that is needless.
+
+        Args:
+            needless: asked now and then while another process has the lock.
+
+        Yields:
+            Whether the lock is held.
+        """
+        try:
+            held = self.acquire(needless)
+            yield held
+            if held:
+                self.release()
+        except BaseException:
+            self._leave()
+            raise
+
+    def acquire(self, needless: Callable[[], bool] = lambda: False) -> bool:
         """Wait for the lock; an interruption of the waiting leaves nothing behind.
 
         Returns:
-            True, for Optuna.
+            True; False, without the lock: the waiting was `needless`, see `unless`.
 
         Raises:
             OSError: the lock file cannot be made: no such folder, no permission, disk full.
@@ -147,12 +113,15 @@ class FileLock:
         try:
             self._threads.acquire()
             self._held.token = uuid.uuid4().hex
-            self._wait()
-            self._held.since = time.monotonic()
+            owned.add(self._held.token)
+            if self._wait(needless):
+                self._held.since = time.monotonic()
+                return True
         except BaseException:
             self._leave()
             raise
-        return True
+        self._leave()
+        return False
 
     def refresh(self) -> None:
         """Show that the owner is alive; for work that lasts longer than `grace_s`."""
@@ -180,7 +149,7 @@ class FileLock:
     def _beat(self, token: str, ended: threading.Event) -> None:
         while not ended.wait(self._grace_s / 4):
             with suppress(OSError):  # a file system that is away for a moment
-                if _has(self.file, token):
+                if has(self.file, token):
                     os.utime(self.file)
 
     def release(self) -> None:
@@ -203,20 +172,26 @@ class FileLock:
 
         None: there is no lock file, or its owner is alive. This takes up to `grace_s`.
         """
-        patience = _Patience(self._grace_s)
+        patience = Patience(self._grace_s)
         first = owner = read_owner(self.file)
-        while owner is not None and owner == first:
+        while owner is not None and owner == first and not owner.is_at_work:
             if patience.is_over(owner) and self._break(owner):
                 return owner
             time.sleep(MAX_PAUSE_S)
             owner = read_owner(self.file)
         return None
 
-    def _wait(self) -> None:
-        patience = _Patience(self._grace_s)
-        limit_s, next_look = 0.001, time.monotonic() + _LOOK_S
-        message_at = time.monotonic() + _MESSAGE_S
-        while not _create(self.file, self._held.token):
+    def _wait(self, needless: Callable[[], bool]) -> bool:
+        """Return whether the lock was taken."""
+        patience = Patience(self._grace_s)
+        begin = time.monotonic()
+        limit_s, next_look, message_at = 0.001, begin + _LOOK_S, begin + _MESSAGE_S
+        next_question = begin
+        while not create(self.file, self._held.token):
+            if time.monotonic() >= next_question:
+                if needless():
+                    return False
+                next_question = time.monotonic() + _LOOK_S
             if time.monotonic() > next_look:
                 owner = read_owner(self.file)
                 if owner is not None and patience.is_over(owner) and self._break(owner):
@@ -227,24 +202,28 @@ class FileLock:
                     message_at = math.inf
                 next_look = time.monotonic() + _LOOK_S
             time.sleep(limit_s * _jitter.uniform(0.1, 1))
-            limit_s = min(2 * limit_s, MAX_PAUSE_S)
+            waited_s = time.monotonic() - begin
+            limit_s = min(2 * limit_s, max(MAX_PAUSE_S, _PART * waited_s), _LONGEST_PAUSE_S)
+        return True
 
     def _break(self, seen: Owner) -> bool:
         """Remove the lock file if it is still the one seen; False too if others are doing it."""
         token = uuid.uuid4().hex
-        if not _create(self._breaker, token):
-            other = read_owner(self._breaker)
-            if other is not None and self._patience_with_breaker.is_over(other):
-                self._breaker.unlink(missing_ok=True)
-            return False
+        owned.add(token)
         try:
-            if not _has(self._breaker, token) or read_owner(self.file) != seen:
+            if not create(self._breaker, token):
+                other = read_owner(self._breaker)
+                if other is not None and self._patience_with_breaker.is_over(other):
+                    self._breaker.unlink(missing_ok=True)
+                return False
+            if not has(self._breaker, token) or read_owner(self.file) != seen:
                 return False
             self.file.unlink(missing_ok=True)
             return True
         finally:
-            if _has(self._breaker, token):
+            if has(self._breaker, token):
                 self._breaker.unlink(missing_ok=True)
+            owned.discard(token)
 
     def _leave(self) -> bool:
         """Undo what `acquire` has done; tell whether the lock was still ours."""
@@ -255,6 +234,7 @@ class FileLock:
                 self._remove()
                 raise
         finally:
+            owned.discard(self._held.token)
             self._held.token, self._held.since = "", 0.0
             with suppress(RuntimeError):  # interrupted before this thread had it
                 self._threads.release()
@@ -274,7 +254,7 @@ class FileLock:
         return False
 
     def _is_mine(self) -> bool:
-        return bool(self._held.token) and _has(self.file, self._held.token)
+        return bool(self._held.token) and has(self.file, self._held.token)
 
 
 class _Held(threading.local):
@@ -282,48 +262,3 @@ class _Held(threading.local):
 
     token = ""
     since = 0.0
-
-
-class _Patience:
-    """Tells when the owner of a file has been waited for long enough."""
-
-    def __init__(self, grace_s: float) -> None:
-        self._grace_s = grace_s
-        self._own_time = OwnTime(grace_s / 3)
-        self._seen: Owner | None = None
-        self._since = 0.0
-
-    def is_over(self, owner: Owner) -> bool:
-        now = self._own_time()
-        if owner != self._seen:
-            self._seen, self._since = owner, now
-        return owner.is_dead or now - self._since > self._grace_s
-
-
-def _has(lock_file: Path, token: str) -> bool:
-    owner = read_owner(lock_file)
-    return owner is not None and owner.token == token
-
-
-@lru_cache(maxsize=8)  # a process that waits tries again and again
-def _owned(token: str, pid: int) -> bytes:
-    return json.dumps({"host": this_host(), "pid": pid, "token": token}).encode()
-
-
-def _create(lock_file: Path, token: str) -> bool:
-    """Make the file with its owner in it, whole or not at all; False if it exists."""
-    content, made = _owned(token, os.getpid()), list[int]()
-    try:
-        # One call of C code: no signal can come between making the file and noting it.
-        made.extend(map(os.open, (lock_file,), (os.O_CREAT | os.O_EXCL | os.O_WRONLY,), (0o666,)))
-        os.write(made[0], content)
-    except FileExistsError:
-        return False
-    except BaseException:
-        if made:
-            lock_file.unlink(missing_ok=True)
-        raise
-    finally:
-        for descriptor in made:
-            os.close(descriptor)
-    return True

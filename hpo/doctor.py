@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from commons.cli import run_command
 from commons.clocks import clock_trouble
 from commons.console import Console
-from commons.locks import FileLock, read_owner
+from commons.lock_files import read_owner
+from commons.locks import FileLock
 from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
 from commons.terminal import one_line

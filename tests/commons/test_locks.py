@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 from optuna.storages.journal import JournalFileOpenLock, JournalFileSymlinkLock
 
-from commons.clocks import OwnTime
-from commons.locks import FileLock, Owner, _Patience, read_owner
-from commons.processes import is_alive, this_host
+from commons.lock_files import read_owner
+from commons.locks import FileLock
+from commons.processes import this_host
 
 HERE = Path(__file__).parent
 
@@ -108,8 +109,53 @@ def test_the_lock_of_a_living_process_is_waited_for(path, start, caplog):
     assert owner.stdout.readline() == "held\n"
     threading.Timer(0.5, owner.kill).start()
     begin = time.monotonic()
-    with FileLock(path):
+    with FileLock(path, grace_s=0.05):
         assert time.monotonic() - begin > 0.4
+
+
+def test_the_lock_of_a_stopped_process_is_broken_after_the_grace_period(path, start, caplog):
+    owner = start("hold", path)
+    assert owner.stdout.readline() == "held\n"
+    owner.send_signal(signal.SIGSTOP)
+    with FileLock(path, grace_s=0.1):
+        assert f"broke the lock left behind by process {owner.pid} of" in caplog.text
+
+
+def test_nobody_waits_for_a_lock_when_that_is_needless(path):
+    asked = []
+
+    def needless():
+        asked.append(len(asked))
+        return len(asked) == 3
+
+    lock = FileLock(path)
+    with lock.unless(needless) as held:
+        assert held
+        assert asked == []
+        with FileLock(path).unless(needless) as other:
+            assert not other
+        assert asked == [0, 1, 2]
+        assert lock.file.exists()
+    assert not lock.file.exists()
+    with pytest.raises(ValueError, match="no luck"), lock.unless(needless):
+        raise ValueError("no luck")
+    assert not lock.file.exists()
+
+
+def test_a_lock_that_this_process_could_not_remove_is_no_obstacle_to_it(path, monkeypatch):
+    def failing(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    lock = FileLock(path)
+    lock.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            lock.release()
+    assert lock.file.exists()
+    with FileLock(path, grace_s=60):
+        pass
+    assert not lock.file.exists()
 
 
 def optunas(kind):
@@ -141,14 +187,6 @@ def test_a_lock_that_no_process_touches_is_broken_after_the_grace_period(path, m
     assert not list(path.parent.glob("*.lock*"))
 
 
-def test_a_dead_process_number_of_another_host_proves_nothing(path):
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    assert Owner("elsewhere", dead.pid, "t", 1, 1).is_dead is False
-    assert Owner(this_host(), dead.pid, "t", 1, 1).is_dead is True
-    assert is_alive(os.getpid())
-
-
 def test_a_lock_that_is_refreshed_is_not_broken(path):
     owner, got = FileLock(path), []
     owner.acquire()
@@ -165,9 +203,11 @@ def test_a_lock_that_is_refreshed_is_not_broken(path):
     assert got
 
 
-def test_a_broken_lock_is_not_taken_from_its_new_owner(path, caplog):
+def test_a_broken_lock_is_not_taken_from_its_new_owner(path, caplog, monkeypatch):
     slow, new = FileLock(path, grace_s=0.3), FileLock(path, grace_s=0.3)
-    slow.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr("commons.lock_files.this_host", lambda: "elsewhere")
+        slow.acquire()
     new.acquire()  # breaks it
     slow.release()
     assert "broke this lock because it was held too long" in caplog.text
@@ -219,8 +259,10 @@ def test_a_lock_left_behind_can_be_removed_without_taking_it(path, start):
     assert not lock.file.exists()
     owner = start("hold", path)
     assert owner.stdout.readline() == "held\n"
-    assert FileLock(path, grace_s=30).file.exists()
+    assert FileLock(path, grace_s=0.05).break_orphaned() is None
+    assert lock.file.exists()
     owner.kill()
+    owner.wait()
     assert FileLock(path, grace_s=30).break_orphaned().pid == owner.pid
 
 
@@ -290,7 +332,7 @@ def test_a_disk_too_full_for_the_owner_leaves_no_lock(path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("commons.locks.os.write", full)
+    monkeypatch.setattr("commons.lock_files.os.write", full)
     with pytest.raises(OSError, match="No space left"):
         FileLock(path).acquire()
     assert not path.with_name("thing.lock").exists()
@@ -302,7 +344,9 @@ def log(caplog):
 
 
 def test_a_lock_that_is_kept_fresh_outlives_its_grace(path, start, monkeypatch, caplog):
-    monkeypatch.setattr("commons.locks.this_host", lambda: "elsewhere")  # its process says nothing
+    monkeypatch.setattr(
+        "commons.lock_files.this_host", lambda: "elsewhere"
+    )  # its process says nothing
     monkeypatch.setattr("commons.locks._MESSAGE_S", 0.1)
     caplog.set_level(logging.INFO)
     process = start("keep", path, 0.3)
@@ -318,12 +362,3 @@ def test_a_lock_that_was_kept_fresh_is_free_at_the_end(path, tmp_path, wait_unti
         before = path.with_name("thing.lock").stat().st_mtime_ns
         wait_until(lambda: path.with_name("thing.lock").stat().st_mtime_ns > before)
     assert not list(tmp_path.iterdir())
-
-
-def test_the_time_in_which_a_waiting_process_was_stopped_does_not_count():
-    owner, patience = Owner("elsewhere", 1, "t", 1, 1), _Patience(3.0)
-    looks = iter([0.0, 1.0, 500.0, 501.0, 502.0])
-    patience._own_time = OwnTime(1.0, lambda: next(looks))
-    assert [patience.is_over(owner) for _ in range(4)] == [False, False, False, False]
-    looks = iter([503.0])
-    assert patience.is_over(owner)
