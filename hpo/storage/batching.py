@@ -19,7 +19,7 @@ def batched(storage: BaseStorage) -> AbstractContextManager[None]:
     """Return a context at whose end a storage that can do so writes all records at once.
 
     It is for what this thread writes and other processes read later, not for claiming a trial. For
-    the same reason the trials of a study are read only once.
+    the same reason what others write is read only once, at the first look.
     """
     batch: Callable[[], AbstractContextManager[None]] | None = getattr(storage, "batch", None)
     return nullcontext() if batch is None else batch()
@@ -64,6 +64,7 @@ class BatchingJournal(QuickJournal):
             yield
         finally:
             batch.records = before
+            batch.was_read = batch.was_read and before is not None
 
     def write(self, records: list[dict[str, Any]]) -> None:
         """Write collected records; within another batch they are written at its end."""
@@ -80,7 +81,9 @@ class _Collector(BaseJournalBackend):
         return _Collector, (self._backend,)
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        return self._backend.read_logs(log_number_from)
+        if not self.batch.was_read:
+            yield from self._backend.read_logs(log_number_from)
+            self.batch.was_read = self.batch.records is not None
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         if self.batch.records is None:
@@ -91,3 +94,4 @@ class _Collector(BaseJournalBackend):
 
 class _Batch(threading.local):
     records: list[dict[str, Any]] | None = None
+    was_read = False

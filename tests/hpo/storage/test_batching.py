@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from hpo.storage.batching import batched
+from hpo.storage.journal import JournalFile
 from hpo.storage.opening import open_storage
 from hpo.storage.patient import PatientStorage
 
@@ -66,6 +67,45 @@ def test_a_batch_of_a_trial_that_was_told_meanwhile_says_so(journal):
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError), batched(study._storage):
         study._storage.set_trial_user_attr(trial._trial_id, "late", 1)
     assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_a_batch_reads_what_others_have_written_once_and_later_reads_go_on(
+    journal, tmp_path, monkeypatch
+):
+    study, _ = journal
+    trial, other = (
+        study.ask(),
+        optuna.load_study(study_name=None, storage=open_storage(None, tmp_path)),
+    )
+    reads, read = [], JournalFile.read_logs
+    monkeypatch.setattr(JournalFile, "read_logs", lambda *a: (reads.append(1), read(*a))[1])
+    other.set_user_attr("n", 1)
+    reads.clear()
+    with batched(study._storage):
+        assert study.user_attrs["n"] == 1
+        other.set_user_attr("n", 2)
+        reads.clear()
+        with batched(study._storage):
+            trial.set_user_attr("a", 1)
+        assert study.user_attrs["n"] == 1
+        assert reads == []
+    assert study.user_attrs["n"] == 2
+    assert study.trials[0].user_attrs == {"a": 1}
+
+
+def test_a_read_that_fails_in_a_batch_is_repeated(journal, monkeypatch):
+    study, _ = journal
+    read, failures = JournalFile.read_logs, [OSError("away")]
+
+    def failing(*arguments):
+        if failures:
+            raise failures.pop()
+        return read(*arguments)
+
+    with batched(study._storage):
+        monkeypatch.setattr(JournalFile, "read_logs", failing)
+        assert study.trials == []
+    assert failures == []
 
 
 def test_a_storage_that_cannot_batch_writes_at_once():
