@@ -13,6 +13,7 @@ from commons.optuna_internals import storage_of
 from hpo.storage.batching import batched
 from hpo.study.lease import was_started
 
+FEW = 0.5  # of a portion: then the next tickets are created
 _SPARE = 16  # new tickets for the workers that have no trial yet
 
 
@@ -61,14 +62,20 @@ def issue_more(
 
 
 def n_lacking(
-    trials: Iterable[FrozenTrial], n_to_come: int, is_full: Callable[[], bool] | None
+    trials: Iterable[FrozenTrial],
+    n_to_come: int,
+    is_full: Callable[[], bool] | None,
+    part: float = FEW,
 ) -> int:
-    """Return how many tickets to create beside those of `trials`: 0 if half of them are left."""
+    """Return how many tickets to create beside those of `trials`.
+
+    0 if more than this part of a portion is left.
+    """
     unfinished = [trial for trial in trials if not trial.state.is_finished()]
     running = sum(trial.state == TrialState.RUNNING for trial in unfinished)
     new = sum(trial.state == TrialState.WAITING and not was_started(trial) for trial in unfinished)
     portion = _SPARE + 2 * running if is_full is None else 1
-    return max(0, min(portion - new, n_to_come)) if new <= portion // 2 else 0
+    return max(0, min(portion - new, n_to_come)) if new <= int(part * portion) else 0
 
 
 def add_trials(study: optuna.Study, n: int, state: TrialState, lock: FileLock) -> None:

@@ -37,10 +37,12 @@ from hpo.storage.patient import PatientStorage
 from hpo.study.lease import Lease, give_up, release_abandoned, was_started
 from hpo.study.limits import StudyTime
 from hpo.study.observation import Observer
-from hpo.study.portions import add_trials, issue_more, n_lacking, study_lock
+from hpo.study.portions import FEW, add_trials, issue_more, n_lacking, study_lock
 from hpo.study.record import WorkerRecord
 from hpo.study.spent import Spent
 from hpo.view import View
+
+_VERY_FEW = 0.25  # of a portion
 
 
 @dataclass
@@ -181,9 +183,15 @@ class Tickets:
         return [trial for trial in trials if trial.number < self.n_added]
 
     def top_up(self) -> int:
-        """Create tickets if few are left; return how many."""
-        with study_lock(self.folder) as lock:
-            unfinished, study = self.look(), self._study()
+        """Create tickets if few are left; return how many.
+
+        While another worker has the lock, it is waited for only if very few are left.
+        """
+        study, lock = self._study(), study_lock(self.folder)
+        with lock.unless(lambda: not self._n_lacking(_VERY_FEW, self.look())) as held:
+            if not held:
+                return 0
+            unfinished = self.look()
             return issue_more(study, unfinished, self._n_to_come, lock=lock, is_full=self.is_full)
 
     def release_abandoned(self) -> int:
@@ -215,9 +223,12 @@ class Tickets:
 
     def _waiting(self) -> list[FrozenTrial]:
         """Return the trials that may be claimed; create tickets before if few are left."""
-        if n_lacking(self._unfinished, self._n_to_come, self.is_full) and self.top_up():
+        if self._n_lacking(FEW, self._unfinished) and self.top_up():
             self.look()
         return [trial for trial in self._unfinished if trial.state == TrialState.WAITING]
+
+    def _n_lacking(self, part: float, unfinished: list[FrozenTrial]) -> int:
+        return n_lacking(unfinished, self._n_to_come, self.is_full, part)
 
     def _may_be_behind(self) -> bool:
         # While the storage was unreachable, no worker could renew its lease.

@@ -1,4 +1,5 @@
 import subprocess
+import threading
 
 import optuna
 import pytest
@@ -113,6 +114,23 @@ def test_a_large_budget_has_few_tickets_at_a_time(pair, tickets, tmp_path):
     taken = [worker.take() for worker in workers]
     assert [trial.number for trial in taken] == [*range(12)]
     assert 6 <= waiting(pair[0]) <= 16 + 2 * 12
+
+
+def test_a_worker_waits_for_new_tickets_only_if_very_few_are_left(
+    pair, tickets, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hpo.study.portions._SPARE", 5)
+    workers, got = [tickets(i % 2, n_trials=50) for i in range(3)], []
+    with study_lock(tmp_path):  # another worker creates tickets
+        assert [worker.take().number for worker in workers[:2]] == [0, 1]
+        assert waiting(pair[0]) == 1
+        waits = threading.Thread(target=lambda: got.append(workers[2].take().number))
+        waits.start()
+        waits.join(0.3)
+        assert got == []
+    waits.join()
+    assert got == [2]
+    assert waiting(pair[0]) == 5 + 2 * 2 - 1
 
 
 def test_totals_are_exact_with_portions_and_several_budgets(pair, tickets, few):
