@@ -22,19 +22,20 @@ from typing import Any, Literal
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, BruteForceSampler
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from commons.clocks import clock_trouble
 from commons.optuna_internals import study_id, trial_id
 from commons.processes import end_at_once
 from hpo import signals
-from hpo.attributes import LEASE_S, N_TRIALS, stored
+from hpo.attributes import LEASE_S, N_TRIALS, STUDY_ID, stored
 from hpo.budgets import budget_of
-from hpo.goals import directions_of, goals_of
+from hpo.goals import Goals, directions_of, goals_of
 from hpo.reporting.causes import why_none_is_complete
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.search.objectives import load, set_goals
-from hpo.search.points import given_points
+from hpo.search.points import Point, given_points
 from hpo.settings import SettingError, SweepSettings, settings_of
 from hpo.storage.folders import StudyFolder, identify
 from hpo.storage.opening import open_storage
@@ -124,7 +125,10 @@ def optimize(
     shared = open_storage(storage, Path(folder), patience_s)
     if pruner is None or aims.prune_by is None:
         pruner = optuna.pruners.NopPruner()
-    with study_lock(Path(folder)) as lock:
+    has_nothing_to_add = partial(_is_begun, shared, settings, directions, aims, first)
+    lock = study_lock(Path(folder))
+
+    def begin() -> None:
         optuna.create_study(
             storage=shared,
             study_name=study_name,
@@ -133,16 +137,25 @@ def optimize(
         )
         study = load(study_name, shared, sampler, pruner, aims.reported)
         set_goals(study, aims.names, aims.best, aims.reported)
-        home = StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
-        home.check()
+        identified(study).check()
         study.set_user_attr(LEASE_S, lease_s)
         enqueue_points(study, first, n_trials, study.sampler)
-        possible = int(min(n_trials, most_trials(study, study.sampler)))
-        is_full = partial(is_exhausted, study, study.sampler)
-        one_by_one = is_full if isinstance(sampler, BruteForceSampler) else None
+        possible, one_by_one = _possible(study, n_trials)
         if one_by_one is None:  # else the space may have less points
             study.set_user_attr(N_TRIALS, max(possible, stored(study.user_attrs, N_TRIALS, 0)))
         issue_tickets(study, possible, lock=lock, is_full=one_by_one)
+
+    def identified(study: optuna.Study) -> StudyFolder:
+        return StudyFolder(Path(folder, study_name).absolute(), study_name, identify(study))
+
+    if not has_nothing_to_add():
+        with lock.unless(has_nothing_to_add) as held:
+            if held:
+                begin()
+    study = load(study_name, shared, sampler, pruner, aims.reported)
+    home = identified(study)
+    home.check()
+    possible, one_by_one = _possible(study, n_trials)
     tickets = Tickets(
         shared,
         study_name,
@@ -179,6 +192,39 @@ def optimize(
     if why is not None:
         _log.warning("study '%s': %s", study_name, why)
     return study
+
+
+def _possible(study: optuna.Study, n_trials: int) -> tuple[int, Callable[[], bool] | None]:
+    """Return how many trials there can be, and what tells that a space without size is full."""
+    possible = int(min(n_trials, most_trials(study, study.sampler)))
+    visits_all = isinstance(study.sampler, BruteForceSampler)
+    return possible, partial(is_exhausted, study, study.sampler) if visits_all else None
+
+
+def _is_begun(
+    storage: BaseStorage,
+    settings: SweepSettings,
+    directions: Sequence[str],
+    aims: Goals,
+    first: Sequence[Point],
+) -> bool:
+    """Tell whether another process has begun the study and this one would change nothing in it.
+
+    Hundreds of processes that begin at once then do not wait for each other.
+    """
+    if first or aims.names is not None or len(directions) > 1:
+        return False
+    try:
+        study_id = storage.get_study_id_from_name(settings.study_name)
+    except KeyError:
+        return False
+    known = storage.get_study_user_attrs(study_id)
+    return (
+        storage.get_study_directions(study_id) == [StudyDirection[directions[0].upper()]]
+        and stored(known, STUDY_ID) is not None
+        and stored(known, LEASE_S) == settings.lease_s
+        and stored(known, N_TRIALS, 0) >= settings.n_trials
+    )
 
 
 def _check_objects(objective: Any, sampler: Any, pruner: Any) -> None:

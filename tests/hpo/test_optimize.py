@@ -12,6 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from commons.locks import FileLock
 from hpo import attributes
 from hpo.attributes import DIVERGED, FAIL_REASON, LEASE, PARENT, RETRIES, RUN, SECONDS, SKIPPED
 from hpo.optimize import optimize
@@ -99,6 +100,30 @@ def test_a_finished_study_is_left_alone_and_a_larger_budget_continues_it(tmp_pat
     for n_trials, expected in ((2, 2), (2, 2), (3, 3)):
         study = optimized(tmp_path, lambda t: t.suggest_float("x", 0, 1), n_trials=n_trials)
         assert states(study) == {"COMPLETE": expected}
+
+
+def test_a_process_that_would_change_nothing_in_a_study_does_not_wait_for_its_lock(
+    tmp_path, monkeypatch
+):
+    def waited(*_):
+        raise TimeoutError
+
+    def run(**options):
+        return optimized(tmp_path, lambda t: t.suggest_float("x", 0, 1), **options)
+
+    run(n_trials=2)
+    monkeypatch.setattr(FileLock, "unless", waited)
+    before = (tmp_path / "s.log").read_bytes()
+    for n_trials in (2, 1):
+        assert states(run(n_trials=n_trials)) == {"COMPLETE": 2}
+    added = (tmp_path / "s.log").read_bytes()[len(before) :].splitlines()
+    assert all(b"hpo:worker:" in line for line in added)
+    for change in (
+        *({"n_trials": 3}, {"lease_s": 5.0}, {"direction": "maximize"}, {"study_name": "t"}),
+        *({"enqueue": [{"x": 0.5}]}, {"goals": {"names": ["loss"]}}),
+    ):
+        with pytest.raises(TimeoutError):
+            run(**{"n_trials": 2, **change})
 
 
 def test_paused_trials_are_promoted_in_plain_optuna(tmp_path):
