@@ -14,12 +14,16 @@ import math
 import mmap
 import os
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-KINDS = ("between", "reporting", "training")
+from commons.locks import FileLock
+
+KINDS = ("between", "reporting", "training", "locked")  # the last lies within the others
 _NONE = -1
 _FORMAT = struct.Struct(f"{4 * len(KINDS) + 2}d")
 
@@ -101,6 +105,12 @@ class Probe:
             with file.open("r+b") as opened:
                 self._map = mmap.mmap(opened.fileno(), _FORMAT.size)
 
+    def add_lock(self, begin: tuple[float, float, float], end: tuple[float, float, float]) -> None:
+        """Count the time between two results of `now_of_thread`, in which a lock was held."""
+        if begin[0] >= self._begin_s():
+            part = Part(1, *[after - before for before, after in zip(begin, end, strict=True)])
+            self._times.parts["locked"].add(part)
+
     def enter(self, kind: str) -> None:
         """End a period and begin one of another kind."""
         if self._map is None:
@@ -145,6 +155,32 @@ def _waits_ns() -> Iterator[tuple[tuple[str, str], int]]:
             continue
 
 
+def now_of_thread() -> tuple[float, float, float]:
+    """Return the time, and what this thread has been on a core and has waited for one (s)."""
+    with open("/proc/thread-self/schedstat") as file:  # noqa: PTH123 - quick
+        waiting_ns = int(file.read().split()[1])
+    return time.monotonic(), time.thread_time(), waiting_ns / 1e9
+
+
+def watch_locks(probe: Probe) -> None:
+    """Let a probe count for how long the main thread holds each lock, from now on."""
+    acquire, release = FileLock.acquire, FileLock.release
+    held: dict[Path, tuple[float, float, float]] = {}
+
+    def acquired(lock: FileLock, *arguments: Any) -> bool:
+        taken = acquire(lock, *arguments)
+        if taken and threading.current_thread() is threading.main_thread():
+            held[lock.file] = now_of_thread()
+        return taken
+
+    def released(lock: FileLock) -> None:
+        release(lock)
+        if threading.current_thread() is threading.main_thread() and lock.file in held:
+            probe.add_lock(held.pop(lock.file), now_of_thread())
+
+    FileLock.acquire, FileLock.release = acquired, released  # type: ignore[method-assign, assignment]
+
+
 _probe = Probe(None)
 
 
@@ -153,6 +189,7 @@ def start(file: Path, begin_s: Callable[[], float] = lambda: 0.0) -> None:
     global _probe
     file.parent.mkdir(parents=True, exist_ok=True)
     _probe = Probe(file, begin_s)
+    watch_locks(_probe)
     _probe.enter("between")
 
 

@@ -14,6 +14,7 @@ redis, journal-postgresql (a journal in a table), postgresql (Optuna's tables), 
 - launcher=light: `hpo.optimize` with random search and ASHA in processes that share the memory of
   one, in a window of `window_s`; they can have a file system that is far away (`delay_ms`).
 
+A row also has for how long workers hold a lock of a file, and what part of that they have no core.
 Told are the share as it is, and the share without what a worker waits for a core: all workers and
 servers share the cores of this machine, on a cluster each has its own. Sweeps begin when the last
 worker is ready. Rows are added to benchmarks/results/scale.json one by one, or replace older ones
@@ -202,6 +203,7 @@ def _figures(
         "shares": asdict(Shares.of(run.times)),
         "trial": asdict(Each.of(run.times.parts["between"])),
         "report": asdict(Each.of(run.times.parts["reporting"])),
+        "lock": asdict(Each.of(run.times.parts["locked"])),
         "training_s": round(run.times.parts["training"].wall_s, 1),
         **run.more,
     }

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from benchmarks.load.probe import Part, Probe, Times, _waits_ns, read
+from benchmarks.load.probe import Part, Probe, Times, _waits_ns, read, watch_locks
+from commons.locks import FileLock
 
 
 def test_the_time_of_a_process_is_split_by_what_it_does(tmp_path):
@@ -59,6 +60,26 @@ def test_the_waits_of_living_threads_are_read():
     assert len(waits) >= 1
     assert str(threading.get_native_id()) in {number for number, _ in waits}, waits
     assert all(int(began) > 0 and ns >= 0 for (_, began), ns in waits.items())
+
+
+def test_the_time_for_which_locks_are_held_is_counted_from_the_begin_of_the_window(
+    tmp_path, monkeypatch
+):
+    for name in ("acquire", "release"):
+        monkeypatch.setattr(FileLock, name, getattr(FileLock, name))  # put back at the end
+    begin_s = float("inf")
+    probe = Probe(tmp_path / "one", lambda: begin_s)
+    watch_locks(probe)
+    with FileLock(tmp_path / "early"):
+        pass
+    begin_s = time.monotonic()
+    with FileLock(tmp_path / "outer"), FileLock(tmp_path / "inner"):
+        time.sleep(0.02)
+    probe.enter("between")
+    locked = read([tmp_path / "one"]).parts["locked"]
+    assert locked.n == 2
+    assert locked.wall_s >= 0.04
+    assert locked.blocked_s > 0.02
 
 
 def test_what_is_blocked_is_the_rest_and_never_negative():

@@ -45,7 +45,10 @@ def test_light_workers_report_to_one_study(tmp_path):
     run = light.run("journal", tmp_path, Size(3, 3, 0.05), 0.6, 0.0)
     parts = run.times.parts
     assert 0 < parts["training"].wall_s <= 3 * 0.6 + 1e-6
+    locked = parts.pop("locked")
     assert sum(part.wall_s for part in parts.values()) <= 3 * 0.6 + 1e-6
+    assert locked.n > 0
+    assert 0 < locked.wall_s < parts["reporting"].wall_s + parts["between"].wall_s
     assert parts["reporting"].n > 0
     assert parts["between"].n > 0
     assert run.more["memory_mb"] > 0
