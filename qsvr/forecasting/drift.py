@@ -11,6 +11,7 @@ Shapes: T trainings, J decision epochs, H hyperparameters, P pairs (trainings th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 # Drift of the first step and its spread before any pair is known; both decay with the step.
 _DRIFT, _SPREAD, _DECAY = -0.1, 0.3, 0.8
@@ -68,21 +70,25 @@ class LogScale:
 class _Step:
     """The P pairs of one step and what was learned from them."""
 
+    rows: Rows  # of the trainings in the table that was fitted
     start: Floats  # z before the step
     drift: Floats  # outliers clipped
     residual: Floats | None  # drift minus local mean and models that were not fitted to the pair
-    models: list[Any]  # fitted regressors of the drift minus the local mean; may be empty
+    # Regressors of the drift minus the local mean, each with the rows it was not fitted to.
+    models: list[tuple[_Standardized, Rows]]
 
 
 class DriftModel:
     """Forecasts the end of curves from the drifts of other curves.
 
     The regressor predicts, from (z, drift of the step before, hyperparameters), the drift minus
-    the mean drift of the trainings of similar z. None: only the mean is used.
+    the mean drift of the trainings of similar z. None: only the mean is used. Drifts that are
+    outliers are clipped; with `keep_improvements` only those that make the loss worse: the curve of
+    a training that has left a plateau falls far more than the others.
     """
 
-    def __init__(self, regressor: Any = None) -> None:
-        self._regressor = regressor
+    def __init__(self, regressor: Any = None, keep_improvements: bool = False) -> None:
+        self._regressor, self._keep_improvements = regressor, keep_improvements
 
     def fit(self, z: Floats, hyperparameters: Floats) -> DriftModel:
         """Learn the drifts of z, shape (T, J), NaN where a training has not arrived.
@@ -97,18 +103,25 @@ class DriftModel:
         for j in range(z.shape[1] - 1):
             drift = z[:, j + 1] - z[:, j]
             took = np.flatnonzero(np.isfinite(drift))[-_MAX_PAIRS:]
-            self._steps.append(self._learn(j, z[took, j], drift[took], features[took, j]))
+            self._steps.append(self._learn(j, took, z[took, j], drift[took], features[took, j]))
         return self
 
     def predict(
-        self, z: Floats, reached: NDArray[np.intp], hyperparameters: Floats
+        self,
+        z: Floats,
+        reached: Rows,
+        hyperparameters: Floats,
+        left_out: Rows | None = None,
     ) -> tuple[Floats, Floats, Floats]:
         """Return location, scale and degrees of freedom of z at the end, each of shape (T,).
 
         With a Student distribution for each step, as for the next one of a few normal numbers,
         that of their sum follows by Welch and Satterthwaite. `reached`, shape (T,), is the index
         of the last decision epoch of each training; z and hyperparameters are as in `fit`.
+        `left_out`, shape (T,), are rows of `fit`, one for each training, that it does not learn
+        from; None: it learns from all.
         """
+        left_out = np.full(len(z), -1) if left_out is None else left_out
         rows = np.arange(len(z))
         mean, variance, spread4 = z[rows, reached].copy(), np.zeros(len(z)), np.zeros(len(z))
         before = np.where(reached > 0, mean - z[rows, np.maximum(reached - 1, 0)], 0.0)
@@ -116,7 +129,8 @@ class DriftModel:
             on = reached <= j
             if not on.any():
                 continue
-            drift, spread2, n = self._drift(j, step, mean[on], before[on], hyperparameters[on])
+            features = np.column_stack([mean[on], before[on], _HP_WEIGHT * hyperparameters[on]])
+            drift, spread2, n = _next_drift(j, step, features, left_out[on])
             mean[on] += drift
             before[on] = drift
             variance[on] += spread2
@@ -124,10 +138,10 @@ class DriftModel:
         freedom = variance**2 / np.maximum(spread4, np.finfo(float).tiny)
         return mean, np.sqrt(variance), np.maximum(freedom, 1.0)
 
-    def _learn(self, j: int, start: Floats, drift: Floats, features: Floats) -> _Step:
-        drift = _clip_outliers(drift, _SPREAD * _DECAY**j)
+    def _learn(self, j: int, rows: Rows, start: Floats, drift: Floats, features: Floats) -> _Step:
+        drift = _clip_outliers(drift, _SPREAD * _DECAY**j, self._keep_improvements)
         if self._regressor is None or len(drift) < _MIN_PAIRS:
-            return _Step(start, drift, None, [])
+            return _Step(rows, start, drift, None, [])
         weights = _closeness(start, start)
         np.fill_diagonal(weights, 0.0)
         rest = drift - _local_mean(j, weights, drift)
@@ -135,25 +149,36 @@ class DriftModel:
         for seen, fold in KFold(_N_FOLDS).split(features):
             model = _Standardized(clone(self._regressor)).fit(features[seen], rest[seen])
             residual[fold] = rest[fold] - model.predict(features[fold])
-            models.append(model)
-        return _Step(start, drift, residual, models)
+            models.append((model, rows[fold]))
+        return _Step(rows, start, drift, residual, models)
 
-    def _drift(
-        self, j: int, step: _Step, z: Floats, before: Floats, hyperparameters: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Mean and variance of a step's next drift at `z`, and the pairs known, prior included."""
-        weights = _closeness(z, step.start)
-        mean = _local_mean(j, weights, step.drift)
-        if step.residual is None:
-            deviation2 = (step.drift[None] - mean[:, None]) ** 2
-        else:
-            deviation2 = step.residual[None] ** 2
-            features = np.column_stack([z, before, _HP_WEIGHT * hyperparameters])
-            mean += np.mean([model.predict(features) for model in step.models], axis=0)
-        prior2 = (_SPREAD * _DECAY**j) ** 2
-        n = weights.sum(axis=1) + _PRIOR_PAIRS
-        variance = (_PRIOR_PAIRS * prior2 + (weights * deviation2).sum(axis=1)) / n
-        return mean, variance * (1 + 1 / n), n  # 1 / n: the mean itself is uncertain
+
+def _next_drift(
+    j: int, step: _Step, features: Floats, left_out: Rows
+) -> tuple[Floats, Floats, Floats]:
+    """Mean and variance of the drift of step j, and the pairs known, prior included."""
+    weights = _closeness(features[:, 0], step.start)
+    weights[left_out[:, None] == step.rows[None]] = 0.0
+    mean = _local_mean(j, weights, step.drift)
+    if step.residual is None:
+        deviation2 = (step.drift[None] - mean[:, None]) ** 2
+    else:
+        deviation2 = step.residual[None] ** 2
+        mean += _of_models(step.models, features, left_out)
+    prior2 = (_SPREAD * _DECAY**j) ** 2
+    n = weights.sum(axis=1) + _PRIOR_PAIRS
+    variance = (_PRIOR_PAIRS * prior2 + (weights * deviation2).sum(axis=1)) / n
+    return mean, variance * (1 + 1 / n), n  # 1 / n: the mean itself is uncertain
+
+
+def _of_models(
+    models: Sequence[tuple[_Standardized, Rows]], features: Floats, left_out: Rows
+) -> Floats:
+    """Mean of the models; where one was not fitted to the row that is left out, its prediction."""
+    predicted = np.array([model.predict(features) for model, _ in models])
+    unseen = np.array([np.isin(left_out, fold) for _, fold in models])
+    shares = np.where(unseen.any(axis=0), unseen, 1 / len(models))
+    return np.asarray((shares * predicted).sum(axis=0), np.float64)
 
 
 def _closeness(z: Floats, start: Floats) -> Floats:
@@ -199,7 +224,7 @@ def _features(z: Floats, hyperparameters: Floats) -> Floats:
     return np.concatenate([z[..., None], before[..., None], hps], axis=2)
 
 
-def _clip_outliers(drift: Floats, prior_spread: float) -> Floats:
+def _clip_outliers(drift: Floats, prior_spread: float, keep_improvements: bool) -> Floats:
     """Clip outliers: a curve jumps occasionally, and others rarely do so at the same step."""
     if len(drift) < 3:
         return drift
@@ -208,4 +233,5 @@ def _clip_outliers(drift: Floats, prior_spread: float) -> Floats:
     n = len(drift)
     spread2 = (_PRIOR_PAIRS * prior_spread**2 + n * robust**2) / (_PRIOR_PAIRS + n)
     reach = _OUTLIER * np.sqrt(spread2)
-    return np.clip(drift, median - reach, median + reach)
+    least = -np.inf if keep_improvements else median - reach
+    return np.clip(drift, least, median + reach)

@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from scipy.special import ndtr, stdtr, stdtrit
 
+from qsvr.forecasting.calibration import Calibration, calibrate
 from qsvr.forecasting.drift import DriftModel, LogScale
 from qsvr.forecasting.regressors import make_regressor
 from qsvr.forecasting.trial_arrays import decision_epochs as default_epochs
@@ -58,6 +59,8 @@ class Forecaster:
             (no regressor) uses the curves only; all others use the hyperparameters too.
         refit_growth: a regressor is fitted again when the number of known values has grown by this
             share, at least 0; raise it for slow regressors.
+        careful: improvements are never clipped as outliers, and spreads are widened until they
+            cover how the complete trials ended, see `calibration`.
 
     Raises:
         ValueError: a value is out of range.
@@ -81,6 +84,7 @@ class Forecaster:
         decision_epochs: Sequence[int] | None = None,
         regressor: Any = "last",
         refit_growth: float = 0.1,
+        careful: bool = False,
     ) -> None:
         if optimism < 0:
             raise ValueError(f"optimism must be >= 0, got {optimism}")
@@ -90,9 +94,16 @@ class Forecaster:
         made = make_regressor(regressor)
         self._uses_hyperparameters = made is not None
         self._refit_growth = refit_growth if self._uses_hyperparameters else 0.0
-        self._optimism, self._model = optimism, DriftModel(made)
+        self._optimism, self._careful = optimism, careful
+        self._model = DriftModel(made, keep_improvements=careful)
+        self._calibration = Calibration(0, 0, 1.0)
         self._n_known = 0
         self._scale: LogScale | None = None
+
+    @property
+    def calibration(self) -> Calibration:
+        """How the forecasts of complete trials compare with their ends, as of the last forecast."""
+        return self._calibration
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
         """Return the forecast of unfinished trials.
@@ -139,10 +150,12 @@ class Forecaster:
             scale = LogScale.of(values[np.isfinite(values[:, 0])])
             self._model.fit(scale(values), hyperparameters)
             self._scale, self._n_known = scale, n_known
+            self._calibration = calibrate(self._model, scale(values), hyperparameters)
         return self._scale
 
     def _judge(self, z: Floats, hyperparameters: Floats, best: float, sign: int) -> Forecast:
         mean, spread, freedom = self._model.predict(z, _reached(z), hyperparameters)
+        spread = spread * (self._calibration.factor if self._careful else 1.0)
         cost = np.append(np.diff(self.epochs), 1)[_reached(z)]
         least = np.minimum(cost * ndtr(-self._optimism), _FAVORITE)
         optimistic = mean + stdtrit(freedom, least) * spread

@@ -126,6 +126,20 @@ def test_one_curve_that_jumps_hardly_moves_the_others():
     assert np.abs(means[1] - means[0])[1:].max() < 0.05
 
 
+def test_improvements_may_be_kept_while_what_gets_worse_is_clipped():
+    z = curves(50, noise=0.02)
+    early, reached = first_only(z)
+
+    def spread(jump):
+        jumped = z.copy()
+        jumped[0, 1:] += jump
+        model = DriftModel(keep_improvements=True).fit(jumped, NONE[:50])
+        near = np.abs(z[:, 0] - z[0, 0]) < 0.1
+        return model.predict(early, reached, NONE[:50])[1][near].mean()
+
+    assert spread(-5.0) > 3 * spread(5.0)
+
+
 def test_a_regressor_learns_what_hyperparameters_do_to_the_drift():
     z, hps = curves(), np.random.default_rng(1).random((200, 1))
     z[:, 1:] += 2.0 * hps  # the first drift depends on them

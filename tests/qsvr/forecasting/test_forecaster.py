@@ -144,3 +144,15 @@ def test_a_slow_regressor_is_fitted_again_only_when_much_is_new(study):
         made.add_trial(trial(curve(level + 0.5), TrialState.COMPLETE))
     forecaster.forecast(made, running)
     assert len(fits) > n_fits
+
+
+def test_a_careful_forecast_is_as_wide_as_complete_trials_ended(study):
+    made, running = study([2.5])
+    for level in (0.2, 0.3, 0.4):  # they end far better than they begin
+        values = curve(4.0) | {EPOCHS: level}
+        made.add_trial(trial(values, TrialState.COMPLETE))
+    plain, careful = Forecaster(EPOCHS), Forecaster(EPOCHS, careful=True)
+    told = [each.forecast(made, running) for each in (plain, careful)]
+    assert told[1].optimistic[0] < told[0].optimistic[0]
+    assert careful.calibration.n > careful.calibration.n_missed > 0
+    assert careful.calibration.factor > 1
