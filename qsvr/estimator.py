@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from qsvr.annealing.qubo import SignedEncoding
 from qsvr.annealing.samplers import lowest_states, make_sampler
+from qsvr.checks import check_count, check_number
 
 Floats = NDArray[np.float64]
 
@@ -31,18 +32,22 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     divided among several models, and the prediction is their mean. The kernel is
     exp(-gamma |x - x'|^2); each solution's bias is its mean residual.
 
-    With xi = 0 the problem contains no bias, so f alone must reach y: scale y to about [0, 1], and
-    X so that neighbors are closer than 1 / sqrt(gamma). For figures on a table of yours see
+    In the problem the smallest y is 0 and the largest 1, so that `epsilon` and `box` hold for any
+    unit of y, and predictions follow y when it is shifted or multiplied. X is taken as it is:
+    scale it so that neighbors are closer than 1 / sqrt(gamma), or set gamma="scale". Far from all
+    samples the prediction tends to about the smallest y. For figures on a table of yours see
     `python -m qsvr.benchmark`.
 
     Args:
-        gamma: width of the kernel, greater than 0.
-        epsilon: half width of the tube without loss, at least 0, in units of y.
+        gamma: width of the kernel, greater than 0; "scale": 1 / (F times the variance of X), as
+            for `sklearn.svm.SVR`.
+        epsilon: half width of the tube without loss, at least 0, as share of the range of y.
         n_bits: bits per multiplier, at least 1.
-        box: largest multiplier, greater than 0, the C of other support vector machines.
+        box: largest multiplier, greater than 0, the C of other support vector machines, as share
+            of the range of y.
         xi: weight of (sum delta)^2, at least 0.
-        sampler: any dimod sampler or a name of `annealing.samplers.SAMPLERS`; None: simulated
-            annealing.
+        sampler: any dimod sampler, as an object, or a name of `annealing.samplers.SAMPLERS`; None:
+            simulated annealing.
         n_reads: searches per model, at least 1.
         n_sweeps: length of a search in visits of every variable, at least 1. Beyond the default,
             lower energies do not improve predictions.
@@ -54,8 +59,9 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         support_vectors_: the training samples, shape (N, F).
-        delta_: alpha - alphahat of each member, shape (M, N), 0 outside of its subset.
-        bias_: shape (M,).
+        delta_: alpha - alphahat of each member, shape (M, N), 0 outside of its subset, in units
+            of y.
+        bias_: shape (M,), in units of y.
         weights_: share of each member in the prediction, shape (M,); they sum to 1.
         energies_: of each member's QUBO, shape (M,).
         n_features_in_: F.
@@ -70,7 +76,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        gamma: float = 0.3,
+        gamma: float | str = 0.3,
         epsilon: float = 0.02,
         n_bits: int = 3,
         box: float = 0.6,
@@ -102,12 +108,15 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: a parameter of this estimator is out of its range.
         """
-        for name in ("n_reads", "n_sweeps", "n_solutions", "max_samples", "n_models"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if not self.gamma > 0:
-            raise ValueError(f"gamma must be greater than 0, got {self.gamma}")
+        counts = ("n_bits", "n_reads", "n_sweeps", "n_solutions", "max_samples")
+        for name in (*counts, *["n_models"] * (self.n_models is not None)):
+            check_count(name, getattr(self, name))
+        for name, above in (("box", True), ("epsilon", False), ("xi", False)):
+            check_number(name, getattr(self, name), above=above)
+        if not isinstance(self.gamma, str):
+            check_number("gamma", self.gamma, above=True)
+        elif self.gamma != "scale":
+            raise ValueError(f'gamma must be a number or "scale", got {self.gamma!r}')
         return SignedEncoding(self.n_bits, self.box)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> QSVR:
@@ -115,30 +124,33 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: shape (N, F), finite.
-            y: shape (N,), finite, about in [0, 1].
+            y: shape (N,), finite.
 
         Returns:
             This estimator.
 
         Raises:
-            ValueError: a parameter is out of its range, or X and y do not fit or are not finite.
+            ValueError: a parameter is out of its range or of the wrong type, the sampler cannot
+                solve a model of this size, or X and y do not fit or are not finite.
         """
         self.make_encoding()  # bad parameters are reported before bad data
-        sampler = self.sampler or "simulated_annealing"
-        solver = make_sampler(sampler) if isinstance(sampler, str) else sampler
+        solver = make_sampler(self.sampler)
         samples, target = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         rng = check_random_state(self.random_state)
         subsets = self._subsets(len(target), rng)
         seeds = rng.randint(2**31 - 1, size=len(subsets))
-        kernel = rbf_kernel(samples, gamma=self.gamma)
+        self.support_vectors_ = samples
+        kernel = self._kernel(samples)
+        lowest, extent = float(target.min()), float(np.ptp(target))
+        unit = (target - lowest) / (extent or 1.0)
         models = [
-            self._members(solver, kernel, target, subset, int(seed))
+            self._members(solver, kernel, unit, subset, int(seed))
             for subset, seed in zip(subsets, seeds, strict=True)
         ]
         sizes = np.array([len(bias) for _, bias, _ in models])
-        self.support_vectors_ = samples
         self.weights_ = np.repeat(1 / (len(models) * sizes), sizes)
-        self.delta_, self.bias_, self.energies_ = map(np.concatenate, zip(*models, strict=True))
+        delta, bias, self.energies_ = map(np.concatenate, zip(*models, strict=True))
+        self.delta_, self.bias_ = extent * delta, lowest + extent * bias
         return self
 
     @overload
@@ -164,12 +176,18 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         samples = validate_data(self, X, reset=False, dtype=np.float64)
-        kernel = rbf_kernel(samples, self.support_vectors_, gamma=self.gamma)
-        members = kernel @ self.delta_.T + self.bias_
+        members = self._kernel(samples) @ self.delta_.T + self.bias_
         mean: Floats = members @ self.weights_
         if not return_std:
             return mean
         return mean, np.sqrt((members - mean[:, None]) ** 2 @ self.weights_)
+
+    def _kernel(self, samples: Floats) -> Floats:
+        """Kernel of samples (rows) and support vectors (columns)."""
+        vectors, gamma = self.support_vectors_, self.gamma
+        if gamma == "scale":
+            gamma = 1 / (vectors.shape[1] * (float(vectors.var()) or 1.0))
+        return np.asarray(rbf_kernel(samples, vectors, gamma=gamma), np.float64)
 
     def _subsets(self, n_samples: int, rng: RandomState) -> list[NDArray[np.intp]]:
         if self.n_models is None:

@@ -14,6 +14,8 @@ from qsvr.annealing.qpu import QPUSampler
 
 BETA_SCHEDULE = (10.0, 2000.0)  # from hot to cold, in units of 1 / (energy of a typical flip)
 
+MAX_EXACT = 20  # variables of dimod.ExactSolver: 1 million states, 200 MB
+
 SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "simulated_annealing": SimulatedAnnealingSampler,
     "steepest_descent": SteepestDescentSampler,
@@ -22,15 +24,28 @@ SAMPLERS: dict[str, Callable[[], Sampler]] = {
 }
 
 
-def make_sampler(name: str) -> Sampler:
-    """Return a new sampler of this name: one of the keys of `SAMPLERS`.
+def make_sampler(sampler: Sampler | str | None) -> Sampler:
+    """Return the sampler itself, or a new one of a name; None: simulated annealing.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or what is given has no method `sample`.
     """
-    if name not in SAMPLERS:
-        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
-    return SAMPLERS[name]()
+    if sampler is None:
+        return SAMPLERS["simulated_annealing"]()
+    if isinstance(sampler, str):
+        if sampler in SAMPLERS:
+            return SAMPLERS[sampler]()
+    elif not isinstance(sampler, type) and hasattr(sampler, "sample"):
+        return sampler
+    hint = "; it is a class: add ()" if isinstance(sampler, type) else ""
+    known = ", ".join(SAMPLERS)
+    raise ValueError(f"sampler must be one of {known} or an object, got {sampler!r}{hint}")
+
+
+def _check_size(sampler: Sampler, n_variables: int) -> None:
+    if isinstance(sampler, dimod.ExactSolver) and n_variables > MAX_EXACT:
+        limit = f"takes at most {MAX_EXACT} variables, all 2**{MAX_EXACT} states are kept"
+        raise ValueError(f"dimod.ExactSolver {limit}; got {n_variables}: fewer samples or bits")
 
 
 def lowest_states(
@@ -58,7 +73,11 @@ def lowest_states(
 
     Returns:
         Bits, shape (S, V) with 1 <= S <= n_reads, and energies, shape (S,).
+
+    Raises:
+        ValueError: `dimod.ExactSolver` is given more than 20 variables.
     """
+    _check_size(sampler, len(q))
     options = {
         "num_reads": n_reads,
         "num_sweeps": n_sweeps,

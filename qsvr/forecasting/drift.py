@@ -83,8 +83,8 @@ class DriftModel:
 
     The regressor predicts, from (z, drift of the step before, hyperparameters), the drift minus
     the mean drift of the trainings of similar z. None: only the mean is used. Drifts that are
-    outliers are clipped; with `keep_improvements` only those that make the loss worse: the curve of
-    a training that has left a plateau falls far more than the others.
+    outliers are clipped; with `keep_improvements` only those that make the loss worse, since a
+    curve that leaves a plateau falls far more than the others.
     """
 
     def __init__(self, regressor: Any = None, keep_improvements: bool = False) -> None:

@@ -102,7 +102,7 @@ class Forecaster:
 
     @property
     def calibration(self) -> Calibration:
-        """How the forecasts of complete trials compare with their ends, as of the last forecast."""
+        """How forecasts of complete trials compare with their ends, as of the last forecast."""
         return self._calibration
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:

@@ -80,3 +80,21 @@ def test_a_sampler_gets_only_the_keywords_it_names_and_variables_come_back_in_or
 def test_an_unknown_name_is_rejected_with_the_known_ones():
     with pytest.raises(ValueError, match=r"simulated_annealing, .*, got 'quantum'"):
         make_sampler("quantum")
+
+
+def test_the_sampler_of_the_old_neal_package_does():
+    sampler = pytest.importorskip("neal").SimulatedAnnealingSampler()
+    expected = solve(make_sampler("simulated_annealing"), problem(12))
+    np.testing.assert_array_equal(solve(make_sampler(sampler), problem(12))[0], expected[0])
+
+
+def test_what_is_no_sampler_is_refused():
+    for wrong in (dimod.ExactSolver, "neal", 3, object()):
+        with pytest.raises(ValueError, match="sampler must be one of simulated_annealing, "):
+            make_sampler(wrong)
+    assert isinstance(make_sampler(None), SAMPLERS["simulated_annealing"])
+
+
+def test_more_states_than_memory_has_are_not_asked_for():
+    with pytest.raises(ValueError, match=r"takes at most 20 variables.*got 21"):
+        solve(dimod.ExactSolver(), problem(21))
