@@ -10,11 +10,11 @@ from commons.exports import lazy
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes most of the time
 if TYPE_CHECKING:
+    from commons.asha import AshaPruner
     from hpo.current import Checkpoint, current_trial, note_figures, report_value
     from hpo.lightning import ReportTrial
     from hpo.notebook import LoadedStudy, load
     from hpo.optimize import optimize
-    from hpo.search.asha import AshaPruner
     from hpo.search.bounded import GPSampler, TPESampler
     from hpo.search.diverse import DiverseSampler
     from hpo.search.freeze_thaw import FreezeThawPruner
@@ -51,7 +51,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
     __getattr__, __dir__ = lazy(
         __name__,
         {
-            "AshaPruner": "hpo.search.asha",
+            "AshaPruner": "commons.asha",
             "Checkpoint": "hpo.current",
             "DiverseSampler": "hpo.search.diverse",
             "FreezeThawPruner": "hpo.search.freeze_thaw",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from optuna import Study
 from optuna.pruners import BasePruner
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.asha import AshaPruner
 from commons.optuna_internals import storage_of, trial_id
 from qsvr.forecasting.forecaster import Forecast, Forecaster
 from qsvr.forecasting.trial_arrays import decision_epochs as default_epochs
@@ -37,8 +36,8 @@ class SVRPruner(BasePruner):
         max_resource: epochs of a full training, at least 2. Report after each epoch, from 1.
         optimism: k, in standard deviations, at least 0; smaller values stop more trials and find
             the best one less often.
-        wrapped: the other pruner; None: asynchronous successive halving, where the best third goes
-            on after 1, 3, 9, ... epochs and of equal values the first (as `hpo.AshaPruner`).
+        wrapped: the other pruner; None: `hpo.AshaPruner`, asynchronous successive halving from
+            2 % of a training on.
         n_finished: complete trials needed, at least 1.
         decision_epochs: ascending, from 1; None: from 5 % of a training on, see
             `trial_arrays.decision_epochs`. A stopped trial never resumes, and the first epochs
@@ -84,7 +83,7 @@ class SVRPruner(BasePruner):
             self._due = list(default_epochs(max_resource, decision_epochs))
         known = sorted({*epochs, *self._due})
         self._forecaster = Forecaster(max_resource, optimism, known, regressor, refit_growth)
-        self._wrapped = wrapped or _Halving()
+        self._wrapped = wrapped or AshaPruner(max_resource=max_resource)
         self._n_finished, self._has_failed = n_finished, False
 
     def forecast(self, study: Study, trial: FrozenTrial) -> Forecast | None:
@@ -154,35 +153,3 @@ class QSVRPruner(SVRPruner):
         super().__init__(
             max_resource, optimism, wrapped, n_finished, decision_epochs, regressor, refit_growth
         )
-
-
-class _Halving(BasePruner):
-    """Successive halving by the rule of `hpo.AshaPruner()`; `qsvr` may not import `hpo`.
-
-    At a rung (1, 3, 9, ... epochs) a trial goes on if it is among the best n // 3 of the n trials
-    that have been there, or the best one; of equal values the smaller trial number ranks first. A
-    report that jumps over a rung counts there. NaN at a rung is pruned.
-    """
-
-    def is_due(self, before: int, step: int) -> bool:
-        return any(before < 3**i <= step for i in range(40))
-
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        *_, before, last = 0, 0, *sorted(trial.intermediate_values)
-        sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        for rung in (3**i for i in range(40) if before < 3**i <= last):
-            own = _rank(trial, rung, sign)
-            ranks = [rank for t in trials if (rank := _rank(t, rung, sign)) is not None]
-            n_better = 0 if own is None else sum(rank < own for rank in ranks)
-            if own is None or n_better >= max(1, (len(ranks) + 1) // 3):
-                return True
-        return False
-
-
-def _rank(trial: FrozenTrial, rung: int, sign: int) -> tuple[float, int] | None:
-    values = trial.intermediate_values
-    step = min((step for step in values if step >= rung), default=None)
-    if step is None or math.isnan(values[step]):
-        return None
-    return sign * values[step], trial.number

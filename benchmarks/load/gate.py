@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.load import probe
-from hpo.search.asha import AshaPruner
+from commons.asha import AshaPruner
 
 
 class GatedASHA(AshaPruner):
@@ -39,7 +39,7 @@ class GatedASHA(AshaPruner):
         min_resource: int = 1,
         reduction_factor: int = 3,
     ) -> None:
-        super().__init__(min_resource=min_resource, reduction_factor=reduction_factor)
+        super().__init__(min_resource, reduction_factor, "last")
         if os.getppid() != starter:
             _wait(Path(folder), n_workers, limit_s)
             time.sleep(random.SystemRandom().uniform(0, spread_s))

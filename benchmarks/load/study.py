@@ -40,13 +40,13 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.storages import BaseStorage
 
 import hpo
+from commons.asha import AshaPruner
 from commons.cli import run_command
 from commons.files import write_json
 from commons.optuna_internals import study_id, trial_id
 from hpo.attributes import WORKER
 from hpo.report import write_report
 from hpo.reporting.pulse import Pulse
-from hpo.search.asha import AshaPruner
 from hpo.search.seeded import Samplers, complete
 from hpo.search.space import Space
 from hpo.storage.batching import batched

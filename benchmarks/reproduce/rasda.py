@@ -149,9 +149,9 @@ def make_table(n_trials: int, seed: int) -> CurveTable:
 def simulate(case: Case, seed: int, n_gpus: int = N_GPUS) -> Run:
     """Simulate one sweep."""
     n_trials, half_s = case.scenario.n_trials, case.scenario.restart_s / 2
-    pruner: BasePruner = hpo.AshaPruner(1, ETA)
+    pruner: BasePruner = hpo.AshaPruner(1, ETA, "last")
     if case.method != "asha":
-        pruner = hpo.PromotionPruner(1, ETA, STEPS)
+        pruner = hpo.PromotionPruner(1, ETA, STEPS, "last")
     growth = GROWING if case.method == "growing" else FIXED
     gpus = Gpus(n_gpus, growth, case.efficiency or 1.0)
     cluster = Cluster(

@@ -68,7 +68,7 @@ def main() -> None:
         storage="search/journal.log",
         folder="search",
         n_trials=n_trials,
-        pruner=hpo.AshaPruner(min_resource=1),
+        pruner=hpo.AshaPruner(),
     )
     print(f"best loss {study.best_value:.4f} with {study.best_params}")
 

@@ -49,7 +49,7 @@ def main() -> None:
         folder="search",
         n_trials=int(sys.argv[1]) if len(sys.argv) > 1 else N_TRIALS,
         direction="maximize",
-        pruner=hpo.AshaPruner(min_resource=1),
+        pruner=hpo.AshaPruner(),
     )
     print(f"best accuracy {study.best_value:.4f} with {study.best_params}")
 

@@ -16,10 +16,10 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import GPSampler as OptunaGPSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.changes import Changes
 from commons.optuna_internals import TPE, ShownStudy, search_less
-from hpo.search.per_study import PerStudy
-from hpo.search.rungs import sign
-from hpo.view import Changes
+from commons.per_study import PerStudy
+from commons.rungs import sign
 
 _N_BEST = 50
 

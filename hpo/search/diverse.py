@@ -18,9 +18,9 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.changes import Changes
+from commons.per_study import PerStudy
 from commons.unit_cube import all_apart
-from hpo.search.per_study import PerStudy
-from hpo.view import Changes
 
 _N_PROPOSALS = 5  # of the wrapped sampler, before a random one is taken
 _CROWDED = 0.1  # share of the space that the neighborhoods of all trials may fill

@@ -18,9 +18,9 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import contains
+from commons.rungs import sign
 from commons.unit_cube import to_unit
 from hpo.search.lineage import curve
-from hpo.search.rungs import sign
 
 _FACTORS = (0.8, 1.2)
 _N_CANDIDATES = 200

@@ -10,7 +10,6 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 
 from commons.optuna_internals import OneObjective, SeveralObjectives
 from hpo.attributes import BEST, REPORTED, stored
@@ -77,8 +76,3 @@ def _set_names(study: optuna.Study, names: Sequence[str] | None) -> None:
 def for_pruner(study: optuna.Study) -> optuna.Study:
     """Return a study as pruners and policies see it: of several objectives the reported one."""
     return OneObjective(study) if isinstance(study, SeveralObjectives) else study
-
-
-def reported_direction(study: optuna.Study) -> StudyDirection:
-    """Return the direction of the values that trials report."""
-    return study.directions[study.reported if isinstance(study, SeveralObjectives) else 0]

@@ -18,10 +18,10 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import FIXED, storage_of, trial_id
+from commons.rungs import sign
 from hpo.attributes import PARENT, PAUSED, stored
 from hpo.search.lineage import Origin
 from hpo.search.objectives import for_pruner
-from hpo.search.rungs import sign
 
 
 class PausingPruner(BasePruner):

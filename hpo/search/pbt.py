@@ -12,11 +12,11 @@ import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.rungs import sign
 from hpo.attributes import LEASE
 from hpo.search.explore import EXPLORERS
 from hpo.search.lineage import Origin, curve, parent_of
 from hpo.search.pausing import PausingPruner
-from hpo.search.rungs import sign
 
 _LEFT = (TrialState.PRUNED, TrialState.FAIL)
 

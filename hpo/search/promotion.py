@@ -6,28 +6,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from commons.per_study import PerStudy
+from commons.ranking import ranking_of
+from commons.rungs import choose_rungs
+from commons.standings import Standings
 from hpo.search.pausing import PausedTrials, PausingPruner
-from hpo.search.per_study import PerStudy
-from hpo.search.rungs import Rungs
-from hpo.search.standings import Standings
+
+_SHARE = 0.7  # of the slow ladder
 
 
 class PromotionPruner(PausingPruner):
     """Asynchronous successive halving by promotion, algorithm 2 of [Li2020]_.
 
-    Every trial pauses at the rungs r, r eta, r eta^2 ... A trial in the best 1/eta of all that
-    have reached its rung is promoted: it continues to the next rung. A free worker resumes such a
-    trial first and begins a new one if there is none.
+    Every trial pauses at the rungs. One that is among the best of all that have reached its rung
+    is promoted: it continues to the next rung. A free worker resumes such a trial first, from the
+    highest rung that has one, and begins a new one if there is none.
+
+    Rungs, numbers of those that go on and ranks are those of `AshaPruner`, except that the slow
+    ladder lets 0.7 n (r / e)^0.85 trials reach step e.
 
     Args:
-        min_resource: r, steps at the first rung, at least 1.
-        reduction_factor: eta, at least 2.
+        min_resource: r, steps at the first rung, at least 1; "auto": 2 % of `max_resource`, at
+            least 2.
+        reduction_factor: eta, at least 2, for the rungs r, r eta, r eta^2 ...; None: 3, or with
+            "auto" the slow ladder.
         max_resource: R, steps of a full trial, at least r; it does not pause there. None: unknown.
+        ranking: "two_opinions" or "last".
 
     Raises:
         ValueError: a value is out of range.
@@ -50,17 +61,20 @@ class PromotionPruner(PausingPruner):
         ...         pruner=PromotionPruner(max_resource=9),
         ...     )
         ...     [trial.last_step for trial in study.trials]
-        [9, 1, 1, 1]
+        [9, 2, 2, 2]
     """
 
     def __init__(
-        self, min_resource: int = 1, reduction_factor: int = 3, max_resource: int | None = None
+        self,
+        min_resource: int | Literal["auto"] = "auto",
+        reduction_factor: int | None = None,
+        max_resource: int | None = None,
+        ranking: str = "two_opinions",
     ) -> None:
-        self._rungs = Rungs(min_resource, reduction_factor)
-        self._standings = PerStudy(partial(Standings, self._rungs))
-        if max_resource is not None and max_resource < min_resource:
-            raise ValueError(f"max_resource must be >= {min_resource}, got {max_resource}")
-        self._max_resource = max_resource
+        rungs = choose_rungs(min_resource, reduction_factor, max_resource, _SHARE)
+        # Trials have paused at the rungs, so these may not change with the longest trial.
+        self._rungs, self._max_resource = replace(rungs, grows=False), max_resource
+        self._standings = PerStudy(partial(Standings, self._rungs, ranking_of(ranking)))
 
     def is_due(self, before: int, step: int) -> bool:
         """Tell whether there is a rung between two reports."""
@@ -72,15 +86,15 @@ class PromotionPruner(PausingPruner):
             return False
         if not self._rungs.just_reached(trial):
             return False
-        standings = self._standings.of(study).look(study)
-        return not standings.is_promotable(trial.number, self._rungs.reduction_factor)
+        standings = self._standings.of(study).look(study, trial)
+        return not standings.is_promotable(trial.number)
 
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the best promotable trial of the highest rung that has one."""
         only = isinstance(paused, PausedTrials)  # else a caller may ask about a running trial too
         here = paused if isinstance(paused, PausedTrials) else PausedTrials(paused)
         standings = self._standings.of(study).look(study)
-        for number in standings.promotable(self._rungs.reduction_factor, waiting_only=only):
+        for number in standings.promotable(waiting_only=only):
             if (trial := here.get(number)) is not None:
                 return trial
         return None

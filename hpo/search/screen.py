@@ -22,9 +22,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, trial_id
+from commons.rungs import sign, value_at
 from commons.unit_cube import apart, choice
 from hpo.attributes import SKIPPED, own_trials, stored
-from hpo.search.rungs import sign, value_at
 
 Floats = NDArray[np.float64]
 _MIN_TRIALS = 10  # with fewer no trial is skipped

@@ -13,9 +13,9 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
 
+from commons.per_study import hand_on
 from hpo.hydra_internals import instantiate
 from hpo.search.finite import Space, check_finite, check_grid, points
-from hpo.search.per_study import hand_on
 from hpo.settings import SettingError
 
 _SIMPLE = (int, float, type(None))

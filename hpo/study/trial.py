@@ -17,6 +17,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from commons.optuna_internals import renew, stoppable, trial_id
+from commons.rungs import sign
 from hpo import signals
 from hpo.attributes import CODE, COST, DIVERGED, FAIL_REASON, FIGURES, PACE, SECONDS, stored
 from hpo.current import Checkpoint
@@ -24,7 +25,6 @@ from hpo.goals import Bound
 from hpo.ranks import Group
 from hpo.search.lineage import parent_of
 from hpo.search.pausing import decide, is_due
-from hpo.search.rungs import sign
 from hpo.storage.batching import batched
 from hpo.storage.folders import CHECKPOINT, FolderTakenError, StudyFolder
 from hpo.storage.passwords import hide, stored_passwords

@@ -140,7 +140,11 @@ def test_paused_trials_are_promoted_in_plain_optuna(tmp_path):
 
     sampler = optuna.samplers.RandomSampler(seed=1)
     study = optimized(
-        tmp_path, objective, n_trials=18, sampler=sampler, pruner=PromotionPruner(max_resource=9)
+        tmp_path,
+        objective,
+        n_trials=18,
+        sampler=sampler,
+        pruner=PromotionPruner(1, ranking="last", max_resource=9),
     )
     reached = Counter(trial.last_step for trial in study.trials)
     assert set(reached) == {1, 3, 9}
@@ -331,7 +335,7 @@ def test_attributes_of_the_wrong_type_end_no_process_and_no_report(study, tmp_pa
         storage=tmp_path / "study.log",
         n_trials=3,
         folder=tmp_path,
-        pruner=PromotionPruner(),
+        pruner=PromotionPruner(1, ranking="last"),
     )
     assert states(study()) == {"COMPLETE": 3}
     summary = write_report(storage, "plain", tmp_path).subject.summary

@@ -169,7 +169,7 @@ def random_study(rng, direction):
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_before_any_forecast_it_decides_as_the_asha_pruner_of_hpo(direction):
     rng = np.random.default_rng(0)
-    mine, theirs = SVRPruner(EPOCHS, n_finished=10**6), hpo.AshaPruner()
+    mine, theirs = SVRPruner(EPOCHS, n_finished=10**6), hpo.AshaPruner(max_resource=EPOCHS)
     answers = []
     for _ in range(100):
         study = random_study(rng, direction)
@@ -202,7 +202,7 @@ def test_the_package_offers_its_pruners():
 def test_it_says_after_which_steps_it_or_the_wrapped_pruner_decides():
     pruner = SVRPruner(max_resource=20, decision_epochs=[5, 10])
     due = [step for step in range(1, 20) if pruner.is_due(step - 1, step)]
-    assert due == [1, 3, 5, 9, 10]  # rungs of successive halving and decision epochs
+    assert due == [2, 5, 6, 10, 18]  # rungs of successive halving and decision epochs
     assert pruner.is_due(5, 10)
     wrapping = SVRPruner(20, wrapped=optuna.pruners.MedianPruner(), decision_epochs=[5, 10])
     assert wrapping.is_due(1, 2)  # it may decide after each report

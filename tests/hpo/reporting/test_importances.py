@@ -7,10 +7,10 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from commons.asha import AshaPruner
+from commons.rungs import sign
 from hpo.reporting.importances import MIN_TRIALS, Importances, importances, predicted_share
-from hpo.search.asha import AshaPruner
 from hpo.search.diverse import DiverseSampler
-from hpo.search.rungs import sign
 
 SHAPES = {
     "rising": lambda u: u,
@@ -24,7 +24,9 @@ SHAPES = {
 def pruned_study(seed, shape, n_trials=30, direction="minimize"):
     """`lr` alone decides; most trials end at the first rung."""
     sampler = DiverseSampler(optuna.samplers.TPESampler, seed=seed)
-    study = optuna.create_study(sampler=sampler, pruner=AshaPruner(), direction=direction)
+    study = optuna.create_study(
+        sampler=sampler, pruner=AshaPruner(1, ranking="last"), direction=direction
+    )
     noise = np.random.default_rng(seed)
 
     def objective(trial):

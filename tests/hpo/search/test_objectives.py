@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 
 import hpo
 from commons.console import Console
+from commons.rungs import sign
 from hpo.attributes import BEST, FAIL_REASON, REPORTED
 from hpo.report import write_report
 from hpo.reporting.one_trial import facts_of
@@ -15,7 +16,7 @@ from hpo.reporting.pulse import Pulse
 from hpo.reporting.subject import read_subject
 from hpo.reporting.table import study_table
 from hpo.search.diverse import DiverseSampler
-from hpo.search.objectives import for_pruner, load, reported_direction, set_goals
+from hpo.search.objectives import for_pruner, load, set_goals
 from hpo.search.pausing import Decision, decide
 from hpo.search.promotion import PromotionPruner
 from hpo.settings import SettingError
@@ -136,8 +137,8 @@ def test_a_pruner_sees_the_objective_that_is_reported():
         study._storage.set_trial_intermediate_value(trial._trial_id, 1, value)
         study.tell(trial, [0.0, value])
     seen = for_pruner(study)
-    assert seen.direction == reported_direction(study) == StudyDirection.MAXIMIZE
-    assert reported_direction(seen) == StudyDirection.MAXIMIZE
+    assert seen.direction == StudyDirection.MAXIMIZE
+    assert sign(seen) == sign(study) == -1
     assert [trial.value for trial in seen.get_trials()] == [1.0, 2.0]
     trial = study.ask()
     study._storage.set_trial_intermediate_value(trial._trial_id, 1, 0.5)

@@ -3,8 +3,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 import qsvr
+from commons.asha import AshaPruner
 from hpo.attributes import PAUSED
-from hpo.search.asha import AshaPruner
 from hpo.search.freeze_thaw import FreezeThawPruner
 from hpo.search.pausing import (
     Decision,
@@ -22,7 +22,7 @@ from tests.hpo.search.waiting import trial
 
 def test_the_pruner_of_the_study_decides_to_pause_to_prune_or_to_go_on(study):
     made = study()
-    made.pruner = PromotionPruner()
+    made.pruner = PromotionPruner(1, ranking="last")
     assert decide(made, trial(1.0)) is Decision.PAUSE
     assert decide(made, trial(1.0, 1.0)) is Decision.GO_ON
     made.pruner = optuna.pruners.ThresholdPruner(upper=0.5)
@@ -49,7 +49,10 @@ def test_only_a_pruner_that_pauses_can_keep_new_trials_from_beginning():
         def may_begin(self, study):
             return False
 
-    studies = [optuna.create_study(pruner=pruner) for pruner in (None, PromotionPruner(), Full())]
+    studies = [
+        optuna.create_study(pruner=pruner)
+        for pruner in (None, PromotionPruner(1, ranking="last"), Full())
+    ]
     assert [may_begin(study) for study in studies] == [True, True, False]
 
 

@@ -13,7 +13,7 @@ def test_a_trial_pauses_at_the_rungs_and_only_there(study):
 
 
 def test_a_full_trial_does_not_pause_at_its_end(study):
-    policy = PromotionPruner(max_resource=9)
+    policy = PromotionPruner(1, max_resource=9)
     paused_after = [n for n in range(1, 10) if policy.pause(study(), trial(*([1.0] * n)))]
     assert paused_after == [1, 3]
 
@@ -28,7 +28,7 @@ def test_a_rung_between_two_reports_pauses_at_the_later_one(study):
 
 def test_the_best_third_of_a_rung_is_promoted_one_after_the_other(study):
     waiting = study(*[[v] for v in (5.0, 1.0, 4.0, 2.0, 3.0, 6.0)])
-    policy = PromotionPruner()
+    policy = PromotionPruner(1, ranking="last")
     assert policy.choose(waiting, waiting.trials).number == 1
     others = [t for t in waiting.trials if t.number != 1]
     assert policy.choose(waiting, others).number == 3
@@ -37,23 +37,23 @@ def test_the_best_third_of_a_rung_is_promoted_one_after_the_other(study):
 
 def test_large_is_good_when_the_study_maximizes(study):
     waiting = study([0.1], [0.9], [0.5], direction="maximize")
-    assert PromotionPruner().choose(waiting, waiting.trials).number == 1
+    assert PromotionPruner(1, ranking="last").choose(waiting, waiting.trials).number == 1
 
 
 def test_the_highest_rung_comes_first(study):
     high = [[9.0, 9.0, float(v)] for v in (3, 1, 2)]
     waiting = study([0.1], [0.2], [0.3], *high)
-    assert PromotionPruner().choose(waiting, waiting.trials).number == 4
+    assert PromotionPruner(1, ranking="last").choose(waiting, waiting.trials).number == 4
 
 
 def test_a_trial_that_would_be_promoted_at_once_does_not_pause(study):
-    policy, waiting = PromotionPruner(), study([2.0], [3.0], [1.0])
+    policy, waiting = PromotionPruner(1, ranking="last"), study([2.0], [3.0], [1.0])
     assert not policy.pause(waiting, waiting.trials[2])
     assert policy.pause(waiting, waiting.trials[0])
 
 
 def test_no_trial_is_pruned(study):
-    assert not PromotionPruner().prune(study(), trial(1.0))
+    assert not PromotionPruner(1, ranking="last").prune(study(), trial(1.0))
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,28 @@ def test_no_trial_is_pruned(study):
 def test_values_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         PromotionPruner(**arguments)
+
+
+def test_by_default_trials_pause_at_the_rungs_of_a_slow_ladder(study):
+    policy, empty = PromotionPruner(max_resource=20), study()
+    paused_after = [n for n in range(1, 21) if policy.pause(empty, trial(*([1.0] * n)))]
+    assert paused_after == [2, 3, 5, 8, 12]
+    unknown = PromotionPruner()
+    assert [step for step in range(1, 20) if unknown.is_due(step - 1, step)] == [
+        2,
+        3,
+        5,
+        8,
+        12,
+        18,
+    ]
+
+
+def test_by_default_the_share_that_is_promoted_falls_slowly(study):
+    policy = PromotionPruner(max_resource=20)
+    waiting = study(*[[9.0 + i, 8.0 + i] for i in range(10)])
+    promoted, left = [], [*waiting.trials]
+    while (best := policy.choose(waiting, left)) is not None:
+        promoted.append(best.number)
+        left = [each for each in left if each.number != best.number]
+    assert promoted == [0, 1, 2, 3]  # 0.7 * 10 * (2 / 3)^0.85 = 4.96

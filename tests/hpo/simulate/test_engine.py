@@ -5,7 +5,7 @@ import pytest
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 
-from hpo.search.asha import AshaPruner
+from commons.asha import AshaPruner
 from hpo.search.pausing import PausingPruner
 from hpo.search.promotion import PromotionPruner
 from hpo.simulate.cluster import Cluster, Duration
@@ -84,7 +84,7 @@ def test_ties_are_not_pruned_by_the_rule_of_optuna(table):
 def test_promotion_pauses_and_resumes_the_best_by_hand(table):
     # Rungs 1 and 3. Of three at rung 1 the best is promoted and pauses at 3; at the end it is the
     # furthest and runs to its end.
-    run = replay(rows(table(flat(2, 1, 3))), PromotionPruner(max_resource=4))
+    run = replay(rows(table(flat(2, 1, 3))), PromotionPruner(1, ranking="last", max_resource=4))
     assert run.lengths == (1, 4, 1)
     assert run.spent == (6, 3, 2)
 
@@ -308,7 +308,11 @@ def test_the_time_of_present_workers_is_divided_without_a_rest(random_table):
     )
     trials = SampledTrials(random_table(30, 27), RANDOM, 0)
     run = replay(
-        trials, PromotionPruner(max_resource=27), n_workers=6, cluster=cluster, budget=300
+        trials,
+        PromotionPruner(1, ranking="last", max_resource=27),
+        n_workers=6,
+        cluster=cluster,
+        budget=300,
     )
     timeline = run.timeline
     seconds = timeline.worker_s
@@ -364,7 +368,9 @@ def test_a_paused_trial_is_not_resumed_beyond_what_is_known(table):
         for value in (3, 1, 2)
     ]
     run = replay(
-        Known(table(flat(3, 1, 2)), curves), PromotionPruner(max_resource=4), cluster=EVEN
+        Known(table(flat(3, 1, 2)), curves),
+        PromotionPruner(1, ranking="last", max_resource=4),
+        cluster=EVEN,
     )
     # 1 would be promoted first of three, so it is cut; at the end 2 is trained in full.
     assert run.lengths == (1, 1, 4)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from optuna.pruners import NopPruner
 
+from commons.asha import AshaPruner
 from hpo.growth import Growth
-from hpo.search.asha import AshaPruner
 from hpo.search.pausing import PausingPruner
 from hpo.search.promotion import PromotionPruner
 from hpo.simulate.cluster import Cluster, Duration
@@ -184,7 +184,7 @@ def test_a_policy_that_does_not_pause_is_refused(table):
 def test_a_step_at_which_the_policy_does_not_decide_is_refused(table):
     trials = RowTrials(table([[1, 1]]), np.arange(1))
     with pytest.raises(ValueError, match=r"where PromotionPruner decides, not after step 5$"):
-        replay(trials, PromotionPruner(), gpus=Gpus(2, Growth({0: 1, 5: 2})))
+        replay(trials, PromotionPruner(1, ranking="last"), gpus=Gpus(2, Growth({0: 1, 5: 2})))
 
 
 def test_a_trial_has_at_most_all_gpus():

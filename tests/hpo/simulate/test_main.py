@@ -13,6 +13,7 @@ METHODS_FILE = """\
 mine:
   pruner:
     _target_: hpo.PromotionPruner
+    min_resource: 1
     max_resource: "${epochs}"
     reduction_factor: 2
 """
@@ -194,7 +195,7 @@ def test_with_the_time_of_an_epoch_there_are_results_against_time(simulate, tmp_
 
 GROWING = """\
 grows:
-  pruner: &promotion {_target_: hpo.PromotionPruner, max_resource: "${epochs}"}
+  pruner: &promotion {_target_: hpo.PromotionPruner, min_resource: 1, max_resource: "${epochs}"}
   gpus_per_trial: {0: 1, 1: 2, 3: 4}
 stays:
   pruner: *promotion

@@ -49,7 +49,7 @@ def test_a_trial_goes_on_at_the_epoch_after_the_last_reported_one(study):
 
 
 def test_the_policy_chooses_among_paused_trials(study):
-    study = study(PromotionPruner(max_resource=4), 3, 1, 2, 4)
+    study = study(PromotionPruner(1, ranking="last", max_resource=4), 3, 1, 2, 4)
     pause(study)  # 0, with nothing to compare with
     first = study.next_new(9)
     study.end(first, study.report(first))
@@ -67,7 +67,7 @@ def test_no_more_trials_begin_than_the_limit(study):
 
 
 def test_when_nothing_is_complete_the_furthest_trial_goes_on_at_the_end(study):
-    study = study(PromotionPruner(max_resource=4), 3, 1)
+    study = study(PromotionPruner(1, ranking="last", max_resource=4), 3, 1)
     pause(study)
     pause(study)
     last = study.wind_up()

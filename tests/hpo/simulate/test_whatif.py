@@ -80,7 +80,10 @@ def test_more_workers_than_trials_buy_nothing(ask):
 
 def test_a_pruner_decides_anew_and_what_is_not_known_is_counted(ask, capsys):
     # ASHA with two workers does what the study did: 4, 3, 2 and 1 are each the best at epoch 1.
-    own, four = ask("pruner._target_=hpo.AshaPruner", "n_workers=8")
+    published = [
+        f"pruner.{each}" for each in ("_target_=hpo.AshaPruner", "min_resource=1", "ranking=last")
+    ]
+    own, four = ask(*published, "n_workers=8")
     assert (own["n_cut"], own["core_hours"]["trained"] * 3600) == (0, pytest.approx(3200))
     assert "beyond what is known" not in capsys.readouterr().out
     own, four = ask("pruner._target_=optuna.pruners.NopPruner", "n_workers=8")

@@ -5,10 +5,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 import hpo.study.trial
+from commons.asha import AshaPruner
 from hpo.attributes import COST, FIGURES, PARENT, RETRIES
 from hpo.budgets import Budget
 from hpo.ranks import Group
-from hpo.search.asha import AshaPruner
 from hpo.search.pausing import PausingPruner, is_paused
 from hpo.storage.folders import FolderTakenError, StudyFolder
 from hpo.storage.opening import open_storage

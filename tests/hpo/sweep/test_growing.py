@@ -18,7 +18,7 @@ from hpo.study.study import SweepSpec
 from hpo.sweep import growing as module
 from hpo.sweep.growing import GrowingCrew, grow
 
-PROMOTION = {"_target_": "hpo.PromotionPruner", "max_resource": 9}
+PROMOTION = {"_target_": "hpo.PromotionPruner", "min_resource": 1, "max_resource": 9}
 
 
 class Kept:
@@ -101,7 +101,7 @@ def test_a_policy_that_does_not_pause_is_refused(app, spec, pruner):
 def test_a_step_at_which_the_policy_does_not_decide_is_refused(app, spec):
     slurm = Slurm(SlurmOptions(gpus_per_trial={0: 1, 3: 2, 5: 4}))
     with pytest.raises(SettingError) as caught:
-        grow(spec({"_target_": "hpo.PromotionPruner"}), app, slurm)
+        grow(spec(PROMOTION), app, slurm)
     assert caught.value.naming("hpo.{}".format) == (
         "gpus: trials can change their GPUs where hpo.pruner decides, not after step 5"
     )

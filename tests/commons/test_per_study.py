@@ -5,10 +5,11 @@ from functools import partial
 import optuna
 from optuna.samplers import TPESampler
 
+from commons.per_study import PerStudy, hand_on
+from commons.ranking import by_last
+from commons.rungs import HalvingRungs
+from commons.standings import Standings
 from hpo.search.diverse import DiverseSampler
-from hpo.search.per_study import PerStudy, hand_on
-from hpo.search.rungs import Rungs
-from hpo.search.standings import Standings
 from hpo.storage.opening import open_storage
 
 
@@ -22,7 +23,7 @@ def test_each_study_of_a_storage_has_its_own_and_all_objects_of_it_share_that(tm
 
 
 def test_nothing_of_a_study_stays_in_a_copy_or_after_its_storage_is_gone():
-    made = PerStudy(partial(Standings, Rungs(1, 3)))
+    made = PerStudy(partial(Standings, HalvingRungs(1, 3), by_last))
     study = optuna.create_study()
     first = made.of(study)
     for copied in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):

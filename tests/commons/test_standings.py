@@ -7,39 +7,50 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hpo.search.asha import AshaPruner
+from commons.asha import AshaPruner
+from commons.ranking import RANKINGS
+from commons.rungs import choose_rungs, sign
 from hpo.search.pausing import PausedTrials
 from hpo.search.promotion import PromotionPruner
-from hpo.search.rungs import Rungs, sign, value_at
 from hpo.storage.opening import open_storage
 
 END = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
 
 
-def plain_prune(rungs, study, trial):
-    """The definition of AshaPruner, by a look at all trials."""
-    others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+def ranked(ranking, trials, rung, factor):
+    """The numbers of all trials at a rung: each opinion picks one in turn."""
+    values = {
+        t.number: RANKINGS[ranking](t.intermediate_values, rung, factor, t.number) for t in trials
+    }
+    known = {number: each for number, each in values.items() if each is not None}
+    by_level = sorted(known, key=lambda number: known[number].level)
+    by_trend = sorted(known, key=lambda number: known[number].trend or known[number].level)
+    return list(dict.fromkeys(n for turn in zip(by_level, by_trend, strict=True) for n in turn))
+
+
+def plain_prune(rungs, ranking, study, trial):
+    """The definition of AshaPruner, by a look at all trials; nothing may have stayed equal."""
+    trials = [trial, *(t for t in study.get_trials(deepcopy=False) if t.number != trial.number)]
 
     def goes_on(rung):
-        value, factor = value_at(trial, rung), sign(study)
-        if value is None:
+        order = ranked(ranking, trials, rung, sign(study))
+        if trial.number not in order:
             return False
-        rivals = [(factor * v, t.number) for t in others if (v := value_at(t, rung)) is not None]
-        n_better = sum(rival < (factor * value, trial.number) for rival in rivals)
-        return n_better < max(1, (len(rivals) + 1) // rungs.reduction_factor)
+        n_best = rungs.n_best(rung, lambda at: len(ranked(ranking, trials, at, sign(study))))
+        return order.index(trial.number) < max(1, n_best)
 
     return not all(map(goes_on, rungs.just_reached(trial)))
 
 
-def plain_choose(rungs, study, paused):
+def plain_choose(rungs, ranking, study, paused):
     """The definition of PromotionPruner, by a look at all trials."""
     trials, factor = study.get_trials(deepcopy=False), sign(study)
     highest = {t.number: rungs.up_to(t.last_step or 0)[-1:] for t in paused}
     for rung in sorted({rung for each in highest.values() for rung in each}, reverse=True):
-        values = ((value_at(trial, rung), trial.number) for trial in trials)
-        ranked = sorted((factor * v, number) for v, number in values if v is not None)
+        order = ranked(ranking, trials, rung, factor)
         here = {t.number: t for t in paused if highest[t.number] == [rung]}
-        for _, number in ranked[: len(ranked) // rungs.reduction_factor]:
+        n_best = rungs.n_best(rung, lambda at: len(ranked(ranking, trials, at, factor)))
+        for number in order[:n_best]:
             if number in here:
                 return number
     return None
@@ -52,11 +63,19 @@ class TellsAll(optuna.storages.InMemoryStorage):
         return since + 1, self.get_all_trials(study_id, deepcopy=False)
 
 
+def few_values(rng):
+    return rng.integers(0, 5, size=8) / 4
+
+
+def all_differ(rng):
+    return rng.random(size=8)
+
+
 class Random:
     """A study whose trials report what, when and as often as they like."""
 
-    def __init__(self, rng, storage, name, direction):
-        self.rng, self.storage = rng, storage
+    def __init__(self, rng, storage, name, direction, make):
+        self.rng, self.storage, self.make = rng, storage, make
         self.study = optuna.create_study(storage=storage, study_name=name, direction=direction)
         self.open = []
 
@@ -82,31 +101,39 @@ class Random:
         trial[1] += int(self.rng.choice([1, 1, 1, 2, 5]))
         late = trial[1] > 2 and self.rng.random() < 0.1  # a report of a step that was jumped over
         step = int(self.rng.integers(1, trial[1])) if late else trial[1]
-        value = float(self.rng.choice([math.nan, math.inf, *self.rng.integers(0, 5, size=8) / 4]))
+        value = float(self.rng.choice([math.nan, math.inf, *self.make(self.rng)]))
         self.storage.set_trial_intermediate_value(trial[0], step, value)
         return self.storage.get_trial(trial[0])
 
 
 MANY = [
-    ("memory", 600, r, eta, direction)
+    ("memory", 600, r, eta, direction, ranking)
     for direction in ("minimize", "maximize")
-    for r, eta in ((1, 2), (1, 3), (2, 4))
+    for r, eta, ranking in ((1, 2, "last"), (2, 4, "last"), (1, 3, "two_opinions"))
 ]
+SLOW = ("memory", 500, "auto", None, "minimize", "two_opinions")
 
 
 @pytest.mark.parametrize(
-    ("kind", "n_steps", "r", "eta", "direction"), [*MANY, ("journal", 150, 1, 2, "maximize")]
+    ("kind", "n_steps", "r", "eta", "direction", "ranking"),
+    [*MANY, SLOW, ("journal", 150, 1, 2, "maximize", "last")],
 )
-def test_decisions_are_those_of_a_look_at_all_trials(tmp_path, kind, n_steps, r, eta, direction):
-    rng, rungs = np.random.default_rng([r, eta]), Rungs(r, eta)
-    asha, promotion = AshaPruner(r, eta), PromotionPruner(r, eta)
+def test_decisions_are_those_of_a_look_at_all_trials(
+    tmp_path, kind, n_steps, r, eta, direction, ranking
+):
+    rng = np.random.default_rng([eta or 0, n_steps])
+    rungs, promoting = (choose_rungs(r, eta, 40, share) for share in (0.8, 0.7))
+    asha = AshaPruner(r, eta, ranking, 40)
+    promotion = PromotionPruner(r, eta, ranking=ranking, max_resource=40)
+    # Equal values are of interest; but of two opinions equal curves would share a place.
+    make = few_values if ranking == "last" else all_differ
     if kind == "memory":
         storages = [optuna.storages.InMemoryStorage() for _ in range(2)]
     elif kind == "changes":
         storages = [TellsAll() for _ in range(2)]
     else:  # two studies in one storage
         storages = [open_storage(tmp_path / "journal.log", tmp_path)] * 2
-    studies = [Random(rng, s, f"s{i}", direction) for i, s in enumerate(storages)]
+    studies = [Random(rng, s, f"s{i}", direction, make) for i, s in enumerate(storages)]
     pruned, chosen = [], []
     for i in range(n_steps):
         made = studies[rng.integers(2)]
@@ -115,18 +142,18 @@ def test_decisions_are_those_of_a_look_at_all_trials(tmp_path, kind, n_steps, r,
         trial = made.step()
         if trial is None:
             continue
-        expected = plain_prune(rungs, made.study, trial)
+        expected = plain_prune(rungs, ranking, made.study, trial)
         assert asha.prune(made.study, trial) is expected, i
         pruned.append(expected)
         states = (TrialState.WAITING,)
         paused = [t for t in made.study.get_trials(deepcopy=False) if t.state in states]
         best = promotion.choose(made.study, paused)
-        expected = plain_choose(rungs, made.study, paused)
+        expected = plain_choose(promoting, ranking, made.study, paused)
         assert (best and best.number) == expected, i
         best = promotion.choose(made.study, PausedTrials(paused))
         assert (best and best.number) == expected, i
-        only = plain_choose(rungs, made.study, [trial])
-        pauses = bool(rungs.just_reached(trial)) and only is None
+        only = plain_choose(promoting, ranking, made.study, [trial])
+        pauses = trial.last_step < 40 and bool(promoting.just_reached(trial)) and only is None
         assert promotion.pause(made.study, trial) == pauses, i
         chosen.append(expected)
     assert 10 < sum(pruned) < len(pruned) - 10
@@ -137,7 +164,7 @@ def test_what_a_trial_reports_last_counts_before_the_storage_shows_it():
     study = optuna.create_study()
     for value in (1.0, 2.0, 3.0):
         study.ask().report(value, 1)
-    pruner = AshaPruner()
+    pruner = AshaPruner(1, ranking="last")
     seen = study.trials[2]
     assert pruner.prune(study, seen)
     seen.intermediate_values[1] = 0.5

@@ -1,0 +1,155 @@
+"""The order of learning curves at a rung, by one opinion or by two.
+
+A noisy value at one epoch says less about the end of a training than the mean over the last
+quarter of its curve, and a curve that still falls fast may overtake one that is lower now. So two
+opinions pick alternately: the *level* s, that mean, and the *trend* x = s + (s - s at half the
+steps), where the curve is if it changes once more as it has since then.
+
+Curves that have not moved at all and are equal, such as an accuracy at chance, say nothing: they
+share the best place of them. All other equal ones rank by the number of the trial.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
+from typing import NamedTuple
+
+Key = tuple[float, int, int]  # a value, small is good; what decides between equals; the number
+Curve = Mapping[int, float]  # reported values by step
+
+_WINDOW = 0.25  # the share of the steps that the level is the mean of
+_TIED = -1  # decides between equal curves that have not moved: nothing does
+
+
+class Opinions(NamedTuple):
+    """The keys of a trial at a rung; without a trend the level alone ranks it."""
+
+    level: Key
+    trend: Key | None
+
+
+class Order:
+    """Trials at a rung in the order of their opinions."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Opinions] = {}
+        self._level: list[Key] = []
+        self._trend: list[Key] = []
+
+    def __len__(self) -> int:
+        """Return how many they are."""
+        return len(self._known)
+
+    def set(self, number: int, opinions: Opinions | None) -> None:
+        """Place a trial anew, or take it out."""
+        before = self._known.pop(number, None)
+        for ranked, key in _each(self._level, self._trend, before):
+            del ranked[bisect_left(ranked, key)]
+        for ranked, key in _each(self._level, self._trend, opinions):
+            insort(ranked, key)
+        if opinions is not None:
+            self._known[number] = opinions
+
+    def place(self, number: int) -> int | None:
+        """Return how many trials are before one; None: it is not here."""
+        own = self._known.get(number)
+        if own is None:
+            return None
+        by_level = _rank(self._level, own.level)
+        if own.trend is None:
+            return by_level
+        by_trend = _rank(self._trend, own.trend)
+        n = min(by_level, by_trend)  # both have picked so many before one of them picks this trial
+        picked = {key[2] for key in self._level[:n]}.union(key[2] for key in self._trend[:n])
+        if by_trend < by_level:
+            picked.add(self._level[n][2])
+        return len(picked)
+
+    def best_of(self, some: Order) -> Iterator[int]:
+        """Yield the numbers of those of another order, which are all here too, by place."""
+        picks = merge(
+            ((_rank(self._level, key), 0, key[2]) for key in some._level),
+            ((_rank(self._trend, key), 1, key[2]) for key in some._trend),
+        )
+        known = set[int]()
+        for *_, number in picks:
+            if number not in known:
+                known.add(number)
+                yield number
+
+
+def _each(
+    level: list[Key], trend: list[Key], opinions: Opinions | None
+) -> Iterator[tuple[list[Key], Key]]:
+    if opinions is not None:
+        yield level, opinions.level
+        if opinions.trend is not None:
+            yield trend, opinions.trend
+
+
+def _rank(ranked: list[Key], key: Key) -> int:
+    return bisect_left(ranked, key[:2])
+
+
+def first_report(curve: Curve, rung: int) -> int | None:
+    """Return the step of the first report at or after a rung; None: there is none."""
+    return rung if rung in curve else min((step for step in curve if step > rung), default=None)
+
+
+def by_last(curve: Curve, rung: int, sign: int, number: int) -> Opinions | None:
+    """Return the opinion of the value at a rung.
+
+    Args:
+        curve: of the trial.
+        rung: steps; a report that jumps over it counts there.
+        sign: factor that makes small values good.
+        number: of the trial.
+
+    Returns:
+        None if there is no value, or it is NaN.
+    """
+    at = first_report(curve, rung)
+    if at is None or math.isnan(curve[at]):
+        return None
+    return Opinions((sign * curve[at], number, number), None)
+
+
+def by_two_opinions(curve: Curve, rung: int, sign: int, number: int) -> Opinions | None:
+    """Return the opinions of level and trend at a rung, otherwise as `by_last`."""
+    at = first_report(curve, rung)
+    if at is None or math.isnan(curve[at]):
+        return None
+    if all(value == curve[at] for step, value in curve.items() if step < at):
+        key = (sign * curve[at], _TIED, number)
+        return Opinions(key, key)
+    level = _mean(curve, at)
+    half = first_report(curve, max(1, round(at / 2))) or at
+    trend = 2 * level - _mean(curve, half)
+    trend = level if math.isnan(trend) else trend
+    return Opinions((sign * level, number, number), (sign * trend, number, number))
+
+
+def _mean(curve: Curve, at: int) -> float:
+    """The mean over the last quarter of the steps up to one, which has a value."""
+    since = at - max(1, round(_WINDOW * at))
+    known = [v for step, v in curve.items() if since < step <= at and not math.isnan(v)]
+    mean = sum(known) / len(known) if known else math.nan
+    return curve[at] if math.isnan(mean) else mean
+
+
+Ranking = Callable[[Curve, int, int, int], Opinions | None]
+RANKINGS: dict[str, Ranking] = {"two_opinions": by_two_opinions, "last": by_last}
+
+
+def ranking_of(name: str) -> Ranking:
+    """Return the ranking of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in RANKINGS:
+        raise ValueError(f"ranking must be {' or '.join(RANKINGS)}, got {name!r}")
+    return RANKINGS[name]
