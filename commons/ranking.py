@@ -36,8 +36,8 @@ class Order:
 
     def __init__(self) -> None:
         self._known: dict[int, Opinions] = {}
-        self._level: list[Key] = []
-        self._trend: list[Key] = []
+        self.by_level: list[Key] = []
+        self.by_trend: list[Key] = []
 
     def __len__(self) -> int:
         """Return how many they are."""
@@ -46,9 +46,9 @@ class Order:
     def set(self, number: int, opinions: Opinions | None) -> None:
         """Place a trial anew, or take it out."""
         before = self._known.pop(number, None)
-        for ranked, key in _each(self._level, self._trend, before):
+        for ranked, key in _each(self.by_level, self.by_trend, before):
             del ranked[bisect_left(ranked, key)]
-        for ranked, key in _each(self._level, self._trend, opinions):
+        for ranked, key in _each(self.by_level, self.by_trend, opinions):
             insort(ranked, key)
         if opinions is not None:
             self._known[number] = opinions
@@ -58,21 +58,21 @@ class Order:
         own = self._known.get(number)
         if own is None:
             return None
-        by_level = _rank(self._level, own.level)
+        by_level = _rank(self.by_level, own.level)
         if own.trend is None:
             return by_level
-        by_trend = _rank(self._trend, own.trend)
+        by_trend = _rank(self.by_trend, own.trend)
         n = min(by_level, by_trend)  # both have picked so many before one of them picks this trial
-        picked = {key[2] for key in self._level[:n]}.union(key[2] for key in self._trend[:n])
+        picked = {key[2] for key in self.by_level[:n]}.union(key[2] for key in self.by_trend[:n])
         if by_trend < by_level:
-            picked.add(self._level[n][2])
+            picked.add(self.by_level[n][2])
         return len(picked)
 
     def best_of(self, some: Order) -> Iterator[int]:
         """Yield the numbers of those of another order, which are all here too, by place."""
         picks = merge(
-            ((_rank(self._level, key), 0, key[2]) for key in some._level),
-            ((_rank(self._trend, key), 1, key[2]) for key in some._trend),
+            ((_rank(self.by_level, key), 0, key[2]) for key in some.by_level),
+            ((_rank(self.by_trend, key), 1, key[2]) for key in some.by_trend),
         )
         known = set[int]()
         for *_, number in picks:

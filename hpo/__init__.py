@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hpo.search.bounded import GPSampler, TPESampler
     from hpo.search.diverse import DiverseSampler
     from hpo.search.freeze_thaw import FreezeThawPruner
+    from hpo.search.ladder import LadderPruner
     from hpo.search.pausing import PausingPruner
     from hpo.search.pbt import PopulationPruner
     from hpo.search.promotion import PromotionPruner
@@ -32,6 +33,7 @@ __all__ = [
     "FreezeThawPruner",
     "GPSampler",
     "JournalFile",
+    "LadderPruner",
     "LoadedStudy",
     "PausingPruner",
     "PopulationPruner",
@@ -57,6 +59,7 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "FreezeThawPruner": "hpo.search.freeze_thaw",
             "GPSampler": "hpo.search.bounded",
             "JournalFile": "hpo.storage.journal",
+            "LadderPruner": "hpo.search.ladder",
             "LoadedStudy": "hpo.notebook",
             "PausingPruner": "hpo.search.pausing",
             "PopulationPruner": "hpo.search.pbt",

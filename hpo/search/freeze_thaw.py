@@ -76,7 +76,7 @@ class FreezeThawPruner(PausingPruner):
             least = f"{forecaster.epochs[-1]}, one full training"
             raise ValueError(f"max_epochs must be >= {least}, got {max_epochs}")
         self._forecaster, self._new_share, self._max_epochs = forecaster, new_share, max_epochs
-        self._fallback = PromotionPruner(max_resource=forecaster.epochs[-1])
+        self._fallback = PromotionPruner(forecaster.epochs[0], max_resource=forecaster.epochs[-1])
         self._has_failed = False
 
     def may_begin(self, study: Study) -> bool:

@@ -72,9 +72,9 @@ class GrowingPruner(PausingPruner):
         """Return what the policy says a new trial begins with."""
         return self._policy.origin(study, trial)
 
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+    def ends(self, study: Study, trial: FrozenTrial) -> bool:
         """Return what the policy says."""
-        return self._policy.prune(study, trial)
+        return self._policy.ends(study, trial)
 
     def _changes(self, before: int, step: int) -> bool:
         return self._growth.after(before) != self._growth.after(step)

@@ -27,7 +27,8 @@ from hpo.search.objectives import for_pruner
 class PausingPruner(BasePruner):
     """A pruner that says when a trial pauses and which paused trial resumes.
 
-    Works in sweeps and in `hpo.optimize`, on any storage. Plain Optuna only ever asks `prune`.
+    Works in sweeps and in `hpo.optimize`, on any storage. In plain Optuna, whose trials cannot
+    pause, the first `should_prune` raises a RuntimeError.
 
     Example:
         >>> class OneByOne(PausingPruner):  # one epoch of each trial in turn
@@ -66,7 +67,7 @@ class PausingPruner(BasePruner):
     def is_due(self, before: int, step: int) -> bool:
         """Tell whether anything may be decided when a trial has reached `step` after `before`.
 
-        If not, neither `pause` nor `prune` is asked, and the value may be stored a few seconds
+        If not, neither `pause` nor `ends` is asked, and the value may be stored a few seconds
         later. Any pruner of a sweep may have this method.
         """
         del before, step
@@ -77,10 +78,25 @@ class PausingPruner(BasePruner):
         del study, trial
         return None
 
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return False: trials that are still paused when the study ends are pruned then."""
+    def ends(self, study: Study, trial: FrozenTrial) -> bool:
+        """Tell whether a RUNNING trial that does not pause should end for good.
+
+        Those that are still paused when the study ends are pruned then, whatever this says.
+        """
         del study, trial
         return False
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Refuse: only plain Optuna asks this.
+
+        Raises:
+            RuntimeError: always.
+        """
+        del study, trial
+        raise RuntimeError(
+            f"{type(self).__name__} pauses trials, which Optuna's study.optimize cannot: "
+            "use hpo.optimize"
+        )
 
 
 def is_paused(trial: FrozenTrial) -> bool:
@@ -149,9 +165,11 @@ def is_due(pruner: BasePruner, before: int, step: int) -> bool:
 def decide(study: Study, trial: FrozenTrial) -> Decision:
     """Ask the study's pruner what a RUNNING trial does after its last step."""
     pruner, study = study.pruner, for_pruner(study)
-    if isinstance(pruner, PausingPruner) and pruner.pause(study, trial):
+    if not isinstance(pruner, PausingPruner):
+        return Decision.PRUNE if pruner.prune(study, trial) else Decision.GO_ON
+    if pruner.pause(study, trial):
         return Decision.PAUSE
-    return Decision.PRUNE if pruner.prune(study, trial) else Decision.GO_ON
+    return Decision.PRUNE if pruner.ends(study, trial) else Decision.GO_ON
 
 
 def choose_paused(study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -137,8 +137,8 @@ class PopulationPruner(PausingPruner):
         begin = look.n_begun < self._population and look.n_new > 0
         return begin or any(_reached(each) < _reached(trial) for each in look.waiting)
 
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Prune a trial of the worst quantile if another one may take its place."""
+    def ends(self, study: Study, trial: FrozenTrial) -> bool:
+        """End a trial of the worst quantile if another one may take its place."""
         return self._is_compared(trial) and self._is_replaced(_Look(study, trial), trial)
 
     def choose(self, study: Study, paused: Sequence[FrozenTrial]) -> FrozenTrial | None:

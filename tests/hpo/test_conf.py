@@ -36,6 +36,7 @@ def test_the_documented_searches_exist():
         "asha_bo",
         "asha_gp",
         "asha_promotion",
+        "best",
         "bohb",
         "freeze_thaw",
         "hyperband",

@@ -258,7 +258,7 @@ def test_what_is_reported_is_shown_by_the_objective_that_prunes(search, tmp_path
     loaded = hpo.load(tmp_path / "s.log")
     frame = loaded.frame()
     assert frame.state.tolist() == ["complete", "complete", "pruned"]
-    assert frame.accuracy.tolist() == pytest.approx([0.9, 0.99, 0.01])
+    assert frame.accuracy.tolist() == pytest.approx([0.9, 0.99, 0.02])
     assert frame.inference_time_ms.isna().tolist() == [False, False, True]
     subject = read_subject(loaded._storage, loaded._study_id)
     assert (subject.metric, subject.sign) == ("accuracy", -1)

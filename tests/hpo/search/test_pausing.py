@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -6,6 +8,7 @@ import qsvr
 from commons.asha import AshaPruner
 from hpo.attributes import PAUSED
 from hpo.search.freeze_thaw import FreezeThawPruner
+from hpo.search.ladder import LadderPruner
 from hpo.search.pausing import (
     Decision,
     PausedTrials,
@@ -115,3 +118,18 @@ def test_paused_trials_are_a_sequence_that_finds_each_by_its_number():
     assert [trial.number for trial in some] == [2, 3]
     assert trials[1] not in some
     assert not PausedTrials()
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [PromotionPruner(), LadderPruner(9), FreezeThawPruner(SimpleNamespace(epochs=(1, 9)))],
+)
+def test_in_plain_optuna_a_pruner_that_pauses_says_what_runs_it(pruner):
+    def objective(trial):
+        trial.report(1.0, 1)
+        return float(trial.should_prune())
+
+    study = optuna.create_study(pruner=pruner)
+    told = f"{type(pruner).__name__} pauses trials, which .* cannot: use hpo.optimize"
+    with pytest.raises(RuntimeError, match=told):
+        study.optimize(objective, n_trials=1)

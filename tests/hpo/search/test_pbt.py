@@ -46,7 +46,7 @@ def policy(**options):
 
 def decision(made, number, **options):
     pruner, trial = policy(**options), made.trials[number]
-    return pruner.pause(made, trial), pruner.prune(made, trial)
+    return pruner.pause(made, trial), pruner.ends(made, trial)
 
 
 GOES_ON, PAUSES, IS_REPLACED = (False, False), (True, False), (False, True)

@@ -52,8 +52,8 @@ def test_a_trial_that_would_be_promoted_at_once_does_not_pause(study):
     assert policy.pause(waiting, waiting.trials[0])
 
 
-def test_no_trial_is_pruned(study):
-    assert not PromotionPruner(1, ranking="last").prune(study(), trial(1.0))
+def test_no_trial_ends_for_good(study):
+    assert not PromotionPruner().ends(study(), trial(1.0))
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def test_two_commands_at_once_add_once(shell, study, table):
 
 
 def test_another_study_is_a_source_with_its_curves_and_pruned_trials(toy, study, tmp_path):
-    asha = "hydra/sweeper/pruner=asha", "hydra.sweeper.n_trials=12"
+    published = "hydra.sweeper.pruner.min_resource=1", "hydra.sweeper.pruner.ranking=last"
+    asha = "hydra/sweeper/pruner=asha", *published, "hydra.sweeper.n_trials=12"
     toy("-m", *asha, "hydra.sweep.dir=first", "hydra.sweeper.enqueue=[{x: 0.01},{x: 0.9}]")
     code, printed = toy("-m", "hydra.sweeper.add=[first]", *asha, "hydra.sweeper.sampler.seed=2")
     assert code == 0
