@@ -265,7 +265,7 @@ def test_what_is_reported_is_shown_by_the_objective_that_prunes(search, tmp_path
     assert [trial.number for trial in subject.begun] == [2, 0, 1]
     moment = Pulse(loaded._storage, loaded._study_id).look()
     assert moment.reported == "accuracy"
-    assert [rung.best for rung in moment.rungs] == [pytest.approx(0.11)]
+    assert [rung.best for rung in moment.rungs] == [pytest.approx(0.22)]
     facts = facts_of(subject, loaded.trials[1], tmp_path)
     told = "5.99, 0.99 (rank 1 of 2 complete trials by accuracy)"
     assert facts["inference_time_ms, accuracy"] == told
