@@ -34,9 +34,8 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     In the problem the smallest y is 0 and the largest 1, so that `epsilon` and `box` hold for any
     unit of y, and predictions follow y when it is shifted or multiplied. X is taken as it is:
-    scale it so that neighbors are closer than 1 / sqrt(gamma), or set gamma="scale". Far from all
-    samples the prediction tends to about the smallest y. For figures on a table of yours see
-    `python -m qsvr.benchmark`.
+    scale it so that neighbors are closer than 1 / sqrt(gamma), or set gamma="scale". For figures
+    on a table of yours see `python -m qsvr.benchmark`.
 
     Args:
         gamma: width of the kernel, greater than 0; "scale": 1 / (F times the variance of X), as
@@ -45,7 +44,8 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         n_bits: bits per multiplier, at least 1.
         box: largest multiplier, greater than 0, the C of other support vector machines, as share
             of the range of y.
-        xi: weight of (sum delta)^2, at least 0.
+        xi: weight of (sum delta)^2, at least 0. It stands for sum delta = 0, by which predictions
+            far from all samples tend to the mean of y; with 0 they tend to about the smallest y.
         sampler: any dimod sampler, as an object, or a name of `annealing.samplers.SAMPLERS`; None:
             simulated annealing.
         n_reads: searches per model, at least 1.
@@ -80,7 +80,7 @@ class QSVR(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         epsilon: float = 0.02,
         n_bits: int = 3,
         box: float = 0.6,
-        xi: float = 0.0,
+        xi: float = 1.0,
         sampler: Sampler | str | None = None,
         n_reads: int = 100,
         n_sweeps: int = 300,

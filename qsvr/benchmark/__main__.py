@@ -32,7 +32,7 @@ from commons.console import Console
 from commons.files import write_json
 from commons.processes import n_cores
 from qsvr.benchmark.curves import LearningCurves, read_curves
-from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables
+from qsvr.benchmark.output import MIN_WIDTH, announce, draw, figures, print_tables
 from qsvr.benchmark.protocols import check_size
 from qsvr.benchmark.rows import make_row
 from qsvr.benchmark.run import (
@@ -82,6 +82,7 @@ def _benchmark(settings: Settings) -> None:
     console.print(_describe(curves))
     jobs = plan(PARTS, distinct_fractions(curves), settings.n_splits, settings.seed)
     jobs += live_jobs(LIVE_PART, settings.seed)
+    announce(console, jobs)
     rows = [
         make_row(fits, model.name, PROTOCOL, model.classical)
         for part, fits in run(curves, jobs, settings.n_jobs or n_cores())

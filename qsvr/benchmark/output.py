@@ -14,8 +14,15 @@ from rich.box import SIMPLE_HEAD
 from commons.console import Console, Table
 from commons.files import replacing
 from qsvr.benchmark.rows import Difference, Row
+from qsvr.benchmark.run import Job
 
 MIN_WIDTH = 140  # of the tables; narrower terminals wrap lines
+
+
+def announce(console: Console, jobs: Sequence[Job]) -> None:
+    """Print what is about to be computed, since without a terminal there is no progress bar."""
+    n_fits = sum(len(job.seeds) * len((*job.part.models, *job.part.paired)) for job in jobs)
+    console.print(f"{n_fits} fits; this takes half a minute or more")
 
 
 def print_tables(console: Console, rows: Sequence[Row], fraction: float, notes: str) -> None:

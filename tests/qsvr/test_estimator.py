@@ -36,7 +36,6 @@ def test_finer_encodings_converge_to_the_svr_of_the_same_box():
         model = QSVR(
             gamma=2.0,
             epsilon=0.05,
-            xi=1.0,  # sum delta = 0, as in the dual problem of SVR
             n_bits=n_bits,
             n_sweeps=1000,
             random_state=0,
@@ -61,6 +60,14 @@ def test_a_constant_target_is_predicted(level):
     mean, std = QSVR(random_state=0).fit(X, np.full(10, level)).predict(GRID, return_std=True)
     np.testing.assert_array_equal(mean, level)
     np.testing.assert_array_equal(std, 0.0)
+
+
+def test_far_from_all_samples_the_prediction_is_about_the_mean():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 2))
+    y = 1e3 + x[:, 0]
+    far = QSVR(random_state=0).fit(x, y).predict([[50.0, 50.0]])
+    assert far == pytest.approx(y.mean(), abs=0.15 * np.ptp(y))
 
 
 def test_gamma_may_follow_the_scale_of_the_samples():

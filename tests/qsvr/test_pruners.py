@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression
 
 import hpo
 import qsvr
+from qsvr.forecasting.calibration import Calibration
 from qsvr.pruners import FORECAST, QSVRPruner, SVRPruner
 
 EPOCHS = 12
@@ -132,6 +133,50 @@ def test_the_wrapped_pruner_decides_alone_when_the_regression_fails_which_is_log
     ]
 
 
+def test_a_trial_ahead_of_the_best_one_at_its_epoch_goes_on():
+    study = run(NopPruner())
+    best = min(study.trials, key=lambda t: t.value)
+    for lead, is_stopped in ((-0.1, False), (40.0, True)):
+        trial = study.ask({"level": optuna.distributions.FloatDistribution(0, 10)})
+        for epoch in range(1, 6):
+            trial.report(best.intermediate_values[epoch] + lead, epoch)
+        pruner = SVRPruner(EPOCHS, 0.0, NopPruner(), decision_epochs=[5])
+        pruner._risk = 1.0  # any forecast would stop it
+        assert pruner.prune(study, study.trials[-1]) == is_stopped
+
+
+def test_forecasts_that_miss_what_happens_stop_nothing_which_is_logged_once(caplog):
+    pruner = SVRPruner(EPOCHS, 0.0, NopPruner())
+    study = run(pruner)
+    pruner._forecaster._calibration = Calibration(20, 9, 4.0)
+    with caplog.at_level(logging.WARNING, "qsvr.pruners"):
+        assert [pruner._is_reliable() for _ in range(2)] == [False, False]
+    assert len(study.trials) == 30
+    assert [r.getMessage() for r in caplog.records if r.name == "qsvr.pruners"] == [
+        "SVRPruner stops nothing, NopPruner decides alone: 9 of 20 forecasts were too pessimistic"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("max_resource", "first", "message"),
+    [(EPOCHS, 0, "reports step 0"), (5, 1, "beyond max_resource=5"), (100, 1, "has 12 steps")],
+)
+def test_steps_that_do_not_fit_are_logged_once(caplog, max_resource, first, message):
+    def shifted(trial):
+        for epoch in range(first, EPOCHS + first):
+            trial.report(trial.number + 1.0 / (1 + epoch), epoch)
+            trial.should_prune()
+        return trial.number + 0.0
+
+    pruner = SVRPruner(max_resource, wrapped=NopPruner())
+    with caplog.at_level(logging.WARNING, "qsvr.pruners"):
+        optuna.create_study(pruner=pruner).optimize(shifted, n_trials=3)
+    told = [r.getMessage() for r in caplog.records if r.name == "qsvr.pruners"]
+    assert len(told) == 1
+    assert told[0].startswith("SVRPruner cannot decide well: ")
+    assert message in told[0]
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_values_that_are_not_finite_are_left_to_the_wrapped_pruner(answer):
     study = run(NopPruner())
@@ -202,9 +247,12 @@ def test_an_accuracy_at_chance_for_some_epochs_stops_nobody():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_finished": 0}, "n_finished must be >= 1, got 0"),
-        ({"optimism": -1.0}, "optimism must be >= 0, got -1.0"),
-        ({"max_resource": 1}, "max_resource must be >= 2, got 1"),
+        ({"n_finished": 0}, "n_finished must be at least 1, got 0"),
+        ({"optimism": -1.0}, "optimism must be at least 0 and finite, got -1.0"),
+        ({"optimism": "2"}, "optimism must be a number, got '2'"),
+        ({"refit_growth": np.nan}, "refit_growth must be at least 0 and finite, got nan"),
+        ({"max_resource": 1}, "max_resource must be at least 2, got 1"),
+        ({"max_resource": "auto"}, "max_resource must be an integer, got 'auto'"),
         ({"regressor": "tree"}, "regressor must be last, linear"),
         ({"decision_epochs": [3, 1]}, "decision_epochs must ascend"),
     ],

@@ -42,7 +42,7 @@ from commons.processes import n_cores
 from qsvr.benchmark.__main__ import check_settings, wide_console
 from qsvr.benchmark.curves import LearningCurves, read_curves
 from qsvr.benchmark.models import CLASSICAL, LIVE, SIMULATED
-from qsvr.benchmark.output import draw, figures, print_tables
+from qsvr.benchmark.output import announce, draw, figures, print_tables
 from qsvr.benchmark.protocols import TrainingSpace, grouped_few, grouped_most
 from qsvr.benchmark.rows import Row, make_row
 from qsvr.benchmark.run import (
@@ -119,7 +119,11 @@ def _reproduce(settings: Settings) -> None:
         rows, difference = _recorded_rows(curves, settings.qpu)
         context["qpu_largest_difference"] = difference
         console.print(f"recorded QPU runs: R2 differ from the stored ones by {difference:.1g}")
-    rows += _computed_rows(curves, settings)
+    jobs = plan(PARTS, distinct_fractions(curves), settings.n_splits, settings.seed)
+    jobs += live_jobs(LIVE_PART, settings.seed)
+    announce(console, jobs)
+    results = run(curves, jobs, settings.n_jobs or n_cores())
+    rows += [row for part, fits in results for row in _rows_of(part, fits)]
     print_tables(console, rows, DETAILED_FRACTION, NOTES)
     for name, printed in PUBLISHED.items():
         console.print(f"printed in the paper: {name}: {' / '.join(map(str, printed))}")
@@ -143,13 +147,6 @@ def _recorded_rows(curves: LearningCurves, folder: Path) -> tuple[list[Row], flo
         ]
         differences.append(difference)
     return rows, max(differences)
-
-
-def _computed_rows(curves: LearningCurves, settings: Settings) -> list[Row]:
-    jobs = plan(PARTS, distinct_fractions(curves), settings.n_splits, settings.seed)
-    jobs += live_jobs(LIVE_PART, settings.seed)
-    results = run(curves, jobs, settings.n_jobs or n_cores())
-    return [row for part, fits in results for row in _rows_of(part, fits)]
 
 
 def _rows_of(part: Part, fits: Fits) -> list[Row]:

@@ -21,6 +21,7 @@ def test_the_command_writes_table_json_and_picture_of_an_accuracy_table(file, tm
     assert main([f"curves={file}", *arguments, f"out={tmp_path / 'out'}"]) == 0
     shown = capsys.readouterr().out
     assert "60 trainings of 12 epochs; hyperparameters: a, b" in shown
+    assert "18 fits; this takes half a minute" in shown  # 2 splits, 3 fractions, 3 models
     assert "no configuration of hyperparameters has both" in shown
     content = json.loads((tmp_path / "out/benchmark.json").read_text())
     assert content["settings"]["direction"] == "maximize"
