@@ -20,7 +20,7 @@ def last_values(
 
     Args:
         curves: shape (T, E), E >= 1. Fewer than `window` epochs are all used.
-        hyperparameters: shape (T, H), numeric, already scaled. None leaves them out.
+        hyperparameters: shape (T, H), H >= 0, numeric, already scaled. None leaves them out.
         window: number of last epochs used, at least 1.
 
     Returns:
@@ -37,16 +37,16 @@ def last_values(
     slope = tail @ epochs / max(float(epochs @ epochs), 1.0)
     parts = [np.stack([known[:, -1], tail.min(axis=1), slope], axis=1)]
     if hyperparameters is not None:
-        parts.append(_finite_table(hyperparameters, "hyperparameters"))
+        parts.append(_finite_table(hyperparameters, "hyperparameters", least=0))
         if len(parts[1]) != len(known):
             raise ValueError(f"hyperparameters has {len(parts[1])} rows for {len(known)} curves")
     return np.concatenate(parts, axis=1)
 
 
-def _finite_table(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def _finite_table(values: ArrayLike, name: str, least: int = 1) -> NDArray[np.float64]:
     table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 2 or table.shape[1] < 1:
-        raise ValueError(f"{name} must be (T, >= 1), got shape {table.shape}")
+    if table.ndim != 2 or table.shape[1] < least:
+        raise ValueError(f"{name} must be (T, >= {least}), got shape {table.shape}")
     if not np.isfinite(table).all():
         row = int(np.argmin(np.isfinite(table).all(axis=1)))
         raise ValueError(f"{name}: row {row} has a value that is not finite")

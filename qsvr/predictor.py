@@ -4,7 +4,7 @@ Three steps, each a scikit-learn estimator that also works alone:
 
 1. `CurveScaler`: features of a partial curve, on the scale that a kernel needs;
 2. `RelevanceRegressor`: any regressor, with each hyperparameter weighted by its relevance in the
-   training rows, and shrunk to the last known value while these are few;
+   training rows, blended with the last known value by what cross-validation says of both;
 3. `CurvePredictor`: both, with the final value scaled as well.
 
 Shapes: T trainings, E known epochs, H hyperparameters.
@@ -16,15 +16,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, skew
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.svm import SVR
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from qsvr.checks import check_number
 from qsvr.features import last_values
 
 Floats = NDArray[np.float64]
 
 N_CURVE_FEATURES = 3  # of qsvr.features.last_values, the last known value first
+N_FOLDS = 20  # of the cross-validation: up to 20 training rows, each is left out alone
 N_FEW = 20  # training rows to which hp_weight refers; as many as fit a quantum annealer
 
 
@@ -54,7 +58,7 @@ class CurveScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         hps = raw[:, N_CURVE_FEATURES:]
         self.n_known_ = np.shape(curves)[1]
         self.quantiles_ = quantile_scaler(len(raw)).fit(raw[:, :N_CURVE_FEATURES])
-        self.log_ = np.array([_is_logarithmic(column) for column in hps.T])
+        self.log_ = np.array([_is_logarithmic(column) for column in hps.T], dtype=bool)
         self.smallest_ = np.where(self.log_, hps.min(axis=0), 1.0)
         scaled = self._log(hps)
         self.mean_, deviation = scaled.mean(axis=0), scaled.std(axis=0)
@@ -89,22 +93,30 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     With r the `relevance` of a column in the N training rows, hyperparameter h is multiplied by
     hp_weight sqrt(N / 20) r_h sqrt(1 - r_last^2): by its own relevance and by what the last known
-    value leaves open, more with more rows. The prediction is
-    (N f + prior x_last) / (N + prior): the last known value counts as `prior` trainings.
+    value leaves open, more with more rows. The prediction is x_last + w (f - x_last): the last
+    known value, and a share of what the regressor f changes. The share that would have fitted the
+    rows best, each foretold without it, is v = sum_n c_n e_n / sum_n c_n^2, with the change c_n
+    and the change e_n that was needed. As N rows tell little of it,
+
+        w = (N v + prior N / (N + prior)) / (N + prior), in [0, 1].
+
+    c_n is that of SVR(C=1, gamma=0.3, epsilon=0.02) for every regressor: annealed ones are slow.
 
     Args:
         regressor: any scikit-learn regressor whose kernel is about 1 wide in each feature, such
             as `qsvr.QSVR`; cloned. None is SVR(C=1, gamma=0.3, epsilon=0.02).
         hp_weight: at least 0; 0 leaves the hyperparameters out.
-        prior: at least 0, in trainings.
+        prior: at least 0, in trainings; more keeps closer to the last known value while rows are
+            few.
 
     Attributes:
         regressor_: the fitted regressor.
+        share_: w.
         weights_: of each column of X.
     """
 
     def __init__(
-        self, regressor: object | None = None, *, hp_weight: float = 1.0, prior: float = 5.0
+        self, regressor: object | None = None, *, hp_weight: float = 1.0, prior: float = 20.0
     ) -> None:
         self.regressor = regressor
         self.hp_weight = hp_weight
@@ -118,10 +130,8 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: a parameter is negative, N < 2, or a value is not finite.
         """
-        if not (self.hp_weight >= 0 and self.prior >= 0):
-            raise ValueError(
-                f"hp_weight and prior must be at least 0, got {self.hp_weight}, {self.prior}"
-            )
+        for name in ("hp_weight", "prior"):
+            check_number(name, getattr(self, name))
         features, target = validate_data(
             self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2
         )
@@ -129,10 +139,12 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         left_open = np.sqrt(1 - explained[0] ** 2)
         self.weights_ = self.hp_weight * np.sqrt(len(target) / N_FEW) * left_open * explained
         self.weights_[:N_CURVE_FEATURES] = 1
-        self.share_ = self.prior / (self.prior + len(target))
-        default = SVR(C=1.0, gamma=0.3, epsilon=0.02)
-        self.regressor_ = clone(default if self.regressor is None else self.regressor)
-        self.regressor_.fit(features * self.weights_, target)
+        weighted, last = features * self.weights_, features[:, 0]
+        folds = KFold(min(N_FOLDS, len(target)), shuffle=True, random_state=0)
+        foretold = cross_val_predict(_svr(), weighted, target, cv=folds)
+        self.share_ = _share(foretold - last, target - last, self.prior)
+        self.regressor_ = clone(_svr() if self.regressor is None else self.regressor)
+        self.regressor_.fit(weighted, target)
         return self
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -145,8 +157,19 @@ class RelevanceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         features = validate_data(self, X, reset=False, dtype=np.float64)
         predicted = np.asarray(self.regressor_.predict(features * self.weights_), np.float64)
-        blend: Floats = (1 - self.share_) * predicted + self.share_ * features[:, 0]
+        blend: Floats = self.share_ * predicted + (1 - self.share_) * features[:, 0]
         return blend
+
+
+def _svr() -> SVR:
+    return SVR(C=1.0, gamma=0.3, epsilon=0.02)
+
+
+def _share(change: Floats, needed: Floats, prior: float) -> float:
+    """Share of the changes that fits best what was needed, shrunk to N / (N + prior)."""
+    n, power = len(change), float(change @ change)
+    best = float(change @ needed) / power if power > 0 else 0.0
+    return float(np.clip((n * best + prior * n / (n + prior)) / (n + prior), 0, 1))
 
 
 class CurvePredictor(BaseEstimator):  # type: ignore[misc]
@@ -173,7 +196,7 @@ class CurvePredictor(BaseEstimator):  # type: ignore[misc]
         *,
         direction: str = "minimize",
         hp_weight: float = 1.0,
-        prior: float = 5.0,
+        prior: float = 20.0,
     ) -> None:
         self.regressor = regressor
         self.direction = direction
@@ -187,7 +210,7 @@ class CurvePredictor(BaseEstimator):  # type: ignore[misc]
 
         Args:
             curves: the known part of their curves, shape (T, E), T >= 2, finite.
-            hyperparameters: shape (T, H), finite.
+            hyperparameters: shape (T, H), finite; H may be 0.
             final: their final values, shape (T,), finite.
 
         Raises:
@@ -220,6 +243,20 @@ class CurvePredictor(BaseEstimator):  # type: ignore[misc]
         features = self.scaler_.transform(self._losses(curves), hyperparameters)
         quantile = np.clip(self.model_.predict(features), 0, 1).reshape(-1, 1)
         return self._losses(self.target_.inverse_transform(quantile).ravel())
+
+    def score(self, curves: ArrayLike, hyperparameters: ArrayLike, final: ArrayLike) -> float:
+        """Return R2 of the predicted final values, at most 1.
+
+        Args:
+            curves: as in `predict`.
+            hyperparameters: as in `predict`.
+            final: the true final values, shape (T,).
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ValueError: shapes do not fit, or a value is not finite.
+        """
+        return float(r2_score(final, self.predict(curves, hyperparameters)))
 
     def _losses(self, values: ArrayLike) -> Floats:
         if self.direction not in ("minimize", "maximize"):

@@ -3,6 +3,7 @@ import pytest
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
+from sklearn.svm import SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qsvr.estimator import QSVR
@@ -85,10 +86,54 @@ def test_weights_follow_the_stated_rule():
     np.testing.assert_allclose(model.weights_, [1, 1, 1, expected, 0])
 
 
-def test_the_last_value_counts_as_so_many_trainings():
+def rows(noise, n=20, seed=0):
+    """Features whose last value is near the target by noise, and a hyperparameter that adds."""
+    rng = np.random.default_rng(seed)
+    hp = rng.normal(size=n)
+    last = rng.uniform(size=n)
+    y = np.clip(last + 0.1 * hp + noise * rng.normal(size=n), 0, 1)
+    return np.column_stack([last, last, np.zeros(n), hp]), y
+
+
+def test_the_share_of_the_regressor_follows_the_stated_rule():
+    x, y = rows(noise=0.05)
+    model = RelevanceRegressor(prior=3.0).fit(x, y)
+    weighted = x * model.weights_
+    foretold = np.array(
+        [
+            SVR(C=1, gamma=0.3, epsilon=0.02)
+            .fit(np.delete(weighted, i, axis=0), np.delete(y, i))
+            .predict(weighted[i : i + 1])[0]
+            for i in range(20)
+        ]
+    )
+    change, needed = foretold - x[:, 0], y - x[:, 0]
+    best = change @ needed / (change @ change)
+    expected = (20 * best + 3 * 20 / 23) / 23
+    assert 0.1 < expected < 1
+    assert model.share_ == pytest.approx(expected)
+    alone = SVR(C=1, gamma=0.3, epsilon=0.02).fit(weighted, y).predict(weighted)
+    np.testing.assert_allclose(model.predict(x), expected * alone + (1 - expected) * x[:, 0])
+
+
+def test_a_regressor_that_helps_has_a_greater_share_than_one_that_adds_noise():
+    x = np.random.default_rng(1).uniform(size=(80, 4))
+    y = np.clip(x[:, 0] + 0.02 * np.random.default_rng(2).normal(size=80), 0, 1)
+    useless = RelevanceRegressor().fit(x, y).share_
+    useful = RelevanceRegressor().fit(*rows(0.0, 80)).share_
+    assert useless < 0.5 < 0.6 < useful <= 1
+
+
+def test_few_rows_keep_to_half_of_each():
+    x, y = rows(0.1, 20)
+    assert RelevanceRegressor(prior=1e9).fit(x, y).share_ < 1e-6
+    assert 0.2 < RelevanceRegressor().fit(x, y).share_ < 0.8
+
+
+def test_a_last_value_that_is_the_end_needs_no_regressor():
     x = np.tile(np.linspace(0, 1, 15)[:, None], 4)
-    model = RelevanceRegressor(DummyRegressor(), prior=5.0).fit(x, x[:, 0])
-    np.testing.assert_allclose(model.predict([[0.1] * 4]), [(15 * 0.5 + 5 * 0.1) / 20])
+    model = RelevanceRegressor(DummyRegressor(), prior=0.0).fit(x, x[:, 0])
+    np.testing.assert_allclose(model.predict([[0.1] * 4]), [0.1])
 
 
 @parametrize_with_checks([RelevanceRegressor(LinearRegression())])
@@ -124,6 +169,21 @@ def test_predictions_stay_within_the_range_of_known_ends(trainings):
     assert predicted.min() >= final[:20].min()
 
 
+def test_the_score_is_r2_of_the_final_values(trainings):
+    curves, hps = trainings
+    known, final = curves[:, :10], curves[:, -1]
+    model = CurvePredictor().fit(known[:40], hps[:40], final[:40])
+    expected = r2_score(final[40:], model.predict(known[40:], hps[40:]))
+    assert model.score(known[40:], hps[40:], final[40:]) == expected > 0.9
+
+
+def test_trainings_without_hyperparameters_are_predicted_from_their_curves(trainings):
+    curves, _ = trainings
+    none = np.zeros((80, 0))
+    model = CurvePredictor().fit(curves[:40, :20], none[:40], curves[:40, -1])
+    assert model.score(curves[40:, :20], none[40:], curves[40:, -1]) > 0.8
+
+
 def test_a_quantum_regressor_takes_the_place_of_the_classical_one(trainings):
     curves, hps = trainings
     final = curves[:, -1]
@@ -137,7 +197,8 @@ def test_a_quantum_regressor_takes_the_place_of_the_classical_one(trainings):
     [
         ({"direction": "up"}, {}, "minimize or maximize, got 'up'"),
         ({"hp_weight": -1}, {}, "at least 0"),
-        ({"prior": np.nan}, {}, "at least 0"),
+        ({"prior": np.nan}, {}, "prior must be at least 0"),
+        ({"prior": "auto"}, {}, "prior must be a number, got 'auto'"),
         ({}, {"final": np.ones(3)}, "80 curves but 3 final values"),
         ({}, {"final": np.full(80, np.nan)}, "NaN"),
         ({}, {"hyperparameters": np.ones((2, 2))}, "2 rows for 80 curves"),
