@@ -21,6 +21,9 @@ from hpo.search.pausing import PausingPruner, is_paused
 from hpo.search.promotion import PromotionPruner
 
 _log = logging.getLogger(__name__)
+# A study does not end before so many trials have reached these shares of a training, as forecasts
+# may be wrong about all of them at once.
+_LEAST = {0.12: 6, 0.25: 3}
 
 
 class Forecast(Protocol):
@@ -30,11 +33,19 @@ class Forecast(Protocol):
     def promise(self) -> NDArray[np.float64]:
         """Shape (T,): positive if the trial is worth its next epochs, the largest one most."""
 
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """Shape (T,): of ending best, in [0, 1]."""
+
 
 class Forecaster(Protocol):
     """Forecasts the ends of learning curves, as `qsvr.Forecaster` does."""
 
     epochs: Sequence[int]  # the decision epochs, ascending; the last one ends a training
+
+    @property
+    def record(self) -> str:
+        """How well forecasts have covered what happened, in words."""
 
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
         """Return what is expected of unfinished trials; None: nothing is known about them."""
@@ -43,8 +54,10 @@ class Forecaster(Protocol):
 class FreezeThawPruner(PausingPruner):
     """Pauses every trial at every decision epoch; the most promising one resumes.
 
-    New trials begin first. The study is finished when no paused trial is worth its next epochs.
-    If a forecast fails, `PromotionPruner` decides; the first failure is logged.
+    New trials begin first. The study is finished when no paused trial is worth its next epochs,
+    and 6 trials have reached 12 % of a training and 3 a quarter. The reason is logged then, and
+    how well forecasts have covered what happened. If a forecast fails, `PromotionPruner` decides;
+    the first failure is logged.
 
     Args:
         forecaster: judges the trials.
@@ -77,7 +90,7 @@ class FreezeThawPruner(PausingPruner):
             raise ValueError(f"max_epochs must be >= {least}, got {max_epochs}")
         self._forecaster, self._new_share, self._max_epochs = forecaster, new_share, max_epochs
         self._fallback = PromotionPruner(forecaster.epochs[0], max_resource=forecaster.epochs[-1])
-        self._has_failed = False
+        self._has_failed, self._told = False, ""
 
     def may_begin(self, study: Study) -> bool:
         """Tell whether `max_epochs` leaves room for a new trial."""
@@ -116,8 +129,22 @@ class FreezeThawPruner(PausingPruner):
             return self._fallback.choose(study, affordable)
         if forecast is None:
             return None
-        best = int(np.argmax(forecast.promise))
-        return affordable[best] if forecast.promise[best] > 0 else None
+        promise = np.asarray(forecast.promise)
+        if not (promise > 0).any():
+            lacking = _lacking(trials, affordable, self._forecaster.epochs[-1])
+            if not lacking.any():
+                self._tell_end(forecast)
+                return None
+            promise = np.where(lacking, promise, -np.inf)
+        return affordable[int(np.argmax(promise))]
+
+    def _tell_end(self, forecast: Forecast) -> None:
+        chance = float(np.max(forecast.probability))
+        told = f"no paused trial has more than {chance:.2g} chance to end best"
+        told = f"{told}; {self._forecaster.record}"
+        if told != self._told:
+            _log.info("freeze-thaw ends: %s", told)
+        self._told = told
 
     def _wants_new(self, trials: Sequence[FrozenTrial]) -> bool:
         waiting = (trial for trial in trials if trial.state == TrialState.WAITING)
@@ -149,6 +176,22 @@ class FreezeThawPruner(PausingPruner):
         if any(trial.state == TrialState.COMPLETE for trial in trials):
             return left
         return left - self._forecaster.epochs[-1] + max(map(_length, trials))
+
+
+def _lacking(
+    trials: Sequence[FrozenTrial], paused: Sequence[FrozenTrial], full: int
+) -> NDArray[np.bool_]:
+    """Tell of each paused trial whether one of its kind goes on all the same."""
+    numbers, lengths = {trial.number for trial in paused}, np.array([*map(_length, paused)], int)
+    others = [t for t in trials if t.number not in numbers and t.state != TrialState.FAIL]
+    for share, least in _LEAST.items():
+        mark, below = math.ceil(share * full), lengths < math.ceil(share * full)
+        # Those that run are on their way, and a complete one has ended where it may.
+        known = (TrialState.RUNNING, TrialState.COMPLETE)
+        n = sum(t.state in known or _length(t) >= mark for t in others)
+        if below.any() and n + int((~below).sum()) < least:
+            return below
+    return np.zeros(len(paused), bool)
 
 
 def _own(study: Study) -> list[FrozenTrial]:

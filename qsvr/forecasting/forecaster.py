@@ -105,6 +105,16 @@ class Forecaster:
         """How forecasts of complete trials compare with their ends, as of the last forecast."""
         return self._calibration
 
+    @property
+    def record(self) -> str:
+        """How well forecasts have covered what happened, in words."""
+        known = self._calibration
+        widened = f", so spreads are {known.factor:.3g} times as wide" if self._careful else ""
+        return (
+            f"{known.n_missed} of {known.n} forecasts of trials that are complete now were too "
+            f"pessimistic, where a tenth should be{widened}"
+        )
+
     def forecast(self, study: Study, trials: Sequence[FrozenTrial]) -> Forecast | None:
         """Return the forecast of unfinished trials.
 

@@ -13,6 +13,8 @@ from hpo.search.pausing import Decision, decide, may_begin
 class Forecasts:
     """Promises each trial what its last value lacks to 1; learns and fails when told to."""
 
+    record = "3 of 9 forecasts missed"
+
     def __init__(self, epochs=(1, 2, 4, 8), error=None):
         self.epochs, self.error, self.learnt = epochs, error, []
 
@@ -21,7 +23,8 @@ class Forecasts:
             raise self.error
         if not trials:
             return None
-        return SimpleNamespace(promise=[1 - t.intermediate_values[t.last_step] for t in trials])
+        promise = [1 - t.intermediate_values[t.last_step] for t in trials]
+        return SimpleNamespace(promise=promise, probability=[0.02] * len(trials))
 
 
 @pytest.fixture
@@ -59,10 +62,31 @@ def test_the_most_promising_paused_trial_goes_on(study):
     assert policy.choose(made, paused(made)).number == 1
 
 
-def test_when_no_trial_promises_anything_none_goes_on(study):
+def test_when_no_trial_promises_anything_none_goes_on_and_that_is_told_once(study, caplog):
     policy = FreezeThawPruner(Forecasts())
-    made = study(policy, (WAITING, 1.5), (WAITING, 2.0))
-    assert policy.choose(made, paused(made)) is None
+    done = [(COMPLETE, *[1.0] * 8)] * 6
+    made = study(policy, (WAITING, 1.5), (WAITING, 2.0), *done)
+    with caplog.at_level(logging.INFO, "hpo.search.freeze_thaw"):
+        assert [policy.choose(made, paused(made)) for _ in range(2)] == [None, None]
+    told = "freeze-thaw ends: no paused trial has more than 0.02 chance to end best"
+    assert [r.getMessage() for r in caplog.records] == [f"{told}; 3 of 9 forecasts missed"]
+
+
+@pytest.mark.parametrize(
+    ("trials", "number"),
+    [
+        ([(WAITING, 1.5), (WAITING, 1.2), *[(COMPLETE, 1.0)] * 5], 1),  # 5 of 6 past 12 %
+        ([(WAITING, 1.5), (WAITING, 1.2), *[(COMPLETE, 1.0)] * 6], None),
+        ([(WAITING, 1.5), (WAITING, 1.2), *[(RUNNING, 1.2)] * 6], None),
+        ([(WAITING, 1.5), *[(WAITING, *[2.0] * 4)] * 6], None),
+        ([(WAITING, 1.5), *[(WAITING, *[2.0] * 3)] * 6, *[(RUNNING, 1.2)] * 2], 0),  # 2 of 3
+    ],
+)
+def test_some_trials_go_on_whatever_is_forecast(study, trials, number):
+    policy = FreezeThawPruner(Forecasts(epochs=(1, 2, 4, 16)))
+    made = study(policy, *trials)
+    chosen = policy.choose(made, paused(made))
+    assert (chosen and chosen.number) == number
 
 
 def test_new_trials_begin_before_any_goes_on(study):

@@ -156,3 +156,7 @@ def test_a_careful_forecast_is_as_wide_as_complete_trials_ended(study):
     assert told[1].optimistic[0] < told[0].optimistic[0]
     assert careful.calibration.n > careful.calibration.n_missed > 0
     assert careful.calibration.factor > 1
+    missed = f"{careful.calibration.n_missed} of {careful.calibration.n} forecasts"
+    assert careful.record.startswith(missed)
+    assert "spreads are" in careful.record
+    assert "spreads" not in plain.record
