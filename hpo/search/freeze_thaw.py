@@ -23,7 +23,7 @@ from hpo.search.promotion import PromotionPruner
 _log = logging.getLogger(__name__)
 # A study does not end before so many trials have reached these shares of a training, as forecasts
 # may be wrong about all of them at once.
-_LEAST = {0.12: 6, 0.25: 3}
+_LEAST = {0.12: 6, 0.25: 3, 1.0: 2}
 
 
 class Forecast(Protocol):
@@ -55,9 +55,9 @@ class FreezeThawPruner(PausingPruner):
     """Pauses every trial at every decision epoch; the most promising one resumes.
 
     New trials begin first. The study is finished when no paused trial is worth its next epochs,
-    and 6 trials have reached 12 % of a training and 3 a quarter. The reason is logged then, and
-    how well forecasts have covered what happened. If a forecast fails, `PromotionPruner` decides;
-    the first failure is logged.
+    and 6 trials have reached 12 % of a training, 3 a quarter and 2 its end. The reason is logged
+    then, and how well forecasts have covered what happened. If a forecast fails,
+    `PromotionPruner` decides; the first failure is logged.
 
     Args:
         forecaster: judges the trials.

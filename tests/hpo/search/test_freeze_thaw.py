@@ -78,7 +78,8 @@ def test_when_no_trial_promises_anything_none_goes_on_and_that_is_told_once(stud
         ([(WAITING, 1.5), (WAITING, 1.2), *[(COMPLETE, 1.0)] * 5], 1),  # 5 of 6 past 12 %
         ([(WAITING, 1.5), (WAITING, 1.2), *[(COMPLETE, 1.0)] * 6], None),
         ([(WAITING, 1.5), (WAITING, 1.2), *[(RUNNING, 1.2)] * 6], None),
-        ([(WAITING, 1.5), *[(WAITING, *[2.0] * 4)] * 6], None),
+        ([(WAITING, 1.5), *[(WAITING, *[2.0] * 4)] * 6, *[(COMPLETE, 1.0)] * 2], None),
+        ([(WAITING, 1.5), *[(WAITING, *[1.2] * 4)] * 6, (COMPLETE, 1.0)], 1),  # 1 of 2
         ([(WAITING, 1.5), *[(WAITING, *[2.0] * 3)] * 6, *[(RUNNING, 1.2)] * 2], 0),  # 2 of 3
     ],
 )
