@@ -55,7 +55,7 @@ Time on a cluster, of a sweep that begins when its workers are submitted:
 
 Trials on several GPUs, which may grow (results then have GPU-hours):
   n_gpus=N               of a sweep, in place of n_workers
-  gpus_per_trial=1       of each trial, or by epochs done: {0: 1, 9: 2}; a method may have its own
+  gpus_per_trial=1       of each trial, or by epochs done: {0: 1, 8: 2}; a method may have its own
   gpu_efficiency=1       share of the ideal speed left at each doubling of a trial's GPUs; epoch_s
                          is that on one GPU
 

@@ -76,7 +76,7 @@ def gpus_per_trial(given: Any) -> Growth:
         ValueError: it is something else.
 
     Example:
-        >>> gpus_per_trial({0: 1, 9: 2}).sizes, gpus_per_trial(4).sizes
+        >>> gpus_per_trial({0: 1, 8: 2}).sizes, gpus_per_trial(4).sizes
         ([1, 2], [4])
     """
     try:
