@@ -71,13 +71,24 @@ class FreezeThawPruner(PausingPruner):
         ValueError: a value is out of range.
 
     Example:
-        >>> import optuna, qsvr
-        >>> pruner = FreezeThawPruner(qsvr.Forecaster(max_resource=20))
-        >>> study = optuna.create_study(pruner=pruner)
-        >>> for value in (0.1, 0.9):
-        ...     study.ask().report(value, 1)
-        >>> [pruner.pause(study, trial) for trial in study.trials]
-        [False, True]
+        >>> import tempfile, hpo, optuna, qsvr
+        >>> def objective(trial):
+        ...     for step in range(1, 21):
+        ...         trial.report(trial.number + 1 / step, step)
+        ...         if trial.should_prune():
+        ...             raise optuna.TrialPruned
+        ...     return trial.number + 1 / 20
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     study = hpo.optimize(
+        ...         objective,
+        ...         study_name="s",
+        ...         storage=f"{folder}/journal.log",
+        ...         folder=folder,
+        ...         n_trials=8,
+        ...         pruner=FreezeThawPruner(qsvr.Forecaster(max_resource=20)),
+        ...     )
+        ...     [trial.last_step for trial in study.trials]
+        [20, 20, 5, 3, 3, 3, 1, 2]
     """
 
     def __init__(

@@ -109,6 +109,12 @@ class Worker:
     def follow(self):
         self.done.append("follow")
 
+    def rehearse(self):
+        """Called by a process that is forked for workers."""
+
+    def composed(self, overrides):
+        """Asked by a payload when it composes."""
+
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, step):
