@@ -406,7 +406,7 @@ def test_paused_trials_are_promoted_on_any_worker(sweep, study, tmp_path):
     assert code == 0, output
     counts = states(study())
     reached = Counter(trial.last_step for trial in study().trials)
-    assert set(reached) == {1, 3, 9}
+    assert {2, 9} <= set(reached) <= {2, 3, 5, 9}
     assert counts == {"COMPLETE": reached[9], "PRUNED": 18 - reached[9]}
     assert n_epochs(tmp_path) == [t.last_step for t in study().trials]  # none was run twice
 
@@ -455,7 +455,7 @@ def test_a_promoted_trial_goes_on_with_more_ranks(sweep, study, slurm, arrays, t
     ).end()
     assert code == 0, output
     reached = Counter(trial.last_step for trial in study().trials)
-    assert set(reached) == {1, 3, 9}
+    assert {2, 9} <= set(reached) <= {2, 3, 5, 9}
     assert states(study()) == {"COMPLETE": reached[9], "PRUNED": 9 - reached[9]}
     for trial in study().trials:
         folder = tmp_path / f"sweep/trials/{trial.number:04d}"
