@@ -40,9 +40,10 @@ def write(rows: Sequence[Row], folder: Path) -> None:
 
 def _pool_table(rows: Sequence[Row]) -> Table:
     n, within, first = rows[0]["n"], rows[0]["within"], rows[0]["method"]
-    table = _table(
+    table = figures_table(
         f"{n} orders: within {within:.4g} of Hyperband's final value",
         ("share", "mean epochs", "cost", "gap", "P within", "P <=", "against", *_PAIRED),
+        first="method",
     )
     for row in rows:
         se, other = row["se"], row["nearest_baseline"] or first
@@ -62,25 +63,27 @@ def _pool_table(rows: Sequence[Row]) -> Table:
 
 def _sampler_table(rows: Sequence[Row]) -> Table:
     n, within, first = rows[0]["n"], rows[0]["within"], rows[0]["method"]
-    table = _table(
+    table = figures_table(
         f"{n} sweeps: epochs to within {within:.4g} of the table's best, against {first}",
         ("solved", "median", "quartiles", "cost", *_PAIRED),
+        first="method",
     )
     for row in rows:
         table.add_row(
             row["method"],
             f"{row['solved']}",
-            _or_never(row["median_epochs"]),
-            " - ".join(_or_never(x) for x in row["quartiles_epochs"][1:3]),
-            _or_never(row["cost"]),
+            or_never(row["median_epochs"]),
+            " - ".join(or_never(x) for x in row["quartiles_epochs"][1:3]),
+            or_never(row["cost"]),
             *_against(row, first),
         )
     return table
 
 
-def _table(title: str, headings: Sequence[str]) -> Table:
+def figures_table(title: str, headings: Sequence[str], first: str = "") -> Table:
+    """Return an empty table: names under the heading `first`, then figures under `headings`."""
     table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("method", no_wrap=True)
+    table.add_column(first, no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
@@ -102,7 +105,8 @@ def _with_error(value: float, error: float | None, form: str = ".0f") -> str:
     return f"{value:{form}}" + ("" if error is None else f" ± {error:{form}}")
 
 
-def _or_never(value: float | None) -> str:
+def or_never(value: float | None) -> str:
+    """Return a number of epochs in words; None: the sweep did not get there."""
     return "never" if value is None else f"{value:.0f}"
 
 

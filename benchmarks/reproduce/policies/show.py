@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rich import box
-
 from benchmarks.reproduce.policies import figures, picture
 from benchmarks.reproduce.policies.draws import Draws
 from benchmarks.reproduce.policies.figures import REFERENCE, Figures, Trial
@@ -16,6 +14,7 @@ from benchmarks.reproduce.policies.found import Found
 from benchmarks.reproduce.policies.problems import Problem
 from benchmarks.reproduce.policies.rows import Row
 from commons.console import Console, Table
+from hpo.simulate.report import figures_table, or_never
 
 _Key = tuple[str, int]  # method and workers
 
@@ -147,7 +146,7 @@ class Comparison:
 
 def _of_table(problem: Problem, draws: Draws, rows: Sequence[Figures]) -> Table:
     n, epochs = draws.losses.shape[1:]
-    table = _table(
+    table = figures_table(
         f"{problem.name} ({problem.family}): draws of {n} trainings of {epochs} epochs",
         ("share", "reload", "duration", "P", "gap", "found: P", "gap", "won/lost"),
     )
@@ -167,7 +166,7 @@ def _of_table(problem: Problem, draws: Draws, rows: Sequence[Figures]) -> Table:
 
 
 def _overall(rows: Sequence[Figures]) -> Table:
-    table = _table(
+    table = figures_table(
         f"{max(f['tables'] for f in rows)} tables; families weigh alike, ± over families",
         (
             *("tables", "share", "greatest", "reload", "P", "worst P"),
@@ -194,7 +193,9 @@ def _overall(rows: Sequence[Figures]) -> Table:
 
 
 def _pairs(rows: Sequence[Figures]) -> Table:
-    table = _table("against the rule beneath, all tables", ("beneath", "won/lost", "p", "epochs"))
+    table = figures_table(
+        "against the rule beneath, all tables", ("beneath", "won/lost", "p", "epochs")
+    )
     for f in rows:
         sign_p = "" if f["sign_p"] is None else f"{f['sign_p']:.2g}"
         votes = f"{f['won']}/{f['lost']}"
@@ -203,7 +204,7 @@ def _pairs(rows: Sequence[Figures]) -> Table:
 
 
 def _left_out(rows: Sequence[Figures], cap: float) -> Table:
-    table = _table(
+    table = figures_table(
         f"chosen by gap on the other families, at a mean share of at most {cap:.2f}",
         ("chosen", "share", "worst P", "gap"),
     )
@@ -214,22 +215,14 @@ def _left_out(rows: Sequence[Figures], cap: float) -> Table:
 
 
 def _sampled(rows: Sequence[Figures]) -> Table:
-    table = _table(
+    table = figures_table(
         "with a sampler: epochs until a trial ends within the tolerance of the best",
         ("table", "solved", "median", "quartiles"),
     )
     for f in rows:
-        low, high = map(_or_never, f["quartiles"])
+        low, high = map(or_never, f["quartiles"])
         solved = f"{f['solved']} of {f['sweeps']}"
-        table.add_row(_name(f), f["table"], solved, _or_never(f["median"]), f"{low} - {high}")
-    return table
-
-
-def _table(title: str, headings: Sequence[str]) -> Table:
-    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_row(_name(f), f["table"], solved, or_never(f["median"]), f"{low} - {high}")
     return table
 
 
@@ -243,7 +236,3 @@ def _percent(value: float) -> str:
 
 def _number(value: float, error: float | None, digits: int) -> str:
     return f"{value:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
-
-
-def _or_never(value: float | None) -> str:
-    return "never" if value is None else f"{value:.0f}"

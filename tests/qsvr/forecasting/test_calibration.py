@@ -4,6 +4,7 @@ from sklearn.linear_model import LinearRegression
 
 from qsvr.forecasting.calibration import Calibration, calibrate
 from qsvr.forecasting.drift import DriftModel
+from tests.qsvr.forecasting.memory import Memory
 
 
 def curves(n, noise=0.1, seed=0):
@@ -50,16 +51,6 @@ def test_a_training_does_not_foretell_itself():
 
 
 def test_a_regressor_foretells_a_training_by_the_models_that_have_not_seen_it():
-    class Memory(LinearRegression):
-        """Knows what it has seen by heart and nothing else."""
-
-        def fit(self, X, y):
-            self.known = {tuple(row): value for row, value in zip(X, y, strict=True)}
-            return self
-
-        def predict(self, X):
-            return np.array([self.known.get(tuple(row), 0.0) for row in X])
-
     told, plain = calibrated(curves(200), Memory()), calibrated(curves(200))
     assert 0.7 < told.n_missed / plain.n_missed < 1.4
 

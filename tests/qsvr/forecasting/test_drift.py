@@ -4,6 +4,7 @@ from scipy.special import stdtrit
 from sklearn.linear_model import LinearRegression
 
 from qsvr.forecasting.drift import DriftModel, LogScale
+from tests.qsvr.forecasting.memory import Memory
 
 NONE = np.zeros((200, 0))
 
@@ -152,16 +153,6 @@ def test_a_regressor_learns_what_hyperparameters_do_to_the_drift():
 
 
 def test_the_spread_of_a_regressor_is_that_of_trainings_it_has_not_seen():
-    class Memory(LinearRegression):
-        """Knows what it has seen by heart and nothing else."""
-
-        def fit(self, X, y):
-            self.known = {tuple(row): value for row, value in zip(X, y, strict=True)}
-            return self
-
-        def predict(self, X):
-            return np.array([self.known.get(tuple(row), 0.0) for row in X])
-
     z = curves(noise=0.1)
     early, reached = first_only(z)
     _, spread, _ = DriftModel(Memory()).fit(z, NONE).predict(early, reached, NONE)
