@@ -110,10 +110,8 @@ class OptunaAsyncSweeper(_Deferred, Sweeper):
         is_alone = self._options.get("join") or self._options.get("n_workers") == 1
         if is_alone or node is None or node.get("_target_") != LOCAL._target_:
             return nullcontext()
-        if (
-            folder is not None and Path(str(folder), "summary.json").is_file()
-        ):  # maybe it is finished
-            return nullcontext()
+        if folder is not None and Path(str(folder), "summary.json").is_file():
+            return nullcontext()  # perhaps there is nothing left to do
         from hpo.launch.local import forks_begun
 
         return forks_begun(self._found("hydra.launcher.threads_per_worker"), self._function)

@@ -96,19 +96,23 @@ class Forecaster:
         self._refit_growth = refit_growth if self._uses_hyperparameters else 0.0
         self._optimism, self._careful = optimism, careful
         self._model = DriftModel(made, keep_improvements=careful)
-        self._calibration = Calibration(0, 0, 1.0)
+        self._learned: tuple[Floats, Floats] | None = None  # z and hyperparameters
+        self._calibration: Calibration | None = Calibration(0, 0, 1.0)  # None: not yet asked for
         self._n_known = 0
         self._scale: LogScale | None = None
 
     @property
     def calibration(self) -> Calibration:
         """How forecasts of complete trials compare with their ends, as of the last forecast."""
+        if self._calibration is None:
+            assert self._learned is not None
+            self._calibration = calibrate(self._model, *self._learned)
         return self._calibration
 
     @property
     def record(self) -> str:
         """How well forecasts have covered what happened, in words."""
-        known = self._calibration
+        known = self.calibration
         widened = f", so spreads are {known.factor:.3g} times as wide" if self._careful else ""
         return (
             f"{known.n_missed} of {known.n} forecasts of trials that are complete now were too "
@@ -158,14 +162,14 @@ class Forecaster:
         stale = n_known > (1 + self._refit_growth) * self._n_known
         if self._scale is None or stale or np.nanmin(values) <= self._scale.floor:
             scale = LogScale.of(values[np.isfinite(values[:, 0])])
-            self._model.fit(scale(values), hyperparameters)
-            self._scale, self._n_known = scale, n_known
-            self._calibration = calibrate(self._model, scale(values), hyperparameters)
+            self._learned = scale(values), hyperparameters
+            self._model.fit(*self._learned)
+            self._scale, self._n_known, self._calibration = scale, n_known, None
         return self._scale
 
     def _judge(self, z: Floats, hyperparameters: Floats, best: float, sign: int) -> Forecast:
         mean, spread, freedom = self._model.predict(z, _reached(z), hyperparameters)
-        spread = spread * (self._calibration.factor if self._careful else 1.0)
+        spread = spread * (self.calibration.factor if self._careful else 1.0)
         cost = np.append(np.diff(self.epochs), 1)[_reached(z)]
         least = np.minimum(cost * ndtr(-self._optimism), _FAVORITE)
         optimistic = mean + stdtrit(freedom, least) * spread
