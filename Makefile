@@ -144,7 +144,7 @@ repro-features: $(STAMP)  ## populations, growing trials, several objectives: li
 repro-rasda: $(STAMP)  ## promoted trials that grow, on 1,024 GPUs, in virtual time
 	$(BIN)/python -m benchmarks.reproduce.rasda
 
-repro-live: $(STAMP)  ## hpo=qsvr against hpo=asha_bo, live on generated events
+repro-live: $(STAMP)  ## hpo=best, asha_bo, bohb and qsvr live on generated events, same epochs, three seeds
 	$(BIN)/python -m benchmarks.reproduce.live
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)

@@ -256,11 +256,6 @@ class TPE(TPESampler):
 
     _made: tuple[Any, Any] = (None, None)
 
-    def shown(self, study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Return those of the finished and running `trials` that the densities are made of."""
-        del study
-        return trials
-
     def _sample(
         self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
@@ -281,9 +276,8 @@ class TPE(TPESampler):
         cached = not self._constant_liar
         trials = study._get_trials(deepcopy=False, states=states, use_cache=cached)
         trials = [each for each in trials if each.number != trial.number]
-        shown = self.shown(study, trials)
-        n = sum(each.state != TrialState.RUNNING for each in shown)
-        below, above = _split_trials(study, shown, (self._gamma or default_gamma)(n))
+        n = sum(each.state != TrialState.RUNNING for each in trials)
+        below, above = _split_trials(study, trials, (self._gamma or default_gamma)(n))
         return (
             self._build_parzen_estimator(study, search_space, below, handle_below=True),
             self._build_parzen_estimator(study, search_space, above, handle_below=False),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 # Of a study.
@@ -72,6 +73,14 @@ class Marked(Protocol):
         """Its user attributes by name."""
 
 
+class Timed(Marked, Protocol):
+    """A trial with the time that it took."""
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From its start to its end; None: it has not ended."""
+
+
 _Trial = TypeVar("_Trial", bound=Marked)
 
 
@@ -79,6 +88,12 @@ def added_from(trial: Marked) -> str | None:
     """Return the source of a finished trial that was added; None: the study has run it."""
     source: str | None = stored(trial.user_attrs, ADDED)
     return source
+
+
+def seconds_of(trial: Timed) -> float:
+    """Return the wall time of a trial inside the application; 0 if it is not known."""
+    lasted = trial.duration.total_seconds() if trial.duration is not None else 0.0
+    return float(stored(trial.user_attrs, SECONDS, lasted))
 
 
 def own_trials(trials: Iterable[_Trial]) -> list[_Trial]:

@@ -12,11 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
 from commons.terminal import one_line
-from hpo.attributes import FIGURES, LEASE, RETRIES, added_from, stored
+from hpo.attributes import FIGURES, LEASE, RETRIES, added_from, seconds_of, stored
 from hpo.reporting.causes import cause_of
 from hpo.reporting.pareto import is_feasible
 from hpo.reporting.subject import Subject, worker_of
-from hpo.reporting.summary import n_epochs, seconds_of
+from hpo.reporting.summary import n_epochs
 
 _REASON_OF = {TrialState.FAIL, TrialState.PRUNED}
 PARAMS, OF_FIGURES = "params.", "figures."  # + name: columns

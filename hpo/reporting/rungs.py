@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, PAUSED, SKIPPED, added_from, stored
-from hpo.reporting.summary import seconds_of
+from hpo.attributes import DIVERGED, PAUSED, SKIPPED, added_from, seconds_of, stored
 
 _SHARE = 0.05  # of all stops, at least, are at a rung
 _MAX_RUNGS = 8

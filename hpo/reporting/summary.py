@@ -16,12 +16,12 @@ from hpo.attributes import (
     FIGURES,
     N_TRIALS,
     REPORTED,
-    SECONDS,
     SKIPPED,
     WORKER,
     added_from,
     all_stored,
     own_trials,
+    seconds_of,
     stored,
 )
 from hpo.reporting.default import Default, compare_default
@@ -230,12 +230,6 @@ def values_told(values: Mapping[str, float]) -> str:
     if len(values) == 1:
         return f"{next(iter(values.values())):.6g}"
     return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
-
-
-def seconds_of(trial: FrozenTrial) -> float:
-    """Return the wall time of a trial inside the application; 0 if it is not known."""
-    lasted = trial.duration.total_seconds() if trial.duration is not None else 0.0
-    return float(stored(trial.user_attrs, SECONDS, lasted))
 
 
 def intervals(

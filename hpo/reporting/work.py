@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import added_from
+from hpo.attributes import added_from, seconds_of
 from hpo.reporting.style import COLORS, GREEN, INK, Picture, key, number, short
 from hpo.reporting.subject import Subject, worker_of
-from hpo.reporting.summary import seconds_of
 
 _MAX_ROWS = 40  # workers with a row of their own; of more, the number at work is drawn
 _UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("days", 86400.0))

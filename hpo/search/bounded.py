@@ -1,7 +1,9 @@
-"""Optuna's TPE and Gaussian process for studies of any size.
+"""Optuna's TPE and Gaussian process for studies of any size, with pruned and paused trials.
 
 What they do with n trials takes n and n^3 steps, at each proposal. In a large study they see the
-best trials and the last ones.
+best trials and the last ones. Optuna's Gaussian process learns from complete trials only, and its
+TPE takes a pruned trial for worse than any complete one; neither sees a trial that is paused or
+that runs and has reported. Here all trials with a report teach, see `hpo.search.scores`.
 """
 
 from __future__ import annotations
@@ -13,49 +15,109 @@ from typing import Any
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
 from optuna.samplers import GPSampler as OptunaGPSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.changes import Changes
-from commons.optuna_internals import TPE, ShownStudy, search_less
+from commons.optuna_internals import TPE, ShownStudy, search_less, trial_id
 from commons.per_study import PerStudy
 from commons.rungs import sign
+from hpo.search.scores import as_complete, is_known, teaches
 
 _N_BEST = 50
 
 
 class _Best:
-    """The best finished trials of a study, in the order in which TPE compares them."""
+    """The best trials of a study by their last values, in the order in which TPE compares them."""
 
     def __init__(self) -> None:
         self._changes = Changes()
         self._ranked: list[tuple[tuple[float, float, float], int]] = []
 
-    def numbers(self, study: Study) -> set[int]:
-        """Look at the trials that have changed; return the numbers of the best ones."""
-        for trial in self._changes.since(study.get_trials(deepcopy=False)):
-            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+    def numbers(self, study: Study, trials: Sequence[FrozenTrial]) -> list[int]:
+        """Look at the trials that have changed; return the numbers of the best ones in order."""
+        for trial in self._changes.since(trials):
+            if is_known(trial):
+                # A trial that goes on ranks before what it was: none is missed that was dropped.
+                self._ranked = [each for each in self._ranked if each[1] != trial.number]
                 insort(self._ranked, (_rank(trial, sign(study)), trial.number))
                 del self._ranked[_N_BEST:]
-        return {number for _, number in self._ranked}
+        return [number for _, number in self._ranked]
 
 
 def _rank(trial: FrozenTrial, factor: int) -> tuple[float, float, float]:
     if trial.state == TrialState.COMPLETE:
         return 0, factor * (trial.value or 0.0), 0
-    step = trial.last_step
-    if step is None:
-        return 2, 0, 0
+    step = max(trial.intermediate_values)
     value = factor * trial.intermediate_values[step]
     return 1, -step, math.inf if math.isnan(value) else value
 
 
-class TPESampler(TPE):
-    """Optuna's `TPESampler`, bounded: in a large study it sees the best and the last trials.
+class _Shown:
+    """The trials of a study that a sampler sees, for one new trial after the other."""
 
-    With up to `max_trials` finished trials, or with several objectives, it is the same. Otherwise
-    it sees the 50 best trials, the last ones, `max_trials` together, and those that run. The 25
-    best are what it takes as good at any size.
+    def __init__(self) -> None:
+        self._best, self._trial_id = _Best(), -1
+        self.trials: list[FrozenTrial] = []
+        self.is_cut = False
+
+    def look(self, study: Study, trial: FrozenTrial, max_trials: int) -> None:
+        """Look at the study, once for each new trial."""
+        if trial_id(trial) == self._trial_id:
+            return
+        self._trial_id = trial_id(trial)
+        trials = study.get_trials(deepcopy=False)
+        others = [each for each in trials if each.number != trial.number]
+        best = self._best.numbers(study, trials)[: max_trials // 2]
+        kept = _bounded(others, {*best}, max_trials)
+        self.is_cut = sum(map(teaches, others)) > max_trials
+        self.trials = as_complete(kept, sign(study))
+
+
+class _Bounded(BaseSampler):
+    """Lets a sampler see some of the trials, those with a report as complete."""
+
+    def __init__(self, max_trials: int, least: int, options: dict[str, Any]) -> None:
+        super().__init__(**options)
+        if max_trials < least:
+            raise ValueError(f"max_trials must be >= {least}, got {max_trials}")
+        self._max_trials, self._shown = max_trials, PerStudy(_Shown)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return what is proposed together."""
+        return super().infer_relative_search_space(self._seen(study, trial), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return a proposal from the trials that the sampler sees."""
+        return super().sample_relative(self._seen(study, trial), trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Return a value of a parameter that is not proposed together with others."""
+        seen = self._seen(study, trial)
+        return super().sample_independent(seen, trial, param_name, param_distribution)
+
+    def _seen(self, study: Study, trial: FrozenTrial) -> Any:
+        if len(study.directions) > 1:
+            return study
+        shown = self._shown.of(study)
+        shown.look(study, trial, self._max_trials)
+        return ShownStudy(study, shown.trials)
+
+
+class TPESampler(_Bounded, TPE):
+    """Optuna's `TPESampler` that learns from all trials with a report, in studies of any size.
+
+    Trials that are complete, pruned, paused or running are compared at the last step that both
+    have reached. With more than `max_trials` of them it sees the 50 best, the last ones,
+    `max_trials` together, and those that run; the 25 best are what it takes as good at any size.
+    With several objectives, or if all of up to `max_trials` trials are complete, it is Optuna's.
 
     Args:
         max_trials: at least 100.
@@ -73,22 +135,18 @@ class TPESampler(TPE):
     """
 
     def __init__(self, *, max_trials: int = 1000, **options: Any) -> None:
-        super().__init__(**options)
-        self._max_trials = _at_least(2 * _N_BEST, max_trials)
-        self._best = PerStudy(_Best)
-
-    def shown(self, study: Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Return the trials that it sees, by number."""
-        return _bounded(trials, self._best.of(study).numbers(study), self._max_trials)
+        super().__init__(max_trials, 2 * _N_BEST, options)
 
 
-class GPSampler(OptunaGPSampler):
-    """Optuna's `GPSampler`, bounded: in a large study it sees the best and the last trials.
+class GPSampler(_Bounded, OptunaGPSampler):
+    """Optuna's `GPSampler` that learns from all trials with a report, in studies of any size.
 
-    With up to `max_trials` complete trials, or with several objectives, it is the same. Otherwise
-    it sees the best of them, half of `max_trials` and at most 50, the last ones, `max_trials`
-    together, and at most `max_trials` of those that run; and it looks for the best proposal at a
-    quarter of the points.
+    Unless all of these are complete, their values are normal scores: trials that are complete,
+    pruned, paused or running are compared at the last step that both have reached. With more than
+    `max_trials` of them it sees the best, half of `max_trials` and at most 50, the last ones,
+    `max_trials` together, and those that run; and it looks for the best proposal at a quarter of
+    the points. With several objectives, or if all of up to `max_trials` trials are complete, it is
+    Optuna's.
 
     Args:
         max_trials: at least 10.
@@ -104,42 +162,24 @@ class GPSampler(OptunaGPSampler):
     """
 
     def __init__(self, *, max_trials: int = 50, **options: Any) -> None:
-        super().__init__(**options)
-        self._max_trials = _at_least(10, max_trials)
+        super().__init__(max_trials, 10, options)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return a proposal from the trials that it sees."""
-        trials = study.get_trials(deepcopy=False)
-        n_complete = sum(each.state == TrialState.COMPLETE for each in trials)
-        if len(study.directions) > 1 or n_complete <= self._max_trials:
-            return super().sample_relative(study, trial, search_space)
-        search_less(self)
-        shown: Any = ShownStudy(study, self._shown(study, trials))
-        return super().sample_relative(shown, trial, search_space)
-
-    def _shown(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        factor, n_best = sign(study), min(_N_BEST, self._max_trials // 2)
-        best = sorted(complete, key=lambda trial: factor * (trial.value or 0.0))[:n_best]
-        numbers = {trial.number for trial in best}
-        return _bounded(complete, numbers, self._max_trials) + running[-self._max_trials :]
-
-
-def _at_least(least: int, max_trials: int) -> int:
-    if max_trials < least:
-        raise ValueError(f"max_trials must be >= {least}, got {max_trials}")
-    return max_trials
+        """Return a proposal from the trials that the sampler sees."""
+        self._seen(study, trial)
+        if self._shown.of(study).is_cut:
+            search_less(self)
+        return super().sample_relative(study, trial, search_space)
 
 
 def _bounded(trials: Sequence[FrozenTrial], best: set[int], max_trials: int) -> list[FrozenTrial]:
-    """Return the best and the last finished ones of `trials`, and those that run, by number."""
-    finished = [trial for trial in trials if trial.state.is_finished()]
-    if len(finished) <= max_trials:
-        return [*trials]
-    others = [trial for trial in finished if trial.number not in best]
-    last = others[-(max_trials - len(best)) :]
-    kept = best | {trial.number for trial in last}
-    return [t for t in trials if not t.state.is_finished() or t.number in kept]
+    """Return, by number, the best and the last of `trials` that teach, and those that run."""
+    taught = [trial.number for trial in trials if teaches(trial)]
+    running = [t.number for t in trials if t.state == TrialState.RUNNING and not is_known(t)]
+    if len(taught) > max_trials:
+        others = [number for number in taught if number not in best]
+        taught = [*best, *others[-(max_trials - len(best)) :]]
+    kept = {*taught, *running[-max_trials:]}
+    return [trial for trial in trials if trial.number in kept]

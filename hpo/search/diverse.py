@@ -7,7 +7,6 @@ long, so it proposes nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,14 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.changes import Changes
 from commons.per_study import PerStudy
 from commons.unit_cube import all_apart
+from hpo.search.cost import Costs
+from hpo.search.finite import free_points
+from hpo.search.scores import teaches
 
 _N_PROPOSALS = 5  # of the wrapped sampler, before a random one is taken
 _CROWDED = 0.1  # share of the space that the neighborhoods of all trials may fill
@@ -33,10 +34,11 @@ class DiverseSampler(BaseSampler):
     trial in every parameter, where the range of a parameter (or of its logarithm) has length 1 and
     two different choices are 1 apart. After five refusals a random configuration is taken. If
     the space has so few parameters that n such neighborhoods would fill it, they shrink, so that
-    the search can still refine: half a side is at most (0.1 / n)^(1 / parameters) / 2.
+    the search can still refine: half a side is at most (0.1 / n)^(1 / parameters) / 2. A random
+    configuration repeats no earlier one, as long as a space of at most 1000 points has a free one.
 
-    Parameters that are proposed together are judged together: those that all finished trials have
-    in common, and others that the wrapped sampler proposes jointly. In a conditional space an
+    Parameters that are proposed together are judged together: those that all trials with a report
+    have in common, and others that the wrapped sampler proposes jointly. In a conditional space an
     earlier trial with additional parameters counts as different. A proposal depends on the trials
     of the study and the seed only.
 
@@ -45,6 +47,9 @@ class DiverseSampler(BaseSampler):
             `functools.partial` of it (`_partial_: true` in a configuration); called with `seed`.
         random_every: n, at least 2: one of n trials, by its number, is random.
         min_distance: dimensionless, in [0, 1); 0: only repetitions are refused.
+        cheapest_of: at least 1; of so many proposals that are not refused, which the wrapped
+            sampler holds for equally good, the one whose steps should take the least time is
+            taken, as the times of earlier trials tell.
         seed: of both the wrapped sampler and the random trials.
 
     Raises:
@@ -64,6 +69,7 @@ class DiverseSampler(BaseSampler):
         sampler: Callable[..., BaseSampler],
         random_every: int = 2,
         min_distance: float = 0.1,
+        cheapest_of: int = 1,
         seed: int | None = None,
     ) -> None:
         if not callable(sampler):
@@ -74,17 +80,23 @@ class DiverseSampler(BaseSampler):
             raise ValueError(f"random_every must be >= 2, got {random_every}")
         if not 0 <= min_distance < 1:
             raise ValueError(f"min_distance must be in [0, 1), got {min_distance}")
+        if cheapest_of < 1:
+            raise ValueError(f"cheapest_of must be >= 1, got {cheapest_of}")
         self._random_every, self._min_distance = random_every, min_distance
+        self._cheapest_of = cheapest_of
         # Two seeds: with one, a random configuration could repeat the refused proposal.
-        seeds = np.random.default_rng(seed).integers(2**32, size=2)
+        self._rng = np.random.default_rng(seed)
+        seeds = self._rng.integers(2**32, size=2)
         self._sampler, self._random = sampler(seed=int(seeds[0])), RandomSampler(int(seeds[1]))
-        self._common = PerStudy(partial(IntersectionSearchSpace, include_pruned=True))
+        self._common = PerStudy(_Common)
         self._earlier = PerStudy(_Earlier)
+        self._costs = PerStudy(Costs)
 
     def reseed_rng(self) -> None:
         """Draw new seeds; Optuna does this for each of its threads."""
         self._sampler.reseed_rng()
         self._random.reseed_rng()
+        self._rng = np.random.default_rng()
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Pass on to the wrapped sampler."""
@@ -99,11 +111,11 @@ class DiverseSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return what is proposed together: nothing for a random trial."""
-        if self._is_random(trial):
-            return {}
-        common = self._common.of(study).calculate(study)
-        return {**_varied(common), **self._sampler.infer_relative_search_space(study, trial)}
+        """Return what is proposed together."""
+        space = self._common.of(study).look(study, trial.number)
+        if not self._is_random(trial):
+            space |= self._sampler.infer_relative_search_space(study, trial)
+        return dict(sorted(space.items()))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -113,14 +125,16 @@ class DiverseSampler(BaseSampler):
             return {}
         earlier = self._earlier.of(study).look(study, trial.number, search_space)
         reach = self._reach(len(earlier), len(search_space))
-        for _ in range(_N_PROPOSALS):
+        n_left = 0 if self._is_random(trial) else _N_PROPOSALS + self._cheapest_of - 1
+        proposals: list[dict[str, Any]] = []
+        while n_left and len(proposals) < self._cheapest_of:
+            n_left -= 1
             proposal = self._propose(study, trial, search_space)
             if not _is_near_any(proposal, earlier, search_space, reach):
-                return proposal
-        return {
-            name: self._random.sample_independent(study, trial, name, distribution)
-            for name, distribution in search_space.items()
-        }
+                proposals.append(proposal)
+        if proposals:
+            return self._costs.of(study).cheapest(study, proposals, search_space)
+        return self._random_point(study, trial, search_space, earlier)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
@@ -128,6 +142,25 @@ class DiverseSampler(BaseSampler):
         """Return a value of a parameter that is not proposed together with others."""
         sampler = self._random if self._is_random(trial) else self._sampler
         return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def _random_point(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        space: Mapping[str, BaseDistribution],
+        earlier: NDArray[np.float64],
+    ) -> dict[str, Any]:
+        """Return a random configuration that no earlier trial has, if it can be found."""
+        point: dict[str, Any] = {}
+        for _ in range(_N_PROPOSALS):
+            point = {
+                name: self._random.sample_independent(study, trial, name, distribution)
+                for name, distribution in space.items()
+            }
+            if not _is_near_any(point, earlier, space, reach=0.0):
+                return point
+        free = free_points(space, earlier)
+        return free[self._rng.integers(len(free))] if free else point
 
     def _is_random(self, trial: FrozenTrial) -> bool:
         return trial.number % self._random_every == self._random_every - 1
@@ -154,6 +187,37 @@ def _varied(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution
     return {name: d for name, d in space.items() if not d.single()}
 
 
+class _Common:
+    """The parameters that all trials of a study have in common, and that vary."""
+
+    def __init__(self) -> None:
+        self._changes = Changes()
+        self._space: dict[str, BaseDistribution] | None = None
+
+    def look(self, study: Study, number: int) -> dict[str, BaseDistribution]:
+        """Return those of the trials that have reported or ended; else of those that run.
+
+        A trial that runs may not have been asked for all of its parameters yet.
+        """
+        trials = study.get_trials(deepcopy=False)
+        for trial in self._changes.since(trials):
+            if trial.distributions and teaches(trial):
+                self._space = _both(self._space, trial.distributions)
+        space = self._space
+        if space is None:
+            for trial in trials:
+                if trial.distributions and trial.number != number:
+                    space = _both(space, trial.distributions)
+        return _varied(space or {})
+
+
+def _both(
+    a: Mapping[str, BaseDistribution] | None, b: Mapping[str, BaseDistribution]
+) -> dict[str, BaseDistribution]:
+    """Return what two spaces, of which the first may be unknown, have in common."""
+    return {**b} if a is None else {name: d for name, d in a.items() if b.get(name) == d}
+
+
 class _Earlier:
     """The parameters of a study's trials, each as a number in a row of a table."""
 
@@ -174,7 +238,7 @@ class _Earlier:
         is given by its number.
         """
         trials = study.get_trials(deepcopy=False)
-        if space != self._space or len(trials) < len(self._fits):
+        if [*space.items()] != [*self._space.items()] or len(trials) < len(self._fits):
             self._begin(space)
         more = len(trials) - len(self._fits)
         self._table = np.pad(self._table, ((0, more), (0, 0)), constant_values=np.nan)

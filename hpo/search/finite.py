@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import (
@@ -28,12 +31,8 @@ from commons.optuna_internals import (
 from hpo.settings import SettingError
 
 EXHAUSTED = "the space is exhausted: %d of %d trials"
+_SMALL = 1000  # points of a space
 Space = Mapping[str, BaseDistribution]
-
-
-def takes_turns(sampler: BaseSampler) -> bool:
-    """Tell whether the workers of a sampler repeat points if they ask it at the same time."""
-    return isinstance(sampler, BruteForceSampler | GridSampler | QMCSampler)
 
 
 def check_grid(grid: Mapping[str, Sequence[Any]], space: Space, *, more: bool = False) -> None:
@@ -93,6 +92,29 @@ def points(distribution: Any) -> list[Any]:
     kind, n = type(distribution.low), n_points(distribution) or 0
     low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
     return [kind(low + i * step) for i in range(n)]
+
+
+def is_small(space: Space) -> bool:
+    """Tell whether a space has so few points that those which are free can be listed."""
+    return math.prod(n_points(each) or _SMALL + 1 for each in space.values()) <= _SMALL
+
+
+def free_points(space: Space, taken: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Return the points of a small space that are not taken; of a larger one none.
+
+    Args:
+        space: distribution by key.
+        taken: points that are taken, in rows, in the numbers that Optuna stores for the values.
+    """
+    if not is_small(space):
+        return []
+    rows = {tuple(row) for row in taken.tolist()}
+    kinds, values = space.values(), map(points, space.values())
+    return [
+        dict(zip(space, point, strict=True))
+        for point in product(*values)
+        if tuple(d.to_internal_repr(x) for d, x in zip(kinds, point, strict=True)) not in rows
+    ]
 
 
 def most_trials(study: Study, sampler: BaseSampler, space: Space | None = None) -> float:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,9 +21,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, trial_id
-from commons.rungs import sign, value_at
+from commons.rungs import sign
 from commons.unit_cube import apart, choice
 from hpo.attributes import SKIPPED, own_trials, stored
+from hpo.search.scores import scores
 
 Floats = NDArray[np.float64]
 _MIN_TRIALS = 10  # with fewer no trial is skipped
@@ -157,22 +157,6 @@ class Screen:
         return np.array([coordinates(t.params, space) for t in trials])
 
 
-def scores(trials: Sequence[FrozenTrial], sign: int) -> Floats:
-    """Return the ranks of T finished trials as normal quantiles, shape (T,); small is good.
-
-    Two trials are compared at the last step that both have reached, complete ones by their final
-    values. The rank of a trial is the number of trials that are better. `sign` is -1 to maximize.
-    """
-    lasts = [math.inf if trial.values else max(trial.intermediate_values) for trial in trials]
-    steps, place = np.unique(lasts, return_inverse=True)
-    values = sign * np.array([[_value(trial, step) for trial in trials] for step in steps])
-    common, rows = np.minimum.outer(place, place), np.arange(len(trials))
-    own, other = values[common, rows[:, None]], values[common, rows[None]]
-    losses = np.where(other < own, 1.0, np.where(other > own, 0.0, 0.5)).sum(axis=1)
-    normal = NormalDist()
-    return np.array([normal.inv_cdf(share) for share in losses / len(trials)])
-
-
 def coordinates(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> list[float]:
     """Return a configuration as a point of the unit cube.
 
@@ -188,11 +172,3 @@ def _scaled(distribution: Any, value: Any) -> list[float]:
     if isinstance(distribution, CategoricalDistribution):
         return choice(distribution, value)
     return [apart(distribution, distribution.low, value)]
-
-
-def _value(trial: FrozenTrial, step: float) -> float:
-    """The value of a trial at a step, inf being its end; NaN: none."""
-    if math.isinf(step):
-        return math.nan if trial.value is None else trial.value
-    value = value_at(trial, int(step))
-    return math.nan if value is None else value

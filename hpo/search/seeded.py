@@ -15,7 +15,8 @@ from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSamp
 
 from commons.per_study import hand_on
 from hpo.hydra_internals import instantiate
-from hpo.search.finite import Space, check_finite, check_grid, points
+from hpo.search.diverse import DiverseSampler
+from hpo.search.finite import Space, check_finite, check_grid, is_small, points
 from hpo.settings import SettingError
 
 _SIMPLE = (int, float, type(None))
@@ -59,6 +60,17 @@ def make_sampler(
         return optuna.samplers.TPESampler(), None
     node = _reseeded(config, trial_number)
     return build(node), node.get("seed")
+
+
+def takes_turns(sampler: BaseSampler, space: Space) -> bool:
+    """Tell whether the workers of a sampler repeat points if they ask it at the same time.
+
+    Args:
+        sampler: of a trial.
+        space: distribution by key.
+    """
+    visits_all = isinstance(sampler, BruteForceSampler | GridSampler | QMCSampler)
+    return visits_all or (isinstance(sampler, DiverseSampler) and is_small(space))
 
 
 class Samplers:

@@ -19,8 +19,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import DIVERGED, SKIPPED, WORKER, all_stored, own_trials, stored
-from hpo.reporting.summary import intervals, seconds_of, summarize
+from hpo.attributes import DIVERGED, SKIPPED, WORKER, all_stored, own_trials, seconds_of, stored
+from hpo.reporting.summary import intervals, summarize
 from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.trials import Curve
 

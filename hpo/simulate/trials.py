@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from hpo.curves import CurveTable
-from hpo.search.seeded import make_sampler
+from hpo.search.seeded import Samplers
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class SampledTrials:
     ) -> None:
         self.direction, self.space = table.direction, table.distributions
         self.n_trials = n_trials
-        self._table, self._node = table, sampler
+        self._table, self._samplers = table, Samplers(sampler)
         self._random = np.random.default_rng([seed, 1])
 
     def fixed(self, number: int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class SampledTrials:
 
     def sampler(self, number: int) -> BaseSampler:
         """Return a new sampler, seeded as in a live sweep."""
-        return make_sampler(self._node, number)[0]
+        return self._samplers.of(number)[0]
 
     def curve(self, trial: optuna.Trial) -> Curve:
         """Return the curve of the nearest row."""

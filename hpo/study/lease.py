@@ -191,7 +191,7 @@ class Lease:
                 self.renew()
                 if not self._lost.is_set():
                     self.after_beat()
-            except LeaseLostError:
+            except (LeaseLostError, UpdateFinishedTrialError):  # or it has just ended
                 return
             except Exception as error:  # noqa: BLE001 - a storage out of reach may come back
                 _log.warning("could not renew the lease: %s", error)

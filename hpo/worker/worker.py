@@ -26,9 +26,8 @@ from hpo.attributes import ENQUEUED, RUN, stored
 from hpo.current import Checkpoint, FollowedTrial
 from hpo.hydra_internals import configure_log, resolved_log, set_keys
 from hpo.ranks import Group
-from hpo.search.finite import takes_turns
 from hpo.search.objectives import load
-from hpo.search.seeded import Samplers
+from hpo.search.seeded import Samplers, takes_turns
 from hpo.settings import typed_key
 from hpo.storage.batching import batched
 from hpo.storage.folders import CHECKPOINT, StudyFolder
@@ -217,7 +216,8 @@ class _Leader:
         return overrides
 
     def _turn(self, sampler: BaseSampler) -> AbstractContextManager[Any]:
-        return study_lock(self._spec.sweep_dir) if takes_turns(sampler) else nullcontext()
+        shares = takes_turns(sampler, self._spec.space.distributions)
+        return study_lock(self._spec.sweep_dir) if shares else nullcontext()
 
     def _skips(self, trial: LeasedTrial) -> bool:
         if self._screen is None or stored(trial.user_attrs, ENQUEUED) is not None:

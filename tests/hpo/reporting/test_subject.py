@@ -4,9 +4,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.attributes import RUN, SKIPPED, WORKER
+from hpo.attributes import RUN, SKIPPED, WORKER, seconds_of
 from hpo.reporting.subject import has_diverged, is_unbegun, worker_of
-from hpo.reporting.summary import seconds_of
 
 
 def test_a_study_is_read_with_its_names_and_workers(study, subject):

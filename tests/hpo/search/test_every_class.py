@@ -4,8 +4,7 @@ import optuna
 import pytest
 
 from hpo.optimize import optimize
-from hpo.search.finite import takes_turns
-from hpo.search.seeded import build, complete, make_sampler
+from hpo.search.seeded import build, complete, make_sampler, takes_turns
 from hpo.search.space import parse_space
 
 SPACE = parse_space({"x": "interval(0, 1)", "n": "range(1, 4)", "c": "choice(a, b, null)"}, [])
@@ -80,7 +79,7 @@ def test_each_sampler_gives_each_trial_of_a_sweep_its_values(name, options, n_wo
             try:
                 told.tell(trial, trial.number)
             except RuntimeError:  # the space is exhausted
-                assert takes_turns(sampler)
+                assert takes_turns(sampler, space.distributions)
     assert [t.number for t in study.trials if len(t.params) == len(space.distributions)] == [
         *range(6)
     ]

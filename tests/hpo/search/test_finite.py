@@ -1,20 +1,22 @@
 import math
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BruteForceSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BruteForceSampler, GridSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from hpo.search.finite import (
     check_finite,
     check_grid,
+    free_points,
     is_exhausted,
+    is_small,
     most_trials,
     n_placed,
     n_points,
     points,
-    takes_turns,
 )
 from hpo.settings import SettingError
 
@@ -99,6 +101,21 @@ def test_a_trial_that_runs_counts_as_visited():
     assert not is_exhausted(study, RandomSampler())
 
 
-def test_workers_take_turns_where_they_would_repeat_points():
-    samplers = [BruteForceSampler(), GridSampler({"x": [1]}), QMCSampler(), RandomSampler()]
-    assert [*map(takes_turns, samplers)] == [True, True, True, False]
+def test_the_points_of_a_small_space_that_nobody_has_are_free():
+    taken = np.array([[1, 0], [2, 0], [1, np.nan]])  # a choice is given by its number
+    assert free_points(SPACE, taken) == [{"x": 1, "c": None}, {"x": 2, "c": None}]
+    assert len(free_points(SPACE, np.empty((0, 2)))) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "small"),
+    [
+        (IntDistribution(1, 250), True),
+        (IntDistribution(1, 251), False),
+        (FloatDistribution(0, 1), False),
+    ],
+)
+def test_a_space_of_at_most_a_thousand_points_is_small(more, small):
+    space = {**SPACE, "more": more}
+    assert is_small(space) == small
+    assert bool(free_points(space, np.empty((0, 3)))) == small

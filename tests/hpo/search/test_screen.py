@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from hpo.attributes import SKIPPED
-from hpo.search.screen import KernelRidge, Screen, coordinates, scores
+from hpo.search.screen import KernelRidge, Screen, coordinates
 
 SPACE = {"x": FloatDistribution(0, 1)}
 
@@ -20,14 +20,6 @@ def earlier(x, value, direction=1):
 def valley(n=21, direction=1):
     """Trials whose value is best in the middle."""
     return [earlier(x, (x - 0.5) ** 2, direction) for x in np.linspace(0, 1, n)]
-
-
-def curve(*values, complete=False):
-    return create_trial(
-        state=TrialState.COMPLETE if complete else TrialState.PRUNED,
-        value=values[-1] if complete else None,
-        intermediate_values=dict(enumerate(values, 1)),
-    )
 
 
 def judge(screen, points, direction="minimize"):
@@ -126,26 +118,6 @@ def test_any_regressor_serves_and_repeats_do_not_flatter_its_errors():
     judge(screen, [0.2, 0.4])
     assert [len(X) for X, _ in Mean.fits] == [12] * 5 + [15]
     assert all(len(set(X.ravel())) == 4 for X, _ in Mean.fits[:5])
-
-
-def test_scores_of_complete_trials_follow_their_values():
-    got = scores([curve(9.0, v, complete=True) for v in (3.0, 1.0, 2.0)], 1)
-    np.testing.assert_allclose(got, [0.967422, -0.967422, 0], atol=1e-6)
-    np.testing.assert_allclose(
-        scores([curve(9.0, v, complete=True) for v in (3.0, 1.0, 2.0)], -1), -got, atol=1e-12
-    )
-
-
-def test_a_pruned_trial_is_compared_where_it_stopped():
-    # The first beats all; the second one is complete and bad: it loses to the third at epoch 1.
-    trials = [curve(5.0, 1.0, complete=True), curve(9.0, 8.0, complete=True), curve(7.0)]
-    assert np.argsort(scores(trials, 1)).tolist() == [0, 2, 1]
-
-
-def test_equal_trials_and_those_without_a_common_step_are_even():
-    assert scores([curve(1.0), curve(1.0)], 1).tolist() == [0, 0]
-    value_only = create_trial(value=3.0)
-    assert scores([value_only, curve(1.0)], 1).tolist() == [0, 0]
 
 
 def test_coordinates_lie_in_the_unit_cube():

@@ -2,10 +2,18 @@ from functools import partial
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.samplers import (
+    BruteForceSampler,
+    GridSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 
+import hpo
 from hpo.search import seeded
-from hpo.search.seeded import Samplers, build, complete, make_sampler
+from hpo.search.seeded import Samplers, build, complete, make_sampler, takes_turns
 from hpo.settings import SettingError
 
 IN = "optuna.samplers."
@@ -138,3 +146,12 @@ def test_kept_samplers_propose_what_new_ones_do():
         params[kept] = [trial.params for trial in study.trials]
         samplers = Samplers(node)
     assert params[True] == params[False]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_workers_take_turns_where_they_would_repeat_points():
+    space, large = {"x": IntDistribution(1, 4)}, {"x": FloatDistribution(0, 1)}
+    samplers = [BruteForceSampler(), GridSampler({"x": [1]}), QMCSampler(), RandomSampler()]
+    samplers.append(hpo.DiverseSampler(TPESampler))
+    assert [takes_turns(each, space) for each in samplers] == [True, True, True, False, True]
+    assert [takes_turns(each, large) for each in samplers] == [True, True, True, False, False]

@@ -340,3 +340,23 @@ def test_of_a_process_that_died_before_its_first_heartbeat_no_time_is_known(runn
         storage.set_trial_system_attr(trial._trial_id, LEASE, owner)
     losses = study.trials[0].user_attrs[LOSSES]
     assert [(loss["held_s"], loss["lost_s"]) for loss in losses] == [(0.0, 0.0)] * 2
+
+
+def test_a_trial_that_has_just_ended_needs_no_lease_and_no_warning(caplog):
+    study = optuna.create_study()
+    trial = study.ask()
+    lease = Lease(study._storage, trial._trial_id, duration_s=0.03)
+    # Told by this worker while its lease is being renewed: nobody took the trial over.
+    ends = [False]
+
+    def is_mine():
+        if not ends[0]:
+            ends[0] = True
+            study.tell(trial, 1.0)
+        return True
+
+    lease._is_mine = is_mine
+    with lease:
+        lease._thread.join(10)
+    assert study.trials[0].state == TrialState.COMPLETE
+    assert "could not renew" not in caplog.text
