@@ -140,13 +140,13 @@ def test_proposals_of_tpe_keep_off_earlier_trials_where_tpe_alone_crowds(multiva
 
     def n_near(sampler):
         n = 0
-        for params in (run(sampler, 50, seed=seed) for seed in range(2)):
+        for params in (run(sampler, 60, seed=seed) for seed in range(3)):
             later = range(20, len(params), 2)
             n += sum(min(gap(params[i], p) for p in params[:i]) <= 0.1 for i in later)
         return n
 
     # A few are left, random ones where five proposals were refused.
-    assert 3 * n_near(partial(DiverseSampler, tpe)) < n_near(tpe) >= 9
+    assert 3 * n_near(partial(DiverseSampler, tpe)) < n_near(tpe)
 
 
 @both
