@@ -62,9 +62,9 @@ class Standings:
         """Return how many trials have reached a rung."""
         return len(self._at.get(rung, ()))
 
-    def n_on_their_way(self, rung: int) -> int:
-        """Return how many RUNNING trials are below a rung."""
-        return sum(last < rung for last in [*self._running.values()])
+    def n_running_from(self, rung: int) -> int:
+        """Return how many RUNNING trials have this last rung; 0: have not reached any."""
+        return sum(last == rung for last in [*self._running.values()])
 
     def is_waiting(self, number: int) -> bool:
         """Tell whether a trial that has begun is WAITING."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -29,9 +28,9 @@ class LadderPruner(PausingPruner):
     Rungs and ranks are those of `hpo.AshaPruner`. Of the n trials that have begun,
     `share` n (r / e)^0.85 reach step e; when no trial is left to begin, at least
     1.25 (1 + ceil(0.75 log2(R / e))), so that two are complete. A trial goes on as soon as it is
-    among so many even if all that are still on their way to its rung are better. If there is no
-    such trial, a new one begins. When no trial has to go on any more, the policy `then` decides
-    whether another paused one is worth it.
+    among so many even if all that are now on their way from the rung before are better. If there
+    is no such trial, a new one begins. When no trial has to go on any more, the policy `then`
+    decides whether another paused one is worth it.
 
     A trial that has failed or diverged has no place. Equal curves that have not moved, such as an
     accuracy at chance, share one, so all of them go on.
@@ -99,9 +98,9 @@ class LadderPruner(PausingPruner):
     def _next(self, standings: Standings, may: Callable[[int], bool]) -> tuple[int | None, bool]:
         """Return the trial that goes on, and whether no trial has to go on any more."""
         is_over = not standings.new
-        for rung, following in pairwise(self._steps):
+        for before, rung, following in zip((0, *self._steps), self._steps, self._steps[1:]):
             n_best = self._n_best(rung, following, standings)
-            n_unknown = standings.n_on_their_way(rung)
+            n_unknown = standings.n_running_from(before)
             for place, number in standings.last_at(rung):
                 if place >= n_best:
                     break
@@ -113,7 +112,7 @@ class LadderPruner(PausingPruner):
     def _n_best(self, rung: int, following: int, standings: Standings) -> int:
         """Return how many should reach the next rung."""
         first = self._steps[0]
-        wanted = self._rungs.wanted(rung, standings.n_at(first) + standings.n_on_their_way(first))
+        wanted = self._rungs.wanted(rung, standings.n_at(first) + standings.n_running_from(0))
         if standings.new:
             return int(wanted)
         leaders = 1 + math.ceil(_LEADERS * math.log2(self._full / following))

@@ -104,6 +104,23 @@ def test_a_trial_goes_on_only_if_those_on_their_way_cannot_take_its_place():
     assert chosen(study) == []
 
 
+def test_trials_that_have_just_begun_do_not_hold_up_those_at_high_rungs():
+    high = [(WAITING, *np.linspace(3.0 + v, 2.0 + v, 8)) for v in range(4)]
+    low = [(PRUNED, 9.0 + v, 8.0 + v) for v in range(60)]
+    begun = [(RUNNING, 9.0)] * 8
+    study = make_study(LadderPruner(50), *high, *low, *begun, n_new=1)
+    assert chosen(study) == [0, 1, 2, 3]
+
+
+def test_a_stream_of_trials_gets_complete_ones_with_any_number_of_workers():
+    levels = np.random.default_rng(0).permutation(400) / 20
+    for n_workers in (1, 8, 16):
+        trials = RowTrials(table(falling(levels)), np.arange(400))
+        run = replay(trials, LadderPruner(50), n_workers=n_workers, budget=1500)
+        assert run.spent.n_started < 400  # more are to come
+        assert run.finished
+
+
 def test_a_trial_that_would_go_on_at_once_does_not_pause():
     policy = LadderPruner(50)
     trials = [(WAITING, 3.0 + v, 2.0 + v) for v in range(5)]
