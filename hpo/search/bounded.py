@@ -76,7 +76,7 @@ class _Shown:
 
 
 class _Bounded(BaseSampler):
-    """Lets a sampler see some of the trials, those with a report as complete."""
+    """Lets the sampler beside it see some of the trials, those with a report as complete."""
 
     def __init__(self, max_trials: int, least: int, options: dict[str, Any]) -> None:
         super().__init__(**options)
@@ -88,20 +88,23 @@ class _Bounded(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return what is proposed together."""
-        return super().infer_relative_search_space(self._seen(study, trial), trial)
+        seen = self._seen(study, trial)
+        return super().infer_relative_search_space(seen, trial)  # type: ignore[safe-super]
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return a proposal from the trials that the sampler sees."""
-        return super().sample_relative(self._seen(study, trial), trial, search_space)
+        seen = self._seen(study, trial)
+        return super().sample_relative(seen, trial, search_space)  # type: ignore[safe-super]
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
         """Return a value of a parameter that is not proposed together with others."""
         seen = self._seen(study, trial)
-        return super().sample_independent(seen, trial, param_name, param_distribution)
+        parameter = param_name, param_distribution
+        return super().sample_independent(seen, trial, *parameter)  # type: ignore[safe-super]
 
     def _seen(self, study: Study, trial: FrozenTrial) -> Any:
         if len(study.directions) > 1:
