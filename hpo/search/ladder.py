@@ -98,7 +98,8 @@ class LadderPruner(PausingPruner):
     def _next(self, standings: Standings, may: Callable[[int], bool]) -> tuple[int | None, bool]:
         """Return the trial that goes on, and whether no trial has to go on any more."""
         is_over = not standings.new
-        for before, rung, following in zip((0, *self._steps), self._steps, self._steps[1:]):
+        steps = (0, *self._steps)
+        for before, rung, following in zip(steps, steps[1:], steps[2:], strict=False):
             n_best = self._n_best(rung, following, standings)
             n_unknown = standings.n_running_from(before)
             for place, number in standings.last_at(rung):
