@@ -46,16 +46,21 @@ class LogScale:
     least: float
 
     @classmethod
-    def of(cls, values: Floats) -> LogScale:
-        """Return the scale whose floor is a little below the best of some values.
+    def of(cls, values: Floats, epochs: Sequence[int]) -> LogScale:
+        """Return the scale whose floor is a little below the best that curves are on the way to.
+
+        That is the best value so far or, if it is lower, the best one after as many more
+        doublings of the epochs as are left, each with the change of the last one.
 
         Args:
             values: shape (T, J), NaN where unknown, at least one known in the first column.
+            epochs: the J decision epochs.
         """
         best = float(np.nanmin(values))
         span = float(np.nanmedian(values[:, 0])) - best
         span = span if span > 0 else max(abs(best), 1.0) * 1e-3  # nothing has moved yet
-        return cls(best - 0.11 * span, 1e-9 * span)
+        room = max(0.11 * span, _still_to_come(values, epochs))
+        return cls(best - room, 1e-9 * span)
 
     def __call__(self, values: Any) -> Floats:
         """Return z, NaN where a value is."""
@@ -64,6 +69,19 @@ class LogScale:
     def inverse(self, z: Any) -> Floats:
         """Return the loss of a z."""
         return np.asarray(np.exp(z) + self.floor, np.float64)
+
+
+def _still_to_come(values: Floats, epochs: Sequence[int]) -> float:
+    """Return how far the longest curves will still fall if each doubling changes as the last."""
+    last = int(np.flatnonzero(np.isfinite(values).any(axis=0))[-1])
+    half = int(np.searchsorted(epochs, epochs[last] / 2, side="right")) - 1
+    if not 0 <= half < last:
+        return 0.0
+    both = values[np.isfinite(values[:, last]) & np.isfinite(values[:, half])]
+    if not len(both):
+        return 0.0
+    doublings = np.log2(epochs[last] / epochs[half]), np.log2(epochs[-1] / epochs[last])
+    return float(np.median(both[:, half] - both[:, last]) / doublings[0] * doublings[1])
 
 
 @dataclass(frozen=True)

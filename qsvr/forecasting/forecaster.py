@@ -161,7 +161,7 @@ class Forecaster:
         n_known = int(np.isfinite(values).sum())
         stale = n_known > (1 + self._refit_growth) * self._n_known
         if self._scale is None or stale or np.nanmin(values) <= self._scale.floor:
-            scale = LogScale.of(values[np.isfinite(values[:, 0])])
+            scale = LogScale.of(values[np.isfinite(values[:, 0])], self.epochs)
             self._learned = scale(values), hyperparameters
             self._model.fit(*self._learned)
             self._scale, self._n_known, self._calibration = scale, n_known, None

@@ -11,7 +11,7 @@ NONE = np.zeros((200, 0))
 
 def test_the_log_scale_is_inverted_and_starts_below_the_best():
     values = np.array([[100.0, 80.0], [60.0, np.nan]])
-    scale = LogScale.of(values)
+    scale = LogScale.of(values, (1, 2))
     assert scale.floor == pytest.approx(60.0 - 0.11 * (80.0 - 60.0))
     np.testing.assert_allclose(scale.inverse(scale(values)), values)
 
@@ -19,17 +19,34 @@ def test_the_log_scale_is_inverted_and_starts_below_the_best():
 @pytest.mark.parametrize("level", [0.0, -0.3, 1e6])
 def test_values_that_are_all_equal_have_a_scale(level):
     values = np.full((3, 2), level)
-    assert np.isfinite(LogScale.of(values)(values)).all()
+    assert np.isfinite(LogScale.of(values, (1, 2))(values)).all()
 
 
 def test_the_scale_follows_the_unit_of_the_values():
     values = np.array([[5.0, 3.0], [4.0, 2.0], [6.0, np.nan]])
-    thousand = LogScale.of(1000 * values)(1000 * values)
-    np.testing.assert_allclose(thousand, LogScale.of(values)(values) + np.log(1000))
+    thousand = LogScale.of(1000 * values, (1, 2))(1000 * values)
+    np.testing.assert_allclose(thousand, LogScale.of(values, (1, 2))(values) + np.log(1000))
 
 
 def test_values_below_the_floor_stay_finite():
-    assert np.isfinite(LogScale.of(np.array([[2.0], [1.0]]))(0.0))
+    assert np.isfinite(LogScale.of(np.array([[2.0], [1.0]]), (1,))(0.0))
+
+
+def test_the_floor_is_below_where_the_longest_curves_are_on_the_way_to():
+    values = np.array([[10.0, 8.0, 6.0, np.nan], [12.0, 10.0, 8.0, np.nan], [9.0, *[np.nan] * 3]])
+    # From 4 to 32 epochs are three doublings; the last one has changed 2.
+    assert LogScale.of(values, (1, 2, 4, 32)).floor == pytest.approx(6.0 - 3 * 2)
+    values[:, 2] = [7.9, 9.9, np.nan]  # they hardly fall any more
+    assert LogScale.of(values, (1, 2, 4, 32)).floor == pytest.approx(7.9 - 0.3)
+    values[0, 3] = 3.0  # one is complete
+    assert LogScale.of(values, (1, 2, 4, 32)).floor == pytest.approx(3.0 - 0.11 * (10.0 - 3.0))
+
+
+def test_before_any_doubling_of_the_epochs_nothing_is_known_of_the_way():
+    values = np.array([[10.0, np.nan], [5.0, np.nan]])
+    assert LogScale.of(values, (1, 100)).floor == pytest.approx(5.0 - 0.11 * 2.5)
+    jump = np.array([[10.0, np.nan, 5.0, np.nan]])  # no report in between
+    assert LogScale.of(jump, (1, 2, 4, 8)).floor == pytest.approx(5.0 - 0.11 * 5.0)
 
 
 def curves(n=200, drift=(-0.5, -0.2), noise=0.0, seed=0):

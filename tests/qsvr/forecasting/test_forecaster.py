@@ -160,3 +160,16 @@ def test_a_careful_forecast_is_as_wide_as_complete_trials_ended(study):
     assert careful.record.startswith(missed)
     assert "spreads are" in careful.record
     assert "spreads" not in plain.record
+
+
+def test_slow_curves_that_nobody_has_followed_may_end_far_above_the_best_value_so_far():
+    random, study = np.random.default_rng(0), optuna.create_study(direction="maximize")
+    ends = random.uniform(0.78, 0.86, 30)
+    for end in ends:
+        begun, slope = study.ask(), random.uniform(0.35, 0.5)
+        for epoch in range(1, 9):
+            begun.report(end - 0.45 * epoch**-slope, epoch)
+    forecast = Forecaster(200).forecast(study, study.get_trials())
+    ends -= 0.45 * 200**-0.42
+    assert np.mean(ends < forecast.optimistic) > 0.9
+    assert forecast.mean.max() < forecast.optimistic.max() < 1.0
