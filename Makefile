@@ -121,7 +121,6 @@ repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QP
 
 COLD := [random,hyperband,swift_svr,swift_qsvr,sha,asha,asha_promotion,ladder_506,ladder_609,svr,qsvr,freeze_thaw_last,\
 freeze_thaw_linear,freeze_thaw_gp,freeze_thaw_svr,freeze_thaw_qsvr]
-WARM := [asha,ladder_506,freeze_thaw_last,warm_asha,warm_last,warm_svr]
 # Settings were chosen on orders 0 to 49 and seeds 20 to 39.
 # Trained again, the configurations end a median of 1.07 apart: a distance below 0.3 means nothing.
 SIMULATE = $(BIN)/python -m hpo.simulate curves=$(CURVES) methods_file=benchmarks/reproduce/policies/methods.yaml \
@@ -130,8 +129,7 @@ repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time 
 	$(SIMULATE)
 	$(SIMULATE)/half_of_best drop_half_of_best=60 "methods=$(COLD)"
 	$(SIMULATE)/without_best drop_best=10 "methods=$(COLD)"
-	$(SIMULATE)/warm earlier_groups=60 "methods=$(WARM)"
-	$(SIMULATE)/warm_half_of_best earlier_groups=60 drop_half_of_best=60 "methods=$(WARM)"
+	$(SIMULATE)/warm earlier_groups=60 "methods=[asha,ladder,warm_asha,warm_ladder]"
 
 TABLES ?= data/curves
 repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])

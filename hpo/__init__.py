@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hpo.search.pausing import PausingPruner
     from hpo.search.pbt import PopulationPruner
     from hpo.search.promotion import PromotionPruner
-    from hpo.search.screen import Screen
     from hpo.storage.journal import JournalFile
     from hpo.storage.opening import open_storage
 
@@ -39,7 +38,6 @@ __all__ = [
     "PopulationPruner",
     "PromotionPruner",
     "ReportTrial",
-    "Screen",
     "TPESampler",
     "current_trial",
     "load",
@@ -65,7 +63,6 @@ if not TYPE_CHECKING:  # so that type checkers refuse other names
             "PopulationPruner": "hpo.search.pbt",
             "PromotionPruner": "hpo.search.promotion",
             "ReportTrial": "hpo.lightning",
-            "Screen": "hpo.search.screen",
             "TPESampler": "hpo.search.bounded",
             "current_trial": "hpo.current",
             "load": "hpo.notebook",

@@ -49,9 +49,8 @@ LOSSES = "losses"  # the processes that died on it, see `hpo.study.lease`
 FIGURES = "figures"  # figures beside its best reported value: number by name
 FAIL_REASON = "fail_reason"  # why it failed
 DIVERGED = "diverged"  # the step at which its value was not finite, or a text
-ENQUEUED = "enqueued"  # where its values are from: DEFAULT, a file, or "given"
+ENQUEUED = "enqueued"  # where its values are from: DEFAULT, a file, a study, or "given"
 ADDED = "added"  # the source of a finished trial that the study began with
-SKIPPED = "skipped"  # why a screen ended it before its first epoch
 
 DEFAULT = "default"  # the configuration's own values
 
@@ -233,5 +232,4 @@ _kinds: dict[str, Callable[[Any], bool]] = {
     ADDED: _is_text,
     FAIL_REASON: _is_text,
     DIVERGED: lambda value: _is_text(value) or _is_count(value),
-    SKIPPED: lambda value: isinstance(value, dict | str),
 }

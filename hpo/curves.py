@@ -23,7 +23,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from commons.tables import Table, read_table
 from commons.unit_cube import to_unit
@@ -98,22 +97,6 @@ class CurveTable:
             name: float(value) if isinstance(distribution, FloatDistribution) else int(value)
             for (name, distribution), value in items
         }
-
-    def trials(self, rows: NDArray[np.intp] | None = None) -> list[FrozenTrial]:
-        """Return trainings, by default all, as trials; those that ended early are PRUNED."""
-        return [self._trial(int(row)) for row in (range(len(self)) if rows is None else rows)]
-
-    def _trial(self, row: int) -> FrozenTrial:
-        length = int(np.isfinite(self.losses[row]).sum())
-        values = self.curves[row, :length].tolist()
-        is_complete = length == self.n_epochs
-        return create_trial(
-            state=TrialState.COMPLETE if is_complete else TrialState.PRUNED,
-            value=values[-1] if is_complete else None,
-            params=self.params(row),
-            distributions=self.distributions,
-            intermediate_values=dict(enumerate(values, 1)),
-        )
 
     def nearest(self, params: dict[str, Any]) -> NDArray[np.intp]:
         """Return the rows of the configuration nearest to `params`, Euclidean in the unit cube."""

@@ -6,7 +6,7 @@ reads the types.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -219,10 +219,8 @@ class SweepSettings:
         preflight: dotted path of a function `f(cfg)`, called before the study is
             created with configurations of trials; a ValueError tells that one could not begin.
         preflight_change: the same, `f(before, after)`, for hyperparameters that change on the way.
-        enqueue: the first trials: `default`, a YAML file or a mapping of searched keys each.
+        enqueue: the first trials: `default`, a YAML file, a study, or a mapping of searched keys.
         add: finished trials that a new study begins with, see `hpo.study.added.read_added`.
-        earlier_studies: what the screen learns from, as `hpo.study.earlier.read_earlier` takes it.
-        screen: `_target_` node of the `hpo.Screen` that learns from these.
         own_groups: keys or groups of the application that only set up the sweep. They may change
             when a study is resumed, and best.yaml leaves them out.
         restart: the study's name, or true where a terminal can ask: begin anew, and keep the old
@@ -253,8 +251,6 @@ class SweepSettings:
     preflight_change: str | None = None
     enqueue: list[Any] = field(default_factory=list)
     add: list[str] = field(default_factory=list)
-    earlier_studies: list[str] = field(default_factory=list)
-    screen: Any = None
     own_groups: list[str] = field(default_factory=list)
     restart: Any = False
     join: bool = False
@@ -281,12 +277,12 @@ class SweepSettings:
             raise SettingError("{lease_s} must be more than 0, got {}", self.lease_s)
         for name in ("trial_timeout", "epoch_timeout", "timeout"):
             check_timeout(name, getattr(self, name), may_be_auto=name == "epoch_timeout")
-        for name in ("add", "earlier_studies"):
-            for source in getattr(self, name):
-                if not isinstance(source, str):
-                    rule = f"{{{name}}} must be a list of files, folders and URLs, got {{!r}}"
-                    raise SettingError(rule, source)
-        for name in ("sampler", "pruner", "screen"):
+        sources: Sequence[Any] = self.add
+        for source in sources:
+            if not isinstance(source, str):
+                rule = "{add} must be a list of files, folders and URLs, got {!r}"
+                raise SettingError(rule, source)
+        for name in ("sampler", "pruner"):
             _check_node(name, getattr(self, name))
         if self.params is not None and not isinstance(self.params, Mapping):
             rule = "{params} must be a mapping such as {{x: interval(0, 1)}}, got {!r}"

@@ -19,7 +19,7 @@ PACKAGES = make_api.PACKAGES
 NAMES = [f"{package}.{name}" for package in PACKAGES for name in import_module(package).__all__]
 HPO = {
     "report_value", "current_trial", "optimize", "load", "AshaPruner", "PromotionPruner",
-    "LadderPruner", "PausingPruner", "FreezeThawPruner", "DiverseSampler", "Screen", "JournalFile",
+    "LadderPruner", "PausingPruner", "FreezeThawPruner", "DiverseSampler", "JournalFile",
     "open_storage", "ReportTrial", "PopulationPruner", "Checkpoint", "note_figures", "LoadedStudy",
     "TPESampler", "GPSampler",
 }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.terminal import one_line
-from hpo.attributes import DIVERGED, FAIL_REASON, SKIPPED, stored
+from hpo.attributes import DIVERGED, FAIL_REASON, stored
 
 _MAX_CAUSES = 5
 
@@ -45,7 +45,5 @@ def cause_of(trial: FrozenTrial) -> str:
         return trial.state.name.lower()
     if stored(trial.user_attrs, DIVERGED) is not None:
         return "diverged"
-    if stored(trial.user_attrs, SKIPPED) is not None:
-        return "skipped by the screen"
     step = trial.last_step
     return "pruned before a step" if step is None else f"pruned at step {step}"

@@ -15,7 +15,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, SKIPPED, added_from, stored
+from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, added_from, stored
 from hpo.reporting.outlook import Outlook, outlook
 from hpo.reporting.pareto import Front
 from hpo.reporting.rungs import Lengths, Rung, paused_at
@@ -38,7 +38,6 @@ class Moment:
         goal: for example "minimize val_loss".
         n_trials: trials by state, those that were not begun among the waiting ones; and in total.
         n_added: finished trials that the study began with.
-        n_skipped: pruned trials that a screen ended before their first epoch.
         best: the best complete trial that is feasible, added ones included; None: there is none.
         running: running trials, the most promising first.
         n_alive: workers that have shown life.
@@ -53,7 +52,6 @@ class Moment:
     goal: str
     n_trials: dict[str, int]
     n_added: int
-    n_skipped: int
     best: FrozenTrial | None
     running: Sequence[FrozenTrial]
     n_alive: int
@@ -91,7 +89,7 @@ class Pulse:
         self._front = Front(directions)
         self._weights: list[float] | None = None
         self._counts: Counter[TrialState] = Counter()
-        self._n_skipped = self._n_added = self._epochs = self._n_looks = self._budget = 0
+        self._n_added = self._epochs = self._n_looks = self._budget = 0
         self._lease_s = _LEASE_S
         self._beats: dict[int, tuple[str, float]] = {}  # last heartbeat and when it was new
 
@@ -114,7 +112,6 @@ class Pulse:
             goal=self._goal,
             n_trials=n_trials,
             n_added=self._n_added,
-            n_skipped=self._n_skipped,
             best=self._front.best(self._weights),
             running=sorted(running, key=self._lengths.standing),
             n_alive=len(alive),
@@ -149,7 +146,6 @@ class Pulse:
         self._counts[trial.state] += 1
         self._lengths.add([trial])
         self._epochs += n_epochs(trial)
-        self._n_skipped += stored(trial.user_attrs, SKIPPED) is not None
 
     def _is_alive(self, trial: FrozenTrial) -> bool:
         """Tell whether the owner of a running trial has shown life, by the clock of this one."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, PAUSED, SKIPPED, added_from, seconds_of, stored
+from hpo.attributes import DIVERGED, PAUSED, added_from, seconds_of, stored
 
 _SHARE = 0.05  # of all stops, at least, are at a rung
 _MAX_RUNGS = 8
@@ -61,7 +61,7 @@ class Lengths:
                 self._count(trial)
 
     def _count(self, trial: FrozenTrial) -> None:
-        if stored(trial.user_attrs, SKIPPED) is not None or trial.state == TrialState.FAIL:
+        if trial.state == TrialState.FAIL:
             return
         if added_from(trial) is not None:
             return

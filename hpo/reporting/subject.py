@@ -10,9 +10,9 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from hpo.attributes import DIVERGED, RUN, SKIPPED, WORKER, all_stored, stored
+from hpo.attributes import DIVERGED, RUN, WORKER, all_stored, stored
 from hpo.reporting.ledger import Ledger, read_ledger
 from hpo.reporting.summary import (
     VALUE,
@@ -120,12 +120,6 @@ def worker_of(trial: FrozenTrial) -> str:
     run = stored(trial.user_attrs, RUN, {})
     name = run.get("worker")
     return name if isinstance(name, str) else ""
-
-
-def is_unbegun(trial: FrozenTrial) -> bool:
-    """Tell whether a screen has ended a trial before its first epoch, or it still waits."""
-    waits = trial.state == TrialState.WAITING and not trial.intermediate_values
-    return waits or stored(trial.user_attrs, SKIPPED) is not None
 
 
 def has_diverged(trial: FrozenTrial) -> bool:

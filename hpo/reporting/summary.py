@@ -16,7 +16,6 @@ from hpo.attributes import (
     FIGURES,
     N_TRIALS,
     REPORTED,
-    SKIPPED,
     WORKER,
     added_from,
     all_stored,
@@ -88,7 +87,6 @@ class Summary:
         worker_busy_fraction: share of the workers' time spent inside the application; None for a
             study without workers of hpo.
         n_workers: over all commands.
-        n_skipped: pruned trials that a screen ended before their first epoch.
         cost: what its workers have used; that of a study without workers of hpo is 0.
         default: the trial of the default configuration beside the best; None: there is none.
         front: of several objectives, the trials that no other one beats.
@@ -104,7 +102,6 @@ class Summary:
     wall_s: float
     worker_busy_fraction: float | None
     n_workers: int
-    n_skipped: int
     cost: Cost
     default: Default | None = None
     front: tuple[int, ...] = ()
@@ -145,7 +142,6 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
         wall_s=_union_s(intervals(workers, own)),
         worker_busy_fraction=_busy_fraction(workers),
         n_workers=len(workers),
-        n_skipped=sum(stored(trial.user_attrs, SKIPPED) is not None for trial in trials),
         cost=_cost(attributes, trials, epochs.run),
         front=tuple(trial.number for trial in front.trials) if len(directions) > 1 else (),
         default=compare_default(

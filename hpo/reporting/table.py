@@ -159,11 +159,10 @@ def parameters(params: dict[str, Any]) -> str:
 def counts(summary: Summary | Moment) -> str:
     """Return the number of trials by state."""
     n = summary.n_trials
-    skipped = f" ({summary.n_skipped} before they began)" if summary.n_skipped else ""
     added = f"; {summary.n_added} added" if summary.n_added else ""
     return (
         f"{summary.n_finished} of {n['total']} finished: {n['complete']} complete, "
-        f"{n['pruned']} pruned{skipped}, {n['fail']} failed; {n['running']} running, "
+        f"{n['pruned']} pruned, {n['fail']} failed; {n['running']} running, "
         f"{n['waiting']} waiting{added}"
     )
 

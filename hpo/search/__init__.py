@@ -1,1 +1,1 @@
-"""What to try and what to stop: search spaces, samplers, pruners, screens."""
+"""What to try and what to stop: search spaces, samplers, pruners."""

@@ -1,10 +1,11 @@
 """Points of a search space that a user names: trials that a study begins with.
 
-    hpo.enqueue=[default,best.yaml,{optimizer.lr: 1e-3}]
+    hpo.enqueue=[default,best.yaml,{optimizer.lr: 1e-3},outputs/sweeps/asha_bo]
 
 `default` is the configuration's own value of each searched key. A file is a configuration, such as
 the best.yaml of another sweep, or a mapping of searched keys, and so is a mapping. What a file or
-a mapping leaves open is sampled.
+a mapping leaves open is sampled. Another study stands for its best trials, see
+`hpo.study.best_points`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Point:
     """Values of searched keys, not necessarily all of them.
 
     Attributes:
-        source: where they are from: `default`, the name of a file, or `given`.
+        source: where they are from: `default`, the name of a file, another study, or `given`.
         params: value by key, as Optuna stores it.
     """
 
@@ -57,7 +58,7 @@ def read_points(
     said. Where it cannot (another choice, a text), the default is left out, which is said too.
 
     Args:
-        entries: `default`, the name of a YAML file, or a mapping each.
+        entries: `default`, the name of a YAML file, a mapping, or a point of this space each.
         space: what is searched.
         config: the application's own, with Hydra's node.
         only_inside: the sampler knows no point outside of the space.
@@ -68,14 +69,18 @@ def read_points(
     """
     found: list[Point] = []
     for entry in entries:
-        if entry == DEFAULT:
+        if isinstance(entry, Point):
+            point: Point | None = entry
+        elif entry == DEFAULT:
             point = _default(space, config, only_inside)
         elif isinstance(entry, str):
             point = Point(Path(entry).name, _params(entry, _read(entry), space, config))
         elif isinstance(entry, Mapping):
             point = Point("given", _params("", entry, space, config))
         else:
-            rule = "{enqueue} must be a list of default, FILE.yaml or {{key: value}}, got {!r}"
+            rule = (
+                "{enqueue} must be a list of default, FILE.yaml, STUDY, {{key: value}}, got {!r}"
+            )
             raise SettingError(rule, entry)
         if point is not None and point.params not in [known.params for known in found]:
             found.append(point)
@@ -121,9 +126,6 @@ def _select(config: Any, key: str) -> Any:
 
 
 def _read(name: str) -> Mapping[Any, Any]:
-    if not name.endswith((".yaml", ".yml")):
-        rule = "{enqueue}: {!r} is neither default nor the name of a YAML file"
-        raise SettingError(rule + did_you_mean(name, [DEFAULT]), name)
     try:
         read: Any = OmegaConf.to_container(OmegaConf.load(name))
     except (OSError, YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:

@@ -39,7 +39,8 @@ What starting costs, and how far the result depends on a few rows:
   drop_best=10           number of best rows to remove
   drop_half_of_best=60   of this many best rows, a random half is removed in each order
   earlier_groups=60      number of configurations that form an earlier study, drawn for each order,
-                         for the methods with a screen
+                         for the methods with enqueue_best: N, whose first trials are
+                         its N best configurations, with the curves that they had
 
 Time on a cluster, of a sweep that begins when its workers are submitted:
   epoch_s=600            seconds of an epoch, or the column of the table that has them; then
@@ -243,8 +244,10 @@ def _why_not(method: Method, plan: Plan) -> str | None:
     numbers = plan.numbers(method)
     if not numbers:
         return "seeds=0" if method.mode == "sampler" else "orders=0"
-    if "screen" in method.node and not plan.variant.earlier_groups:
-        return "it learns from an earlier study: set earlier_groups"
+    if method.n_enqueued and method.mode == "sampler":
+        return "enqueue_best is for a pool, without a sampler"
+    if method.n_enqueued and not plan.variant.earlier_groups:
+        return "it begins with the best of an earlier study: set earlier_groups"
     if plan.gpus is None and method.growth is not None:
         return "it has gpus_per_trial: set n_gpus=N, those of a sweep"
     try:

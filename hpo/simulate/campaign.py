@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import optuna
 
 from commons.pools import advance, run_tasks
 from hpo.curves import CurveTable, Floats
 from hpo.simulate.cluster import Cluster
-from hpo.simulate.draws import Draw, Variant, draw
+from hpo.simulate.draws import Draw, Variant, best_rows, draw
 from hpo.simulate.engine import replay
 from hpo.simulate.evidence import gap
 from hpo.simulate.gpus import Gpus
@@ -87,7 +88,8 @@ class Outcome:
     """A simulated sweep and what it is measured by.
 
     Attributes:
-        reference: Hyperband's loss on the same pool; with a sampler, the best of the table.
+        reference: Hyperband's loss on the same pool, without what is enqueued; with a sampler, the
+            best of the table.
         pool: what else is known of the pool; None with a sampler.
     """
 
@@ -107,8 +109,6 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
     if method.is_reference:
         return _on_pool(make_reference(method, values)(losses), losses, drawn)
     policy = make_policy(method, values)
-    if policy.screen is not None:
-        policy.screen.learn(plan.table.trials(drawn.earlier))
     sweep = partial(
         replay,
         pruner=policy.pruner,
@@ -116,10 +116,11 @@ def simulate(plan: Plan, method: Method, number: int) -> Outcome:
         gpus=plan.gpus_of(method),
         seed=number,
         cluster=plan.cluster,
-        screen=policy.screen,
     )
     if policy.sampler is None:
-        return _on_pool(sweep(RowTrials(plan.table, drawn.pool)), losses, drawn)
+        first = best_rows(plan.table, drawn.earlier, method.n_enqueued)
+        rows = np.concatenate([first, drawn.pool])
+        return _on_pool(sweep(RowTrials(plan.table, rows)), losses, drawn)
     table = plan.table.without(drawn.removed)
     trials = SampledTrials(table, policy.sampler, number)
     best = float(table.losses[:, -1].min())

@@ -52,3 +52,10 @@ def draw(table: CurveTable, seed: int, variant: Variant) -> Draw:
     n = sum(pool_sizes(min(wanted, int(variant.pool_share * len(left))), table.n_epochs))
     pool = np.random.default_rng(seed).permutation(left)[:n]
     return Draw(removed, np.setdiff1d(seen, dropped), pool, n / len(left))
+
+
+def best_rows(table: CurveTable, rows: Rows, n: int) -> Rows:
+    """Return the rows of the n best configurations among these rows, the best first."""
+    ranked = rows[np.argsort(table.losses[rows, -1], kind="stable")]
+    firsts = np.unique(table.groups[ranked], return_index=True)[1]
+    return ranked[np.sort(firsts)[:n]]

@@ -19,7 +19,6 @@ import numpy as np
 from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 
-from hpo.search.screen import Screen
 from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.gpus import Crews, Gpus
 from hpo.simulate.run import Run, Spent
@@ -37,7 +36,6 @@ def replay(
     seed: int = 0,
     gpus: Gpus | None = None,
     cluster: Cluster | None = None,
-    screen: Screen | None = None,
     budget: float = math.inf,
     good_loss: float = -math.inf,
 ) -> Run:
@@ -50,7 +48,6 @@ def replay(
         gpus: in place of a number of workers; each worker has those of a trial.
         seed: of the trials' speeds and of what happens to workers.
         cluster: the machines; by default an epoch takes about 1 s, all else takes no time.
-        screen: asked once about each new trial; what it skips counts as pruned with no epoch.
         budget: epochs of all workers together after which the sweep ends.
         good_loss: it also ends when a trial has finished with at most this loss.
 
@@ -58,7 +55,7 @@ def replay(
         ValueError: the GPUs of trials change, and the pruner does not pause trials.
     """
     gpus = gpus or Gpus(n_workers)
-    sweep = _Sweep(trials, pruner, seed, gpus, cluster or Cluster(), screen, budget)
+    sweep = _Sweep(trials, pruner, seed, gpus, cluster or Cluster(), budget)
     return sweep.run(good_loss)
 
 
@@ -83,13 +80,11 @@ class _Sweep:
         seed: int,
         gpus: Gpus,
         cluster: Cluster,
-        screen: Screen | None,
         budget: float,
     ) -> None:
         speeds = np.random.default_rng([seed, 0])
-        self._study = SimulatedStudy(
-            trials, pruner, screen, lambda: cluster.slowness(speeds), gpus.per_trial
-        )
+        slowness = partial(cluster.slowness, speeds)
+        self._study = SimulatedStudy(trials, pruner, slowness, gpus.per_trial)
         self._gpus, self._crews = gpus, Crews[_Worker](gpus) if gpus.grow else None
         self._sign = -1.0 if trials.direction == "maximize" else 1.0
         self._cluster, self._budget = cluster, budget
@@ -167,7 +162,7 @@ class _Sweep:
     def _occupy(self, worker: _Worker, now: float) -> None:
         if (waiting := self._study.next_waiting(worker.gpus)) is not None:
             self._resume(worker, waiting, now)
-        # At most as many trials as epochs, should a screen skip them all.
+        # At most as many trials as epochs.
         elif (new := self._study.next_new(self._budget, worker.gpus)) is not None:
             self._n_started += 1
             self._train(worker, new, now, self._cluster.begin_s)

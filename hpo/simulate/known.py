@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from commons.optuna_internals import storage_of, study_id
-from hpo.attributes import DIVERGED, SKIPPED, WORKER, all_stored, own_trials, seconds_of, stored
+from hpo.attributes import DIVERGED, WORKER, all_stored, own_trials, seconds_of, stored
 from hpo.reporting.summary import intervals, summarize
 from hpo.simulate.cluster import Cluster, Duration
 from hpo.simulate.trials import Curve
@@ -53,7 +53,7 @@ class KnownStudy:
     """A study that can be replayed.
 
     Attributes:
-        trials: those that ended, except those that a screen skipped.
+        trials: those that ended.
         n_left_out: other trials, and those whose time is not known.
         n_workers: the most that worked at once; without records of workers, the most trials.
         queued_s: median time that the job of a worker waited, 0 if it is not known.
@@ -90,8 +90,7 @@ class KnownStudy:
 def known_study(study: optuna.Study) -> KnownStudy:
     """Return what is known of a study."""
     summary, all_trials = summarize(storage_of(study), study_id(study))
-    own = own_trials(all_trials)
-    trials = [trial for trial in own if SKIPPED not in trial.user_attrs]
+    trials = own_trials(all_trials)
     pairs = [(trial, _curve(trial)) for trial in trials]
     known = [(trial, curve) for trial, curve in pairs if curve is not None]
     full = [len(c.values) for _, c in known if c.end is TrialState.COMPLETE]

@@ -1,9 +1,10 @@
 """The methods that a simulation compares: named nodes of `methods.yaml` and of a user's file.
 
 A method has either a `reference`, a function such as those of `hpo.simulate.synchronous`, or a
-`pruner`, with an optional `sampler` (without it, trials are the rows of a pool in their order) and
-an optional `screen`, and `gpus_per_trial` (a number, or numbers by epochs) where it differs from
-that of the others. `baseline: true` marks a method with which all others are paired.
+`pruner`, with an optional `sampler` (without it, trials are the rows of a pool in their order) or
+`enqueue_best` (how many of the best configurations of an earlier study come before the pool), and
+`gpus_per_trial` (a number, or numbers by epochs) where it differs from that of the others.
+`baseline: true` marks a method with which all others are paired.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from optuna.samplers import BaseSampler
 from hpo.growth import Growth
 from hpo.hydra_internals import instantiate
 from hpo.search.pbt import PopulationPruner
-from hpo.search.screen import Screen
 from hpo.simulate.gpus import gpus_per_trial
 
-_PARTS = {"reference", "pruner", "sampler", "screen"}
-_OTHERS = {"baseline", "gpus_per_trial"}
+_PARTS = {"reference", "pruner", "sampler"}
+_OTHERS = {"baseline", "enqueue_best", "gpus_per_trial"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class Method:
         return bool(self.node.get("baseline", False))
 
     @property
+    def n_enqueued(self) -> int:
+        """How many of the best configurations of an earlier study are its first trials."""
+        return int(self.node.get("enqueue_best", 0))
+
+    @property
     def growth(self) -> Growth | None:
         """How many GPUs a trial has; None: as in the other methods."""
         given = self.node.get("gpus_per_trial")
@@ -81,7 +86,6 @@ class Policy:
     """The objects of an asynchronous method, made for one run."""
 
     pruner: BasePruner
-    screen: Screen | None
     sampler: dict[str, Any] | None
 
 
@@ -115,7 +119,12 @@ def make_method(name: str, node: Any) -> Method:
     for key in _PARTS & set(node):
         if not isinstance(node[key], dict) or "_target_" not in node[key]:
             raise ValueError(f"method {name}: {key} needs a _target_")
+    n_enqueued = node.get("enqueue_best", 1)
+    if type(n_enqueued) is not int or n_enqueued < 1:
+        raise ValueError(f"method {name}: enqueue_best must be at least 1, got {n_enqueued!r}")
     method = Method(name, node)
+    if "enqueue_best" in node and method.is_reference:
+        raise ValueError(f"method {name}: a reference has no enqueue_best")
     try:
         _ = method.growth
     except ValueError as error:
@@ -140,8 +149,7 @@ def make_policy(method: Method, values: Mapping[str, int]) -> Policy:
     if "sampler" in node:  # seeded; of what the sweep makes for each trial this is the trial run
         sampler = {"seed": values["seed"], **node["sampler"]}
         _make(method, "sampler", sampler, BaseSampler)
-    screen = _make(method, "screen", node["screen"]) if "screen" in node else None
-    return Policy(pruner, screen, sampler)
+    return Policy(pruner, sampler)
 
 
 def make_reference(method: Method, values: Mapping[str, int]) -> Any:

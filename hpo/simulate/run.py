@@ -13,7 +13,7 @@ class Spent(NamedTuple):
     """What all workers have done up to a moment."""
 
     epochs: int
-    n_started: int  # trials, without those that a screen skipped
+    n_started: int  # trials
     n_resumed: int  # times a trial was resumed after a pause or a preemption
 
     def cost(self, start_epochs: float, resume_epochs: float) -> float:

@@ -32,7 +32,6 @@ from hpo.search.pausing import (
     may_begin,
     n_startable,
 )
-from hpo.search.screen import Screen
 from hpo.search.space import Space
 from hpo.simulate.gpus import ONE, check_pauses
 from hpo.simulate.storage import Memory
@@ -87,7 +86,6 @@ class SimulatedStudy:
     Args:
         trials: where configurations and curves come from.
         pruner: of the study; one that pauses trials if they grow.
-        screen: asked once about each new trial.
         slowness: draws that of a trial.
         growth: how many GPUs a trial has.
 
@@ -103,12 +101,11 @@ class SimulatedStudy:
         self,
         trials: Trials,
         pruner: BasePruner,
-        screen: Screen | None,
         slowness: Callable[[], float],
         growth: Growth = ONE,
     ) -> None:
         check_pauses(growth, pruner)
-        self._trials, self._screen, self._growth = trials, screen, growth
+        self._trials, self._growth = trials, growth
         self._space, self._slowness = Space(trials.space), slowness
         self._storage = Memory()
         self._study = optuna.create_study(
@@ -159,18 +156,15 @@ class SimulatedStudy:
         return None
 
     def next_new(self, limit: float, gpus: int = 1) -> Training | None:
-        """Begin a new trial that the screen lets through, with a number below a limit."""
+        """Begin a new trial with a number below a limit."""
         desk = self._desks[gpus]
-        while self._n_begun < min(self._n_issued, limit) and may_begin(desk.study):
-            training = self._begin(self._n_begun, desk)
-            self._n_begun += 1
-            self._issue()
-            trial = self._trial(training)
-            if self._screen is None or not self._screen.skips(training.study, trial):
-                self.n_running += 1
-                return training
-            training.study.tell(training.number, state=TrialState.PRUNED)
-        return None
+        if self._n_begun >= min(self._n_issued, limit) or not may_begin(desk.study):
+            return None
+        training = self._begin(self._n_begun, desk)
+        self._n_begun += 1
+        self._issue()
+        self.n_running += 1
+        return training
 
     def wind_up(self, gpus: int = 1) -> Training | None:
         """Claim the trial that is trained to its end when no other is left, or prune all paused.

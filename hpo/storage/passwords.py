@@ -23,7 +23,7 @@ from hpo.settings import typed_key
 
 _SECTION = "hydra.sweeper"
 # Settings of a sweep that may hold secrets.
-SETTINGS = ("storage", "add", "earlier_studies", "sampler", "pruner", "screen")
+SETTINGS = ("storage", "add", "enqueue", "sampler", "pruner")
 _VARIABLE = "HPO_SECRET"
 _STARS = "***"
 _NAME = r"[\w-]*(?:password|passwd|passphrase|pwd|secret|token|credential|(?:api|access)[_-]?key)"

@@ -21,18 +21,16 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from commons.optuna_internals import contains
 from commons.tables import Table, read_table
 from hpo.attributes import ADDED, DIVERGED, FIGURES, FIXED, RUN, stored
 from hpo.goals import Goals
 from hpo.reporting.rows import OF_FIGURES, PARAMS
 from hpo.reporting.summary import numbered
-from hpo.search.points import stored_value
 from hpo.search.space import Space
 from hpo.settings import SettingError
 from hpo.study.adding import identity, label_of
-from hpo.study.earlier import check_directions, column_of, read_storage, split
 from hpo.study.provenance import differences
+from hpo.study.sources import check_directions, column_of, read_storage, split, value_today
 
 _log = logging.getLogger(__name__)
 
@@ -217,7 +215,7 @@ def _fit(found: _Found, wanted: Wanted, label: str) -> FrozenTrial | str:
     if keys.keys() - found.params.keys():
         return "without all searched keys"
     try:
-        params = {key: _value(space, key, found.params[plain]) for plain, key in keys.items()}
+        params = {key: value_today(space, key, found.params[plain]) for plain, key in keys.items()}
     except ValueError:
         return "outside of the search space"
     is_complete = found.state == TrialState.COMPLETE
@@ -243,39 +241,3 @@ def _fit(found: _Found, wanted: Wanted, label: str) -> FrozenTrial | str:
         user_attrs={ADDED: label, RUN: run, **figures, **found.more},
         constraints={name: bound.excess(found.figures[name]) for name, bound in bounds.items()},
     )
-
-
-def _value(space: Space, key: str, given: Any) -> Any:
-    """Return a value as today's trials store it.
-
-    Raises:
-        ValueError: it lies outside of the search space.
-    """
-    distribution = space.distributions[key]
-    if isinstance(distribution, CategoricalDistribution) and isinstance(given, str):
-        value = _choice(distribution.choices, given)
-    else:
-        value = stored_value(space, key, given)
-    if not contains(distribution, value):
-        raise ValueError
-    return value
-
-
-def _choice(choices: Sequence[Any], text: str) -> Any:
-    """Return the choice that a text stands for.
-
-    >>> _choice(["adam", True], "true"), _choice([True, 32, 1], "1.0"), _choice([1, None], "")
-    (True, 1, None)
-
-    Raises:
-        ValueError: for none.
-    """
-    if text in choices:
-        return text
-    others = [choice for choice in choices if not isinstance(choice, str)]
-    for choice in others:
-        forms = ("none", "null", "") if choice is None else (str(choice).lower(),)
-        if text.lower() in forms:
-            return choice
-    numbers = [choice for choice in others if not isinstance(choice, bool)]  # True == 1
-    return numbers[numbers.index(float(text))]

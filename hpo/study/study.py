@@ -21,13 +21,11 @@ from hpo.attributes import CUSTOM_SPACE, FIXED, LEASE_S, N_TRIALS, SPACE, STUDY_
 from hpo.budgets import Budget, budget_of
 from hpo.goals import Goals, directions_of, goals_of
 from hpo.growth import Growth
-from hpo.hydra_internals import instantiate
 from hpo.search.finite import most_trials
 from hpo.search.growth import GrowingPruner
 from hpo.search.objectives import set_goals
 from hpo.search.pausing import PausingPruner
 from hpo.search.points import Point
-from hpo.search.screen import Screen
 from hpo.search.seeded import build, make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError, SweepSettings
@@ -35,7 +33,6 @@ from hpo.storage.folders import claim_study_folder, identify
 from hpo.storage.identity import StorageLostError
 from hpo.storage.opening import open_storage, storage_file
 from hpo.study.adding import add
-from hpo.study.earlier import read_earlier
 from hpo.study.enqueue import enqueue
 from hpo.study.portions import issue_tickets
 from hpo.study.provenance import differences
@@ -187,23 +184,6 @@ def open_study(spec: SweepSpec, storage: BaseStorage, lock: FileLock) -> optuna.
     study.set_user_attr(LEASE_S, spec.lease_s)
     issue_tickets(study, total, lock=lock)
     return study
-
-
-def make_screen(spec: SweepSpec) -> Screen | None:
-    """Return the screen of a sweep after it has learned from the earlier studies; None: no screen.
-
-    Raises:
-        SettingError: there is none, or an earlier study cannot be read or does not fit.
-    """
-    if not spec.earlier_studies:
-        return None
-    if len(spec.directions) > 1:
-        raise SettingError("{earlier_studies}: a screen knows one objective, {direction} has more")
-    if spec.screen is None:
-        raise SettingError("{screen} is null, but {earlier_studies} needs it")
-    screen: Screen = instantiate(spec.screen)
-    screen.learn(read_earlier(spec.earlier_studies, spec.space.distributions, spec.direction))
-    return screen
 
 
 def _check_same_settings(spec: SweepSpec, known: dict[str, str], wanted: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from hpo.search.points import Point, read_points
 from hpo.search.seeded import build, make_sampler
 from hpo.settings import SettingError
 from hpo.study.added import Wanted, read_added
+from hpo.study.best_points import with_best
 from hpo.study.study import SweepSpec, existing_study
 from hpo.sweep.preflight import check_composed, first_value, whole_space
 from hpo.worker.template import Template
@@ -34,7 +35,8 @@ def first_points(
     sampler, _ = make_sampler(spec.sampler, 0)
     only_inside = isinstance(sampler, BruteForceSampler)
     config = default_config(spec, app, template)
-    points = read_points(spec.enqueue, space, config, only_inside=only_inside)
+    entries = [each for entry in spec.enqueue for each in with_best(entry, space)]
+    points = read_points(entries, space, config, only_inside=only_inside)
     if len(points) > spec.n_trials:
         rule = "{enqueue}: {} points, but {n_trials}={}"
         raise SettingError(rule, len(points), spec.n_trials)

@@ -1,4 +1,4 @@
-"""Sampler, pruner and screen of a sweep: a node with another `_target_` replaces the default one.
+"""Sampler and pruner of a sweep: a node with another `_target_` replaces the default one.
 
 Hydra merges what a user gives with the option of the config group: `{_target_: MyPruner}` gets the
 arguments of the default pruner too. So the configuration is composed again without these options.
@@ -17,7 +17,7 @@ from hpo.hydra_internals import ConfigLoader, compose, make_parser, plain_option
 from hpo.settings import is_among, typed_key
 
 _SECTION = "hydra.sweeper"
-KINDS = ("sampler", "pruner", "screen")
+KINDS = ("sampler", "pruner")
 
 
 def replace_parts(config: DictConfig, context: HydraContext) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a command finds out before it creates its study: whether a trial could begin.
 
-It composes configurations of trials as a worker does, builds sampler, pruner and screen and asks
-them once, and tries whether the sweep folder can be written. Nothing is left behind.
+It composes configurations of trials as a worker does, builds sampler and pruner and asks them
+once, and tries whether the sweep folder can be written. Nothing is left behind.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from hpo.search.pbt import PopulationPruner
 from hpo.search.seeded import build, make_sampler
 from hpo.search.space import Space
 from hpo.settings import SettingError
-from hpo.study.study import SweepSpec, make_screen
+from hpo.study.study import SweepSpec
 from hpo.sweep.crew import application
 from hpo.sweep.explain import key_error, option_error, reason, values_at_fault
 from hpo.worker.application import Application
@@ -97,8 +97,6 @@ def check_parts(spec: SweepSpec) -> None:
     """Build once what each worker will build, and ask it what a first trial asks."""
     pruner: BasePruner = _built("pruner", spec.pruner) or optuna.pruners.NopPruner()
     _built("sampler", spec.sampler)
-    _built("screen", spec.screen)
-    make_screen(spec)
     sampler, _ = _asked("sampler", spec, lambda: make_sampler(spec.sampler, 0))
     directions = [StudyDirection[each.upper()] for each in spec.directions]
     made = optuna.create_study(directions=directions)

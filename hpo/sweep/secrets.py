@@ -25,6 +25,10 @@ def put_aside(
     """Put the passwords aside: what is returned may be written to disk."""
     config, keys = copy.deepcopy(app.config), setting_keys(app.config)
     hidden = {name: without_passwords(getattr(settings, name)) for name in SETTINGS}
+    # A key of a first trial that looks like a secret's name is a hyperparameter.
+    hidden["enqueue"] = [
+        without_passwords(entry) if isinstance(entry, str) else entry for entry in settings.enqueue
+    ]
     hide_in(config)
     HydraConfig.instance().set_config(config)  # travels to the workers too
     return (

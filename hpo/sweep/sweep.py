@@ -259,7 +259,6 @@ def _make_spec(settings: SweepSettings, app: Payload, arguments: Sequence[str]) 
         "sampler": sampler,
         "storage": absolute(settings.storage),
         "add": [absolute(source) for source in settings.add],
-        "earlier_studies": [absolute(source) for source in settings.earlier_studies],
     }
     return SweepSpec(**chosen, sweep_dir=_sweep_dir(app.config), space=space)
 

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 from commons.clocks import clock_trouble
 from commons.optuna_internals import trial_id
 from hpo import signals
-from hpo.attributes import ENQUEUED, RUN, stored
+from hpo.attributes import RUN, stored
 from hpo.current import Checkpoint, FollowedTrial
 from hpo.hydra_internals import configure_log, resolved_log, set_keys
 from hpo.ranks import Group
@@ -38,7 +38,7 @@ from hpo.study.limits import Limits
 from hpo.study.portions import study_lock
 from hpo.study.provenance import code_of, config_hash
 from hpo.study.record import WorkerRecord
-from hpo.study.study import SweepSpec, make_screen
+from hpo.study.study import SweepSpec
 from hpo.study.trial import LeasedTrial
 from hpo.worker.application import Application
 from hpo.worker.fresh import run_in_fresh_process, work_in_fresh_processes
@@ -159,7 +159,6 @@ class _Leader:
         pruner = self._pruner or optuna.pruners.NopPruner()
         place = spec.study_name, self._storage
         self._study = load(*place, None, pruner, spec.goals.reported)
-        self._screen = make_screen(spec)
         self._tickets = spec.tickets(self._storage, self._pruner)
         key = partial(typed_key, application.config, "hydra.sweeper")
         time, spent = self._tickets.time, self._tickets.spent
@@ -190,8 +189,6 @@ class _Leader:
     def _train(self, trial: LeasedTrial, seed: int | None) -> Any:
         is_new = stored(trial.user_attrs, RUN) is None
         overrides = self._suggest(trial, seed)
-        if is_new and self._skips(trial):
-            raise optuna.TrialPruned
         aside = self._home.put_aside(trial.number) if is_new else None
         if aside is not None:
             _log.warning("trial %d begins anew: %s is of a lost run", trial.number, aside)
@@ -218,13 +215,6 @@ class _Leader:
     def _turn(self, sampler: BaseSampler) -> AbstractContextManager[Any]:
         shares = takes_turns(sampler, self._spec.space.distributions)
         return study_lock(self._spec.sweep_dir) if shares else nullcontext()
-
-    def _skips(self, trial: LeasedTrial) -> bool:
-        if self._screen is None or stored(trial.user_attrs, ENQUEUED) is not None:
-            return False
-        # The lock makes the share of skipped trials exact for any number of workers.
-        with signals.shield(), study_lock(self._spec.sweep_dir):
-            return self._screen.skips(trial.study, self._storage.get_trial(trial_id(trial)))
 
 
 def _tidy_up() -> None:

@@ -241,7 +241,7 @@ def _options_of(group: str) -> dict[str, dict[str, Any]]:
     return {file.stem: yaml.load(file.read_text(), _SafeLoader) for file in files}
 
 
-_SAMPLERS, _PRUNERS, _SCREENS = map(_options_of, ("sampler", "pruner", "screen"))
+_SAMPLERS, _PRUNERS = map(_options_of, ("sampler", "pruner"))
 
 
 def _register() -> None:
@@ -253,7 +253,6 @@ def _register() -> None:
             "_self_",
             {"sampler@sweeper.sampler": "diverse_tpe"},
             {"pruner@sweeper.pruner": "asha"},
-            {"screen@sweeper.screen": "by_rank"},
         ],
         "sweeper": SWEEPER,
         "callbacks": {"hpo_settings": {"_target_": f"{__name__}.SettingsCheck"}},
@@ -264,7 +263,7 @@ def _register() -> None:
     )
     store.store(group="hydra/launcher", name="hpo_local", node=LOCAL, provider="hpo")
     store.store(group="hydra/launcher", name="hpo_slurm", node=SLURM, provider="hpo")
-    for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS), ("screen", _SCREENS)):
+    for kind, nodes in (("sampler", _SAMPLERS), ("pruner", _PRUNERS)):
         for name, node in nodes.items():
             store.store(group=f"hydra/sweeper/{kind}", name=name, node=node, provider="hpo")
 

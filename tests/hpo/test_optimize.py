@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from commons.locks import FileLock
 from hpo import attributes
-from hpo.attributes import DIVERGED, FAIL_REASON, LEASE, PARENT, RETRIES, RUN, SECONDS, SKIPPED
+from hpo.attributes import DIVERGED, FAIL_REASON, LEASE, PARENT, RETRIES, RUN, SECONDS
 from hpo.optimize import optimize
 from hpo.report import write_report
 from hpo.search.freeze_thaw import FreezeThawPruner
@@ -325,7 +325,7 @@ def test_attributes_of_the_wrong_type_end_no_process_and_no_report(study, tmp_pa
     for name in names:
         made.set_user_attr(name + "a" * name.endswith(":"), wrong)
     for _ in range(2):
-        made.enqueue_trial({}, user_attrs=dict.fromkeys((RUN, SECONDS, DIVERGED, SKIPPED), wrong))
+        made.enqueue_trial({}, user_attrs=dict.fromkeys((RUN, SECONDS, DIVERGED), wrong))
     for number in range(2):
         for name in names:
             storage.set_trial_system_attr(number, name, wrong)

@@ -179,7 +179,7 @@ def test_a_time_limit_is_a_positive_number(value):
         (SweepSettings, {"stu dy": 5}, "stu dy: no such setting; did you mean study_name?"),
         (SweepSettings, {"params": "x"}, "params must be a mapping such as {x: interval(0, 1)}"),
         (SweepSettings, {"pruner": 5}, "pruner must be null or a mapping with _target_, got 5"),
-        (SweepSettings, {"screen": {"a": 1}}, "screen must be null or a mapping with _target_"),
+        (SweepSettings, {"sampler": {"a": 1}}, "sampler must be null or a mapping with _target_"),
         (
             SweepSettings,
             {"add": [{"x": 1}]},

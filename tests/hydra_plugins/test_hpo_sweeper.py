@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 import hydra_plugins.hpo_sweeper as plugin
 from hpo.launch.options import LocalOptions
 from hpo.launch.slurm.options import SlurmOptions
-from hpo.search.screen import Screen
 from hpo.search.seeded import build, complete
 from hpo.settings import SweepSettings
 
@@ -23,7 +22,6 @@ CONF = Path(__file__).parents[2] / "conf"
 LISTS = [
     ("sampler", plugin._SAMPLERS),
     ("pruner", plugin._PRUNERS),
-    ("screen", plugin._SCREENS),
 ]
 OPTIONS = [(kind, name) for kind, nodes in LISTS for name in nodes]
 OF_HYDRA = {"_target_", "_recursive_", "_convert_"}
@@ -101,7 +99,7 @@ def test_any_application_can_build_each_option(kind, name, monkeypatch):
     if kind == "sampler":
         assert built["seed"] is None
         built = complete(built, {"x": optuna.distributions.IntDistribution(1, 2)}, "s")
-    assert isinstance(build(built), base.get(kind, Screen))
+    assert isinstance(build(built), base[kind])
 
 
 def test_tpe_means_the_same_everywhere():

@@ -193,7 +193,7 @@ def _methods(settings: Settings) -> list[Method]:
         known |= read_methods(settings.methods_file)
     for name in settings.methods or ():
         choose("methods", name, known)
-    usual = [n for n, m in known.items() if n not in _LEFT_OUT and "screen" not in m.node]
+    usual = [n for n, m in known.items() if n not in _LEFT_OUT and not m.n_enqueued]
     return [known[name] for name in settings.methods or usual]
 
 

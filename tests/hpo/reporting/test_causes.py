@@ -21,7 +21,7 @@ def failed(reason):
         ([pruned(1, diverged=2)] * 5 + [pruned(1)], "5 diverged, 1 pruned at step 1"),
         ([failed("RuntimeError: no\nluck")] * 2, "2 failed: RuntimeError: no luck"),
         ([failed("\x1b[2J[/b]")], "1 failed: \\x1b[2J[/b]"),
-        ([pruned(skipped="bad")], "1 skipped by the screen"),
+        ([pruned(skipped={"predicted": 1.0})], "1 pruned before a step"),  # of an old version
         ([pruned(), pruned(diverged="end")], "1 pruned before a step, 1 diverged"),
         ([failed(str(n)) for n in range(8)], "1 failed: 4, 3 for other reasons"),
         ([], "there is none"),

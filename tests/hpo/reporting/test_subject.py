@@ -4,8 +4,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.attributes import RUN, SKIPPED, WORKER, seconds_of
-from hpo.reporting.subject import has_diverged, is_unbegun, worker_of
+from hpo.attributes import RUN, WORKER, seconds_of
+from hpo.reporting.subject import has_diverged, worker_of
 
 
 def test_a_study_is_read_with_its_names_and_workers(study, subject):
@@ -40,10 +40,6 @@ def test_a_worker_that_is_not_known_has_no_name(run):
     assert worker_of(trial) == ""
 
 
-def test_a_trial_that_never_began_or_diverged_is_told_apart(study):
+def test_a_trial_that_diverged_is_told_apart(study):
     assert [has_diverged(trial) for trial in study.trials] == [False] * 4 + [True, False]
-    skipped = create_trial(state=TrialState.PRUNED, user_attrs={SKIPPED: "why"})
-    assert is_unbegun(skipped)
-    assert is_unbegun(create_trial(state=TrialState.WAITING))
-    assert not is_unbegun(study.trials[0])
     assert seconds_of(study.trials[0]) == 10.0

@@ -1,12 +1,13 @@
 from datetime import datetime, timedelta
 
+import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from hpo.attributes import SECONDS
-from hpo.search.cost import Costs
+from hpo.search.cost import Costs, KernelRidge, coordinates
 
 SPACE = {"width": IntDistribution(1, 100, log=True), "lr": FloatDistribution(0, 1)}
 SMALL, LARGE = {"width": 2, "lr": 0.5}, {"width": 90, "lr": 0.5}
@@ -53,3 +54,24 @@ def test_later_trials_are_seen_too():
     assert costs.cheapest(study, [LARGE, SMALL], SPACE) == LARGE
     study.add_trials(study_of(20).trials[9:])
     assert costs.cheapest(study, [LARGE, SMALL], SPACE) == SMALL
+
+
+def test_coordinates_lie_in_the_unit_cube():
+    space = {
+        "lr": FloatDistribution(1e-4, 1e-2, log=True),
+        "n": IntDistribution(2, 6),
+        "bins": CategoricalDistribution([64, 8, 16]),
+        "on": CategoricalDistribution([True, False]),
+        "kind": CategoricalDistribution(["a", "b"]),
+        "one": IntDistribution(3, 3),
+    }
+    params = {"lr": 1e-3, "n": 3, "bins": 16, "on": True, "kind": "b", "one": 3}
+    assert coordinates(params, space) == pytest.approx([0.5, 0.25, 0.5, 1, 0, 1])
+
+
+def test_kernel_ridge_goes_through_smooth_data_and_returns_to_the_mean():
+    X = np.linspace(0, 1, 30)[:, None]
+    y = np.sin(3 * X[:, 0])
+    model = KernelRidge(ridge=1e-6).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-3)
+    np.testing.assert_allclose(model.predict(np.array([[50.0]])), [y.mean()])

@@ -98,9 +98,13 @@ def test_a_file_may_be_a_configuration_or_a_mapping_of_searched_keys(tmp_path):
 
 
 def test_equal_points_are_one():
-    assert (
-        len(read_points(["default", "default", {"act": None}, {"act": None}], SPACE, CONFIG)) == 2
-    )
+    entries = ["default", "default", {"act": None}, {"act": None}, Point("old", {"act": None})]
+    assert [point.source for point in read_points(entries, SPACE, CONFIG)] == ["default", "given"]
+
+
+def test_the_points_of_another_study_are_taken_as_they_are():
+    points = [Point("old", {"act": None}), Point("old", {"net": "mlp"})]
+    assert read_points(points, SPACE, CONFIG) == points
 
 
 @pytest.mark.parametrize(
@@ -112,13 +116,12 @@ def test_equal_points_are_one():
         ({"optimizer.lt": 1.0}, "optimizer.lt is not searched; did you mean optimizer.lr?"),
         ({"optimizer.beta": 1.0}, "enqueue: optimizer.beta is not searched"),
         ({}, "enqueue: none of the searched keys is in it"),
-        (
-            "defaultt",
-            "'defaultt' is neither default nor the name of a YAML file; did you mean default",
-        ),
         ("no.yaml", "enqueue: no.yaml: No such file or directory"),
-        (3, "must be a list of default, FILE.yaml or {key: value}, got 3"),
-        (["default"], "must be a list of default, FILE.yaml or {key: value}, got ['default']"),
+        (3, "must be a list of default, FILE.yaml, STUDY, {key: value}, got 3"),
+        (
+            ["default"],
+            "must be a list of default, FILE.yaml, STUDY, {key: value}, got ['default']",
+        ),
     ],
 )
 def test_what_is_no_point_of_the_space_is_refused(entry, told):

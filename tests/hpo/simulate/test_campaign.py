@@ -1,25 +1,13 @@
 import numpy as np
 import pytest
-from optuna.pruners import NopPruner
 
-from hpo.simulate import campaign
 from hpo.simulate.campaign import Plan, simulate
 from hpo.simulate.cluster import Cluster
 from hpo.simulate.draws import Variant, draw
-from hpo.simulate.methods import Policy, make_method
+from hpo.simulate.methods import make_method
 
 NODE = {"pruner": {"_target_": "optuna.pruners.NopPruner"}}
 SAMPLED = {**NODE, "sampler": {"_target_": "optuna.samplers.RandomSampler"}}
-
-
-class SkipsAll:
-    """A screen."""
-
-    def learn(self, trials):
-        self.taught = trials
-
-    def skips(self, study, trial):
-        return True
 
 
 @pytest.fixture
@@ -38,15 +26,18 @@ def plan(random_table):
     )
 
 
-def test_a_screen_learns_the_earlier_study_and_is_asked(plan, monkeypatch):
-    screen = SkipsAll()
-    monkeypatch.setattr(campaign, "make_policy", lambda *_: Policy(NopPruner(), screen, None))
-    outcome = simulate(plan, make_method("m", NODE), 1)
-    earlier = draw(plan.table, 1, plan.variant).earlier
-    assert [trial.params for trial in screen.taught] == [plan.table.params(i) for i in earlier]
-    curves = [list(trial.intermediate_values.values()) for trial in screen.taught]
-    np.testing.assert_array_equal(curves, plan.table.curves[earlier])
-    assert outcome.run.spent.epochs == 0
+def test_the_best_of_an_earlier_study_come_first_and_hyperband_has_the_pool_alone(plan):
+    drawn = draw(plan.table, 1, plan.variant)
+    cold, warm = (
+        simulate(plan, make_method("m", NODE | more), 1) for more in ({}, {"enqueue_best": 3})
+    )
+    assert cold.run.lengths == (12,) * len(drawn.pool)
+    assert warm.run.lengths == (12,) * (3 + len(drawn.pool))
+    ends = plan.table.losses[:, -1]
+    assert [loss for _, loss in warm.run.finished[:3]] == sorted(ends[drawn.earlier])[:3]
+    assert warm.reference == cold.reference
+    assert warm.pool.epochs == cold.pool.epochs
+    assert warm.run.final == min(cold.run.final, ends[drawn.earlier].min())
 
 
 def test_a_pool_is_measured_by_hyperband_on_the_same_order(plan):

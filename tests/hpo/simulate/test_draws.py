@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hpo.curves import CurveTable
-from hpo.simulate.draws import Variant, draw
+from hpo.simulate.draws import Variant, best_rows, draw
 
 
 @pytest.fixture
@@ -73,3 +73,12 @@ def test_if_fewer_rows_are_left_the_pool_can_have_them_all(thirty):
 def test_too_few_rows_are_refused(thirty):
     with pytest.raises(ValueError, match="1 trainings are too few"):
         draw(thirty, 0, Variant(earlier_groups=28))
+
+
+def test_the_best_rows_are_of_different_configurations():
+    ends = np.array([5.0, 1.0, 2.0, 3.0, 0.0, np.inf])
+    table = CurveTable(("x",), np.array([[0.0], [1], [1], [2], [3], [4]]), ends[:, None])
+    rows = np.array([0, 1, 2, 3, 5])
+    assert best_rows(table, rows, 2).tolist() == [1, 3]
+    assert best_rows(table, rows, 9).tolist() == [1, 3, 0, 5]
+    assert best_rows(table, rows, 0).tolist() == []

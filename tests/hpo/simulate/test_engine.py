@@ -168,27 +168,6 @@ def test_a_curve_that_diverges_ends_there(table):
     assert [loss for _, loss in run.finished] == [4]
 
 
-class SkipsAbove:
-    def __init__(self, limit):
-        self.limit = limit
-
-    def skips(self, study, trial):
-        assert trial.state == TrialState.RUNNING
-        return trial.params["x"] > self.limit
-
-
-def test_what_is_screened_out_is_never_started(table):
-    run = replay(rows(table(flat(3, 2, 1))), NopPruner(), screen=SkipsAbove(0.4))
-    assert run.lengths == (4, 0, 0)
-    assert run.spent == (4, 1, 0)
-
-
-def test_a_screen_that_lets_nothing_through_does_not_go_on_for_ever(table):
-    trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
-    run = replay(trials, NopPruner(), screen=SkipsAbove(-1), budget=50)
-    assert run.lengths == (0,) * 50
-
-
 def test_a_sampled_trial_follows_the_nearest_row(table):
     trials = SampledTrials(table(flat(3, 2, 1)), RANDOM, seed=0)
     recorder = Recorder()

@@ -163,18 +163,6 @@ def test_a_sweep_without_an_end_ends_at_its_budget(random_table):
     assert run.spent.epochs == 50
 
 
-class SkipsAll:
-    def skips(self, study, trial):
-        return True
-
-
-def test_a_screen_that_skips_all_ends_a_sweep(random_table):
-    trials = SampledTrials(random_table(20, 9), RANDOM, 0)
-    policy, gpus = PromotionPruner(1, 3, 9), Gpus(4, GROW)
-    run = replay(trials, policy, gpus=gpus, screen=SkipsAll(), budget=30)
-    assert run.spent.epochs == 0
-
-
 def test_a_policy_that_does_not_pause_is_refused(table):
     trials = RowTrials(table([[1, 1]]), np.arange(1))
     with pytest.raises(ValueError, match="needs a policy that pauses trials, which NopPruner doe"):

@@ -129,6 +129,11 @@ def test_epochs_may_be_plain_numbers(tmp_path):
         ("curves={file} prefix=acc_ orders=0 seeds=0", "methods: none is left"),
         ("curves={file} prefix=acc_ orders=0 methods=[asha]", "methods=asha: orders=0"),
         ("curves={file} prefix=acc_ pruner._target_=no.Pruner", "Pruner: needs no"),
+        ("curves={file} prefix=acc_ methods=[warm_asha]", "warm_asha: it begins with the best of"),
+        (
+            "curves={file} prefix=acc_ methods=[warm_asha] sampler._target_=optuna.samplers.X",
+            "methods=warm_asha: enqueue_best is for a pool, without a sampler",
+        ),
         ("curves={file} prefix=acc_ within=[]", "within=[]: at least one distance"),
     ],
 )

@@ -63,11 +63,14 @@ def test_modes_and_baselines_are_recognized():
         ({"pruner": ASHA, "reference": ASHA}, "method m: needs either"),
         (
             {"pruner": ASHA, "prune": 1},
-            "unknown key prune; known: baseline, gpus_per_trial, pruner, ref",
+            "unknown key prune; known: baseline, enqueue_best, gpus_per_trial, pru",
         ),
         ({"pruner": {"min_resource": 1}}, "pruner needs a _target_"),
         ("asha", "method m: needs either"),
         ({"pruner": ASHA, "gpus_per_trial": {1: 2}}, "method m: gpus_per_trial must be a number"),
+        ({"pruner": ASHA, "enqueue_best": 0}, "method m: enqueue_best must be at least 1, got 0"),
+        ({"pruner": ASHA, "enqueue_best": True}, "enqueue_best must be at least 1, got True"),
+        ({"reference": ASHA, "enqueue_best": 3}, "method m: a reference has no enqueue_best"),
     ],
 )
 def test_a_node_that_does_not_fit_is_refused(node, message):

@@ -14,7 +14,7 @@ def study(table):
     def make(pruner, *finals, n_epochs=4):
         curves = table([[final] * n_epochs for final in finals])
         trials = RowTrials(curves, np.arange(len(finals)))
-        return SimulatedStudy(trials, pruner, None, lambda: 1.0)
+        return SimulatedStudy(trials, pruner, lambda: 1.0)
 
     return make
 

@@ -18,11 +18,10 @@ URL = "postgresql://me:hunter2@host:5432/db"
 def application(**values):
     """A composed configuration of an application, as far as it matters here."""
     hydra = {
-        "sweeper": {"storage": None, "earlier_studies": [], "sampler": None, "pruner": None},
+        "sweeper": {"storage": None, "enqueue": [], "sampler": None, "pruner": None},
         "overrides": {"task": [], "hydra": []},
         "job": {"override_dirname": ""},
     }
-    hydra["sweeper"]["screen"] = None
     hydra["sweeper"].update(values.pop("sweeper", {}))
     hydra["overrides"]["task"] = values.pop("task", [])
     hydra["job"]["override_dirname"] = ",".join(hydra["overrides"]["task"])

@@ -3,7 +3,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from hpo.attributes import LOSSES, SKIPPED, WORKER
+from hpo.attributes import LOSSES, WORKER
 from hpo.budgets import Budget
 from hpo.settings import SettingError
 from hpo.study import spent as module
@@ -136,7 +136,7 @@ def test_patience_ends_after_so_many_trials_that_were_not_better(study):
     for _ in range(2):
         add(study, 2.0)
     add(study, None, 1, TrialState.FAIL)
-    add(study, None, 0, TrialState.PRUNED, **{SKIPPED: {}})
+    add(study, None, 0, TrialState.PRUNED)
     assert looked.reached() is None
     add(study, None, 1, TrialState.PRUNED)
     assert looked.reached().how == "3 trials since the best, trial 4"

@@ -49,11 +49,27 @@ def test_the_best_of_one_sweep_begins_another(toy, study, tmp_path):
     assert study(folder="second").trials[0].params == study().best_trial.params
 
 
+def test_the_best_of_an_old_study_are_trained_first_and_once(toy, study):
+    toy("-m", "hydra.sweep.dir=old", "hydra.sweeper.n_trials=5")
+    old = study(folder="old").trials
+    old.sort(key=lambda trial: trial.value)
+    begin = ("-m", f"{ENQUEUE}[default,old]", "hydra.sweeper.sampler.seed=9")
+    assert toy(*begin, "hydra.sweeper.n_trials=5")[0] == 0
+    assert toy(*begin, "hydra.sweeper.n_trials=6")[0] == 0
+    trials = study().trials
+    assert [t.params for t in trials[1:4]] == [t.params for t in old[:3]]
+    marks = [trial.user_attrs.get("enqueued") for trial in trials]
+    assert marks == ["default", "old", "old", "old", None, None]
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 6
+    assert [t.value for t in trials[1:4]] == [t.value for t in old[:3]]
+
+
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
         ("{x: 3}", "hydra.sweeper.enqueue: x = 3 lies outside of the search space"),
         ("{z: 3}", "hydra.sweeper.enqueue: z is not searched"),
+        ("none", "hydra.sweeper.enqueue: none: no such journal file"),
         ("none.yaml", "hydra.sweeper.enqueue: none.yaml: No such file or directory"),
         ("default,{x: 1},{x: .1},{x: .2},{x: .3}", "hydra.sweeper.enqueue: 5 points, but "),
     ],

@@ -59,7 +59,7 @@ def test_options_that_stand_alone_need_not_be_composed(parts, monkeypatch):
     assert parts({"sampler": TPE})[1] == {"sampler": TPE}
 
 
-@pytest.mark.parametrize("kind", ["sampler", "pruner", "screen"])
+@pytest.mark.parametrize("kind", ["sampler", "pruner"])
 def test_an_option_is_read_as_it_is_composed(parts, kind, monkeypatch):
     read = []
 
@@ -124,11 +124,6 @@ def test_a_node_inside_is_replaced_by_itself(parts):
     inner = {"_target_": "optuna.samplers.GPSampler", "_partial_": True}
     _, changed = parts({"sampler": {"sampler": inner}})
     assert changed["sampler"] == DIVERSE | {"sampler": inner}
-
-
-def test_a_screen_is_replaced_like_the_others(parts):
-    given = {"_target_": "mine.Screen", "a": 1}
-    assert parts({"screen": given})[1] == {"screen": given}
 
 
 def test_null_stays_null(parts):

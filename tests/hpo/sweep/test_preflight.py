@@ -141,8 +141,8 @@ MISTAKES = [
         "did you mean MedianPruner?",
     ),
     (
-        ["hydra.sweeper.screen={_target_: hpo.Screen, regressor: {_target_: math.cso}}"],
-        "hydra.sweeper.screen: math.cso: math has no cso; did you mean cos",
+        ["hydra.sweeper.pruner={_target_: hpo.AshaPruner, ranking: {_target_: math.cso}}"],
+        "hydra.sweeper.pruner: math.cso: math has no cso; did you mean cos",
     ),
     (
         ["hydra.sweeper.pruner={_target_: optuna.pruners.MedianPruner, n_startup: 1}"],
@@ -154,7 +154,7 @@ MISTAKES = [
         "hydra.sweeper.sampler: the package no_such_package is not installed",
         "pip install no_such_package",
     ),
-    (["hydra.sweeper.screen={depth: 1}"], "hydra.sweeper.screen: ", "depth"),
+    (["hydra.sweeper.sampler={depth: 1}"], "hydra.sweeper.sampler: ", "depth"),
     (["hydra.sweeper.custom_search_space=no.such"], "hydra.sweeper.custom_search_space: "),
     ([f"hydra.sweeper.custom_search_space={HERE}.broken"], "hydra.sweeper.custom_", "no space"),
     ([f"hydra.sweeper.custom_search_space={HERE}.wild"], "mdel.depth: no such key"),
@@ -163,7 +163,8 @@ MISTAKES = [
         [f"hydra.sweeper.preflight={HERE}.refuse", "model=choice(small,large)"],
         "text: a large model needs one",
     ),
-    (["hydra.sweeper.earlier_studies=[nowhere]"], "hydra.sweeper.earlier_studies: ", "nowhere"),
+    (["hydra.sweeper.enqueue=[nowhere]"], "hydra.sweeper.enqueue: nowhere: no such journal file"),
+    (["hydra.sweeper.earlier_studies=[old]"], "hydra.sweeper.earlier_studies: no such setting"),
     # launchers
     (["hydra.launcher.grace=5"], "hydra.launcher.grace: no such", "did you mean grace_s?"),
     (["hydra/launcher=hpo_slurm"], "SLURM: no sbatch and no srun on PATH", "dry_run=true"),

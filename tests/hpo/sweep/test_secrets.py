@@ -136,7 +136,7 @@ def test_a_folder_that_others_may_write_into_is_warned_of(toy, tmp_path):
     ("key", "told"),
     [
         ("add", "hydra.sweeper.add: postgresql://me:***@127.0.0.1:1/old: "),
-        ("earlier_studies", "hydra.sweeper.earlier_studies: "),
+        ("enqueue", "hydra.sweeper.enqueue: postgresql://me:***@127.0.0.1:1/old: "),
     ],
 )
 def test_the_password_of_another_study_is_not_shown(toy, tmp_path, key, told):
@@ -147,3 +147,10 @@ def test_the_password_of_another_study_is_not_shown(toy, tmp_path, key, told):
     assert "s3cret" not in printed
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not any("s3cret" in path.read_text() for path in files)
+
+
+def test_a_hyperparameter_with_the_name_of_a_secret_keeps_its_first_value(toy, study):
+    first = "hydra.sweeper.enqueue=[{x: 0.5, n_key: 7}]"
+    code, printed = toy("-m", first, "+n_key=range(1,9)", "hydra.sweeper.n_trials=1")
+    assert code == 0, printed
+    assert study().trials[0].params == {"x": 0.5, "+n_key": 7}
