@@ -12,10 +12,13 @@ share the best place of them. All other equal ones rank by the number of the tri
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 Key = tuple[float, int, int]  # a value, small is good; what decides between equals; the number
 Curve = Mapping[int, float]  # reported values by step
@@ -36,8 +39,7 @@ class Order:
 
     def __init__(self) -> None:
         self._known: dict[int, Opinions] = {}
-        self.by_level: list[Key] = []
-        self.by_trend: list[Key] = []
+        self.by_level, self.by_trend = _Ranked(), _Ranked()
 
     def __len__(self) -> int:
         """Return how many they are."""
@@ -47,9 +49,9 @@ class Order:
         """Place a trial anew, or take it out."""
         before = self._known.pop(number, None)
         for ranked, key in _each(self.by_level, self.by_trend, before):
-            del ranked[bisect_left(ranked, key)]
+            ranked.remove(key)
         for ranked, key in _each(self.by_level, self.by_trend, opinions):
-            insort(ranked, key)
+            ranked.add(key)
         if opinions is not None:
             self._known[number] = opinions
 
@@ -58,21 +60,33 @@ class Order:
         own = self._known.get(number)
         if own is None:
             return None
-        by_level = _rank(self.by_level, own.level)
+        by_level = self.by_level.rank(own.level)
         if own.trend is None:
             return by_level
-        by_trend = _rank(self.by_trend, own.trend)
+        by_trend = self.by_trend.rank(own.trend)
         n = min(by_level, by_trend)  # both have picked so many before one of them picks this trial
-        picked = {key[2] for key in self.by_level[:n]}.union(key[2] for key in self.by_trend[:n])
-        if by_trend < by_level:
-            picked.add(self.by_level[n][2])
-        return len(picked)
+        # If it is the trend that does, the level has picked one more.
+        level, trend = self.by_level.first(n + (by_trend < by_level)), self.by_trend.first(n)
+        picked = np.zeros(1 + max(level.max(initial=0), trend.max(initial=0)), dtype=bool)
+        picked[level] = picked[trend] = True
+        return int(picked.sum())
+
+    def is_among(self, number: int, n: int) -> bool:
+        """Tell whether a trial is one of the best n; its place is not needed as a rule."""
+        own = self._known.get(number)
+        if own is None:
+            return False
+        ranks = [self.by_level.rank(own.level)]
+        ranks += [] if own.trend is None else [self.by_trend.rank(own.trend)]
+        if min(ranks) >= n:
+            return False
+        return 2 * min(ranks) + 1 < n or (self.place(number) or 0) < n
 
     def best_of(self, some: Order) -> Iterator[int]:
         """Yield the numbers of those of another order, which are all here too, by place."""
         picks = merge(
-            ((_rank(self.by_level, key), 0, key[2]) for key in some.by_level),
-            ((_rank(self.by_trend, key), 1, key[2]) for key in some.by_trend),
+            ((self.by_level.rank(key), 0, key[2]) for key in some.by_level.keys),
+            ((self.by_trend.rank(key), 1, key[2]) for key in some.by_trend.keys),
         )
         known = set[int]()
         for *_, number in picks:
@@ -81,17 +95,42 @@ class Order:
                 yield number
 
 
+class _Ranked:
+    """Keys in ascending order, and the numbers of their trials in an array."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+        self._numbers = np.empty(16, dtype=np.int64)
+
+    def add(self, key: Key) -> None:
+        n, at = len(self.keys), bisect_left(self.keys, key)
+        if n == len(self._numbers):
+            self._numbers = np.concatenate([self._numbers, self._numbers])
+        self._numbers[at + 1 : n + 1] = self._numbers[at:n]
+        self._numbers[at] = key[2]
+        self.keys.insert(at, key)
+
+    def remove(self, key: Key) -> None:
+        n, at = len(self.keys), bisect_left(self.keys, key)
+        self._numbers[at : n - 1] = self._numbers[at + 1 : n]
+        del self.keys[at]
+
+    def rank(self, key: Key) -> int:
+        """Return how many keys are before one; those that tie share the first place."""
+        return bisect_left(self.keys, key[:2])
+
+    def first(self, n: int) -> NDArray[np.int64]:
+        """Return the numbers of the first n trials."""
+        return self._numbers[:n]
+
+
 def _each(
-    level: list[Key], trend: list[Key], opinions: Opinions | None
-) -> Iterator[tuple[list[Key], Key]]:
+    level: _Ranked, trend: _Ranked, opinions: Opinions | None
+) -> Iterator[tuple[_Ranked, Key]]:
     if opinions is not None:
         yield level, opinions.level
         if opinions.trend is not None:
             yield trend, opinions.trend
-
-
-def _rank(ranked: list[Key], key: Key) -> int:
-    return bisect_left(ranked, key[:2])
 
 
 def first_report(curve: Curve, rung: int) -> int | None:

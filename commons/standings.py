@@ -100,8 +100,9 @@ class Standings:
     def is_promotable(self, number: int) -> bool:
         """Tell whether an unfinished trial is among the best of its last rung that go on."""
         rung = self._stage.get(number, 0)
-        place = self.place(number, rung)
-        return place is not None and place < self.rungs.n_best(rung, self.n_at)
+        n_best = self.rungs.n_best(rung, self.n_at)
+        with self._lock:
+            return rung in self._at and self._at[rung].is_among(number, n_best)
 
     def _read(self, study: Study, trial: FrozenTrial | None) -> None:
         changed: Iterable[FrozenTrial] = self._changes.of(storage_of(study), study_id(study))

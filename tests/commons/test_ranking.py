@@ -86,3 +86,18 @@ def test_an_unknown_ranking_is_refused():
     assert ranking_of("last") is by_last
     with pytest.raises(ValueError, match="ranking must be two_opinions or last, got 'first'"):
         ranking_of("first")
+
+
+@pytest.mark.parametrize("with_trend", [True, False])
+def test_being_among_the_best_is_having_such_a_place(with_trend):
+    random, order = np.random.default_rng(1), Order()
+    for number in range(60):
+        level, trend = random.integers(0, 20, 2).astype(float)
+        key = (trend, number, number) if with_trend else None
+        order.set(number, Opinions((level, number, number), key))
+    for number in range(0, 60, 7):
+        order.set(number, None)
+    for n in (0, 1, 5, 20, 59):
+        told = [order.is_among(number, n) for number in range(60)]
+        places = [order.place(number) for number in range(60)]
+        assert told == [place is not None and place < n for place in places]
