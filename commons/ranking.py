@@ -39,6 +39,7 @@ class Order:
 
     def __init__(self) -> None:
         self._known: dict[int, Opinions] = {}
+        self._places: dict[int, int] = {}  # those that were asked for since the last change
         self.by_level, self.by_trend = _Ranked(), _Ranked()
 
     def __len__(self) -> int:
@@ -47,6 +48,7 @@ class Order:
 
     def set(self, number: int, opinions: Opinions | None) -> None:
         """Place a trial anew, or take it out."""
+        self._places.clear()
         before = self._known.pop(number, None)
         for ranked, key in _each(self.by_level, self.by_trend, before):
             ranked.remove(key)
@@ -60,6 +62,11 @@ class Order:
         own = self._known.get(number)
         if own is None:
             return None
+        if number not in self._places:
+            self._places[number] = self._place(own)
+        return self._places[number]
+
+    def _place(self, own: Opinions) -> int:
         by_level = self.by_level.rank(own.level)
         if own.trend is None:
             return by_level

@@ -2,7 +2,7 @@
 
     python -m benchmarks.load.study ["sizes=[100,1000,10000]"] [large=28000] [asks=5] [out=FILE]
 
-Each size is a process of its own with a journal of so many finished trials, 20 reports and 7
+Each size is a process of its own, of one thread, with a journal of so many finished trials, 20 reports and 7
 hyperparameters each. Medians of CPU milliseconds: ask, with each sampler of hpo/conf/sampler;
 claim; report between rungs and at a rung of `hpo.AshaPruner`; tell; the driver's look. Beside them
 those of Optuna alone, with one study: ask with TPE, prune by its successive halving, all trials.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 import resource
 import sys
@@ -261,6 +262,7 @@ def report_on(n_trials: int) -> dict[str, Any]:
 
 
 def _alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    os.environ["OMP_NUM_THREADS"] = "1"  # as a worker per core has; of the processes below
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return {**pool.apply(function, arguments), "load": load()}
 
