@@ -40,6 +40,7 @@ class Standings:
         self.new, self.early = set[int](), set[int]()
         self._at: dict[int, Order] = {}  # by rung
         self._last: dict[int, Order] = {}  # unfinished trials, by the last rung of each
+        self._paused: dict[int, Order] = {}  # those of them that are WAITING
         self._places: dict[int, dict[int, Opinions]] = {}  # by trial number and rung
         self._stage: dict[int, int] = {}  # last rung of each unfinished trial, 0: none
         self._running: dict[int, int] = {}  # the same of RUNNING trials
@@ -77,11 +78,10 @@ class Standings:
 
     def last_at(self, rung: int, *, waiting_only: bool = False) -> Iterator[tuple[int, int]]:
         """Yield place and number of the unfinished trials whose last rung this is, best first."""
-        if rung not in self._last:
+        last = self._paused if waiting_only else self._last
+        if rung not in last:
             return
-        for number in self._at[rung].best_of(self._last[rung]):
-            if waiting_only and not self.is_waiting(number):
-                continue
+        for number in self._at[rung].best_of(last[rung]):
             if (place := self.place(number, rung)) is not None:
                 yield place, number
 
@@ -140,12 +140,15 @@ class Standings:
         self._stage[number] = last
         if last in opinions:
             self._last.setdefault(last, Order()).set(number, opinions[last])
+            if trial.state == TrialState.WAITING:
+                self._paused.setdefault(last, Order()).set(number, opinions[last])
 
     def _forget(self, number: int) -> None:
         """Take out what is known of an unfinished trial."""
         last = self._stage.pop(number, 0)
-        if last in self._last:
-            self._last[last].set(number, None)
+        for of_rung in (self._last, self._paused):
+            if last in of_rung:
+                of_rung[last].set(number, None)
         self._running.pop(number, None)
         self.new.discard(number)
         self.early.discard(number)
