@@ -3,10 +3,11 @@
     python -m benchmarks.load.study ["sizes=[100,1000,10000]"] [large=28000] [asks=5] [out=FILE]
 
 Each size is a process of its own, of one thread, with a journal of so many finished trials, 20
-reports and 7 hyperparameters each. Medians of CPU milliseconds: ask, with each sampler of hpo/conf/sampler;
-claim; report between rungs and at a rung of `hpo.AshaPruner`; tell; the driver's look. Beside them
-those of Optuna alone, with one study: ask with TPE, prune by its successive halving, all trials.
-Then the seconds until a new worker has read the study, its memory and the size of the journal.
+reports and 7 hyperparameters each. Medians of CPU milliseconds: ask, with each sampler of
+hpo/conf/sampler; claim; report between rungs and at a rung of `hpo.AshaPruner`; tell; the driver's
+look. Beside them those of Optuna alone, with one study: ask with TPE, prune by its successive
+halving, all trials. Then the seconds until a new worker has read the study, its memory and the
+size of the journal.
 `large` is a study that is opened and reported on, in wall seconds. Figures go to
 benchmarks/results/study.json.
 """
