@@ -20,7 +20,7 @@ def test_the_command_serves_until_a_signal_comes(tmp_path):
         finally:
             process.send_signal(signal.SIGTERM)
     assert process.returncode == 0
-    assert open_storage("study.log", tmp_path) is not None
+    assert open_storage(tmp_path / "study.log", tmp_path) is not None
     assert b'"study_name":"s"' in (tmp_path / "study.log").read_bytes()
 
 
