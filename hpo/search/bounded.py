@@ -70,9 +70,14 @@ class _Shown:
         trials = study.get_trials(deepcopy=False)
         others = [each for each in trials if each.number != trial.number]
         best = self._best.numbers(study, trials)[: max_trials // 2]
-        kept = _bounded(others, {*best}, max_trials)
-        self.is_cut = sum(map(teaches, others)) > max_trials
-        self.trials = as_complete(kept, sign(study))
+        taught = [each.number for each in others if teaches(each)]
+        self.is_cut = len(taught) > max_trials
+        if self.is_cut:
+            taught = _bounded(taught, {*best}, max_trials)
+        begun = [t.number for t in others if t.state == TrialState.RUNNING and not is_known(t)]
+        kept = {*taught, *begun[-max_trials:]}
+        shown = [each for each in others if each.number in kept]
+        self.trials = as_complete(shown, sign(study))
 
 
 class _Bounded(BaseSampler):
@@ -177,12 +182,7 @@ class GPSampler(_Bounded, OptunaGPSampler):
         return super().sample_relative(study, trial, search_space)
 
 
-def _bounded(trials: Sequence[FrozenTrial], best: set[int], max_trials: int) -> list[FrozenTrial]:
-    """Return, by number, the best and the last of `trials` that teach, and those that run."""
-    taught = [trial.number for trial in trials if teaches(trial)]
-    running = [t.number for t in trials if t.state == TrialState.RUNNING and not is_known(t)]
-    if len(taught) > max_trials:
-        others = [number for number in taught if number not in best]
-        taught = [*best, *others[-(max_trials - len(best)) :]]
-    kept = {*taught, *running[-max_trials:]}
-    return [trial for trial in trials if trial.number in kept]
+def _bounded(numbers: Sequence[int], best: set[int], n: int) -> list[int]:
+    """Return n of `numbers`: the best and the last ones."""
+    others = [number for number in numbers if number not in best]
+    return [*best, *others[-(n - len(best)) :]]
