@@ -13,7 +13,6 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from commons.optuna_internals import SeveralObjectives
-from commons.ranking import first_report
 
 _FIRST = 0.02  # of a full training: its first rung, if nobody chooses one
 _GROWTH = 1.5  # from one rung of a slow ladder to the next
@@ -184,10 +183,3 @@ def sign(study: Study) -> int:
     """Return the factor that makes small reported values good: -1 if the study maximizes, or 1."""
     reported = study.reported if isinstance(study, SeveralObjectives) else 0
     return -1 if study.directions[reported] == StudyDirection.MAXIMIZE else 1
-
-
-def value_at(trial: FrozenTrial, rung: int) -> float | None:
-    """Return the first value that the trial reported at or after a rung; None: none, or NaN."""
-    values = trial.intermediate_values
-    step = first_report(values, rung)
-    return None if step is None or math.isnan(values[step]) else values[step]

@@ -101,3 +101,12 @@ def test_being_among_the_best_is_having_such_a_place(with_trend):
         told = [order.is_among(number, n) for number in range(60)]
         places = [order.place(number) for number in range(60)]
         assert told == [place is not None and place < n for place in places]
+
+
+@pytest.mark.parametrize(
+    ("rung", "expected"), [(2, 20.0), (3, 40.0), (4, 40.0), (5, None), (6, None)]
+)
+def test_the_value_at_a_rung_is_the_first_at_or_after_it_and_never_nan(rung, expected):
+    values = {1: 10.0, 2: 20.0, 4: 40.0, 5: math.nan}
+    opinions = by_last(values, rung, 1, 7)
+    assert (opinions and opinions.level[0]) == expected

@@ -1,9 +1,7 @@
-import math
-
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from commons.rungs import HalvingRungs, SlowRungs, choose_rungs, value_at
+from commons.rungs import HalvingRungs, SlowRungs, choose_rungs
 
 
 def trial(values):
@@ -22,14 +20,6 @@ def test_rungs_grow_by_the_reduction_factor():
 def test_a_rung_is_reached_by_the_report_at_or_after_it(steps, expected):
     reported = trial(dict.fromkeys(steps, 1.0))
     assert HalvingRungs(1, 3).just_reached(reported) == expected
-
-
-@pytest.mark.parametrize(
-    ("rung", "expected"), [(2, 20.0), (3, 40.0), (4, 40.0), (5, None), (6, None)]
-)
-def test_the_value_at_a_rung_is_the_first_at_or_after_it_and_never_nan(rung, expected):
-    values = {1: 10.0, 2: 20.0, 4: 40.0, 5: math.nan}
-    assert value_at(trial(values), rung) == expected
 
 
 @pytest.mark.parametrize(
