@@ -29,7 +29,7 @@ format: $(STAMP)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-api: $(STAMP)  ## docs/api.md from the docstrings of the public names
+api: $(STAMP)  ## docs/reference/api.md from the docstrings of the public names
 	$(BIN)/python docs/make_api.py
 
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
@@ -72,7 +72,7 @@ chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY
 soak: $(STAMP)  ## 100 short sweeps under random faults, over six policies (ROUNDS=100 SEED=0)
 	$(BIN)/python -m benchmarks.soak rounds=$(or $(ROUNDS),100) seed=$(or $(SEED),0)
 
-bench: $(STAMP)  ## CPU time of a train step and of one event (docs/benchmarks.md)
+bench: $(STAMP)  ## CPU time of a train step and of one event (docs/results.md)
 	$(BIN)/python -m benchmarks.speed.train_step
 	$(BIN)/python -m benchmarks.speed.inference
 

@@ -1,4 +1,4 @@
-"""Write docs/api.md from the public names of the packages: `make api`."""
+"""Write docs/reference/api.md from the public names of the packages: `make api`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textwrap import dedent, indent
 from types import ModuleType
 
 PACKAGES = ("hpo", "qsvr", "mlpf")
-PAGE = Path(__file__).with_name("api.md")
+PAGE = Path(__file__).with_name("reference") / "api.md"
 WIDTH = 99
 HEAD = """\
 # Public API
@@ -24,7 +24,7 @@ docstrings. In the examples the public names of the package are imported: `from 
 
 
 def page() -> str:
-    """Return the text of docs/api.md."""
+    """Return the text of docs/reference/api.md."""
     return "\n".join([HEAD, *(_package(import_module(name)) for name in PACKAGES)])
 
 

@@ -192,7 +192,7 @@ class QSVRPruner(SVRPruner):
 
     A quantum annealer is `regressor=qsvr.QSVR(sampler="qpu")`; while it cannot be reached, the
     wrapped pruner decides. On recorded curves this is as good as `SVRPruner`, not better
-    (docs/qsvr.md).
+    (docs/explanation/qsvr.md).
 
     Example:
         >>> import optuna

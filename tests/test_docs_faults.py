@@ -1,4 +1,4 @@
-"""Each row of docs/faults.md and docs/features.md names a test that exists."""
+"""Each row of docs/reference/faults.md and docs/reference/features.md names a test that exists."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ HEADS = ("| fault or mistake |", "| feature |", "|---")
 ROWS = [
     line
     for page in ("faults", "features")
-    for line in (ROOT / f"docs/{page}.md").read_text().splitlines()
+    for line in (ROOT / f"docs/reference/{page}.md").read_text().splitlines()
     if line.startswith("|") and not line.startswith(HEADS)
 ]
 

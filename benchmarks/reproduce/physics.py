@@ -15,8 +15,8 @@ qcd_pu200      two of these networks as they are; 100 of our own QCD events at p
                process that none has seen
 
 A training resumes where it was interrupted; what is there already is not made again. The figures
-that docs/physics.md shows go to one JSON file, with the limits that were set beforehand, and some
-pictures of `own` beside it.
+that docs/explanation/physics.md shows go to one JSON file, with the limits that were set
+beforehand, and some pictures of `own` beside it.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def train_on(study: Study, run: Path, trainer: str) -> None:
         f"data.val=['{study.val}']",
     ]
     where = [f"trainer={trainer}", f"hydra.run.dir={run}"]
-    # Labels of Delphes files count a K0S or Lambda in two towers: docs/network.md.
+    # Labels of Delphes files count a K0S or Lambda in two towers: docs/explanation/network.md.
     labels = "loss.huber_delta=10"
     _run("mlpf.train", "experiment=finetune", *events, "data.test=[]", labels, *where)
 

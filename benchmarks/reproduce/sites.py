@@ -1,4 +1,4 @@
-"""The job script that each SLURM site would be sent (`docs/sites/`).
+"""The job script that each SLURM site would be sent (`docs/howto/sites/`).
 
     python -m benchmarks.reproduce.sites [out=DIR]
 
@@ -25,7 +25,7 @@ N_WORKERS = 96
 class Settings:
     """What the command line may set."""
 
-    out: Path = Path("docs/sites")
+    out: Path = Path("docs/howto/sites")
 
 
 def main(arguments: list[str]) -> int:

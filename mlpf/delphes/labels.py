@@ -110,7 +110,7 @@ def _track_truth(chunk: Chunk, links: Links) -> Floats:
 
 
 def _tower_truth(chunk: Chunk, links: Links) -> Floats:
-    """Sum the particles of each tower that have no track; see docs/data.md for the rules."""
+    """Sum the particles of each tower that have no track (docs/reference/data.md)."""
     particles, n_towers = chunk["PileUpMix"], len(chunk["Tower"])
     tracked = np.zeros(len(particles), dtype=bool)
     tracked[links.of_tracks] = True

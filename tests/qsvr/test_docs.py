@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/qsvr.md").read_text()
+PAGE = (ROOT / "docs/explanation/qsvr.md").read_text()
 
 
 def test_the_examples_of_the_page_run_one_after_the_other():
@@ -11,7 +11,7 @@ def test_the_examples_of_the_page_run_one_after_the_other():
     assert len(blocks) == 2
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "docs/qsvr.md", "exec"), names)
+        exec(compile(block, "docs/explanation/qsvr.md", "exec"), names)
     assert "pipeline" in names
 
 

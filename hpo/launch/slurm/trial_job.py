@@ -32,7 +32,7 @@ _LISTED_S = 20.0  # a job is in the queue at most so long after its submission
 _PAUSE_S = 0.2
 _SEEN_S = 10.0
 _CLOCK_S = 5.0
-_OTHER_STORAGE = "take a database as storage (docs/slurm.md)"
+_OTHER_STORAGE = "take a database as storage (docs/howto/slurm.md)"
 
 
 def try_job(slurm: Slurm, folder: Path) -> Iterator[Finding]:

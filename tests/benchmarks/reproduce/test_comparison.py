@@ -90,4 +90,4 @@ def test_a_missing_reference_is_named(tmp_path, capsys):
 def test_the_documentation_shows_the_committed_result():
     result = json.loads((ROOT / "benchmarks/results/check_simulation.json").read_text())
     assert not [row for row in result["rows"] if row["verdict"] == "MISS"]
-    assert markdown(result["rows"]) in (ROOT / "docs/simulation.md").read_text()
+    assert markdown(result["rows"]) in (ROOT / "docs/explanation/simulation.md").read_text()

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.reproduce.sites import SITES, script
 
-SCRIPTS = Path(__file__).parents[3] / "docs/sites"
+SCRIPTS = Path(__file__).parents[3] / "docs/howto/sites"
 
 
 @pytest.fixture(scope="module", params=SITES)

@@ -15,7 +15,7 @@ from mlpf.generation.pythia import make_events, make_tables
 from mlpf.schema import ElementType
 
 # Means over the first 200 events of the Delphes file tev14_pythia8_ttbar_pu0_0 (see
-# docs/simulation.md), labels as published. `hard_collisions` makes the same collisions.
+# docs/explanation/simulation.md), labels as published. `hard_collisions` makes the same ones.
 DELPHES_MEANS = {
     "elements": 149.91,
     "tracks": 71.53,
