@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
-	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate curves repro-hpo repro-qsvr repro-pruner repro-policies \
+	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate results curves repro-hpo repro-qsvr repro-pruner repro-policies \
 	repro-features repro-live repro-rasda repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -99,6 +99,9 @@ bench-study: $(STAMP)  ## CPU time of ask, claim, report and look in studies of 
 
 bench-simulate: $(STAMP)  ## CPU time of simulated sweeps, to 4,096 workers and 40,000 trials
 	$(BIN)/python -m benchmarks.load.simulate
+
+results: $(STAMP)  ## which committed figures are older than their code (RUN=NAME|stale: make them again)
+	$(BIN)/python -m benchmarks.results $(if $(RUN),run=$(RUN))
 
 repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=tiny|small|full)
 	$(BIN)/python -m benchmarks.reproduce.hpo scale=$(or $(SCALE),tiny)
