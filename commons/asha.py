@@ -27,7 +27,7 @@ class AshaPruner(BasePruner):
     itself included; the best one always does. By default the rungs are those of a slow ladder:
     r = 2 % of a training, at least 2 steps, each later one 1.5 times as far, and of n trials that
     have been at the first one 0.8 n (r / e)^0.85 reach step e. They rank there by two opinions,
-    see `commons.ranking`. docs/reference/sweeps.md has the study behind it.
+    see `commons.ranking`. docs/explanation/policies.md has the study behind it.
 
     `AshaPruner(min_resource=1, ranking="last")` is the published algorithm: of n trials at a rung
     the best n // eta go on, ranked by their value there. That is also the rule of

@@ -1,6 +1,6 @@
 """Names of what a study stores beside Optuna's own fields: a file format.
 
-docs/reference/sweeps.md has the table.
+docs/reference/sweep_settings.md has the table.
 
 A study has user attributes. A trial has user attributes for people and system attributes for
 workers.

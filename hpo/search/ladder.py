@@ -1,6 +1,6 @@
 """A slow ladder with pauses: the policy for a problem that nobody knows yet.
 
-docs/reference/sweeps.md has its formulas, the study that they are from, and its limits.
+docs/explanation/policies.md has its formulas, the study that they are from, and its limits.
 """
 
 from __future__ import annotations

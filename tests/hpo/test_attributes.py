@@ -23,8 +23,8 @@ def test_a_prefix_begins_no_other_name():
 
 
 def test_the_table_of_the_page_has_exactly_these_names():
-    page = (Path(__file__).parents[2] / "docs/reference/sweeps.md").read_text()
-    table = page.partition("### What a study stores")[2].partition("## ")[0]
+    page = (Path(__file__).parents[2] / "docs/reference/sweep_settings.md").read_text()
+    table = page.partition("## What a study stores")[2].partition("## ")[0]
     rows = re.findall(r"^\| `([a-z_:]+)", table, flags=re.M)
     assert sorted(rows) == sorted(NAMES.values())
 
