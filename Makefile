@@ -52,7 +52,7 @@ test-hydra14: $(NEXT)/.installed  ## hpo on the next Hydra, in an environment of
 	OMP_NUM_THREADS=1 .ci/test-hydra14 $(NEXT)/bin
 
 test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they start on this machine
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs $$(grep -rl --include='test_*.py' mark.slurm tests)
 
 slurm-up: $(STAMP)  ## start a SLURM cluster on this machine, without root (NODES=4)
 	$(BIN)/python -m testbed up nodes=$(or $(NODES),4)
