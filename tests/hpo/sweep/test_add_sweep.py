@@ -22,6 +22,16 @@ def table(tmp_path):
     return str(tmp_path / "old.csv")
 
 
+@pytest.fixture(scope="module")
+def earlier(toy_in, tmp_path_factory):
+    """Two finished sweeps, `a` and `b`; the second one has added the first."""
+    folder = tmp_path_factory.mktemp("earlier")
+    with toy_in(folder) as run:
+        run("-m", "hydra.sweep.dir=a")
+        run("-m", "hydra.sweep.dir=b", "hydra.sweeper.add=[a]", "hydra.sweeper.sampler.seed=2")
+    return folder
+
+
 def packed(text):
     """Return a text of a table without its frame and where its lines break."""
     return "".join(text.replace("│", " ").split())
@@ -159,20 +169,17 @@ def test_another_study_is_a_source_with_its_curves_and_pruned_trials(toy, study,
     assert rungs == sum(trial.last_step for trial in new)
 
 
-def test_a_third_sweep_adds_both_earlier_ones_and_each_trial_once(toy, study):
-    toy("-m", "hydra.sweep.dir=a")
-    toy("-m", "hydra.sweep.dir=b", "hydra.sweeper.add=[a]", "hydra.sweeper.sampler.seed=2")
-    toy("-m", "hydra.sweeper.add=[a,b,a]", "hydra.sweeper.sampler.seed=3")
+def test_a_third_sweep_adds_both_earlier_ones_and_each_trial_once(toy, study, earlier):
+    a, b = earlier / "a", earlier / "b"
+    toy("-m", f"hydra.sweeper.add=[{a},{b},{a}]", "hydra.sweeper.sampler.seed=3")
     assert len(added(study())) == 8
     assert len({t.params["x"] for t in added(study())}) == 8
 
 
-def test_the_same_command_works_again_if_one_source_has_only_copies(toy, study, tmp_path):
-    toy("-m", "hydra.sweep.dir=a")
-    toy("-m", "hydra.sweep.dir=b", "hydra.sweeper.add=[a]", "hydra.sweeper.sampler.seed=2")
-    command = "-m", "hydra.sweeper.add=[b,a]"
+def test_the_same_command_works_again_if_one_source_has_only_copies(toy, study, earlier):
+    command = "-m", f"hydra.sweeper.add=[{earlier}/b,{earlier}/a]"
     assert toy(*command, "hydra.sweeper.n_trials=2")[0] == 0
-    assert {added_from(t) for t in added(study())} == {f"{tmp_path}/b"}
+    assert {added_from(t) for t in added(study())} == {f"{earlier}/b"}
     code, printed = toy(*command, "hydra.sweeper.n_trials=3")
     assert code == 0, printed
     assert (len(added(study())), len(own(study()))) == (8, 3)
@@ -309,8 +316,8 @@ def test_a_table_that_does_not_fit_is_one_line_before_the_study_is_made(toy, tmp
         ),
     ],
 )
-def test_a_source_that_cannot_be_used_is_one_line(toy, tmp_path, table, arguments, told):
-    toy("-m", "hydra.sweep.dir=first")
+def test_a_source_that_cannot_be_used_is_one_line(toy, tmp_path, table, earlier, arguments, told):
+    (tmp_path / "first").symlink_to(earlier / "a")
     code, printed = toy("-m", *arguments)
     assert code == 2
     assert told in printed
