@@ -3,15 +3,14 @@
 import contextlib
 import errno
 import os
+import resource
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
+from mlpf.config import FileWriteError
 from mlpf.training.callbacks import read_history
 from mlpf.training.fit import train
 from mlpf.training.module import TrainingModule
@@ -123,32 +122,15 @@ def test_a_lost_best_checkpoint_becomes_the_best_of_those_that_follow(
     assert same(weights(folder, "best"), weights(folder, "last"))
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from omegaconf import OmegaConf
-from mlpf.training.fit import train
-limit = int(sys.argv[3])
-if limit:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-try:
-    train(OmegaConf.load(sys.argv[1]), Path(sys.argv[2]))
-except OSError as error:
-    sys.stdout.write(f"{type(error).__name__} {error.errno} {error}")
-"""
-
-
-def train_without_space(cfg, folder, config_file, limit):
-    OmegaConf.save(cfg, config_file)
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LIMITED, config_file, folder, str(limit)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+@contextlib.contextmanager
+def files_of_at_most(n_bytes):
+    """No file of this process can grow beyond this size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def contents(folder):
@@ -162,10 +144,11 @@ def test_a_checkpoint_that_cannot_be_written_is_named_and_the_old_ones_stay(
     shutil.copytree(stopped, folder)
     before = contents(folder / "checkpoints")
     limit = len(before["last.ckpt"]) // 2  # of any file
-    said = train_without_space(compose_tiny(*FOUR_EPOCHS), folder, tmp_path / "c.yaml", limit)
-    assert said.startswith(f"FileWriteError {errno.EFBIG} ")
-    assert str(folder / "checkpoints") in said
-    assert "\n" not in said
+    with pytest.raises(FileWriteError) as error, files_of_at_most(limit):
+        train(compose_tiny(*FOUR_EPOCHS), folder)
+    assert error.value.errno == errno.EFBIG
+    assert str(folder / "checkpoints") in str(error.value)
+    assert "\n" not in str(error.value)
     assert contents(folder / "checkpoints") == before
     assert not list(folder.rglob("*.partial"))
     assert len(rows(folder)) == 3  # of an epoch that will be repeated
@@ -189,11 +172,11 @@ def test_a_full_disk_leaves_the_files_of_the_last_epoch(compose_tiny, stopped, t
         # Room for small files.
         os.truncate(disk / "filler", (disk / "filler").stat().st_size - 3 * 4096)
         before = contents(folder / "checkpoints")
-        said = train_without_space(compose_tiny(*FOUR_EPOCHS), folder, tmp_path / "c.yaml", 0)
-        assert said.startswith(f"FileWriteError {errno.ENOSPC} ")
-        assert "No space left on device" in said
-        assert str(folder / "checkpoints") in said
-        assert "\n" not in said
+        with pytest.raises(FileWriteError, match="No space left on device") as error:
+            train(compose_tiny(*FOUR_EPOCHS), folder)
+        assert error.value.errno == errno.ENOSPC
+        assert str(folder / "checkpoints") in str(error.value)
+        assert "\n" not in str(error.value)
         assert contents(folder / "checkpoints") == before
         assert len(rows(folder)) == 3
         assert not list(disk.rglob("*.partial"))
