@@ -53,7 +53,10 @@ def expected(spec: SweepSpec, storage: BaseStorage, study: int) -> str:
         return "expected cost: not known, no trial is finished yet"
     n_left = max(0, spec.n_trials - n_finished)
     cost = total.times(n_left / n_finished)
-    return f"expected cost: {cost}, for {n_left} trials as dear as the {n_finished} finished ones"
+    return (
+        f"expected cost: {cost}, for {n_left} trials at the mean cost of the {n_finished} "
+        "finished ones"
+    )
 
 
 def expected_of_existing(spec: SweepSpec) -> str:

@@ -97,8 +97,8 @@ def too_many_failures(spec: SweepSpec, tickets: Tickets) -> SettingError:
     reasons = {stored(t.user_attrs, FAIL_REASON): t.number for t in failed}  # the last of each
     last = [f"trial {number}: {reason}" for reason, number in reasons.items()][-3:]
     return SettingError(
-        "{} trials failed, more than {max_failure_rate}={} of {n_trials}={} allows: {}. They stay "
-        "in the study: once the cause is corrected, allow more of them or take another "
+        "failed trials: {}, more than {max_failure_rate}={} of {n_trials}={} allows: {}. They "
+        "stay in the study: once the cause is corrected, allow more of them or take another "
         "{study_name}",
         len(failed),
         spec.max_failure_rate,

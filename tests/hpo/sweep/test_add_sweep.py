@@ -221,7 +221,7 @@ def test_budgets_and_failures_do_not_count_them(toy, study, tmp_path):
     share = "hydra.sweeper.max_failure_rate=0.25"  # one of four
     code, printed = toy("-m", "hydra.sweeper.add=[first]", share, "raises=[4,5]")
     assert code == 1
-    assert "2 trials failed, more than hydra.sweeper.max_failure_rate=0.25" in printed
+    assert "failed trials: 2, more than hydra.sweeper.max_failure_rate=0.25" in printed
 
 
 def test_a_sweep_whose_own_trials_all_fail_has_no_result(toy, table):

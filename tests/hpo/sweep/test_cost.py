@@ -59,7 +59,8 @@ def test_what_is_left_is_expected_to_cost_as_much_as_what_is_finished(spec, tmp_
     figures = {"start": 0.0, "end": 3600.0, "busy_s": 0.0, "cores": 3, "gpus": 1}
     study.set_user_attr(WORKER + "a", figures)
     assert expected(spec(n_trials=10), *place) == (
-        "expected cost: 7 core-hours, 2.33 GPU-hours, for 7 trials as dear as the 3 finished ones"
+        "expected cost: 7 core-hours, 2.33 GPU-hours, for 7 trials at the mean cost of the 3 "
+        "finished ones"
     )
 
 

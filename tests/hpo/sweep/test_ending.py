@@ -112,6 +112,6 @@ def test_too_many_failures_are_told_with_the_last_of_each_reason(spec):
         for reason in ("no luck", "no luck", "no memory")
     ]
     text = str(ending.too_many_failures(spec, tickets(*failed)))
-    assert text.startswith("3 trials failed, more than max_failure_rate=0.1 of n_trials=10")
+    assert text.startswith("failed trials: 3, more than max_failure_rate=0.1 of n_trials=10")
     assert "no luck" in text
     assert "no memory" in text

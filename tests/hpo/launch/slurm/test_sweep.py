@@ -124,7 +124,7 @@ def test_a_budget_ends_the_jobs_at_a_report_and_the_ledger_knows_their_cost(
     assert ledger.outcomes["lost"].core_h == 0
     code, output = sweep(*asked, "hydra.launcher.dry_run=true").end()
     assert "expected cost: " in output
-    assert f"as dear as the {len(after.get_trials(states=(TrialState.COMPLETE,)))} fin" in output
+    assert f"mean cost of the {len(after.get_trials(states=(TrialState.COMPLETE,)))} fin" in output
 
 
 def test_ctrl_c_cancels_the_jobs_and_the_same_command_finishes(
