@@ -25,6 +25,7 @@ from commons.optuna_internals import study_id as id_of
 from commons.optuna_internals import trial_id
 from commons.terminal import one_line
 from hpo.attributes import LEASE, LEASE_S, N_TRIALS, misfits, stored
+from hpo.report import with_folder
 from hpo.settings import SweepSettings
 from hpo.storage.finding import find_storage, find_study
 from hpo.storage.opening import open_storage
@@ -37,6 +38,7 @@ from hpo.study.portions import study_lock
 USAGE = """\
 Examine the storage of a study, mend what is safe to mend, and report what is lost.
 
+    hpo doctor FOLDER [mend=false]                              the folder of a sweep
     python -m hpo.doctor storage=WHERE [study=NAME] [mend=false]
 
 storage  journal file, sweep folder, or database URL
@@ -286,7 +288,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     logging.disable(logging.WARNING)  # the report says the same
     try:
-        return run_command(_diagnose, Settings, arguments, USAGE)
+        return run_command(_diagnose, Settings, with_folder(arguments), USAGE)
     finally:
         logging.disable(logging.NOTSET)
 

@@ -39,7 +39,7 @@ def doctor(tmp_path, capsys):
     """Runs the command on the folder; returns its exit code and what it printed."""
 
     def run(*arguments):
-        code = main([f"storage={tmp_path}", *arguments])
+        code = main([str(tmp_path), *arguments])
         printed = capsys.readouterr()
         return code, printed.out + printed.err
 
