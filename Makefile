@@ -49,7 +49,29 @@ dashboard: $(STAMP)  ## look at a study in a browser, nothing can be changed (ST
 	$(BIN)/python -m hpo.dashboard $(STUDY) port=$(or $(PORT),8080)
 
 test-hydra14: $(NEXT)/.installed  ## hpo on the next Hydra, in an environment of its own
-	OMP_NUM_THREADS=1 .ci/test-hydra14 $(NEXT)/bin
+	OMP_NUM_THREADS=1 .ci/test-alone $(NEXT)/bin --confcutdir=tests/hpo \
+		tests/hpo/{test_hydra_internals,launch/test_hydra_suite,sweep/test_sweep}.py \
+		-k 'not (gaussian or Applications or storage or pruners or study_is_not)'
+
+OTHER := .venv-$(notdir $(PYTHON))
+$(OTHER)/.installed: pyproject.toml constraints.txt .ci/make-venv
+	.ci/make-venv $(PYTHON) $(OTHER)
+	$(OTHER)/bin/pip install -q -c constraints.txt -e '.[qsvr]' hypothesis pytest pytest-timeout
+	@touch $@
+
+test-python: $(OTHER)/.installed  ## hpo, qsvr and commons, without PyTorch, on another Python (PYTHON=python3.13)
+	OMP_NUM_THREADS=1 .ci/test-alone $(OTHER)/bin tests/commons/test_{asha,config_files,locks,pools,processes}.py \
+		tests/hpo/{test_settings,test_signals,search/test_space}.py \
+		tests/qsvr/test_{estimator,pruners,saving}.py
+
+.PHONY: test-python test-pythons
+test-pythons:  ## the same on Python 3.12 and 3.13, where this machine has them
+	@for version in 3.12 3.13; do \
+		for python in python$$version $(HOME)/.pyenv/versions/$$version.*/bin/python$$version; do \
+			if $$python -c '' 2>/dev/null; then $(MAKE) test-python PYTHON=$$python || exit; continue 2; fi; \
+		done; \
+		echo "no Python $$version here: not tested"; \
+	done
 
 test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they start on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs $$(grep -rl --include='test_*.py' mark.slurm tests)
@@ -149,5 +171,5 @@ repro-live: $(STAMP)  ## hpo=best, asha_bo, bohb and qsvr live on generated even
 	$(BIN)/python -m benchmarks.reproduce.live
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
-	rm -rf $(VENV) $(NEXT) .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
+	rm -rf $(VENV) .venv-* .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

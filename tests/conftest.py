@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pytest
@@ -18,12 +18,13 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig
 
 from mlpf.config import config_dir
-from mlpf.data.events import Events, from_arrays
-from mlpf.data.files import write_events
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.redis import RedisServer
 from testbed.slurm import SlurmCluster
+
+if TYPE_CHECKING:
+    from mlpf.data.events import Events
 
 Server = TypeVar("Server")
 
@@ -64,6 +65,8 @@ def signals_as_in_a_terminal() -> None:
 
 def random_events(n_events: int, seed: int) -> Events:
     """Events of 5 to 15 elements whose true class follows from their features."""
+    from mlpf.data.events import from_arrays  # hpo is tested without the packages of MLPF too
+
     rng = np.random.default_rng(seed)
     x, y = [], []
     for n in rng.integers(5, 15, n_events):
@@ -81,6 +84,8 @@ def random_events(n_events: int, seed: int) -> Events:
 @pytest.fixture(scope="session")
 def events_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `train.parquet` (24 events), `val.parquet` and `test.parquet` (8 each)."""
+    from mlpf.data.files import write_events
+
     folder = tmp_path_factory.mktemp("events")
     for seed, (split, n_events) in enumerate({"train": 24, "val": 8, "test": 8}.items()):
         write_events(random_events(n_events, seed), folder / f"{split}.parquet", {})
