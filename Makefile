@@ -108,6 +108,7 @@ bench-data: $(STAMP)  ## start and memory of processes that share one copy of th
 	$(BIN)/python -m benchmarks.load.data
 
 bench-scale: $(STAMP)  ## where the time of 96 to 512 workers goes, per kind of storage and latency
+	rm -f benchmarks/results/scale.json # its rows are added one by one
 	$(BIN)/python -m benchmarks.load.scale kinds=[journal,grpc,journal-postgresql]
 	$(BIN)/python -m benchmarks.load.scale launcher=light workers=[256,512] epoch_s=20 window_s=40
 	$(BIN)/python -m benchmarks.load.scale launcher=light workers=[8,96] delay_ms=[1,10,50] window_s=12
@@ -144,17 +145,8 @@ CURVES ?= data/curves/mlpf_delphes.csv
 repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QPU=DIR)
 	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
 
-COLD := [random,hyperband,swift_svr,swift_qsvr,sha,asha,asha_promotion,ladder_506,ladder_609,svr,qsvr,freeze_thaw_last,\
-freeze_thaw_linear,freeze_thaw_gp,freeze_thaw_svr,freeze_thaw_qsvr]
-# Settings were chosen on orders 0 to 49 and seeds 20 to 39.
-# Trained again, the configurations end a median of 1.07 apart: a distance below 0.3 means nothing.
-SIMULATE = $(BIN)/python -m hpo.simulate curves=$(CURVES) methods_file=benchmarks/reproduce/policies/methods.yaml \
-	orders=100 first_order=50 pool_share=1 tolerance=0.3 "within=[0.1,1]" out=benchmarks/results/pruner
 repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (CURVES=FILE)
-	$(SIMULATE)
-	$(SIMULATE)/half_of_best drop_half_of_best=60 "methods=$(COLD)"
-	$(SIMULATE)/without_best drop_best=10 "methods=$(COLD)"
-	$(SIMULATE)/warm earlier_groups=60 "methods=[asha,ladder,warm_asha,warm_ladder]"
+	$(BIN)/python -m benchmarks.reproduce.pruner curves=$(CURVES)
 
 TABLES ?= data/curves
 repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import sys
@@ -26,6 +27,7 @@ from testbed.machine import commit, processor
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("mlpf", "hpo", "qsvr", "commons", "hydra_plugins", "benchmarks", "testbed")
+RECORD_FILE: Final = "record.json"  # beside results that a command of the packages writes
 _CONF: Final = "conf"
 _WITH_TEXT = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _DIGITS: Final = 16
@@ -38,6 +40,7 @@ def write_result(
     command: str,
     depends: Sequence[str],
     seeds: Sequence[int] | None = None,
+    extends: bool = False,
 ) -> None:
     """Write figures as JSON, with a key `record` that says what they are made by.
 
@@ -50,11 +53,21 @@ def write_result(
             YAML files or folders of them, such as `conf/hpo/best.yaml`; packages and folders
             stand for all that they hold. What does not change the figures does not belong here.
         seeds: of the runs; None: there are none.
+        extends: the file keeps figures of earlier runs. Code of theirs that has changed since
+            counts on, so the file is stale until it is removed and made again.
 
     Raises:
         ValueError: there is no such module or file, or a number is not finite.
     """
-    write_json(path, {**figures, "record": make_record(command, depends, seeds)})
+    record = make_record(command, depends, seeds)
+    if extends and path.exists():
+        record["code"] |= _older_code(path)
+    write_json(path, {**figures, "record": record})
+
+
+def _older_code(path: Path) -> dict[str, str]:
+    code = json.loads(path.read_text()).get("record", {}).get("code", {})
+    return {name: code[name] for name in changed(code)}
 
 
 def make_record(

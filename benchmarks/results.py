@@ -3,8 +3,9 @@
     python -m benchmarks.results [run=NAME]
 
 Lists the JSON files of benchmarks/results: those whose code has changed, with the modules and the
-command that makes them again; those that say nothing of their code (no `record`); and how many are
-up to date. Git is not needed: each file has the hashes of its code (benchmarks/record.py).
+command that makes them again; those that say nothing of their code (no record); and how many are
+up to date. Git is not needed: each file has the hashes of its code (benchmarks/record.py), or a
+file record.json beside it has them.
 
     run   a file, such as `scale` or `pruner/simulate`: run its command again;
           stale: the commands of all files whose code has changed
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.record import ROOT, changed
+from benchmarks.record import RECORD_FILE, ROOT, changed
 from commons.cli import Failure, UsageError, choose, run_command
 
 FOLDER: Final = ROOT / "benchmarks" / "results"
@@ -58,14 +59,21 @@ class Result:
 
 def read_results(folder: Path = FOLDER, root: Path = ROOT) -> list[Result]:
     """Return all results in a folder, by name; their code is compared with that below `root`."""
-    return [_read(file, folder, root) for file in sorted(folder.rglob("*.json"))]
+    files = sorted(file for file in folder.rglob("*.json") if file.name != RECORD_FILE)
+    return [_read(file, folder, root) for file in files]
 
 
 def _read(file: Path, folder: Path, root: Path) -> Result:
     content = json.loads(file.read_text())
-    record = content.get("record", {}) if isinstance(content, dict) else {}
+    record = content.get("record", {}) if isinstance(content, dict) else _beside(file)
     name = file.relative_to(folder).with_suffix("").as_posix()
     return Result(name, record, changed(record.get("code", {}), root))
+
+
+def _beside(file: Path) -> dict[str, Any]:
+    record = file.with_name(RECORD_FILE)
+    found: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+    return found
 
 
 def main(arguments: list[str]) -> int:

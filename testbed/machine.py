@@ -23,9 +23,11 @@ def processor() -> str:
 def commit() -> str:
     """Return the commit of this checkout, with a `+` if files differ from it; empty: unknown."""
     text = "git -C {} describe --always --abbrev=12 --dirty=+ --exclude=*"
-    done = subprocess.run(
-        text.format(Path(__file__).parent).split(), capture_output=True, text=True, check=False
-    )
+    command = text.format(Path(__file__).parent).split()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # there is no git
+        return ""
     return done.stdout.strip()
 
 

@@ -36,13 +36,35 @@ from benchmarks.chaos.checks import Row, check, check_loss
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.rows import FAULTS
 from benchmarks.chaos.sweep import ROOT, Stage, Sweep
+from benchmarks.record import write_result
 from commons.cli import Failure, choose, run_command
 from commons.console import Console, Table
-from commons.files import write_json
 from commons.processes import n_cores
 from testbed.packages import Unavailable
 from testbed.postgres import PostgresServer
 from testbed.slurm import SlurmCluster
+
+_DEPENDS = (
+    "benchmarks.chaos",
+    "benchmarks/chaos/app",
+    "hpo.launch.slurm.launcher",
+    "hpo.launch.slurm.meeting",
+    "hpo.launch.slurm.task",
+    "hpo.launch.slurm.watch",
+    "hpo.sweep.crew",
+    "hpo.sweep.sweep",
+    "commons.clocks",
+    "commons.lock_files",
+    "commons.locks",
+    "commons.optuna_replay",
+    "hpo.storage.batching",
+    "hpo.storage.journal",
+    "hpo.storage.patient",
+    "hpo.storage.records",
+    "hpo.storage.repair",
+    "hpo.study",
+    "hpo.worker",
+)
 
 
 @dataclass
@@ -83,7 +105,8 @@ def _provoke(settings: Settings) -> int:
         report = {"rows": [row.to_json() for row in rows], **circumstances(cluster, server)}
     console.print(table(rows))
     path = out / "chaos.json" if settings.only else ROOT / "benchmarks" / "results" / "chaos.json"
-    write_json(path, report)
+    seeds = [settings.seed]
+    write_result(path, report, command="make chaos", depends=_DEPENDS, seeds=seeds)
     console.print(f"written to {path}")
     return int(any(row.problems for row in rows))
 

@@ -34,8 +34,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from benchmarks.record import write_result
 from commons.cli import UsageError, run_command
-from commons.files import write_json
 from mlpf.data.copies import Chosen, open_events
 from mlpf.data.events import Events
 from mlpf.data.files import read_events, write_events
@@ -45,6 +45,19 @@ from mlpf.data.selection import Selection
 from mlpf.network.model import MLPF
 from mlpf.training.losses import ParticleFlowLoss
 from testbed.machine import now
+
+_DEPENDS = (
+    "benchmarks.load.data",
+    "mlpf.data.batch",
+    "mlpf.data.copies",
+    "mlpf.data.files",
+    "mlpf.data.loader",
+    "mlpf.data.mapped",
+    "mlpf.data.selection",
+    "mlpf.network.gnn_lsh",
+    "mlpf.network.model",
+    "mlpf.training.losses",
+)
 
 _PER_FILE = 500
 _PU200, _PU20 = 5000, 700  # elements of an event
@@ -271,7 +284,7 @@ def _measure(settings: Settings) -> int:
     for name, share in shares.items():
         print(f"{name}: loader {share['loader_ms']:.2f} of {share['step_ms']:.0f} ms CPU time")
     report = {"imports_mb": imports_mb, "uses": results, "loader": shares, "date": now()}
-    write_json(settings.out, report)
+    write_result(settings.out, report, command="make bench-data", depends=_DEPENDS)
     print(f"written to {settings.out}")
     return 0
 

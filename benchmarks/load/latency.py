@@ -30,12 +30,15 @@ from typing import Any
 
 import hpo.storage.journal
 from benchmarks.load import tables
+from benchmarks.load.depends import JOURNAL
+from benchmarks.record import write_result
 from commons.cli import run_command
-from commons.files import write_json
 from commons.processes import signal_when_parent_dies
 from hpo.storage.journal import JournalFile
 from hpo.storage.proxy import JournalService
 from testbed.machine import commit, load, now, processor
+
+_DEPENDS = ("benchmarks.load.latency", *JOURNAL)
 
 _RECORD = {"op_code": 2, "worker_id": "w", "study_id": 0, "user_attr": {"i": 0}}
 _fork = multiprocessing.get_context("fork")
@@ -171,7 +174,8 @@ def _measure(settings: Settings) -> None:
                 "load": load(),
             }
         )
-        write_json(settings.out, {"rows": rows, **about})
+        figures = {"rows": rows, **about}
+        write_result(settings.out, figures, command="make bench-scale", depends=_DEPENDS)
     print(f"written to {settings.out}\n\n{tables.latency({'rows': rows})}")
 
 

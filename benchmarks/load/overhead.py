@@ -26,11 +26,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.depends import HALVING, JOURNAL, TRIALS, WORKERS
 from benchmarks.load.replay.curves import N_EPOCHS
+from benchmarks.record import write_result
 from commons.cli import Failure, UsageError, run_command
-from commons.files import write_json
 from commons.processes import descendants, n_cores
 from testbed.machine import commit, load, now, processor
+
+_DEPENDS = (
+    "benchmarks.load.overhead",
+    "benchmarks.load.replay",
+    "benchmarks/load/replay",
+    *HALVING,
+    *JOURNAL,
+    *TRIALS,
+    *WORKERS,
+)
 
 ROOT = Path(__file__).parents[2]
 _REPLAY = ROOT / "benchmarks" / "load" / "replay"
@@ -246,7 +257,8 @@ def _measure_all(settings: Settings) -> None:
     rows = {name: {tool: medians(r) for tool, r in tools.items()} for name, tools in runs.items()}
     print(table(rows))
     path = settings.out / "overhead.json"
-    write_json(path, _result(settings, rows, runs))
+    figures = _result(settings, rows, runs)
+    write_result(path, figures, command="make bench-overhead", depends=_DEPENDS)
     print(f"written to {path}")
 
 

@@ -35,13 +35,29 @@ from subprocess import SubprocessError
 from typing import Any
 
 from benchmarks.load import light, sweep, tables
+from benchmarks.load.depends import HALVING, JOURNAL, SERVERS, TRIALS, WORKERS
 from benchmarks.load.probe import Part, Times
 from benchmarks.load.servers import KINDS
+from benchmarks.record import write_result
 from commons.cli import UsageError, choose, run_command
-from commons.files import write_json
 from commons.terminal import one_line
 from testbed.machine import commit, load, now, processor
 from testbed.packages import Unavailable
+
+_DEPENDS = (
+    "benchmarks.load.app",
+    "benchmarks/load/app",
+    "benchmarks.load.gate",
+    "benchmarks.load.light",
+    "benchmarks.load.probe",
+    "benchmarks.load.scale",
+    "benchmarks.load.sweep",
+    *HALVING,
+    *JOURNAL,
+    *SERVERS,
+    *TRIALS,
+    *WORKERS,
+)
 
 LAUNCHERS = ("local", "slurm", "light")
 
@@ -228,7 +244,9 @@ def _measure(settings: Settings) -> int:
         result = measure(settings, kind, n_workers, delay_ms)
         print(row(result), flush=True)
         known = json.loads(settings.out.read_text())["rows"] if settings.out.exists() else []
-        write_json(settings.out, {"rows": merged(known, result)})
+        figures = {"rows": merged(known, result)}
+        command = "make bench-scale"
+        write_result(settings.out, figures, command=command, depends=_DEPENDS, extends=True)
     print(f"written to {settings.out}\n\n{tables.scale(json.loads(settings.out.read_text()))}")
     return 0
 

@@ -25,12 +25,24 @@ import optuna
 from optuna.pruners import BasePruner
 
 import hpo
+from benchmarks.load.depends import HALVING
+from benchmarks.record import write_result
 from commons.cli import UsageError, run_command
-from commons.files import write_json
 from hpo.curves import CurveTable
 from hpo.simulate.engine import replay
 from hpo.simulate.trials import SampledTrials
 from testbed.machine import commit, load, now, processor
+
+_DEPENDS = (
+    "benchmarks.load.simulate",
+    "hpo.search.pausing",
+    "hpo.search.promotion",
+    "hpo.simulate.engine",
+    "hpo.simulate.storage",
+    "hpo.simulate.study",
+    "hpo.simulate.trials",
+    *HALVING,
+)
 
 _RANDOM = {"_target_": "optuna.samplers.RandomSampler"}
 _EPOCHS, _ROWS = 100, 300
@@ -120,7 +132,10 @@ def _run(settings: Settings) -> None:
             print("{method}: {n_workers} workers, {n_trials} trials: {cpu_s} s".format(**row))
         rows += exponents(of_method)
     record = {"date": now(), "processor": processor(), "commit": commit(), "rows": rows}
-    write_json(settings.out, record)
+    seeds = [settings.seed]
+    write_result(
+        settings.out, record, command="make bench-simulate", depends=_DEPENDS, seeds=seeds
+    )
 
 
 def _quiet() -> None:

@@ -39,10 +39,11 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from benchmarks.load import tables
+from benchmarks.load.depends import HALVING, JOURNAL, SERVERS
 from benchmarks.load.forked import in_child, received, started
 from benchmarks.load.servers import KINDS, served
+from benchmarks.record import write_result
 from commons.cli import UsageError, choose, run_command
-from commons.files import write_json
 from commons.optuna_internals import trial_id
 from commons.terminal import one_line
 from hpo.storage.opening import open_storage
@@ -50,6 +51,16 @@ from hpo.study.lease import Lease
 from hpo.study.trial import LeasedTrial
 from testbed.machine import commit, load, now, processor
 from testbed.packages import Unavailable
+
+_DEPENDS = (
+    "benchmarks.load.forked",
+    "benchmarks.load.storage",
+    "hpo.study.lease",
+    "hpo.study.trial",
+    *HALVING,
+    *JOURNAL,
+    *SERVERS,
+)
 
 OPTUNA = "optuna-journal"
 _STUDY = "study"
@@ -312,7 +323,7 @@ def _measure_kind(kind: str, settings: Settings, record: dict[str, Any]) -> None
             print(f"{kind}, {n_workers} workers: given up: {error}", flush=True)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        write_json(settings.out, record)
+        write_result(settings.out, record, command="make bench-storage", depends=_DEPENDS)
 
 
 if __name__ == "__main__":

@@ -42,9 +42,10 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.storages import BaseStorage
 
 import hpo
+from benchmarks.load.depends import HALVING, JOURNAL, TRIALS
+from benchmarks.record import write_result
 from commons.asha import AshaPruner
 from commons.cli import run_command
-from commons.files import write_json
 from commons.optuna_internals import study_id, trial_id
 from hpo.attributes import WORKER
 from hpo.report import write_report
@@ -70,6 +71,16 @@ SPACE: dict[str, BaseDistribution] = {
 }
 # A grid needs steps.
 _GRID: dict[str, BaseDistribution] = {f"grid.{name}": IntDistribution(0, 3) for name in SPACE}
+
+_DEPENDS = (
+    "benchmarks.load.study",
+    "hpo.reporting.pulse",
+    "hpo.search.diverse",
+    "hpo.search.finite",
+    *HALVING,
+    *JOURNAL,
+    *TRIALS,
+)
 
 
 @dataclass
@@ -288,7 +299,7 @@ def _run(settings: Settings) -> None:
     }
     if settings.large:
         record["large"] = _alone(report_on, settings.large)
-    write_json(settings.out, record)
+    write_result(settings.out, record, command="make bench-study", depends=_DEPENDS)
     for figure in rows[0]:
         sys.stdout.write(f"{figure:26s}" + "".join(f"{row[figure]:>12.6g}" for row in rows) + "\n")
     sys.stdout.write(f"{record.get('large', '')}\nfigures: {settings.out}\n")

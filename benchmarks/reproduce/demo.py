@@ -1,11 +1,11 @@
 """The main job on a laptop (`make demo`): default hyperparameters, a sweep, and how they compare.
 
-    python -m benchmarks.reproduce.demo [short=true] [out=DIR]
+    python -m benchmarks.reproduce.demo [short=true] [out=DIR] [results=DIR]
 
 Runs `python -m mlpf.train` twice and prints each command before it: one training with the default
 hyperparameters, then an asynchronous, pruned sweep of trainings that are as long. The events are
 generated on the first call. Called again, it goes on where it was. The figures are left in
-`comparison.json`; the committed one is `benchmarks/results/demo.json`.
+`comparison.json`, and in `demo.json` in the folder `results` if one is given.
 """
 
 from __future__ import annotations
@@ -18,9 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import write_result
+from benchmarks.reproduce.depends import EVENTS, HALVING, PROPOSALS, TRAINING
 from commons.cli import Failure, run_command
 from commons.files import write_json
 from mlpf.training.callbacks import read_history
+
+_DEPENDS = (
+    "conf/experiment/demo.yaml",
+    "conf/hpo/asha_bo.yaml",
+    "conf/hpo/pruner/asha.yaml",
+    "conf/model/gnn_lsh_small.yaml",
+    "conf/search_space/stage1.yaml",
+    *EVENTS,
+    *HALVING,
+    *PROPOSALS,
+    *TRAINING,
+)
 
 
 @dataclass
@@ -29,6 +43,7 @@ class Settings:
 
     short: bool = False  # fewer events, epochs and trials: a check that everything runs
     out: Path = Path("outputs/demo")
+    results: Path | None = None
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +64,16 @@ def _demo(settings: Settings) -> int:
     except subprocess.CalledProcessError as error:
         raise Failure(f"this step failed: {shlex.join(error.cmd)}") from error
     comparison = settings.out / experiment / "comparison.json"
-    write_json(comparison, compare(default, sweep))
+    figures = compare(default, sweep)
+    write_json(comparison, figures)
+    if settings.results is not None:
+        write_result(
+            settings.results / "demo.json",
+            figures,
+            command="python -m benchmarks.reproduce.demo results=benchmarks/results",
+            depends=_DEPENDS,
+            seeds=[1],
+        )
     return 0
 
 

@@ -1,11 +1,12 @@
 """Population based training, growing trials and several objectives, live (`make repro-features`).
 
     python -m benchmarks.reproduce.features [features=[pbt,growing,objectives]] [out=DIR]
+                                            [results=DIR]
 
 Runs a small sweep of `python -m mlpf.train` for each on events that it generates on the first
 call: populations and objectives with two workers of this machine, growing trials on a SLURM
 cluster of this machine, with gloo between the ranks. Prints the time of each and what shows that
-the feature did something; features.json in the folder `out` has it too.
+the feature did something; benchmarks/results/features.json has it too.
 """
 
 from __future__ import annotations
@@ -26,12 +27,26 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
+from benchmarks.record import write_result
 from commons.cli import Failure, UsageError, choose, run_command
-from commons.files import write_json
 from hpo.attributes import PARENT
 from hpo.storage.opening import open_storage
 from testbed.machine import commit, load, now, processor
 from testbed.slurm import SlurmCluster
+
+_DEPENDS = (
+    "benchmarks.reproduce.features",
+    "conf/hpo/pbt.yaml",
+    "conf/hpo/pruner/pbt.yaml",
+    "conf/search_space/pbt.yaml",
+    "hpo.growth",
+    "hpo.search.explore",
+    "hpo.search.growth",
+    "hpo.search.lineage",
+    "hpo.search.objectives",
+    "hpo.search.pbt",
+    "hpo.sweep.growing",
+)
 
 _COMMON = ("experiment=smoke", "logger=none")
 _SLURM = ("launcher=slurm", "launcher.poll_s=0.5", "launcher.cpus_per_task=1")
@@ -112,11 +127,13 @@ class Settings:
 
     Args:
         features: which of them.
-        out: folder of the sweeps, which begin anew, and of features.json.
+        out: folder of the sweeps, which begin anew.
+        results: folder of features.json.
     """
 
     features: list[str] = field(default_factory=lambda: [*FEATURES])
     out: Path = Path("outputs/features")
+    results: Path = Path("benchmarks/results")
 
 
 def main(arguments: list[str]) -> int:
@@ -135,7 +152,8 @@ def _show(settings: Settings) -> None:
     for name, row in rows.items():
         print(f"{name:12}{row['seconds']:6.1f} s  {row['shown']}")
     about = {"date": now(), "commit": commit(), "processor": processor(), "load": before}
-    write_json(settings.out / "features.json", {**about, "features": rows})
+    file, figures = settings.results / "features.json", {**about, "features": rows}
+    write_result(file, figures, command="make repro-features", depends=_DEPENDS, seeds=[1])
 
 
 def _row(feature: Feature, folder: Path) -> dict[str, Any]:

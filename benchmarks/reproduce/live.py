@@ -2,12 +2,13 @@
 
     python -m benchmarks.reproduce.live [searches=[best,asha_bo,bohb,qsvr]] [seeds=[1,2,3]]
                                         [n_trials=30] [epochs=12] [experiment=demo_short] [out=DIR]
+                                        [results=DIR]
 
 Runs `python -m mlpf.train -m hpo=SEARCH` on events that it generates on the first call, with one
 worker, so that a sweep can be repeated. The first search has `n_trials`; each other one has as
 many epochs as the first one took with the same seed, and as many trials as it wants. Prints best
-loss, epochs and time, and leaves them in `live.json` in the folder `out`; the committed one is
-`benchmarks/results/live.json`. A call that was stopped goes on where it was.
+loss, epochs and time, and leaves them in `live.json` in the folder `results`
+(benchmarks/results). A call that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -21,8 +22,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import write_result
+from benchmarks.reproduce.depends import EVENTS, HALVING, PAUSES, PROPOSALS, TRAINING
 from commons.cli import Failure, UsageError, run_command
-from commons.files import write_json
+
+_DEPENDS = (
+    "conf/experiment/demo_short.yaml",
+    "conf/hpo/asha_bo.yaml",
+    "conf/hpo/best.yaml",
+    "conf/hpo/bohb.yaml",
+    "conf/hpo/pruner",
+    "conf/hpo/qsvr.yaml",
+    "conf/model/gnn_lsh_small.yaml",
+    "conf/search_space/stage1.yaml",
+    "qsvr.forecasting",
+    "qsvr.pruners",
+    *EVENTS,
+    *HALVING,
+    *PAUSES,
+    *PROPOSALS,
+    *TRAINING,
+)
 
 _MANY = 1000  # trials: the epochs end the sweep before
 
@@ -37,6 +57,7 @@ class Settings:
     epochs: int = 12
     experiment: str = "demo_short"
     out: Path = Path("outputs/live")
+    results: Path = Path("benchmarks/results")
 
     def __post_init__(self) -> None:
         """Check the lists."""
@@ -58,8 +79,11 @@ def _compare(settings: Settings) -> None:
         budget = rows[-1]["epochs"]
         rows += [_sweep(settings, search, seed, budget) for search in others]
     print_rows(rows)
-    result = {"settings": {**vars(settings), "out": str(settings.out)}, "rows": rows}
-    write_json(settings.out / "live.json", result)
+    shown = {key: value for key, value in vars(settings).items() if key not in ("out", "results")}
+    result = {"settings": shown, "rows": rows}
+    command, seeds = "make repro-live", settings.seeds
+    file = settings.results / "live.json"
+    write_result(file, result, command=command, depends=_DEPENDS, seeds=seeds)
 
 
 def _sweep(settings: Settings, search: str, seed: int, budget: int | None) -> dict[str, Any]:

@@ -26,9 +26,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.record import write_result
+from benchmarks.reproduce.depends import EVALUATION, EVENTS, TRAINING
 from commons.cli import Failure, UsageError, run_command
-from commons.files import write_json
 from mlpf.network.saved import load_network
+
+_DEPENDS = (
+    "benchmarks.reproduce.models",
+    "conf/model",
+    "mlpf.network.gravnet",
+    "mlpf.network.transformer",
+    *EVENTS,
+    *EVALUATION,
+    *TRAINING,
+)
 
 _PILOTS: Final = (0.05, 0.15)  # of an epoch
 _TRAINING: Final = (
@@ -120,7 +131,8 @@ def _compare(settings: Settings) -> int:
     _run("train", *base, *Plan(1, 0.01).overrides(), f"hydra.run.dir={settings.runs / 'events'}")
     measured = {name: _measure(name, settings) for name in settings.models}
     shown = {**asdict(settings), "runs": None, "out": None}
-    write_json(settings.out, {"settings": shown, "training": _TRAINING, "models": measured})
+    result = {"settings": shown, "training": _TRAINING, "models": measured}
+    write_result(settings.out, result, command="make repro-models", depends=_DEPENDS, seeds=[1])
     print(table(measured))
     return 0
 

@@ -31,8 +31,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.record import write_result
+from benchmarks.reproduce.depends import DELPHES, EVALUATION, EVENTS, TRAINING
 from commons.cli import Failure, UsageError, did_you_mean, run_command
-from commons.files import write_json
+
+_DEPENDS = (
+    "benchmarks.reproduce.physics",
+    "mlpf.evaluation.stream",
+    *DELPHES,
+    *EVENTS,
+    *EVALUATION,
+    *TRAINING,
+)
 
 RUNS: Final = Path("outputs/physics")
 CONVERTED: Final = Path("data/delphes")
@@ -154,7 +164,13 @@ def _reproduce(settings: Settings) -> int:
     _run("mlpf.convert", f"src={settings.delphes}", f"dst={CONVERTED}", "events_per_file=80")
     for name in chosen:
         results[name] = _measured(name, settings.trainer)
-        write_json(settings.out, results)
+        write_result(
+            settings.out,
+            results,
+            command="make repro-physics",
+            depends=_DEPENDS,
+            extends=len(chosen) < len(STUDIES),
+        )
         _print(name, results[name])
     if "own" in chosen:
         pictures = settings.out.with_suffix("")

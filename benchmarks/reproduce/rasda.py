@@ -34,9 +34,10 @@ import optuna
 from optuna.pruners import BasePruner
 
 import hpo
+from benchmarks.record import write_result
+from benchmarks.reproduce.depends import HALVING, SIMULATED
 from commons.cli import UsageError, run_command
 from commons.console import Console
-from commons.files import write_json
 from commons.pools import advance, run_tasks
 from hpo.curves import CurveTable
 from hpo.growth import Growth
@@ -52,6 +53,16 @@ N_GPUS, STEPS, ETA = 1024, 8, 2  # a step is a report, of 5 epochs in the publis
 FIXED, GROWING = Growth({0: 4}), Growth({0: 4, 1: 8, 2: 16, 4: 32})
 STEP_S, SIGMA = 600.0, 0.1  # of a step on four GPUs, and spread of the trials' speeds
 METHODS = ("asha", "promotion", "growing")
+
+_DEPENDS = (
+    "benchmarks.reproduce.rasda",
+    "hpo.growth",
+    "hpo.search.growth",
+    "hpo.simulate.gpus",
+    "hpo.simulate.timelines",
+    *HALVING,
+    *SIMULATED,
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,8 @@ def _reproduce(settings: Settings) -> None:
         "versions": {"optuna": version("optuna"), "numpy": version("numpy")},
         "rows": rows,
     }
-    write_json(settings.out, result)
+    command, seeds = "make repro-rasda", range(settings.seeds)
+    write_result(settings.out, result, command=command, depends=_DEPENDS, seeds=seeds)
     _show(settings, cases, full, rows)
 
 

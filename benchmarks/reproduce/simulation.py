@@ -20,9 +20,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.record import write_result
 from benchmarks.reproduce.comparison import Row, compare, markdown
+from benchmarks.reproduce.depends import EVENTS
 from commons.cli import UsageError, run_command
-from commons.files import write_json
 from commons.pools import advance, run_tasks
 from mlpf import __version__
 from mlpf.data.events import Events, concatenate
@@ -33,6 +34,13 @@ from mlpf.generation.pileup import Pool, join, mix
 from mlpf.generation.processes import choose
 from mlpf.generation.production import pythia_version
 from mlpf.generation.pythia import make_events
+
+_DEPENDS = (
+    "benchmarks.reproduce.comparison",
+    "benchmarks.reproduce.simulation",
+    "mlpf.delphes.published",
+    *EVENTS,
+)
 
 POOL_SIZE: Final = 10_000
 _EVENTS_PER_TASK = 50
@@ -229,7 +237,7 @@ def _check(cfg: Settings) -> int:
         raise UsageError(f"delphes={cfg.delphes}: no {missing[0]} there")
     result = check(Path(cfg.delphes), Path(cfg.cache))
     out = Path(cfg.out)
-    write_json(out, result)
+    write_result(out, result, command="make check-simulation", depends=_DEPENDS)
     print(markdown(result["rows"]))
     print(f"CPU ms per event, pile-up and detector: {result['cpu_ms_per_event']}")
     missed = [row for row in result["rows"] if row["verdict"] == "MISS"]

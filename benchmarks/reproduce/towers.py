@@ -24,10 +24,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.record import write_result
 from benchmarks.reproduce.boosted_towers import tower_classes, tower_features, train_trees
+from benchmarks.reproduce.depends import DELPHES, TRAINING
 from benchmarks.reproduce.physics import CONVERTED, RUNS, STUDIES, train_on
 from commons.cli import Failure, UsageError, run_command
-from commons.files import write_json
 from mlpf.config import ConfigError
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events, concatenate
@@ -36,6 +37,14 @@ from mlpf.delphes.conversion import convert_files
 from mlpf.network.saved import load_network
 from mlpf.schema import ElementType, Particle
 from mlpf.training.callbacks import METRICS_FILE, read_history
+
+_DEPENDS = (
+    "benchmarks.reproduce.boosted_towers",
+    "benchmarks.reproduce.physics",
+    "benchmarks.reproduce.towers",
+    *DELPHES,
+    *TRAINING,
+)
 
 STEM = "tev14_pythia8_ttbar_pu20_0"
 
@@ -64,7 +73,7 @@ def _reproduce(settings: Settings) -> int:
         result = measure(settings.run)
     except ConfigError as error:
         raise Failure(str(error)) from error
-    write_json(settings.out, result)
+    write_result(settings.out, result, command="make repro-towers", depends=_DEPENDS, seeds=[1])
     _print(result)
     return 0
 

@@ -28,13 +28,33 @@ from pathlib import Path
 
 import optuna
 
+from benchmarks.record import write_result
 from benchmarks.soak.crews import CREWS, ROOT
 from benchmarks.soak.policies import POLICIES
 from benchmarks.soak.round import Round, run
 from commons.cli import UsageError, choose, run_command
 from commons.console import Console, Table
-from commons.files import write_json
 from commons.processes import n_cores
+
+_DEPENDS = (
+    "benchmarks.soak",
+    "benchmarks/soak/app",
+    "hpo.launch.local",
+    "hpo.optimize",
+    "hpo.sweep.crew",
+    "hpo.sweep.sweep",
+    "commons.clocks",
+    "commons.lock_files",
+    "commons.locks",
+    "commons.optuna_replay",
+    "hpo.storage.batching",
+    "hpo.storage.journal",
+    "hpo.storage.patient",
+    "hpo.storage.records",
+    "hpo.storage.repair",
+    "hpo.study",
+    "hpo.worker",
+)
 
 _FULL = 100
 
@@ -75,7 +95,8 @@ def _soak(settings: Settings) -> int:
     console.print(table(rounds))
     full = settings.rounds == _FULL and not settings.policy
     path = ROOT / "benchmarks" / "results" / "soak.json" if full else settings.out / "soak.json"
-    write_json(path, {"rounds": [asdict(each) for each in rounds]})
+    figures = {"rounds": [asdict(each) for each in rounds]}
+    write_result(path, figures, command="make soak", depends=_DEPENDS, seeds=seeds)
     console.print(f"written to {path}")
     return int(any(each.problems for each in rounds))
 

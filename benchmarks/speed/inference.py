@@ -22,13 +22,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.speed.train_step import machine, read_any
+from benchmarks.record import write_result
+from benchmarks.speed.train_step import NETWORK, machine, read_any
 from commons.cli import Failure, run_command
-from commons.files import write_json
 from mlpf.network.model import MLPF
 from mlpf.reconstruction.exporting import traced, write_onnx
 from mlpf.reconstruction.models import open_onnx
 from mlpf.reconstruction.one_event import OneEvent
+
+_DEPENDS = (
+    "benchmarks.speed.inference",
+    "mlpf.network.decoding",
+    "mlpf.reconstruction.exporting",
+    "mlpf.reconstruction.models",
+    "mlpf.reconstruction.one_event",
+    "mlpf.reconstruction.onnx_operators",
+    *NETWORK,
+)
 
 _SCAN: Final = (1280, 2560, 5120, 7680, 12_800)
 
@@ -105,7 +115,8 @@ def _measure(settings: Settings) -> int:
     for name, value in figures.items():
         print(f"{name}: {value}")
     about = {"events": settings.events.name, "bin_size": settings.bin_size}
-    write_json(settings.out, about | figures | {"machine": machine()})
+    result = about | figures | {"machine": machine()}
+    write_result(settings.out, result, command="make bench-inference", depends=_DEPENDS)
     print(f"written to {settings.out}")
     return 0
 

@@ -18,19 +18,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 
+from benchmarks.record import write_result
 from commons.cli import Failure, UsageError, run_command
-from commons.files import write_json
 from mlpf.data.batch import Batch
 from mlpf.data.events import Events
 from mlpf.data.files import read_events
 from mlpf.delphes.published import read_published
 from mlpf.network.model import MLPF
 from mlpf.training.losses import ParticleFlowLoss
+
+NETWORK: Final = (
+    "mlpf.data.batch",
+    "mlpf.network.bins",
+    "mlpf.network.cells",
+    "mlpf.network.encoding",
+    "mlpf.network.gnn_lsh",
+    "mlpf.network.heads",
+    "mlpf.network.model",
+    "mlpf.network.neighbors",
+    "mlpf.network.precision",
+    "mlpf.network.resolution",
+)
+_DEPENDS: Final = (
+    "benchmarks.speed.train_step",
+    "mlpf.training.losses",
+    *NETWORK,
+)
 
 
 @dataclass
@@ -152,7 +170,8 @@ def _measure(settings: Settings) -> int:
         raise Failure(f"events={settings.events}: {len(events)} events, need at least 4")
     torch.set_num_threads(1)
     report = {"events": settings.events.name} | measure(events, settings)
-    write_json(settings.out, report)
+    command = "python -m benchmarks.speed.train_step"
+    write_result(settings.out, report, command=command, depends=_DEPENDS)
     print(f"written to {settings.out}")
     return 0
 

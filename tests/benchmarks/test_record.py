@@ -136,3 +136,16 @@ def test_the_record_says_whether_files_differ_from_the_commit(monkeypatch):
     monkeypatch.setattr(record, "commit", lambda: "0123456789ab+")
     found = record.make_record("make x", [])
     assert (found["commit"], found["dirty"], found["seeds"]) == ("0123456789ab", True, None)
+
+
+def test_a_file_that_keeps_older_figures_stays_as_old_as_they_are(tmp_path):
+    file = tmp_path / "x.json"
+    options = {"command": "make x", "depends": ["commons.asha", "commons.rungs"]}
+    write_result(file, {"rows": [1]}, **options)
+    content = json.loads(file.read_text())
+    content["record"]["code"]["commons.asha"] = "0" * 16
+    file.write_text(json.dumps(content))
+    write_result(file, {"rows": [1, 2]}, **options, extends=True)
+    assert changed(json.loads(file.read_text())["record"]["code"]) == ["commons.asha"]
+    write_result(file, {"rows": [1, 2]}, **options)
+    assert changed(json.loads(file.read_text())["record"]["code"]) == []

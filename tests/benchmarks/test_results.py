@@ -1,12 +1,13 @@
 """`python -m benchmarks.results` tells which figures are older than their code."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from benchmarks import results
-from benchmarks.record import hashes
+from benchmarks.record import ROOT, hashes
 from benchmarks.results import FOLDER, listing, main, read_results
 
 
@@ -26,6 +27,8 @@ def folder(tmp_path, monkeypatch):
             }
         },
         "rows": [1, 2],
+        "beside/rows": [1, 2],
+        "beside/record": {**about, "code": code, "command": command.format("beside")},
     }
     for name, content in contents.items():
         file = tmp_path / "results" / f"{name}.json"
@@ -42,7 +45,7 @@ def test_the_listing_names_stale_files_their_modules_and_the_command(folder, cap
     assert stale == f"stale      pruner/old: {about}"
     assert command.lstrip().startswith("python -c ")
     assert without == "no record  rows"
-    assert summary == "1 of 3 results are up to date"
+    assert summary == "2 of 4 results are up to date"
 
 
 @pytest.mark.parametrize(("name", "made"), [("stale", "old"), ("fresh", "fresh")])
@@ -75,6 +78,18 @@ def test_a_command_that_fails_is_told(folder, capsys):
     file.write_text(json.dumps(content))
     assert main(["run=fresh"]) == 1
     assert "this command failed: python -c" in capsys.readouterr().err
+
+
+def test_the_readme_marks_each_row_whose_figure_is_stale_as_older():
+    readme = (ROOT / "README.md").read_text()
+    files = dict(
+        re.findall(r"^\[(.+)\]: \S*benchmarks/results/(\S+)\.json$", readme, re.MULTILINE)
+    )
+    assert files, "the rows of results link to their files"
+    stale = {each.name for each in read_results() if each.is_stale}
+    for row in re.findall(r"^\|.*", readme, re.MULTILINE):
+        cited = {files[key] for key in re.findall(r"\]\[(.+?)\]", row) if key in files}
+        assert not cited & stale or row.startswith("| older: "), f"{row}: see `make results`"
 
 
 def test_the_committed_results_can_be_listed():

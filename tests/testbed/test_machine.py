@@ -25,6 +25,8 @@ def test_a_result_records_the_commit_and_whether_files_differ(tmp_path, monkeypa
     assert machine.commit() == name[:12]
     file.write_text("2")
     assert machine.commit() == name[:12] + "+"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.commit() == ""  # no git
 
 
 def test_a_result_records_load_processor_and_day():

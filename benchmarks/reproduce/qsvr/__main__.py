@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import write_result
 from benchmarks.reproduce.curves import MLPF_SHA256
 from benchmarks.reproduce.qsvr.models import PUBLISHED_SIM_QSVR, PUBLISHED_SVR
 from benchmarks.reproduce.qsvr.protocols import (
@@ -37,7 +38,7 @@ from benchmarks.reproduce.qsvr.recorded import (
     single_fits,
 )
 from commons.cli import Failure, run_command
-from commons.files import sha256, write_json
+from commons.files import sha256
 from commons.processes import n_cores
 from qsvr.benchmark.__main__ import check_settings, wide_console
 from qsvr.benchmark.curves import LearningCurves, read_curves
@@ -73,6 +74,20 @@ corrected: all rows, scalers fitted on training rows, last epoch, no configurati
 "SVR, published", "Sim-QSVR, published": every second known epoch, no hyperparameters, C = 67.61,
   two-sided encoding. "SVR", "Sim-QSVR": qsvr.predictor, last values and hyperparameters by
   relevance, C = 1, the same kernel and box for both."""
+
+_DEPENDS = (
+    "benchmarks.reproduce.qsvr",
+    "qsvr.annealing.qubo",
+    "qsvr.annealing.samplers",
+    "qsvr.benchmark.curves",
+    "qsvr.benchmark.models",
+    "qsvr.benchmark.protocols",
+    "qsvr.benchmark.rows",
+    "qsvr.benchmark.run",
+    "qsvr.estimator",
+    "qsvr.features",
+    "qsvr.predictor",
+)
 
 FEW = (PUBLISHED_SVR, PUBLISHED_SIM_QSVR, CLASSICAL, SIMULATED)
 FIRST_FEW = Part(PublishedSpace, first_few, (PUBLISHED_SVR,), n_splits=10)
@@ -128,7 +143,8 @@ def _reproduce(settings: Settings) -> None:
     for name, printed in PUBLISHED.items():
         console.print(f"printed in the paper: {name}: {' / '.join(map(str, printed))}")
     context["rows"] = [_with_printed(row) for row in rows]
-    write_json(settings.out / "benchmark.json", context)
+    file, seeds = settings.out / "benchmark.json", [settings.seed]
+    write_result(file, context, command="make repro-qsvr", depends=_DEPENDS, seeds=seeds)
     draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
     console.print(f"files in {settings.out}", markup=False, highlight=False)
 
