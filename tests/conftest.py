@@ -44,7 +44,7 @@ def version_base(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def hydra_keeps_its_store() -> Iterator[None]:
-    """Hydra copies what plug-ins have stored for each composition: a sixth of its time."""
+    """Hydra copies what plug-ins have stored for each composition: 15 % of its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfigStore, "__deepcopy__", lambda self, memo: self, raising=False)
         yield

@@ -38,28 +38,28 @@ def train(slurm, tiny, tmp_path):
     return run
 
 
-def test_a_sweep_of_eight_workers_is_one_array_and_every_trial_is_accounted_for(
+def test_a_sweep_of_four_workers_is_one_array_and_every_trial_is_accounted_for(
     train, slurm, tmp_path
 ):
     before = {job["JobId"] for job in slurm.jobs()}
-    train("hpo=asha_bo", "hpo.n_workers=8", "hpo.n_trials=16", "trainer.max_epochs=3")
+    train("hpo=asha_bo", "hpo.n_workers=4", "hpo.n_trials=8", "trainer.max_epochs=3")
     elements = [job for job in slurm.jobs() if job["JobId"] not in before]
-    assert len(elements) == 8
+    assert len(elements) == 4
     (array,) = {job["ArrayJobId"] for job in elements}
     shown = slurm.run("sacct", "-o", "JobID,State", "--parsable2", "-j", array).split()[1:]
-    assert sorted(shown) == [f"{array}_{i}|COMPLETED" for i in range(8)]
+    assert sorted(shown) == [f"{array}_{i}|COMPLETED" for i in range(4)]
 
     folder = tmp_path / "outputs/sweeps/asha_bo"
     study = optuna.load_study(study_name="asha_bo", storage=open_storage(None, folder))
     counts = Counter(trial.state.name for trial in study.trials)
-    assert counts["COMPLETE"] + counts["PRUNED"] == 16
+    assert counts["COMPLETE"] + counts["PRUNED"] == 8
     assert counts["COMPLETE"] >= 1
     for trial in study.trials:
         history = read_history(folder / f"trials/{trial.number:04d}/metrics.csv")
         assert [row["epoch"] for row in history] == list(range(1, trial.last_step + 1))
         assert history[-1]["val_loss"] == pytest.approx(trial.intermediate_values[trial.last_step])
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["n_trials"]["total"] == 16
+    assert summary["n_trials"]["total"] == 8
     assert (folder / "best.yaml").is_file()
 
 

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from mlpf.config import ConfigError
 from mlpf.training.callbacks import read_history
+from mlpf.training.fit import _trainer
 from mlpf.training.ranks import Ranks, hydra_overrides, started_outside
 
 HERE = Path(__file__).parent
@@ -65,18 +66,30 @@ def run_two_nodes(folder, steps):
 
 
 @pytest.fixture(scope="module")
-def trained(compose_tiny, tmp_path_factory):
+def trained(compose_tiny, events_folder, tmp_path_factory):
     """Trainings one after another in the same two processes, and the folder of each."""
     folder = tmp_path_factory.mktemp("ranks")
 
     def config(name, *overrides):
-        report = "+callbacks.report={_target_: hpo.ReportTrial}"
-        usual = ("trainer=auto", "trainer.max_epochs=3", "model.dropout=0.2", report)
-        OmegaConf.save(compose_tiny(*usual, *overrides), folder / name)
+        OmegaConf.save(compose_tiny("trainer=auto", *overrides), folder / name)
         return str(folder / name)
 
-    usual = config("usual.yaml")
-    other = config("other.yaml", "optimizer.lr=1e-3")
+    report = "+callbacks.report={_target_: hpo.ReportTrial}"
+    long = ("trainer.max_epochs=3", "model.dropout=0.2", report)
+    usual = config("usual.yaml", *long)
+    other = config("other.yaml", *long, "optimizer.lr=1e-3")
+    numbers = {"n_events": "{train: 12, val: 6, test: 2}", "events_per_file": 20, "pileup": 0}
+    generated = config(
+        "generated.yaml",
+        "trainer.max_epochs=1",
+        "data=pythia8",
+        "data.folder=${.source.folder}",
+        f"data.source.folder={folder / 'events'}",
+        "data.train=[train-*.parquet]",
+        "data.val=[val-*.parquet]",
+        "data.test=[test-*.parquet]",
+        *[f"data.source.{key}={value}" for key, value in numbers.items()],
+    )
 
     def step(name, config=usual, **changes):
         folders = [str(folder / name), str(folder / "not_used")]
@@ -89,6 +102,7 @@ def trained(compose_tiny, tmp_path_factory):
         "refused": step("straight", config=other),
         "failed": step("failed", fail_in=2),
         "recovered": step("failed"),
+        "made": step("made", config=generated, events=str(events_folder / "train.parquet")),
     }
     results, printed = run_two_nodes(folder, steps.values())
     return folder, dict(zip(steps, results, strict=True)), printed
@@ -158,46 +172,20 @@ def test_a_mistake_that_rank_0_finds_is_named_by_all(trained):
         assert "straight holds a training with another `optimizer`" in rank["message"]
 
 
-def test_nodes_that_share_a_file_system_make_the_events_once(
-    compose_tiny, events_folder, tmp_path
-):
-    numbers = {"n_events": "{train: 12, val: 6, test: 2}", "events_per_file": 20, "pileup": 0}
-    config = compose_tiny(
-        "trainer=auto",
-        "trainer.max_epochs=1",
-        "data=pythia8",
-        "data.folder=${.source.folder}",
-        f"data.source.folder={tmp_path / 'events'}",
-        "data.train=[train-*.parquet]",
-        "data.val=[val-*.parquet]",
-        "data.test=[test-*.parquet]",
-        *[f"data.source.{key}={value}" for key, value in numbers.items()],
-    )
-    OmegaConf.save(config, tmp_path / "events.yaml")
-    step = {
-        "config": str(tmp_path / "events.yaml"),
-        "folders": [str(tmp_path / "run"), str(tmp_path / "not_used")],
-        "events": str(events_folder / "train.parquet"),
-    }
-    [(first, second)], printed = run_two_nodes(tmp_path, [step])
+def test_nodes_that_share_a_file_system_make_the_events_once(trained):
+    _, results, printed = trained
+    first, second = results["made"]
     assert first["value"] == second["value"], printed
     assert "".join(printed).count("20 events in ") == 1
 
 
-@pytest.fixture
-def torchrun(tiny, tmp_path):
-    def run(*arguments):
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-        command += [f"--master-port={free_port()}", "-m", "mlpf.train", *tiny, *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=200
-        )
-
-    return run
-
-
-def test_torchrun_trains_once_in_one_folder(torchrun, tmp_path):
-    ended = torchrun("trainer=auto", "trainer.max_epochs=1", "logger=tensorboard")
+def test_torchrun_trains_once_in_one_folder(tiny, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command += [f"--master-port={free_port()}", "-m", "mlpf.train", *tiny]
+    command += ["trainer=auto", "trainer.max_epochs=1", "logger=tensorboard"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=200
+    )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("2 ranks, 2 per node, train together") == 1
     [folder] = tmp_path.glob("outputs/train/*")
@@ -207,17 +195,17 @@ def test_torchrun_trains_once_in_one_folder(torchrun, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 
 
-def test_torchrun_with_another_number_of_devices_is_a_mistake(torchrun):
-    ended = torchrun("trainer.devices=3")
-    assert ended.returncode != 0
-    assert "trainer: devices=3, but 2 ranks were started on each node" in ended.stderr
-    assert "mlpf/training/fit.py" not in ended.stderr  # no traceback of ours
-
-
 @pytest.fixture
 def second_of_four(monkeypatch):
     for name, value in SECOND_OF_FOUR.items():
         monkeypatch.setenv(name, value)
+
+
+def test_another_number_of_devices_than_ranks_is_a_mistake(second_of_four, compose_tiny, tmp_path):
+    cfg = compose_tiny("trainer=auto", "trainer.devices=3")
+    told = "^trainer: devices=3, but 2 ranks were started on each node"
+    with pytest.raises(ConfigError, match=told):
+        _trainer(cfg, tmp_path, loggers=[])
 
 
 def test_the_place_of_a_rank_follows_from_its_environment(second_of_four, monkeypatch):
