@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format api \
+.PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format docs docs-serve \
 	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate results curves repro-hpo repro-qsvr repro-pruner repro-policies \
 	repro-features repro-live repro-rasda repro-towers repro-models repro-physics clean
 help:  ## list the targets
@@ -15,7 +15,7 @@ help:  ## list the targets
 setup: $(STAMP)  ## virtual environment with the tested versions (constraints.txt)
 $(STAMP): pyproject.toml constraints.txt .ci/make-venv
 	.ci/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,redis,energy,dashboard,notebook,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,redis,energy,dashboard,notebook,docs,dev]'
 	@touch $@
 
 lint: $(STAMP)  ## ruff, codespell, mypy, the floors (import-linter)
@@ -29,8 +29,11 @@ format: $(STAMP)  ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-api: $(STAMP)  ## docs/reference/api.md from the docstrings of the public names
-	$(BIN)/python docs/make_api.py
+docs: $(STAMP)  ## the documentation site, in site/ (open site/index.html; search: docs-serve)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+docs-serve: $(STAMP)  ## the site while you write, on http://localhost:8000
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 demo: $(STAMP)  ## the main job on events it generates itself, in minutes (DEMO=short: a check)
 	$(BIN)/python -m benchmarks.reproduce.demo short=$(if $(filter short,$(DEMO)),true,false)
