@@ -40,6 +40,7 @@ def test_the_documented_searches_exist():
         "bohb",
         "freeze_thaw",
         "hyperband",
+        "learning_curves",
         "pbt",
         "qsvr",
         "random",
@@ -55,7 +56,7 @@ def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
     assert isinstance(instantiate(options.sampler), optuna.samplers.BaseSampler)
     assert isinstance(instantiate(options.pruner), optuna.pruners.BasePruner)
     assert options.study_name == option
-    assert options.n_trials == 30
+    assert options.n_trials == (300 if option == "learning_curves" else 30)
     space = set(parse_space(options.params, []).distributions)
     if option == "pbt":  # what may change in the middle of a training
         assert space == {
@@ -64,6 +65,8 @@ def test_each_search_names_a_sampler_a_pruner_and_a_space(sweeper, option):
             "model.dropout",
             "trainer.gradient_clip_val",
         }
+    elif option == "learning_curves":
+        assert len(space) == 7
     else:
         assert space == {
             "optimizer.lr",
