@@ -1,0 +1,1 @@
+"""Speed-up of a search over nodes, measured and simulated (`make repro-scaling`)."""
