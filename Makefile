@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format docs docs-serve \
 	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate results curves repro-hpo repro-qsvr repro-pruner repro-policies \
-	repro-features repro-live repro-rasda repro-towers repro-models repro-physics clean
+	repro-features repro-algorithms repro-scaling repro-curves repro-events repro-rasda repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
 
@@ -145,11 +145,14 @@ curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/c
 	$(BIN)/python -m benchmarks.reproduce.curves
 
 CURVES ?= data/curves/mlpf_delphes.csv
+OWN ?= benchmarks/results/repro_curves_small.csv
 repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QPU=DIR)
 	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
+	$(if $(wildcard $(OWN)),$(BIN)/python -m qsvr.benchmark curves=$(OWN) out=results/qsvr_own)
 
 repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (CURVES=FILE)
 	$(BIN)/python -m benchmarks.reproduce.pruner curves=$(CURVES)
+	$(if $(wildcard $(OWN)),$(BIN)/python -m hpo.simulate curves=$(OWN) first_order=50 out=results/pruner_own)
 
 TABLES ?= data/curves
 repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])
@@ -162,8 +165,17 @@ repro-features: $(STAMP)  ## populations, growing trials, several objectives: li
 repro-rasda: $(STAMP)  ## promoted trials that grow, on 1,024 GPUs, in virtual time
 	$(BIN)/python -m benchmarks.reproduce.rasda
 
-repro-live: $(STAMP)  ## hpo=best, asha_bo, bohb and qsvr live on generated events, same epochs, three seeds
-	$(BIN)/python -m benchmarks.reproduce.live
+repro-algorithms: $(STAMP)  ## searches side by side, live and on tables (SCALE=tiny|small|full)
+	$(BIN)/python -m benchmarks.reproduce.algorithms scale=$(or $(SCALE),small)
+
+repro-scaling: $(STAMP)  ## speed-up of a search over nodes, measured and simulated (SCALE=)
+	$(BIN)/python -m benchmarks.reproduce.scaling scale=$(or $(SCALE),small)
+
+repro-curves: $(STAMP)  ## 300 learning curves of our own, as CSV: two hours of two cores (SCALE=)
+	$(BIN)/python -m benchmarks.reproduce.own_curves scale=$(or $(SCALE),small)
+
+repro-events: $(STAMP)  ## events at pile-up 0, 20, 200 and QCD, against Delphes (SCALE= DELPHES=DIR)
+	$(BIN)/python -m benchmarks.reproduce.events scale=$(or $(SCALE),small) $(if $(DELPHES),delphes=$(DELPHES))
 
 clean:  ## remove the environment, caches and outputs (events in data/ are kept)
 	rm -rf $(VENV) .venv-* .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist outputs
