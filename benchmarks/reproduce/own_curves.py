@@ -216,8 +216,8 @@ def spearman(a: Floats, b: Floats) -> float:
     >>> spearman(np.array([1.0, 2.0, 3.0]), np.array([9.0, 5.0, 1.0]))
     -1.0
     """
-    ranks = [np.argsort(np.argsort(each)) for each in (a, b)]
-    return round(float(np.corrcoef(*ranks)[0, 1]), 6)
+    first, second = (np.argsort(np.argsort(each)).astype(np.float64) for each in (a, b))
+    return round(float(np.corrcoef(first, second)[0, 1]), 6)
 
 
 def cluster_commands() -> list[ClusterCommand]:
