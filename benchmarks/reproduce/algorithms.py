@@ -27,6 +27,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
+from benchmarks.reproduce.depends import EVENTS, HALVING, PAUSES, PROPOSALS, TRAINING
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands, run
 from benchmarks.reproduce.traces import Floats, Trace, mean_on, read_trace
 from commons.cli import run_command
@@ -34,10 +35,22 @@ from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, lo
 
 SEARCHES: Final = ("best", "random", "hyperband", "bohb", "asha", "asha_bo", "freeze_thaw", "pbt")
 DEPENDS: Final = (
-    *("benchmarks.reproduce.algorithms", "benchmarks.reproduce.traces", "hpo.search"),
-    *("commons.asha", "commons.rungs", "commons.standings", "qsvr.forecasting"),
-    *("mlpf.training", "mlpf.network", "conf/hpo", "conf/search_space"),
+    "benchmarks.reproduce.algorithms",
+    "benchmarks.reproduce.traces",
     "conf/experiment/demo_short.yaml",
+    *(f"conf/hpo/{search}.yaml" for search in SEARCHES),
+    "conf/hpo/pruner",
+    "conf/model/gnn_lsh_small.yaml",
+    "conf/search_space/pbt.yaml",
+    "conf/search_space/stage1.yaml",
+    "hpo.search.freeze_thaw",
+    "hpo.search.pbt",
+    "qsvr.forecasting",
+    *EVENTS,
+    *HALVING,
+    *PAUSES,
+    *PROPOSALS,
+    *TRAINING,
 )
 POLICIES: Final = Path("benchmarks/results/policies.json")
 # The method of the tables that is the live search.

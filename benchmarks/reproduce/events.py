@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reproduce.comparison import COUNTS
+from benchmarks.reproduce.depends import EVENTS
 from benchmarks.reproduce.scales import Target
 from commons.cli import run_command
 from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, logarithmic
@@ -31,7 +32,7 @@ from mlpf.data.events import Events
 from mlpf.data.files import read_events
 from mlpf.generation.source import PythiaSource
 
-DEPENDS: Final = ("benchmarks.reproduce.events", "mlpf.generation", "mlpf.detector")
+DEPENDS: Final = ("benchmarks.reproduce.events", *EVENTS)
 CLASSES: Final = ("charged hadron", "neutral hadron", "photon")
 # Smallest and largest number in an event of pile-up 200.
 PUBLISHED: Final = {

@@ -29,6 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.reproduce.depends import EVENTS, TRAINING
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands
 from commons.cli import Failure, run_command
 from commons.files import replacing, sha256
@@ -49,9 +50,14 @@ COLUMNS: Final = {
 PHYSICS: Final = {"tower_accuracy": "val_tower_accuracy", "met_ratio": "val_met_ratio"}
 PUBLISHED: Final = Path("data/curves/mlpf_delphes.csv")
 DEPENDS: Final = (
-    *("benchmarks.reproduce.own_curves", "mlpf.training", "mlpf.network"),
-    *("conf/experiment/curves.yaml", "conf/hpo/learning_curves.yaml"),
-    *("conf/search_space/curves7.yaml", "conf/model"),
+    "benchmarks.reproduce.own_curves",
+    "conf/experiment/curves.yaml",
+    "conf/hpo/learning_curves.yaml",
+    "conf/model/gnn_lsh_small.yaml",
+    "conf/optimizer/adamw.yaml",
+    "conf/search_space/curves7.yaml",
+    *EVENTS,
+    *TRAINING,
 )
 _SHOWN: Final = (1, 2, 3, 5, 10, 25, 50)  # epochs
 _GPU_S_PER_EPOCH: Final = 50_000 * 0.05

@@ -32,6 +32,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.reproduce.depends import HALVING, PAUSES, SIMULATED
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands
 from benchmarks.reproduce.scaling.measured import measure
 from benchmarks.reproduce.scaling.picture import draw
@@ -42,11 +43,7 @@ from commons.files import write_json
 from commons.pools import run_tasks
 from testbed.packages import Unavailable
 
-DEPENDS: Final = (
-    *("benchmarks.reproduce.scaling", "hpo.search.promotion", "hpo.search.pausing"),
-    *("hpo.simulate.engine", "hpo.simulate.study", "hpo.worker"),
-    *("commons.asha", "commons.rungs", "commons.standings"),
-)
+DEPENDS: Final = ("benchmarks.reproduce.scaling", *HALVING, *PAUSES, *SIMULATED)
 POLICIES: Final = ("promotion", "asha")
 _MEASURED: Final = "promotion"  # it pauses trials
 _SEED: Final = 1
