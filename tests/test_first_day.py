@@ -1,14 +1,12 @@
 """Commands of the pages on the first day at a cluster, as far as they run without one.
 
-A `bash` block holds commands of ours; a `text` block after it has lines of what they tell. A `sh`
-block is for the cluster alone.
+tests/docs/test_blocks.py tries all blocks. Here a `text` block after a command has lines of what
+that tells: of its cost.
 """
 
 import re
 import shlex
-import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,16 +23,15 @@ from mlpf.train import main
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs/howto").glob("first_day*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-SWEEP = "python -m mlpf.train -m "
 
 
 def commands():
-    """Yield the page, each command of its `bash` blocks, and what it tells."""
+    """Yield each command of the `bash` blocks, and what it tells."""
     for page in PAGES:
         found = BLOCK.findall(page.read_text())
         for (language, text), (after, told) in zip(found, [*found[1:], ("", "")], strict=True):
             for command in text.splitlines() if language == "bash" else ():
-                yield page.stem, command, told if after == "text" else ""
+                yield command, told if after == "text" else ""
 
 
 def shell():
@@ -43,8 +40,7 @@ def shell():
     return [text for language, text in found if language == "sh"]
 
 
-SWEEPS = [(command, told) for _, command, told in commands() if command.startswith(SWEEP)]
-OTHERS = [command for _, command, _ in commands() if not command.startswith(SWEEP)]
+SHOWN = [(command, told) for command, told in commands() if told]
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_a_dry_run_tells_what_is_shown_and_leaves_nothing(elsewhere, monkeypatch, capsys):
-    command, told = next((command, told) for command, told in SWEEPS if told)
+    command, told = SHOWN[0]
     quick = ["hydra.sweeper.preflight=null"]  # tests/mlpf/test_command.py tries it
     monkeypatch.setattr(sys, "argv", ["train.py", *shlex.split(command)[3:], *quick])
     try:
@@ -72,7 +68,7 @@ def test_a_dry_run_tells_what_is_shown_and_leaves_nothing(elsewhere, monkeypatch
     assert not any(elsewhere.iterdir())
 
 
-@pytest.mark.parametrize(("command", "told"), SWEEPS)
+@pytest.mark.parametrize(("command", "told"), SHOWN)
 def test_a_command_that_submits_has_a_job_script_and_a_cost(command, told, elsewhere):
     with initialize_config_dir(config_dir(), version_base="1.3"):
         config = compose("train", shlex.split(command)[4:], return_hydra_config=True)
@@ -88,19 +84,8 @@ def test_a_command_that_submits_has_a_job_script_and_a_cost(command, told, elsew
         assert line.startswith(f"cost: {at_most(options, n_workers)}")
 
 
-@pytest.mark.parametrize("command", OTHERS)
-def test_a_command_on_a_study_is_one_of_hpo_and_knows_its_keys(command):
-    program, name, *arguments = shlex.split(command)
-    assert program == "hpo"
-    place = f"hpo.{name}.__main__" if (ROOT / "hpo" / name).is_dir() else f"hpo.{name}"
-    usage = import_module(place).USAGE
-    for key in (argument.partition("=")[0] for argument in arguments if "=" in argument):
-        assert re.search(rf"^{key} ", usage, re.MULTILINE)
-
-
-def test_lines_for_the_cluster_are_shell_and_their_workers_compose():
+def test_the_workers_that_join_compose():
     scripts = "\n".join(shell())
-    subprocess.run(["bash", "-n"], input=scripts, text=True, check=True)
     (worker,) = re.findall(r"-m mlpf\.train -m \\\n\s*(.*?)'\n", scripts)
     with initialize_config_dir(config_dir(), version_base="1.3"):
         config = compose("train", shlex.split(worker), return_hydra_config=True)
