@@ -1,60 +1,141 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.reproduce import hpo as repro_hpo
+from benchmarks.reproduce import hpo, variability
+from benchmarks.reproduce.scales import Target
+from tests.benchmarks.reproduce.test_trainings import trained
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def trained(monkeypatch):
-    """Stand in for the trainings: write what they would, remember how they were called."""
+def commands(monkeypatch, tmp_path):
+    """Stand in for the commands: write what they would, remember how they were called."""
     calls = []
 
-    def train(*arguments):
-        calls.append(arguments)
+    def run(module, *arguments):
         options = dict(a.split("=", 1) for a in arguments if "=" in a)
-        folder = repro_hpo.Path(options["hydra.sweep.dir"])
-        if any(a.startswith("hpo=") for a in arguments):
+        calls.append((module, options))
+        if module == "mlpf.evaluate":
+            return  # `trained` has written it
+        folder = Path(options["hydra.sweep.dir"])
+        if "hpo" in options:
             folder.mkdir(parents=True)
-            summary = {"best": {"params": {"optimizer.lr": 0.01}}, "n_trials": {"total": 24}}
-            (folder / "summary.json").write_text(json.dumps(summary))
+            params = {"optimizer.lr": 0.01} if folder.name == "stage1" else {"model.bin_size": 16}
+            (folder / "summary.json").write_text(json.dumps({"best": {"params": params}}))
+            header = "number,state,val_loss,epochs"
+            (folder / "trials.csv").write_text(f"{header}\n0,COMPLETE,2.0,4\n1,PRUNED,3.0,1\n")
             return
-        losses = {"default": [4.0, 2.0], "best": [3.0, 1.0]}[folder.name]
+        losses = {"default": [4.0, 2.0, 2.0, 2.0], "found": [3.0, 1.0, 1.0, 1.0]}[folder.name]
         for i, _ in enumerate(options["seed"].split(",")):
-            run = folder / str(i)
-            run.mkdir(parents=True)
-            rows = "".join(f"{e},{loss + i}\n" for e, loss in enumerate(losses, 1))
-            (run / "metrics.csv").write_text("epoch,val_loss\n" + rows)
+            trained(folder / str(i), [loss + i for loss in losses])
 
-    monkeypatch.setattr(repro_hpo, "_train", train)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("benchmarks.reproduce.scales.run", run)
+    monkeypatch.setattr(hpo, "run", run)
     return calls
 
 
-def test_mean_deviation_and_relative_decrease_of_the_best_epochs(trained, tmp_path, capsys):
-    arguments = ["seeds=3", f"out={tmp_path / 'runs'}", f"results={tmp_path / 'results'}"]
-    assert repro_hpo.main(arguments) == 0
+def test_mean_deviation_and_relative_decrease_of_the_best_epochs(commands, tmp_path, capsys):
+    assert hpo.main(["scale=tiny"]) == 0
     result = json.loads((tmp_path / "results/repro_hpo_tiny.json").read_text())
-    assert result["default"]["val_loss_of_each_seed"] == [2.0, 3.0, 4.0]
-    assert result["default"]["mean"] == 3.0
-    assert result["default"]["std"] == 1.0
-    assert result["best"]["mean"] == 2.0
-    assert result["relative_decrease"] == pytest.approx(1 / 3)
-    assert (tmp_path / "results/repro_hpo_tiny.png").stat().st_size > 1000
-    assert "relative decrease 33.3 %" in capsys.readouterr().out
+    loss = result["gains"]["validation loss"]
+    assert loss["default"] == {"mean": 2.5, "std": pytest.approx(0.5**0.5), "each": [2.0, 3.0]}
+    assert loss["relative_decrease"] == pytest.approx(0.4)
+    assert result["fall_in_last_quarter"] == {"default": 0, "found": 0}
+    assert result["found"] == {"optimizer.lr": 0.01, "model.bin_size": 16}
+    assert {p.suffix for p in (tmp_path / "results").iterdir()} == {".json", ".csv", ".png"}
+    printed = capsys.readouterr().out
+    assert "40.0 ± " in printed
+    assert "default: the loss still falls by 0.0 % in the last quarter" in printed
 
 
-def test_the_seeds_compared_are_not_that_of_the_sweep(trained, tmp_path):
-    repro_hpo.main([f"out={tmp_path / 'runs'}", f"results={tmp_path / 'results'}"])
-    default, sweep, best = trained
-    assert "seed=101,102,103" in default
-    assert "seed=101,102,103" in best
-    assert "seed=1" in sweep
+def test_the_second_stage_begins_with_the_best_of_the_first_and_has_its_own_space(commands):
+    hpo.main(["scale=tiny"])
+    (_, first), (_, second), (_, default), (_, found), *_ = commands
+    assert (first["search_space"], second["search_space"]) == ("stage1", "stage2")
+    assert "optimizer.lr" not in first
+    assert second["optimizer.lr"] == "0.01"
+    assert "optimizer.lr" not in default
+    assert (found["optimizer.lr"], found["model.bin_size"]) == ("0.01", "16")
+    assert first["hydra.sweep.dir"] != second["hydra.sweep.dir"]
 
 
-@pytest.mark.parametrize(
-    ("argument", "reason"),
-    [("scale=huge", "expected one of tiny, small, full"), ("seeds=1", "must be at least 2")],
-)
-def test_impossible_settings_are_refused(argument, reason, capsys):
-    assert repro_hpo.main([argument]) == 2
-    assert capsys.readouterr().err == f"error: {argument}: {reason}\n"
+def test_the_seeds_compared_are_not_that_of_the_searches(commands):
+    hpo.main(["scale=tiny"])
+    seeds = [options["seed"] for module, options in commands if module == "mlpf.train"]
+    assert seeds == ["1", "1", "101,102", "101,102"]
+
+
+def test_the_bands_are_those_of_the_same_trainings_which_are_not_run_again(
+    commands, tmp_path, capsys
+):
+    hpo.main(["scale=tiny"])
+    n_calls = len(commands)
+    assert variability.main(["scale=tiny"]) == 0
+    assert len(commands) == n_calls
+    table = (tmp_path / "results/repro_variability_tiny.csv").read_text().splitlines()
+    assert table[0] == "epoch,default_mean,default_std,found_mean,found_std"
+    assert table[2] == "2,2.5,0.707107,1.5,0.707107"
+    result = json.loads((tmp_path / "results/repro_variability_tiny.json").read_text())
+    assert np.shape(result["val_loss"]["default"]) == (2, 4)
+    assert "found: best val_loss 1.5000 ± 0.7071" in capsys.readouterr().out
+
+
+def test_variability_trains_what_is_missing(commands):
+    variability.main(["scale=tiny"])
+    assert len(commands) == 4
+
+
+def test_an_unknown_scale_is_refused(capsys):
+    assert hpo.main(["scale=huge"]) == 2
+    assert "scale=huge: expected one of tiny, small, full" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_full_size_name_what_the_stages_before_have_found(
+    commands, tmp_path, capsys
+):
+    assert hpo.main(["scale=full"]) == 0
+    assert "optimizer.lr" not in capsys.readouterr().out
+    folder = Path("outputs/repro/hpo/full/stage1")
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps({"best": {"params": {"optimizer.lr": 0.02}}}))
+    hpo.main(["scale=full"])
+    printed = capsys.readouterr().out
+    assert printed.count("optimizer.lr=0.02") == 2
+    assert "launcher=jureca" in printed
+    assert not commands
+
+
+def test_full_trainings_that_have_ended_are_reported(commands, tmp_path):
+    target = hpo.target_at("full")
+    hpo.train(target)  # as the cluster would
+    commands.clear()
+    for runs in hpo.runs_of(target).values():
+        for run in runs:
+            (run / "loss_curves.png").touch()
+    assert hpo.main(["scale=full"]) == 0
+    assert {module for module, _ in commands} <= {"mlpf.evaluate"}
+    result = json.loads((tmp_path / "results/repro_hpo_full.json").read_text())
+    assert len(result["gains"]["validation loss"]["found"]["each"]) == 10
+
+
+def test_a_cluster_would_be_sent_the_search(tmp_path):
+    command, *_ = hpo.cluster_commands(Target("hpo", "full", 5, tmp_path))
+    words = [sys.executable, *command.words, "launcher.account=A", "launcher.dry_run=true"]
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "#SBATCH --gres=gpu:4" in done.stdout

@@ -1,0 +1,135 @@
+"""Equal trainings with several seeds: their curves, what they reach, and the picture of both.
+
+The errors of physics are those of `mlpf.evaluate` on test events, which neither the trainings nor
+a search has seen; smaller is better for each.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.reporting.style import BEST, GRAY, Picture, key, value_axis
+from mlpf.training.callbacks import read_history
+
+Array = NDArray[np.float64]
+
+DEFAULT: Final = "default"
+FOUND: Final = "found"
+COLORS: Final = {DEFAULT: GRAY, FOUND: BEST}
+LOSS: Final = "validation loss"
+# Heading: figure and selection in evaluation.json, and whether the error is 1 - figure.
+ERRORS: Final = {
+    "towers of wrong class": ("tower_accuracy", "towers", True),
+    "MET error (GeV)": ("met_rms", "all", False),
+    "jet width (IQR / median)": ("jet_response_iqr", "eta<2.5", False),
+    "jets not found, as many jets as rules": ("jet_efficiency_equal_number", "eta<2.5", True),
+}
+
+
+def curves(runs: Sequence[Path]) -> Array:
+    """Return the validation losses of trainings, of shape (trainings, epochs).
+
+    Raises:
+        ValueError: they have different numbers of epochs.
+    """
+    rows = [[row["val_loss"] for row in read_history(run / "metrics.csv")] for run in runs]
+    return np.array(rows)
+
+
+def fall(losses: Array) -> float:
+    """Return by which part the mean of the best losses up to an epoch falls in the last quarter.
+
+    It tells whether the trainings were long enough: 0 means that the curve is flat.
+
+    Args:
+        losses: of shape (trainings, epochs), at least 4 epochs.
+    """
+    best = np.minimum.accumulate(losses, axis=1).mean(axis=0)
+    last_quarter = len(best) - math.ceil(len(best) / 4)
+    return float(1 - best[-1] / best[last_quarter - 1])
+
+
+def errors(evaluation: Path) -> dict[str, dict[str, float]]:
+    """Return each of `ERRORS` in an `evaluation.json`, of the rules and of the network.
+
+    A figure that could not be measured, such as jets without fastjet, is absent.
+    """
+    rows = json.loads(evaluation.read_text())["rows"]
+    known = {(r["name"], r["selection"], r["column"]): r["value"] for r in rows}
+    found: dict[str, dict[str, float]] = {}
+    for heading, (name, selection, is_share) in ERRORS.items():
+        for column in ("rules", "mlpf"):
+            value = known.get((name, selection, column))
+            if value is not None:
+                found.setdefault(heading, {})[column] = 1 - value if is_share else value
+    return found
+
+
+def statistics(values: Sequence[float]) -> dict[str, Any]:
+    """Return values with their mean and standard deviation (n - 1)."""
+    array = np.array(values)
+    return {"mean": float(array.mean()), "std": float(array.std(ddof=1)), "each": array.tolist()}
+
+
+def gain(default: Sequence[float], found: Sequence[float]) -> dict[str, Any]:
+    """Return the statistics of both and the relative decrease of the mean, with its error.
+
+    The error is the standard error of the two means, as of independent trainings.
+    """
+    before, after = statistics(default), statistics(found)
+    ratio = after["mean"] / before["mean"]
+    squares = [s["std"] ** 2 / len(s["each"]) / s["mean"] ** 2 for s in (before, after)]
+    decrease = {"relative_decrease": 1 - ratio, "error": ratio * math.sqrt(sum(squares))}
+    return {DEFAULT: before, FOUND: after, **decrease}
+
+
+def gains(runs: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
+    """Return the gain in validation loss and in each error of physics, see `gain`.
+
+    Args:
+        runs: folders of the trainings with `DEFAULT` and with `FOUND` hyperparameters; each has
+            its `evaluation/evaluation.json`.
+    """
+    minima = {name: curves(folders).min(axis=1).tolist() for name, folders in runs.items()}
+    result = {LOSS: gain(minima[DEFAULT], minima[FOUND])}
+    measured = {
+        name: [errors(folder / "evaluation/evaluation.json") for folder in folders]
+        for name, folders in runs.items()
+    }
+    for heading in measured[DEFAULT][0]:
+        values = {name: [each[heading]["mlpf"] for each in measured[name]] for name in runs}
+        rules = measured[DEFAULT][0][heading].get("rules")
+        result[heading] = {"rules": rules, **gain(values[DEFAULT], values[FOUND])}
+    return result
+
+
+def draw_bands(losses: Mapping[str, Array], title: str, path: Path) -> None:
+    """Draw mean and standard deviation per epoch of the trainings, and each of them thinly.
+
+    Args:
+        losses: of shape (trainings, epochs) each, by `DEFAULT` and `FOUND`.
+        title: of the picture.
+        path: of the PNG file.
+    """
+    picture = Picture(title)
+    (panel,) = picture.panels
+    for name, values in losses.items():
+        epochs, mean = np.arange(1, values.shape[1] + 1), values.mean(axis=0)
+        std, color = values.std(axis=0, ddof=1), COLORS[name]
+        panel.plot(epochs, values.T, color=color, linewidth=0.5, alpha=0.6)
+        panel.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.35, linewidth=0)
+        label = f"{name} hyperparameters, mean ± standard deviation of {len(values)}"
+        panel.plot(epochs, mean, color=color, linewidth=2, label=label)
+    everything = np.concatenate([values.ravel() for values in losses.values()])
+    ends = np.concatenate([values[:, -1] for values in losses.values()])
+    value_axis(panel, LOSS, everything.tolist(), ends.tolist(), 1)
+    panel.set_xlabel("epoch")
+    key(panel)
+    picture.save(path)
