@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test dashboard test-hydra14 test-slurm test-gpu chaos soak slurm-up slurm-down lint format docs docs-serve \
-	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate results curves repro-hpo repro-qsvr repro-pruner repro-policies \
+	check-simulation bench bench-inference bench-data bench-overhead bench-scale bench-storage bench-study bench-simulate results curves repro repro-hpo repro-variability repro-qsvr repro-pruner repro-policies \
 	repro-features repro-algorithms repro-scaling repro-curves repro-events repro-rasda repro-towers repro-models repro-physics clean
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 20
@@ -129,8 +129,15 @@ bench-simulate: $(STAMP)  ## CPU time of simulated sweeps, to 4,096 workers and 
 results: $(STAMP)  ## which committed figures are older than their code (RUN=NAME|stale: make them again)
 	$(BIN)/python -m benchmarks.results $(if $(RUN),run=$(RUN))
 
-repro-hpo: $(STAMP)  ## default against found hyperparameters over seeds (SCALE=tiny|small|full)
-	$(BIN)/python -m benchmarks.reproduce.hpo scale=$(or $(SCALE),tiny)
+# tiny: minutes, checks that everything runs; small: hours; full: prints the commands for a cluster.
+REPRO := hpo variability algorithms scaling curves qsvr pruner events
+repro: $(addprefix repro-,$(REPRO))  ## every result of the slides (SCALE=tiny|small|full)
+
+repro-hpo: $(STAMP)  ## default hyperparameters against those of a search in two stages (SCALE=)
+	$(BIN)/python -m benchmarks.reproduce.hpo scale=$(or $(SCALE),small)
+
+repro-variability: $(STAMP)  ## loss curves of equal trainings before and after that search (SCALE=)
+	$(BIN)/python -m benchmarks.reproduce.variability scale=$(or $(SCALE),small)
 
 repro-towers: $(STAMP)  ## tower classification against rules and boosted trees (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.reproduce.towers $(if $(DELPHES),delphes=$(DELPHES))
@@ -144,15 +151,23 @@ repro-physics: $(STAMP)  ## jets, missing energy and towers of trained networks 
 curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
 	$(BIN)/python -m benchmarks.reproduce.curves
 
-CURVES ?= data/curves/mlpf_delphes.csv
+CURVES ?= $(or $(wildcard data/curves/mlpf_delphes.csv),$(wildcard ../shared/data/curves/mlpf_delphes.csv),\
+	data/curves/mlpf_delphes.csv)
+TINY := $(filter tiny,$(SCALE))
 OWN ?= benchmarks/results/repro_curves_small.csv
-repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (CURVES=FILE, QPU=DIR)
-	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
-	$(if $(wildcard $(OWN)),$(BIN)/python -m qsvr.benchmark curves=$(OWN) out=results/qsvr_own)
+repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (SCALE= CURVES=FILE, QPU=DIR)
+	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) $(if $(QPU),qpu=$(QPU)) \
+		$(if $(TINY),n_splits=2 out=results/repro_qsvr_tiny)
+	$(if $(TINY),,$(if $(wildcard $(OWN)),$(BIN)/python -m qsvr.benchmark curves=$(OWN) out=results/qsvr_own))
 
-repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (CURVES=FILE)
+repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (SCALE= CURVES=FILE)
+ifeq ($(TINY),tiny)
+	$(BIN)/python -m hpo.simulate curves=$(CURVES) orders=2 pool_share=1 \
+		"methods=[random,hyperband,asha,ladder]" out=results/repro_pruner_tiny
+else
 	$(BIN)/python -m benchmarks.reproduce.pruner curves=$(CURVES)
 	$(if $(wildcard $(OWN)),$(BIN)/python -m hpo.simulate curves=$(OWN) first_order=50 out=results/pruner_own)
+endif
 
 TABLES ?= data/curves
 repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])

@@ -34,6 +34,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.reproduce.depends import (
+    EVALUATION,
+    EVENTS,
+    HALVING,
+    PAUSES,
+    PROPOSALS,
+    TRAINING,
+)
 from benchmarks.reproduce.history import draw_history, history_of, write_history
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands, run
 from benchmarks.reproduce.trainings import DEFAULT, FOUND, curves, fall, gains
@@ -45,10 +53,12 @@ STAGES: Final = ("stage1", "stage2")
 _FIRST_SEED: Final = 101
 _NAME: Final = "hpo"
 _N_STEPS: Final = 5
-# What decides the figures.
 DEPENDS: Final = (
-    *("benchmarks.reproduce.hpo", "benchmarks.reproduce.trainings", "mlpf", "hpo.search"),
-    *("commons.asha", "conf/hpo", "conf/search_space", "conf/experiment/demo.yaml"),
+    *("benchmarks.reproduce.trainings", "conf/experiment/demo.yaml", "conf/hpo/best.yaml"),
+    *("conf/hpo/pruner/ladder.yaml", "conf/model/gnn_lsh_small.yaml"),
+    *("conf/search_space/stage1.yaml", "conf/search_space/stage2.yaml"),
+    *("hpo.search.freeze_thaw", "qsvr.forecasting", *EVENTS, *EVALUATION, *HALVING, *PAUSES),
+    *(*PROPOSALS, *TRAINING),
 )
 # No GPU was at hand. Published: 49 ms for the inference of an event of pile-up 200, batch 1, on a
 # consumer GPU; a step costs three times that, a GPU of a cluster and batches save as much.
