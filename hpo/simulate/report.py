@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from rich import box
 
 from commons.console import Console, Table
 from commons.files import replacing
+from commons.picture_labels import label_ends, label_points
+from commons.picture_style import CYCLE, LINES, Picture, logarithmic
 
 Row = dict[str, Any]
 # Sweeps that only this method solves / only the other one, sign test, difference of epochs.
 _PAIRED = ("won/lost", "p", "epochs more")
+_WIDTH = 7.6  # of a panel with its margins, inches
 
 
 def print_rows(console: Console, rows: Sequence[Row]) -> None:
@@ -34,8 +36,7 @@ def write(rows: Sequence[Row], folder: Path) -> None:
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
     with replacing(folder / "simulate.json") as partial:
         partial.write_text(f"[\n{lines}\n]\n")
-    with replacing(folder / "simulate.png") as partial:
-        _draw(rows).savefig(partial, format="png", dpi=130)
+    _draw(rows).save(folder / "simulate.png")
 
 
 def _pool_table(rows: Sequence[Row]) -> Table:
@@ -110,15 +111,21 @@ def or_never(value: float | None) -> str:
     return "never" if value is None else f"{value:.0f}"
 
 
-def _draw(rows: Sequence[Row]) -> Figure:
+def _draw(rows: Sequence[Row]) -> Picture:
     draw = {"pool": _draw_pool, "sampler": _draw_sampler}
     modes = list(dict.fromkeys(row["mode"] for row in rows))
-    figure = Figure(figsize=(7 * len(modes), 4.8), layout="constrained")
-    for mode, axes in zip(modes, figure.subplots(1, len(modes), squeeze=False)[0], strict=True):
+    table = Path(rows[0]["settings"]["curves"]["file"]).stem
+    picture = Picture(
+        f"{table}: simulated sweeps",
+        columns=len(modes),
+        width=_WIDTH * len(modes),
+        height=5.4,
+        label_room=1.8 if "sampler" in modes else 0.0,
+    )
+    for mode, axes in zip(modes, picture.panels, strict=True):
+        logarithmic(axes, "x")
         draw[mode](axes, [row for row in rows if row["mode"] == mode])
-        axes.set_xscale("log")
-        axes.legend(fontsize=7, ncols=2)
-    return figure
+    return picture
 
 
 def _draw_pool(axes: Axes, rows: Sequence[Row]) -> None:
@@ -130,13 +137,16 @@ def _draw_pool(axes: Axes, rows: Sequence[Row]) -> None:
             row["p_tol"],
             xerr=[[median - low], [high - median]],
             yerr=row["se"]["p_tol"] or 0.0,
-            fmt="os^Dv<>pP*"[i // 10 % 10],
-            color=f"C{i % 10}",
-            capsize=2,
-            label=row["method"],
+            fmt="o",
+            markersize=5,
+            color=CYCLE[i % len(CYCLE)],
+            elinewidth=0.8,
         )
-    axes.set(xlabel="epochs: median and quartiles")
-    axes.set_ylabel(f"share within {rows[0]['within']:.4g} of Hyperband's final value")
+    epochs, shares = [row["median_epochs"] for row in rows], [row["p_tol"] for row in rows]
+    axes.set(xlabel="epochs of a sweep: median and quartiles", ylim=(min(shares) - 0.06, 1.03))
+    axes.set_xlim(min(epochs) / 1.7, max(epochs) * 1.7)
+    axes.set_ylabel(f"share of sweeps within {rows[0]['within']:.4g} of Hyperband's final value")
+    label_points(axes, [*zip(epochs, shares, strict=True)], [row["method"] for row in rows])
 
 
 def _draw_sampler(axes: Axes, rows: Sequence[Row]) -> None:
@@ -149,8 +159,10 @@ def _draw_sampler(axes: Axes, rows: Sequence[Row]) -> None:
             epochs,
             shares,
             where="post",
-            color=f"C{methods.index(row['method']) % 10}",
-            linestyle=["-", ":", "--", "-."][distances.index(row["within"]) % 4],
+            color=CYCLE[methods.index(row["method"]) % len(CYCLE)],
+            linestyle=LINES[distances.index(row["within"]) % len(LINES)],
             label=f"{row['method']}, {row['within']:.4g}",
         )
-    axes.set(xlabel="epochs of all workers", ylabel="share within a distance of the table's best")
+    axes.set(xlabel="epochs of all workers", ylim=(-0.04, 1.06))
+    axes.set_ylabel("share of sweeps within a distance of the table's best")
+    label_ends(axes)

@@ -13,10 +13,10 @@ from rich import box
 
 from commons.console import Console, Table
 from commons.files import replacing
-from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, plain
+from commons.picture_labels import label_ends
+from commons.picture_style import CYCLE, LINES, Picture
 
 Row = dict[str, Any]  # of `timelines.make_row`, with a name
-_COLORS = (BLUE, ORANGE, GREEN, RED, INK, GRAY)
 _COLUMNS = ["trained", "lost", "queued", "failed", "preempted", "best", "after"]
 
 
@@ -80,7 +80,7 @@ def _short(value: float) -> str:
 
 
 def _draw(rows: Sequence[Row], title: str) -> Picture:
-    picture = Picture(title, rows=3, height=10)
+    picture = Picture(title, rows=3, height=10, label_room=1.6)
     by_wall, by_core, busy = picture.panels
     for axes, curve, label in (
         (by_wall, "by_wall_h", "hours"),
@@ -90,15 +90,13 @@ def _draw(rows: Sequence[Row], title: str) -> Picture:
             _draw_best(axes, row, curve, i)
         axes.set_xlim(left=0)
         axes.set(xlabel=label, ylabel="best so far")
+        label_ends(axes)
     for i, row in enumerate(rows):
         hours = np.linspace(0.0, row["wall_h"], len(row["busy"]) + 1)
-        busy.stairs(
-            row["busy"], hours, color=_color(i), linestyle=_line(i), label=plain(row["name"])
-        )
+        busy.stairs(row["busy"], hours, color=_color(i), linestyle=_line(i))
     who = "GPUs" if _unit(rows[0]) == "gpu" else "workers"
-    busy.set(xlabel="hours", ylabel=f"{who} that train", ylim=(0, 1.05))
+    busy.set(xlabel="hours", ylabel=f"share of {who} that train", ylim=(0, 1.05))
     busy.set_xlim(left=0)
-    busy.legend(fontsize=8)
     return picture
 
 
@@ -108,13 +106,14 @@ def _draw_best(axes: Axes, row: Row, curve: str, i: int) -> None:
         np.array(row[curve][name], dtype=float)
         for name in ("best_quartile", "median", "worst_quartile")
     )
-    axes.step(hours, median, where="post", color=_color(i), linestyle=_line(i))
+    look: dict[str, Any] = {"color": _color(i), "linestyle": _line(i)}
+    axes.step(hours, median, where="post", label=row["name"], **look)
     axes.fill_between(hours, low, high, step="post", color=_color(i), alpha=0.15, linewidth=0)
 
 
 def _color(i: int) -> str:
-    return _COLORS[i % len(_COLORS)]
+    return CYCLE[i % len(CYCLE)]
 
 
 def _line(i: int) -> str:
-    return ("-", "--", ":", "-.")[i // len(_COLORS) % 4]
+    return LINES[i // len(CYCLE) % len(LINES)]

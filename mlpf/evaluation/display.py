@@ -22,7 +22,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from mlpf.evaluation.style import label, look, paper_style, plain, save
+from commons.picture_style import plain, save
+from mlpf.evaluation.style import DPI, label, look, paper_style
 from mlpf.schema import ElementType, Particle
 
 Array = NDArray[np.floating[Any]]
@@ -77,7 +78,7 @@ def draw_displays(displays: Sequence[Display], folder: Path) -> list[Path]:
     """Draw `event_1.png`, `event_2.png` and so on into `folder`; return their paths."""
     with paper_style():
         return [
-            save(draw_display(display), folder / f"event_{number}.png")
+            save(draw_display(display), folder / f"event_{number}.png", DPI)
             for number, display in enumerate(displays, 1)
         ]
 

@@ -15,7 +15,8 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from mlpf.evaluation.style import Look, label, look, paper_style, save
+from commons.picture_style import save
+from mlpf.evaluation.style import DPI, Look, label, look, paper_style
 from mlpf.schema import Particle
 
 Curve = Mapping[str, Any]
@@ -41,7 +42,9 @@ def draw_plots(evaluation: Mapping[str, Any], folder: Path) -> list[Path]:
     for curve in evaluation["curves"]:
         pictures.setdefault(file_name(curve), []).append(curve)
     with paper_style():
-        return [save(draw_curves(some), folder / f"{n}.png") for n, some in pictures.items()]
+        return [
+            save(draw_curves(some), folder / f"{name}.png", DPI) for name, some in pictures.items()
+        ]
 
 
 def file_name(curve: Curve) -> str:

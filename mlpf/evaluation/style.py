@@ -12,13 +12,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from commons.files import replacing
+from commons.picture_style import plain
 
 DPI: Final = 110
 _SYMBOLS: Final = {
@@ -79,15 +77,6 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def plain(text: str) -> str:
-    r"""Return a text that matplotlib shows as it is.
-
-    >>> plain("runs/$5")
-    'runs/\\$5'
-    """
-    return text.replace("$", r"\$")
-
-
 def label(text: str) -> str:
     r"""Return a label with spaces for underscores and with the symbols that physicists expect.
 
@@ -96,11 +85,3 @@ def label(text: str) -> str:
     """
     words = plain(text).replace("_", " ")
     return re.sub(_NAMES, lambda match: _SYMBOLS[match[0]], words)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG, the same bytes for the same figure, and return its path."""
-    facts: dict[str, Any] = {"Software": None}  # the version of matplotlib
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI, metadata=facts)
-    return path

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from commons.picture_labels import label_ends
+from commons.picture_style import CYCLE, GRAY, INK, Picture, is_logarithmic, logarithmic
+from mlpf.config import FileWriteError
 from mlpf.training.callbacks import History
-from mlpf.training.checkpoint import writing
 
 # What a training may log of the physics beside the towers, and what people call it.
 PHYSICS: Final[Mapping[str, str]] = {
@@ -20,43 +23,54 @@ PHYSICS: Final[Mapping[str, str]] = {
     "val_jet_purity": "jets pure",
     "val_jet_iqr_ratio": "jet width / rules",
 }
-_STYLES: Final = ("o-", "s--", "^-.", "v-", "D:")
+_WIDTH: Final = 4.6  # of a panel with its margins, inches
 
 
 def draw_loss_curves(history: History, path: Path) -> None:
     """Draw losses, parts of the validation loss and tower accuracy by epoch, as a PNG.
 
-    A training that logs figures of `PHYSICS` has a fourth panel with them.
+    A training that logs figures of `PHYSICS` has a fourth panel with them. The title has the name
+    of the folder.
+
+    Raises:
+        FileWriteError: the file system is full or refuses.
     """
-    logged = [name for name in PHYSICS if any(name in row for row in history)]
-    n_panels = 4 if logged else 3
-    figure = Figure(figsize=(4.4 * n_panels, 4), layout="constrained")
-    total, parts, accuracy, *more = figure.subplots(1, n_panels)
-    for name in ("train_loss", "val_loss"):
-        _curve(total, history, name, name)
-    for name in sorted({k for row in history for k in row if k.startswith("val_loss_")}):
-        _curve(parts, history, name, name.removeprefix("val_loss_"))
-    _curve(accuracy, history, "val_tower_accuracy", "MLPF")
-    _curve(accuracy, history, "val_rule_based_tower_accuracy", "rule-based", style="k--")
-    for axes in more:
-        axes.axhline(1, color="0.5", linestyle=":")
-        for name, style in zip(logged, _STYLES, strict=False):
-            _curve(axes, history, name, PHYSICS[name], style)
-    titles = ("loss per element", "parts of the validation loss", "class accuracy of towers")
-    panels = (total, parts, accuracy, *more)
-    for title, axes in zip((*titles, "physics"), panels, strict=False):
+    parts = sorted({k for row in history for k in row if k.startswith("val_loss_")})
+    panels = {
+        "loss per element": {"train_loss": "train", "val_loss": "validation"},
+        "parts of the validation loss": {k: k.removeprefix("val_loss_") for k in parts},
+        "class accuracy of towers": {
+            "val_tower_accuracy": "MLPF",
+            "val_rule_based_tower_accuracy": "rules",
+        },
+    }
+    if logged := {k: v for k, v in PHYSICS.items() if any(k in row for row in history)}:
+        panels["figures of physics"] = logged
+    picture = Picture(
+        f"training {path.absolute().parent.name}",
+        columns=len(panels),
+        width=_WIDTH * len(panels),
+        label_room=1.15,
+    )
+    for axes, (title, curves) in zip(picture.panels, panels.items(), strict=True):
+        _draw_panel(axes, history, curves)
         axes.set(title=title, xlabel="epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend(fontsize="small")
-    for axes in (total, parts):
-        axes.set_yscale("log")
-    with writing(path) as partial:
-        figure.savefig(partial, dpi=120, format="png")
+    try:
+        picture.save(path)
+    except OSError as error:
+        raise FileWriteError(error.errno, error.strerror, str(path)) from error
 
 
-def _curve(axes: Axes, history: History, name: str, label: str, style: str = "o-") -> None:
-    points = [(row["epoch"], row[name]) for row in history if name in row]
-    if points:
-        axes.plot(*zip(*points, strict=True), style, label=label, markersize=3)
+def _draw_panel(axes: Axes, history: History, curves: Mapping[str, str]) -> None:
+    for i, (name, label) in enumerate(curves.items()):
+        points = [(r["epoch"], r[name]) for r in history if math.isfinite(r.get(name, math.nan))]
+        if points:
+            color = INK if label == "rules" else CYCLE[i]
+            line = "--" if label == "rules" else "-"
+            axes.plot(*zip(*points, strict=True), "o", ls=line, ms=3, color=color, label=label)
+    if is_logarithmic(row[name] for row in history for name in curves if name in row):
+        logarithmic(axes, "y")
+    if curves.keys() <= PHYSICS.keys() and curves:
+        axes.axhline(1, color=GRAY, ls=":", zorder=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    label_ends(axes)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 
 from commons.console import Console, Table
-from commons.files import replacing
+from commons.picture_labels import label_ends
+from commons.picture_style import CYCLE, INK, LINES, Picture, logarithmic
 from qsvr.benchmark.rows import Difference, Row
 from qsvr.benchmark.run import Job
 
@@ -98,43 +98,48 @@ def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:
     """Draw mean R2 by fraction for each protocol with SVR, and the fits at one fraction."""
     protocols = _by_protocol(rows)
     drawn = {n: own for n, own in protocols.items() if any(r.model == "SVR" for r in own)}
-    figure = Figure(figsize=(5 + 5 * len(drawn), 5), layout="constrained")
-    *panels, right = figure.subplots(1, len(drawn) + 1)
+    n_panels = len(drawn) + 1
+    picture = Picture(
+        "forecasts of learning curves: R2 of the final loss",
+        columns=n_panels,
+        width=6.4 * n_panels,
+        height=5,
+        label_room=2.1,
+    )
+    *panels, right = picture.panels
     for axes, (protocol, own) in zip(panels, drawn.items(), strict=True):
         _draw_fractions(axes, own, protocol)
     ordered = [row for own in protocols.values() for row in own if row.fraction == fraction]
     _draw_fits(right, ordered, fraction)
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=120)
+    picture.save(path)
 
 
 def _draw_fractions(axes: Axes, rows: Sequence[Row], protocol: str) -> None:
     kinds = dict.fromkeys((row.model, row.n_train) for row in rows)
-    for model, n_train in kinds:
+    for i, (model, n_train) in enumerate(kinds):
         own = [row for row in rows if (row.model, row.n_train) == (model, n_train)]
-        axes.errorbar(
-            [100 * row.fraction for row in own],
-            [row.mean for row in own],
-            yerr=[row.se for row in own],
-            marker="o",
-            label=f"{model}, {n_train} trainings",
-        )
+        known, means = [100 * row.fraction for row in own], [row.mean for row in own]
+        color = CYCLE[i % len(CYCLE)]
+        axes.errorbar(known, means, yerr=[row.se for row in own], fmt="none", color=color)
+        axes.plot(known, means, "o", ms=4, ls=LINES[i // len(CYCLE)], color=color)
+        axes.lines[-1].set_label(f"{model}, {n_train} trainings")
     base = [row for row in rows if row.model == "SVR"]
     few = [row for row in base if row.n_train == min(each.n_train for each in base)]
     known = [100 * row.fraction for row in few]
-    axes.plot(known, [row.untrained for row in few], "k--", label="untrained")
-    axes.set(xscale="log", xlabel="known part of the curve (%)", ylabel="R2", title=protocol)
+    axes.plot(known, [row.untrained for row in few], "--", color=INK, label="untrained")
+    logarithmic(axes, "x")
+    axes.set(xlabel="known part of the curve [%]", ylabel="R2", title=protocol)
     axes.set_xticks(known, [f"{each:g}" for each in known])
-    axes.minorticks_off()
-    axes.legend(fontsize=8)
+    label_ends(axes)
 
 
 def _draw_fits(axes: Axes, rows: Sequence[Row], fraction: float) -> None:
     axes.boxplot([row.r2 for row in rows], orientation="horizontal")
     labels = [f"{row.protocol}: {row.model}, {row.n_train}" for row in rows]
+    axes.yaxis.tick_right()  # where there is room for names
     axes.set_yticks(range(1, len(rows) + 1), labels, fontsize=8)
     places = range(1, len(rows) + 1)
-    axes.plot([row.untrained for row in rows], places, "k|", markersize=12, label="untrained")
+    axes.plot([row.untrained for row in rows], places, "|", color=INK, ms=12)
     axes.invert_yaxis()
-    axes.set(xlabel="R2 of each fit", title=f"{fraction:.0%} of the curve")
-    axes.legend(fontsize=8)
+    title = f"{fraction:.0%} of the curve; bar: untrained"
+    axes.set(xlabel="R2 of each fit", title=title)

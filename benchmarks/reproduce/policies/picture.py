@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.transforms import Bbox
-
 from benchmarks.reproduce.policies.figures import Figures
 from benchmarks.reproduce.policies.found import Found
-from hpo.reporting.style import BLUE, GRAY, INK, ORANGE, Picture, logarithmic, plain
-
-_PLACES = [(6, 0, "left"), (-6, 0, "right"), (0, 9, "center"), (0, -9, "center")]
-_PLACES += [(x, y, "left" if x > 0 else "right") for y in (9, -9, 18, -18) for x in (6, -6)]
+from commons.picture_labels import label_points
+from commons.picture_style import BLUE, GRAY, INK, ORANGE, Picture, logarithmic
 
 
 def draw(path: Path, title: str, figures: Sequence[Figures], front: Sequence[Found]) -> None:
@@ -45,7 +39,7 @@ def draw(path: Path, title: str, figures: Sequence[Figures], front: Sequence[Fou
     axes.set_xlim(low / 1.4, max(1.6, 1.5 * max(f["share"] for f in figures)))
     note = "orange: front of the methods; gray: plain ladders found on this table (other draws)"
     picture.figure.text(0.012, 0.915, note, fontsize=8, color=INK)
-    _label(axes, figures)
+    label_points(axes, [(f["share"], f["p"]) for f in figures], [f["method"] for f in figures])
     picture.save(path)
 
 
@@ -56,35 +50,3 @@ def pareto(figures: Sequence[Figures]) -> list[Figures]:
         if not front or each["p"] > front[-1]["p"]:
             front.append(each)
     return front
-
-
-def _label(axes: Axes, figures: Sequence[Figures]) -> None:
-    """Write names beside their points, each where it covers the least."""
-    figure = axes.figure
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[arg-type,no-untyped-call]
-    points = axes.transData.transform([(f["share"], f["p"]) for f in figures])
-    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
-    for f in sorted(figures, key=lambda f: f["share"]):
-        text = axes.annotate(
-            plain(f["method"]),
-            (f["share"], f["p"]),
-            xytext=(0, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color=INK,
-        )
-        boxes = []
-        for x, y, side in _PLACES:
-            text.set(position=(x, y), ha=side)
-            box = text.get_window_extent(renderer)
-            covered = sum(_overlap(box, other) for other in taken)
-            boxes.append((covered, (x, y, side), box))
-        _, (x, y, side), box = min(boxes, key=lambda each: each[0])
-        text.set(position=(x, y), ha=side)
-        taken.append(box)
-
-
-def _overlap(a: Bbox, b: Bbox) -> float:
-    both = Bbox.intersection(a, b)
-    return 0.0 if both is None else float(both.width * both.height)

@@ -1,72 +1,14 @@
 import subprocess
 import sys
 
-import pytest
+from optuna.trial import TrialState
 
-from hpo.reporting.style import (
-    Picture,
-    is_logarithmic,
-    limits,
-    number,
-    plain,
-    short,
-    value_axis,
-)
+from hpo.reporting.style import BEST, COLORS
 
 
-def drawn(values, finals, sign=1):
-    picture = Picture("s: values")
-    (panel,) = picture.panels
-    value_axis(panel, "val_loss", values, finals, sign)
-    return panel
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_better_half_of_the_trials_has_a_quarter_of_the_height(sign):
-    finals = [sign * value for value in (0.20, 0.21, 0.22, 0.23, 0.24, 3.0, 50.0, 1e6)]
-    low, high = limits([*finals, sign * 8.0], finals, sign)
-    good = sign * 0.23 - sign * 0.20
-    assert abs(good) / (high - low) > 0.2
-    assert low < min(finals[:4]) < max(finals[:4]) < high
-
-
-def test_values_that_are_not_finite_move_no_limit():
-    assert limits([1, 2, float("inf"), float("nan")], [1, 2, float("inf")], 1) == (0.95, 2.05)
-    assert limits([], [], 1) == (0.0, 1.0)
-    low, high = limits([3.0], [3.0], 1)
-    assert low < 3.0 < high
-
-
-def test_an_axis_over_a_large_ratio_is_logarithmic_with_plain_numbers():
-    panel = drawn([0.2, 0.3, 2.9], [0.2, 2.9])
-    assert panel.get_yscale() == "log"
-    texts = [panel.yaxis.get_major_formatter()(tick, 0) for tick in (0.2, 0.5, 1, 20000)]
-    assert texts == ["0.2", "0.5", "1", "20000"]
-    assert panel.get_ylabel() == "val_loss"
-    assert drawn([1.0, 2.0], [1.0, 2.0]).get_yscale() == "linear"
-    assert not is_logarithmic([-1, 100])
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (1, "1"), (0.25, "0.25"), (123456.0, "123000"), (1e-9, "1e-09"), (-0.5, "-0.5")],
-)
-def test_numbers_are_plain(value, text):
-    assert number(value) == text
-
-
-def test_a_name_from_elsewhere_is_shown_as_it_is(tmp_path):
-    hostile = "$\\frac{1}{0}$ <b>\n\x1b[2J" + 500 * "x"
-    assert "\x1b" not in plain(hostile)
-    assert len(short(hostile)) <= 64
-    picture = Picture(f"{hostile}: values")
-    value_axis(picture.panels[0], hostile, [1.0], [1.0], 1)
-    assert picture.save(tmp_path / "a.png").stat().st_size > 1000
-
-
-def test_the_same_picture_is_the_same_file(tmp_path):
-    contents = {Picture("s").save(tmp_path / name).read_bytes() for name in ("a.png", "b.png")}
-    assert len(contents) == 1
+def test_every_state_of_a_trial_and_the_best_one_have_a_color_of_their_own():
+    assert COLORS.keys() == set(TrialState)
+    assert len({*COLORS.values(), BEST}) == len(COLORS) + 1
 
 
 def test_importing_the_report_imports_nothing_that_draws_or_learns():

@@ -29,6 +29,7 @@ def row(method, mode="pool", within=0.25, **changes):
         "paired": {},
         "nearest_baseline": None,
         "epochs": [80.0, 90.0, 110.0, 160.0],
+        "settings": {"curves": {"file": "table.csv"}},
         **changes,
     }
 
@@ -86,7 +87,7 @@ def test_rows_are_written_one_a_line_with_a_picture(tmp_path):
     assert json.loads(text) == rows
     assert text.count("\n") == 2 + len(rows)
     png = (tmp_path / "new/simulate.png").read_bytes()
-    assert int.from_bytes(png[16:20], "big") == 2 * 7 * 130  # a panel per kind of sweep
+    assert int.from_bytes(png[16:20], "big") == round(2 * 7.6 * 120)  # a panel per kind of sweep
 
 
 def test_a_number_that_is_not_finite_is_never_written(tmp_path):

@@ -1,7 +1,8 @@
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mlpf.evaluation.style import LOOKS, label, look, paper_style, save
+from commons.picture_style import save
+from mlpf.evaluation.style import DPI, LOOKS, label, look, paper_style
 
 
 def test_columns_differ_without_color_too():
@@ -19,7 +20,7 @@ def test_a_figure_gives_the_same_bytes_without_a_date_or_a_version(tmp_path):
         with paper_style():
             figure = Figure(figsize=(1, 1))
             figure.text(0, 0.5, label("100 $ of true pt, |eta| < 2.5"))
-            paths.append(save(figure, tmp_path / "new" / name))
+            paths.append(save(figure, tmp_path / "new" / name, DPI))
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with Image.open(paths[0]) as picture:
         assert picture.size == (110, 110)

@@ -3,9 +3,10 @@
 import math
 
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
+from commons.picture_style import Picture
+from mlpf.config import FileWriteError
 from mlpf.training.plots import draw_loss_curves
 
 
@@ -19,20 +20,25 @@ def test_the_curves_are_drawn_even_with_one_epoch_and_missing_figures(tmp_path):
 
 @pytest.mark.parametrize("names", [[], ["val_met_ratio", "val_jet_efficiency"]])
 def test_figures_of_physics_have_a_panel_where_they_are_logged(names, tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: path.touch())
-    monkeypatch.setattr(
-        "mlpf.training.plots.Figure",
-        lambda **options: figures.append(Figure(**options)) or figures[-1],
-    )
+    pictures = []
+    monkeypatch.setattr(Picture, "save", lambda picture, path: pictures.append(picture))
     history = [{"epoch": e, "val_loss": 2.0} | dict.fromkeys(names, 0.8) for e in (1.0, 2.0)]
     history[0].pop("val_met_ratio", None)  # not at each epoch
     draw_loss_curves(history, tmp_path / "curves.png")
-    panels = figures[0].axes
+    panels = pictures[0].panels
     assert len(panels) == (4 if names else 3)
+    assert pictures[0].figure.get_suptitle() == f"training {tmp_path.name}"
     if names:
-        _, met, jets = panels[-1].lines  # the first is the line at 1
+        met, jets, _ = panels[-1].lines  # the last is the line at 1
         assert met.get_xydata().tolist() == [[2, 0.8]]
         assert jets.get_xydata().tolist() == [[1, 0.8], [2, 0.8]]
-        labels = [text.get_text() for text in panels[-1].get_legend().get_texts()]
-        assert labels == ["MET error / rules", "jets found"]
+        assert {text.get_text() for text in panels[-1].texts} == {
+            "MET error / rules",
+            "jets found",
+        }
+
+
+def test_a_disk_that_refuses_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileWriteError, match=r"curves\.png"):
+        draw_loss_curves([{"epoch": 1.0, "val_loss": 2.0}], tmp_path / "file" / "curves.png")

@@ -69,4 +69,4 @@ def test_the_picture_has_a_panel_per_protocol_of_svr(tmp_path):
     draw(tmp_path / "two.png", [*ROWS, replace(ROW, protocol="quantile")], 0.25)
     one, two = ((tmp_path / name).read_bytes() for name in ("one.png", "two.png"))
     width = [int.from_bytes(png[16:20], "big") for png in (one, two)]
-    assert width == [1200, 1800]
+    assert width == [1536, 2304]
