@@ -55,7 +55,9 @@ def read(file: Path, folder: Path, group: str = "") -> Option:
     if head and (given := re.fullmatch(r"# @package (\S+)", head[0])):
         package, head = given[1].replace("_global_", ""), head[1:]
     node = yaml.compose(content)
-    keys = tuple(_keys(node, lines, package, "")) if isinstance(node, yaml.MappingNode) else ()
+    if not isinstance(node, yaml.MappingNode):
+        return Option(group, file.stem, _told(head), (), "")
+    keys = tuple(_keys(node, lines, package, ""))
     return Option(group, file.stem, _told(head), keys, _body(node, lines))
 
 
@@ -73,7 +75,7 @@ def _keys(node: yaml.MappingNode, lines: list[str], above: str, text: str) -> It
 
 def _comment(key: yaml.Node, value: yaml.Node, lines: list[str]) -> str:
     """Return the comment behind a key or its value, else the one in the lines above."""
-    inline = isinstance(value, yaml.ScalarNode) or value.flow_style
+    inline = not isinstance(value, yaml.CollectionNode) or value.flow_style
     end = value.end_mark if inline else key.end_mark
     behind = re.match(r":?\s*#\s*(.*)", lines[end.line][end.column :])
     if behind:
@@ -100,10 +102,8 @@ def _value(node: yaml.Node, lines: list[str]) -> str:
     return " ".join(line.strip() for line in part)
 
 
-def _body(node: yaml.Node, lines: list[str]) -> str:
+def _body(node: yaml.MappingNode, lines: list[str]) -> str:
     """Return the lines of the keys that a user may set."""
-    if not isinstance(node, yaml.MappingNode):
-        return ""
     starts = [key.start_mark.line for key, _ in node.value] + [len(lines)]
     shown = [
         "\n".join(lines[start:end])
