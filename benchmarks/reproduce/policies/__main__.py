@@ -22,7 +22,7 @@ Standard errors and tests are given where the draws have enough different best t
   workers=[1,8]          numbers of workers; synchronous methods have none
   sweeps=20              seeds of sweeps with a sampler of 8 workers, until a trial has finished
                          within the tolerance of the table's best; 0: none
-  budget=30              full trainings' epochs after which such a sweep ends
+  budget=20              full trainings' epochs after which such a sweep ends
   resume_epochs=0.5      what a resumption costs; it is charged to each method and to Hyperband
   queue_epochs=0         until the job of a worker starts, in epochs; only durations change
   ladders=3000           random ladders tried on each table
@@ -45,6 +45,7 @@ from typing import Any
 import optuna
 
 import hpo.simulate
+from benchmarks.record import make_record
 from benchmarks.reproduce.policies import show
 from benchmarks.reproduce.policies.draws import make_draws
 from benchmarks.reproduce.policies.found import find_all
@@ -54,7 +55,7 @@ from benchmarks.reproduce.policies.problems import (
     read_problems,
     read_sources,
 )
-from benchmarks.reproduce.policies.rows import Job, Store, simulate_missing
+from benchmarks.reproduce.policies.rows import DEPENDS, Job, Store, simulate_missing
 from commons.cli import UsageError, choose, run_command
 from commons.console import Console
 from hpo.simulate.campaign import Plan
@@ -87,7 +88,7 @@ class Settings:
     pool_size: int | None = None
     workers: list[int] = field(default_factory=lambda: [1])
     sweeps: int | None = None
-    budget: float = 30.0
+    budget: float = 20.0
     resume_epochs: float = 0.5
     queue_epochs: float = 0.0
     ladders: int | None = None
@@ -142,7 +143,8 @@ def _compare(settings: Settings) -> None:
     tolerances = {problem.name: problem.tolerance for problem in problems}
     fronts = find_all(draws, tolerances, settings.ladders, settings.n_jobs)
     result = show.Comparison(problems, draws, fronts, rows, settings.resume_epochs)
-    store.write(result.summary(settings.cap, asdict(settings)))
+    record = make_record("make repro-policies", DEPENDS, settings.numbers)
+    store.write({**result.summary(settings.cap, asdict(settings)), "record": record})
     result.print(console, settings.cap)
     result.draw(settings.out.with_suffix(""))
     console.print(f"{settings.out}, pictures in {settings.out.with_suffix('')}")

@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import optuna
 
-import hpo.search
-import hpo.simulate
-import qsvr
+from benchmarks.record import hashes
+from benchmarks.reproduce.depends import HALVING, SIMULATED
 from benchmarks.reproduce.policies.problems import Problem
 from commons.files import replacing
 from commons.pools import advance, run_tasks
@@ -25,6 +24,15 @@ from hpo.curves import CurveTable, Floats
 from hpo.simulate.campaign import Outcome, Plan, simulate
 from hpo.simulate.methods import Method
 
+_REFERENCES = (*SIMULATED, *(f"hpo.simulate.{n}" for n in ("campaign", "draws", "synchronous")))
+DEPENDS: Final = (  # the code of a row, as `benchmarks.record` has it
+    *_REFERENCES,
+    *HALVING,
+    "commons.unit_cube",
+    "hpo.search",
+    "qsvr.forecasting",
+    "qsvr.pruners",
+)
 _BATCH = 5  # sweeps that a process gets at once
 
 
@@ -216,10 +224,6 @@ def _others(method: Method) -> Iterable[str]:
 
 
 @cache
-def _code(is_reference: bool) -> str:
-    """Return a hash of the simulator and, but for a reference, of the policies."""
-    digest = hashlib.sha256()
-    for package in (hpo.simulate,) if is_reference else (hpo.simulate, hpo.search, qsvr):
-        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _code(is_reference: bool) -> tuple[str, ...]:
+    """Return the hashes of the simulator and, but for a reference, of the policies."""
+    return tuple(hashes(_REFERENCES if is_reference else DEPENDS).values())
