@@ -98,12 +98,15 @@ class CurveTable:
             for (name, distribution), value in items
         }
 
-    def nearest(self, params: dict[str, Any]) -> NDArray[np.intp]:
-        """Return the rows of the configuration nearest to `params`, Euclidean in the unit cube."""
+    def nearest(self, params: dict[str, Any], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return which of `rows` have the configuration nearest to `params`.
+
+        The distance is Euclidean in the unit cube.
+        """
         columns = self.distributions.items()
         point = [float(to_unit(d, np.asarray(params[name]))) for name, d in columns]
-        distances = np.square(self.unit_cube - point).sum(axis=1)
-        return np.flatnonzero(distances == distances.min())
+        distances = np.square(self.unit_cube[rows] - point).sum(axis=1)
+        return rows[distances == distances.min()]
 
     def without(self, rows: Sequence[int] | NDArray[np.intp]) -> CurveTable:
         """Return the table without these rows, on the same search space."""

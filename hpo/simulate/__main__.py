@@ -21,8 +21,8 @@ order, as many as Hyperband takes, at most half of them. Measured are the epochs
 Hyperband's on the same order too, the distance of the final value to Hyperband's, and the gap,
 (final - best) / (median - best) of the pool's final values, at most 1. Standard errors and tests
 are given where the orders have enough different best trainings to mean something. With a sampler,
-each proposal gets the curve of the nearest row. Measured are the epochs until a trial has finished
-near the best of the table.
+each proposal gets the curve of the nearest row that no trial has had yet. Measured are the epochs
+until a trial has finished near the best of the table.
   orders=100             random orders                     first_order=0
   pool_size=N            rows of an order; default: as many as Hyperband takes
   pool_share=0.5         of the rows of the table, at most this part is in an order

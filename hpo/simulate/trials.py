@@ -83,7 +83,11 @@ class RowTrials:
 
 
 class SampledTrials:
-    """Proposals of a sampler, each with the curve of the nearest row.
+    """Proposals of a sampler, each with the curve of the nearest row that no trial has had yet.
+
+    In a live sweep no two trainings are the same. If each proposal near a good row got its curve
+    again, a sampler that searches around good points would spend its epochs on copies of them.
+    After all rows have been used, all can be used again.
 
     A sampler is made from its node for every trial, as in a live sweep. Of several trainings of
     the nearest configuration one is drawn, by `seed`. `n_trials` is None for any number of them.
@@ -96,6 +100,7 @@ class SampledTrials:
         self.n_trials = n_trials
         self._table, self._samplers = table, Samplers(sampler)
         self._random = np.random.default_rng([seed, 1])
+        self._left = np.arange(len(table))
 
     def fixed(self, number: int) -> dict[str, Any]:
         """Return nothing: all parameters are drawn."""
@@ -107,9 +112,12 @@ class SampledTrials:
         return self._samplers.of(number)[0]
 
     def curve(self, trial: optuna.Trial) -> Curve:
-        """Return the curve of the nearest row."""
-        nearest = self._table.nearest(trial.params)
-        return curve_of(self._table, int(self._random.choice(nearest)))
+        """Return the curve of the nearest row that is left, and use it up."""
+        row = self._random.choice(self._table.nearest(trial.params, self._left))
+        self._left = self._left[self._left != row]
+        if not len(self._left):
+            self._left = np.arange(len(self._table))
+        return curve_of(self._table, int(row))
 
 
 def curve_of(table: CurveTable, row: int) -> Curve:

@@ -97,8 +97,10 @@ def test_what_has_diverged_stays_diverged(table):
 
 
 def test_the_nearest_rows_are_all_trainings_of_one_configuration(table):
-    assert table.nearest({"a": 0.9, "b": 1.4}).tolist() == [1, 2]
-    assert table.nearest({"a": 0.2, "b": 1.9}).tolist() == [3]
+    rows = np.arange(4)
+    assert table.nearest({"a": 0.9, "b": 1.4}, rows).tolist() == [1, 2]
+    assert table.nearest({"a": 0.2, "b": 1.9}, rows).tolist() == [3]
+    assert table.nearest({"a": 0.9, "b": 1.4}, rows[[0, 2, 3]]).tolist() == [2]
     assert len(set(table.groups)) == 3
 
 
@@ -106,7 +108,7 @@ def test_without_rows_the_search_space_stays(table):
     smaller = table.without([0, 3])
     assert len(smaller) == 2
     assert smaller.distributions == table.distributions
-    assert smaller.nearest({"a": 0.0, "b": 1.0}).tolist() == [0, 1]
+    assert smaller.nearest({"a": 0.0, "b": 1.0}, np.arange(2)).tolist() == [0, 1]
 
 
 @pytest.mark.skipif(not MLPF.is_file(), reason="the published learning curves are not here")

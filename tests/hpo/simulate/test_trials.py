@@ -23,10 +23,11 @@ def test_rows_come_with_their_hyperparameters_in_order(table):
     assert [trials.fixed(number)["x"] for number in range(2)] == [1.0, 0.0]
 
 
-def test_a_proposal_has_the_curve_of_the_nearest_row(table):
+def test_a_proposal_has_the_curve_of_the_nearest_row_that_is_left(table):
     trials = SampledTrials(table([[3, 3], [2, 2], [1, 1]]), RANDOM, seed=0, n_trials=7)
     near = optuna.trial.create_trial(params={"x": 0.6}, distributions=trials.space, value=0.0)
-    assert trials.curve(near).values == [2, 2]
+    values = [trials.curve(near).values for _ in range(6)]
+    assert values == 2 * [[2, 2], [1, 1], [3, 3]]  # x = .5, 1, 0, then all again
     assert (trials.n_trials, trials.fixed(0)) == (7, {})
     points = [trials.sampler(number)._rng.rng.random() for number in (0, 1, 0)]
     assert points[0] == points[2] != points[1]
