@@ -7,7 +7,7 @@
    begins from: the defaults, then the best of stage 1.
 2. `default` and `found` train with the default and with the found hyperparameters, with seeds that
    the searches have not seen.
-3. `evaluate` measures every network by `mlpf.evaluate` on test events.
+3. `evaluate` measures every network on test events, as `mlpf.evaluate` does.
 
 Written are mean and standard deviation of the best validation loss and of the errors in towers,
 MET and jets; the relative decrease of each mean; by how much the loss still falls in the last
@@ -28,7 +28,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -43,10 +42,9 @@ from benchmarks.reproduce.depends import (
     TRAINING,
 )
 from benchmarks.reproduce.history import draw_history, history_of, write_history
-from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands, run
-from benchmarks.reproduce.trainings import DEFAULT, FOUND, curves, fall, gains
+from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands
+from benchmarks.reproduce.trainings import DEFAULT, FOUND, curves, evaluate_runs, fall, gains
 from commons.cli import run_command
-from commons.processes import n_cores
 
 PUBLISHED_DECREASE: Final = 0.44
 STAGES: Final = ("stage1", "stage2")
@@ -74,6 +72,7 @@ class Scale:
         base: overrides of every training.
         epochs: of a training.
         n_events: of an epoch.
+        n_test: events that the trained networks are measured on.
         n_trials: of each stage.
         n_seeds: trainings with the default hyperparameters, and with those found.
         search: further overrides of a search.
@@ -82,6 +81,7 @@ class Scale:
     base: tuple[str, ...]
     epochs: int
     n_events: int
+    n_test: int
     n_trials: int
     n_seeds: int
     search: tuple[str, ...] = ()
@@ -89,7 +89,8 @@ class Scale:
     @property
     def overrides(self) -> tuple[str, ...]:
         """The overrides of every training, with the number of epochs."""
-        return *self.base, f"trainer.max_epochs={self.epochs}"
+        sizes = (f"trainer.max_epochs={self.epochs}", f"data.source.n_events.test={self.n_test}")
+        return *self.base, *sizes
 
     @property
     def seeds(self) -> list[int]:
@@ -98,20 +99,21 @@ class Scale:
 
 
 SIZES: Final = {
-    "tiny": Scale(("experiment=smoke", "trainer.threads=1"), 4, 60, n_trials=3, n_seeds=2),
+    "tiny": Scale(
+        ("experiment=smoke", "trainer.threads=1"),
+        *(4, 60, 20),
+        n_trials=3,
+        n_seeds=2,
+    ),
     "small": Scale(
-        (
-            "experiment=demo",
-            "data.source.n_events.train=128",
-            "data.source.n_events.test=200",
-        ),
-        *(24, 176),
+        ("experiment=demo", "data.source.n_events.train=128"),
+        *(24, 176, 200),
         n_trials=32,
         n_seeds=10,
     ),
     "full": Scale(
-        ("experiment=full", "data.source.n_events.test=2000"),
-        *(81, 50_000),
+        ("experiment=full",),
+        *(81, 50_000, 2000),
         n_trials=200,
         n_seeds=10,
         search=("hpo.n_workers=96",),  # 24 nodes of 4 GPUs, as published
@@ -137,7 +139,8 @@ def _reproduce(settings: Settings) -> None:
         print_full(target)
         return
     runs = runs_of(target) if target.scale == "full" else train(target)
-    target.step("evaluate", lambda: _evaluate([*runs[DEFAULT], *runs[FOUND]]))
+    n_test = SIZES[target.scale].n_test
+    target.step("evaluate", lambda: evaluate_runs([*runs[DEFAULT], *runs[FOUND]], n_test))
     report(target, runs)
 
 
@@ -200,17 +203,6 @@ def found(target: Target, *stages: str) -> list[str]:
     summaries = [target.folder / stage / "summary.json" for stage in stages]
     best = [json.loads(each.read_text())["best"]["params"] for each in summaries if each.is_file()]
     return [f"{name}={value}" for params in best for name, value in params.items()]
-
-
-def _evaluate(runs: Sequence[Path]) -> None:
-    with ThreadPoolExecutor(n_cores()) as pool:
-        list(pool.map(_evaluated, runs))
-
-
-def _evaluated(folder: Path) -> None:
-    out = folder / "evaluation"
-    if not (out / "evaluation.json").is_file():
-        run("mlpf.evaluate", f"run={folder}", f"out={out}", "events=0", "speed=none")
 
 
 def report(target: Target, runs: dict[str, list[Path]]) -> None:

@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
+from commons.files import write_json
+from commons.pools import run_tasks
 from hpo.reporting.style import BEST, GRAY, Picture, key, value_axis
+from mlpf.config import config_dir
+from mlpf.evaluation.evaluate import evaluate
+from mlpf.evaluation.inputs import event_files, networks
+from mlpf.evaluation.stream import Settings
 from mlpf.training.callbacks import read_history
 
 Array = NDArray[np.float64]
@@ -24,6 +31,7 @@ DEFAULT: Final = "default"
 FOUND: Final = "found"
 COLORS: Final = {DEFAULT: GRAY, FOUND: BEST}
 LOSS: Final = "validation loss"
+_EVALUATION: Final = "evaluation/evaluation.json"
 # Heading: figure and selection in evaluation.json, and whether the error is 1 - figure.
 ERRORS: Final = {
     "towers of wrong class": ("tower_accuracy", "towers", True),
@@ -54,6 +62,27 @@ def fall(losses: Array) -> float:
     best = np.minimum.accumulate(losses, axis=1).mean(axis=0)
     last_quarter = len(best) - math.ceil(len(best) / 4)
     return float(1 - best[-1] / best[last_quarter - 1])
+
+
+def evaluate_runs(runs: Sequence[Path], n_events: int) -> None:
+    """Measure the networks that have not been measured, as `mlpf.evaluate` does.
+
+    Its pictures and the errors by bootstrap are left out: they take most of its time.
+
+    Args:
+        runs: folders of the trainings, which receive `evaluation/evaluation.json`.
+        n_events: test events of each.
+    """
+    missing = [run for run in runs if not (run / _EVALUATION).is_file()]
+    run_tasks(_evaluate, missing, n_steps=n_events * len(missing), description="test events")
+
+
+def _evaluate(run: Path) -> None:
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        cfg = compose("evaluate", [f"run={run}", "out=."])
+    settings = Settings(n_draws=0, speed="none")
+    found = evaluate(networks(str(run), None), event_files(cfg), settings)
+    write_json(run / _EVALUATION, found.content)
 
 
 def errors(evaluation: Path) -> dict[str, dict[str, float]]:
@@ -100,7 +129,7 @@ def gains(runs: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
     minima = {name: curves(folders).min(axis=1).tolist() for name, folders in runs.items()}
     result = {LOSS: gain(minima[DEFAULT], minima[FOUND])}
     measured = {
-        name: [errors(folder / "evaluation/evaluation.json") for folder in folders]
+        name: [errors(folder / _EVALUATION) for folder in folders]
         for name, folders in runs.items()
     }
     for heading in measured[DEFAULT][0]:

@@ -22,8 +22,6 @@ def commands(monkeypatch, tmp_path):
     def run(module, *arguments):
         options = dict(a.split("=", 1) for a in arguments if "=" in a)
         calls.append((module, options))
-        if module == "mlpf.evaluate":
-            return  # `trained` has written it
         folder = Path(options["hydra.sweep.dir"])
         if "hpo" in options:
             folder.mkdir(parents=True)
@@ -38,7 +36,6 @@ def commands(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("benchmarks.reproduce.scales.run", run)
-    monkeypatch.setattr(hpo, "run", run)
     return calls
 
 
@@ -58,7 +55,7 @@ def test_mean_deviation_and_relative_decrease_of_the_best_epochs(commands, tmp_p
 
 def test_the_second_stage_begins_with_the_best_of_the_first_and_has_its_own_space(commands):
     hpo.main(["scale=tiny"])
-    (_, first), (_, second), (_, default), (_, found), *_ = commands
+    (_, first), (_, second), (_, default), (_, found) = commands
     assert (first["search_space"], second["search_space"]) == ("stage1", "stage2")
     assert "optimizer.lr" not in first
     assert second["optimizer.lr"] == "0.01"
@@ -121,7 +118,7 @@ def test_full_trainings_that_have_ended_are_reported(commands, tmp_path):
         for run in runs:
             (run / "loss_curves.png").touch()
     assert hpo.main(["scale=full"]) == 0
-    assert {module for module, _ in commands} <= {"mlpf.evaluate"}
+    assert not commands
     result = json.loads((tmp_path / "results/repro_hpo_full.json").read_text())
     assert len(result["gains"]["validation loss"]["found"]["each"]) == 10
 

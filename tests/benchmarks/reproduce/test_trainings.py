@@ -1,8 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmarks.reproduce import trainings
 from benchmarks.reproduce.trainings import (
     DEFAULT,
     FOUND,
@@ -10,6 +12,7 @@ from benchmarks.reproduce.trainings import (
     curves,
     draw_bands,
     errors,
+    evaluate_runs,
     fall,
     gain,
     gains,
@@ -38,6 +41,22 @@ def test_errors_are_small_where_a_network_is_good_and_absent_where_nothing_was_m
     assert found["towers of wrong class"] == pytest.approx({"rules": 0.2, "mlpf": 0.1})
     assert found["MET error (GeV)"] == {"rules": 4.0, "mlpf": 2.0}
     assert "jet width (IQR / median)" not in found
+
+
+def test_a_network_that_was_measured_is_not_measured_again(tmp_path, monkeypatch):
+    old, new = trained(tmp_path / "old", [1.0]), tmp_path / "new"
+    measured = []
+
+    def evaluate(networks, files, settings):
+        measured.append((networks, files, settings.n_draws))
+        return SimpleNamespace(content={"rows": []})
+
+    monkeypatch.setattr(trainings, "evaluate", evaluate)
+    monkeypatch.setattr(trainings, "networks", lambda run, _: run)
+    monkeypatch.setattr(trainings, "event_files", lambda cfg: cfg.split)
+    evaluate_runs([old, new], 20)
+    assert measured == [(str(new), "test", 0)]
+    assert json.loads((new / "evaluation/evaluation.json").read_text()) == {"rows": []}
 
 
 def test_the_gain_is_the_relative_decrease_of_the_mean_with_its_standard_error():
