@@ -106,7 +106,8 @@ class CurveTable:
         columns = self.distributions.items()
         point = [float(to_unit(d, np.asarray(params[name]))) for name, d in columns]
         distances = np.square(self.unit_cube[rows] - point).sum(axis=1)
-        return rows[distances == distances.min()]
+        closest: NDArray[np.intp] = rows[distances == distances.min()]
+        return closest
 
     def without(self, rows: Sequence[int] | NDArray[np.intp]) -> CurveTable:
         """Return the table without these rows, on the same search space."""
