@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from commons.files import write_json
 from commons.pools import run_tasks
-from hpo.reporting.style import BEST, GRAY, Picture, key, value_axis
+from hpo.reporting.style import BEST, GRAY, Picture, key
 from mlpf.config import config_dir
 from mlpf.evaluation.evaluate import evaluate
 from mlpf.evaluation.inputs import event_files, networks
@@ -154,11 +154,13 @@ def draw_bands(losses: Mapping[str, Array], title: str, path: Path) -> None:
         std, color = values.std(axis=0, ddof=1), COLORS[name]
         panel.plot(epochs, values.T, color=color, linewidth=0.5, alpha=0.6)
         panel.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.35, linewidth=0)
-        label = f"{name} hyperparameters, mean ± standard deviation of {len(values)}"
+        label = f"{name}: mean ± standard deviation of {len(values)}"
         panel.plot(epochs, mean, color=color, linewidth=2, label=label)
-    everything = np.concatenate([values.ravel() for values in losses.values()])
-    ends = np.concatenate([values[:, -1] for values in losses.values()])
-    value_axis(panel, LOSS, everything.tolist(), ends.tolist(), 1)
-    panel.set_xlabel("epoch")
+    later = np.concatenate(
+        [values[:, values.shape[1] // 8 :].ravel() for values in losses.values()]
+    )
+    margin = 0.05 * float(np.ptp(later))  # the first epochs may lie above the axis
+    panel.set_ylim(later.min() - margin, later.max() + margin)
+    panel.set(xlabel="epoch", ylabel=LOSS)
     key(panel)
     picture.save(path)
