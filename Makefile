@@ -67,14 +67,11 @@ test-python: $(OTHER)/.installed  ## hpo, qsvr and commons, without PyTorch, on 
 		tests/hpo/{test_settings,test_signals,search/test_space}.py \
 		tests/qsvr/test_{estimator,pruners,saving}.py
 
-.PHONY: test-python test-pythons
-test-pythons:  ## the same on Python 3.12 and 3.13, where this machine has them
-	@for version in 3.12 3.13; do \
-		for python in python$$version $(HOME)/.pyenv/versions/$$version.*/bin/python$$version; do \
-			if $$python -c '' 2>/dev/null; then $(MAKE) test-python PYTHON=$$python || exit; continue 2; fi; \
-		done; \
-		echo "no Python $$version here: not tested"; \
-	done
+.PHONY: test-python test-newest
+test-newest:  ## the same on the newest Python, where this machine has it; a forge tests each
+	@for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13; do \
+		if $$python -c '' 2>/dev/null; then exec $(MAKE) test-python PYTHON=$$python; fi; \
+	done; echo "no Python 3.13 here: not tested"
 
 test-slurm: $(STAMP)  ## the tests on a SLURM cluster of four nodes that they start on this machine
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slurm -rs $$(grep -rl --include='test_*.py' mark.slurm tests)
