@@ -6,10 +6,39 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+
+from commons.processes import descendants, kill
+
+
+def run_to_end(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], limit_s: float
+) -> int:
+    """Run a command in a folder; return its exit code. What it prints is in `folder / "output"`.
+
+    Raises:
+        subprocess.TimeoutExpired: it was not over in time; it and all that it started were killed.
+    """
+    with (folder / "output").open("wb") as stream:
+        # A session of its own: workers do not outlive a command that is killed.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(limit_s)
+        finally:
+            if process.poll() is None:
+                kill({process.pid, *descendants(process.pid)}, signal.SIGKILL)
+                process.wait()
 
 
 def processes_with(**variables: str | None) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,9 +14,9 @@ from typing import Any
 
 from benchmarks.load.probe import Times, read
 from benchmarks.load.servers import Served, served
-from commons.processes import descendants, kill
 from hpo.attributes import WORKER
 from hpo.storage.opening import open_storage
+from testbed.processes import run_to_end
 from testbed.slurm import SlurmCluster
 
 ROOT = Path(__file__).parents[2]
@@ -92,27 +91,14 @@ def run(kind: str, folder: Path, size: Size, trials_per_worker: int, launcher: s
 
 def _wait(command: list[str], folder: Path, environment: dict[str, str], server: Served) -> float:
     """Run the command; return how long the servers have waited for a core meanwhile."""
-    output = folder / "output"
-    with output.open("wb") as stream, server.watched() as waits:
-        # A session of its own: workers do not outlive a command that is killed.
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    complete = {**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with server.watched() as waits:
         try:
-            code = process.wait(_LIMIT_S)
+            code = run_to_end(command, folder, complete, _LIMIT_S)
         except subprocess.TimeoutExpired as error:
             raise RuntimeError(f"not over after {_LIMIT_S:.0f} s") from error
-        finally:
-            if process.poll() is None:
-                kill({process.pid, *descendants(process.pid)}, signal.SIGKILL)
-                process.wait()
     if code:
-        raise RuntimeError(f"the sweep failed: {_last_line(output)}")
+        raise RuntimeError(f"the sweep failed: {_last_line(folder / 'output')}")
     return waits()
 
 

@@ -4,7 +4,16 @@ import socket
 import subprocess
 import sys
 
-from testbed.processes import free_ports, processes_with, program_of, send, wait_until
+import pytest
+
+from testbed.processes import (
+    free_ports,
+    processes_with,
+    program_of,
+    run_to_end,
+    send,
+    wait_until,
+)
 
 
 def test_processes_are_found_by_their_environment_even_when_detached(wait_until):
@@ -41,3 +50,17 @@ def test_free_ports_are_distinct_and_can_be_bound():
     for port in ports:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
+
+
+def test_a_command_runs_to_its_end_and_leaves_what_it_printed(tmp_path):
+    command = ["sh", "-c", "echo in $PWD; echo $WORD >&2; exit 3"]
+    assert run_to_end(command, tmp_path, {**os.environ, "WORD": "out"}, 60.0) == 3
+    assert (tmp_path / "output").read_text() == f"in {tmp_path}\nout\n"
+
+
+def test_a_command_that_is_not_over_in_time_ends_with_all_that_it_started(tmp_path):
+    mark = f"testbed-limit-{os.getpid()}"
+    environment = {**os.environ, "TESTBED_MARK": mark}
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_to_end(["sh", "-c", "sleep 60 & sleep 60"], tmp_path, environment, 0.5)
+    assert wait_until(lambda: not processes_with(TESTBED_MARK=mark), 10.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -12,9 +11,9 @@ from typing import Any
 from benchmarks.reproduce.scaling.app.app import LOADED
 from benchmarks.reproduce.scaling.problem import ETA, PER_NODE, RUNG, Study
 from commons.cli import Failure
-from commons.processes import descendants, kill
 from hpo.attributes import WORKER, all_stored
 from hpo.storage.opening import open_storage
+from testbed.processes import run_to_end
 from testbed.slurm import SlurmCluster
 
 ROOT = Path(__file__).parents[3]
@@ -89,24 +88,11 @@ def sweep_arguments(policy: str, nodes: int, study: Study, seed: int) -> list[st
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     output = folder / "output"
-    with output.open("wb") as stream:
-        # A session of its own: workers do not outlive a command that is killed.
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(_LIMIT_S)
-        except subprocess.TimeoutExpired as error:
-            raise Failure(f"{folder}: not over after {_LIMIT_S:.0f} s") from error
-        finally:
-            if process.poll() is None:
-                kill({process.pid, *descendants(process.pid)}, signal.SIGKILL)
-                process.wait()
+    complete = {**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    try:
+        code = run_to_end(command, folder, complete, _LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise Failure(f"{folder}: not over after {_LIMIT_S:.0f} s") from error
     if code:
         lines = [line for line in output.read_text(errors="replace").splitlines() if line.strip()]
         raise Failure(f"{output}: the sweep failed: {lines[-1] if lines else 'no output'}")
