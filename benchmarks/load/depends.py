@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-HALVING: Final = ("commons.asha", "commons.ranking", "commons.rungs", "commons.standings")
 JOURNAL: Final = (
     "commons.lock_files",
     "commons.locks",

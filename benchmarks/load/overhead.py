@@ -26,7 +26,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.depends import HALVING, JOURNAL, TRIALS, WORKERS
+from benchmarks.depends import HALVING
+from benchmarks.load.depends import JOURNAL, TRIALS, WORKERS
 from benchmarks.load.replay.curves import N_EPOCHS
 from benchmarks.record import write_result
 from commons.cli import Failure, UsageError, run_command

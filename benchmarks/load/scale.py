@@ -34,8 +34,9 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
 
+from benchmarks.depends import HALVING
 from benchmarks.load import light, sweep, tables
-from benchmarks.load.depends import HALVING, JOURNAL, SERVERS, TRIALS, WORKERS
+from benchmarks.load.depends import JOURNAL, SERVERS, TRIALS, WORKERS
 from benchmarks.load.probe import Part, Times
 from benchmarks.load.servers import KINDS
 from benchmarks.record import write_result

@@ -25,7 +25,7 @@ import optuna
 from optuna.pruners import BasePruner
 
 import hpo
-from benchmarks.load.depends import HALVING
+from benchmarks.depends import HALVING
 from benchmarks.record import write_result
 from commons.cli import UsageError, run_command
 from hpo.curves import CurveTable

@@ -38,8 +38,9 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from benchmarks.depends import HALVING
 from benchmarks.load import tables
-from benchmarks.load.depends import HALVING, JOURNAL, SERVERS
+from benchmarks.load.depends import JOURNAL, SERVERS
 from benchmarks.load.forked import in_child, received, started
 from benchmarks.load.servers import KINDS, served
 from benchmarks.record import write_result

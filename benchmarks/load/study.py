@@ -42,7 +42,8 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.storages import BaseStorage
 
 import hpo
-from benchmarks.load.depends import HALVING, JOURNAL, TRIALS
+from benchmarks.depends import HALVING
+from benchmarks.load.depends import JOURNAL, TRIALS
 from benchmarks.record import write_result
 from commons.asha import AshaPruner
 from commons.cli import run_command

@@ -27,11 +27,12 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.reproduce.depends import EVENTS, HALVING, PAUSES, PROPOSALS, TRAINING
+from benchmarks.depends import HALVING
+from benchmarks.reproduce.depends import EVENTS, PAUSES, PROPOSALS, TRAINING
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands, run
 from benchmarks.reproduce.traces import Floats, Trace, mean_on, read_trace
 from commons.cli import run_command
-from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, logarithmic
+from commons.picture_style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, logarithmic
 
 SEARCHES: Final = ("best", "random", "hyperband", "bohb", "asha", "asha_bo", "freeze_thaw", "pbt")
 DEPENDS: Final = (

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.depends import HALVING
 from benchmarks.record import write_result
-from benchmarks.reproduce.depends import EVENTS, HALVING, PAUSES, PROPOSALS, TRAINING
+from benchmarks.reproduce.depends import EVENTS, PAUSES, PROPOSALS, TRAINING
 from benchmarks.reproduce.history import history_of
 from benchmarks.reproduce.scales import run
 from commons.cli import run_command

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-HALVING: Final = ("commons.asha", "commons.ranking", "commons.rungs", "commons.standings")
 PAUSES: Final = ("hpo.search.ladder", "hpo.search.pausing", "hpo.search.promotion")
 PROPOSALS: Final = (  # hpo=asha_bo and hpo=best
     "commons.unit_cube",

@@ -27,7 +27,7 @@ from benchmarks.reproduce.comparison import COUNTS
 from benchmarks.reproduce.depends import EVENTS
 from benchmarks.reproduce.scales import Target
 from commons.cli import run_command
-from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, logarithmic
+from commons.picture_style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture, logarithmic
 from mlpf.data.events import Events
 from mlpf.data.files import read_events
 from mlpf.generation.source import PythiaSource

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from commons.files import replacing
-from hpo.reporting.style import BEST, BLUE, GRAY, Picture, key, value_axis
+from commons.picture_style import BLUE, GRAY, Picture, key, value_axis
+from hpo.reporting.style import BEST
 
 Rows = Sequence[dict[str, Any]]
 

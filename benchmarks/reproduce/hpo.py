@@ -34,14 +34,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.reproduce.depends import (
-    EVALUATION,
-    EVENTS,
-    HALVING,
-    PAUSES,
-    PROPOSALS,
-    TRAINING,
-)
+from benchmarks.depends import HALVING
+from benchmarks.reproduce.depends import EVALUATION, EVENTS, PAUSES, PROPOSALS, TRAINING
 from benchmarks.reproduce.history import draw_history, history_of, write_history
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands
 from benchmarks.reproduce.trainings import DEFAULT, FOUND, curves, evaluate_runs, fall, gains

@@ -33,8 +33,8 @@ from benchmarks.reproduce.depends import EVENTS, TRAINING
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands
 from commons.cli import Failure, run_command
 from commons.files import replacing, sha256
+from commons.picture_style import BLUE, GRAY, ORANGE, Picture, logarithmic, value_axis
 from commons.tables import read_table
-from hpo.reporting.style import BLUE, GRAY, ORANGE, Picture, logarithmic, value_axis
 
 Floats = NDArray[np.float64]
 # Column of the published table, and the key of the configuration.

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.depends import HALVING
 from benchmarks.record import RECORD_FILE, make_record
-from benchmarks.reproduce.depends import HALVING, PAUSES, SIMULATED
+from benchmarks.reproduce.depends import PAUSES, SIMULATED
 from commons.cli import Failure, UsageError, choose, run_command
 from commons.files import write_json
 

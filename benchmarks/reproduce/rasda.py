@@ -34,8 +34,9 @@ import optuna
 from optuna.pruners import BasePruner
 
 import hpo
+from benchmarks.depends import HALVING
 from benchmarks.record import write_result
-from benchmarks.reproduce.depends import HALVING, SIMULATED
+from benchmarks.reproduce.depends import SIMULATED
 from commons.cli import UsageError, run_command
 from commons.console import Console
 from commons.pools import advance, run_tasks

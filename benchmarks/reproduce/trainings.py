@@ -17,8 +17,9 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
 from commons.files import write_json
+from commons.picture_style import GRAY, Picture, key
 from commons.pools import run_tasks
-from hpo.reporting.style import BEST, GRAY, Picture, key
+from hpo.reporting.style import BEST
 from mlpf.config import config_dir
 from mlpf.evaluation.evaluate import evaluate
 from mlpf.evaluation.inputs import event_files, networks

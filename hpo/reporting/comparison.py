@@ -10,10 +10,11 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from commons.pages import sortable
+from commons.picture_style import BLUE, Picture, number, value_axis
 from commons.terminal import one_line
 from hpo.reporting.default import compared
 from hpo.reporting.rows import figures_of
-from hpo.reporting.style import BEST, BLUE, Picture, number, value_axis
+from hpo.reporting.style import BEST
 from hpo.reporting.subject import Subject
 
 

@@ -14,22 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
 from commons.pages import sortable
+from commons.picture_style import BLUE, GRAY, INK, Picture, is_logarithmic, key, logarithmic, short
 from commons.terminal import one_line
 from hpo.attributes import APP, RUN, stored
 from hpo.reporting.best import best_config
 from hpo.reporting.pareto import front_of, is_feasible
 from hpo.reporting.rows import figures_of
-from hpo.reporting.style import (
-    BEST,
-    BLUE,
-    GRAY,
-    INK,
-    Picture,
-    is_logarithmic,
-    key,
-    logarithmic,
-    short,
-)
+from hpo.reporting.style import BEST
 from hpo.reporting.subject import Subject
 
 if TYPE_CHECKING:

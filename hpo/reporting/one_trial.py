@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.cli import UsageError
 from commons.console import Table
+from commons.picture_style import number
 from hpo.attributes import CODE, RETRIES, stored
 from hpo.reporting.rerun import program
 from hpo.reporting.rows import figures_of, folder_of, rows_of
-from hpo.reporting.style import number
 from hpo.reporting.subject import Subject
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.picture_style import BLUE, GRAY, INK, Picture, key, number, short, value_axis
 from hpo.reporting.importances import METHOD, importances
 from hpo.reporting.rungs import rungs_of
-from hpo.reporting.style import (
-    BEST,
-    BLUE,
-    COLORS,
-    GRAY,
-    INK,
-    Picture,
-    key,
-    number,
-    short,
-    value_axis,
-)
+from hpo.reporting.style import BEST, COLORS
 from hpo.reporting.subject import Subject
 
 if TYPE_CHECKING:

@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from commons.unit_cube import apart
-from hpo.reporting.plots import thinned
-from hpo.reporting.style import (
-    BEST,
-    COLORS,
+from commons.picture_style import (
     GRAY,
     INK,
     Picture,
@@ -27,6 +23,9 @@ from hpo.reporting.style import (
     short,
     value_axis,
 )
+from commons.unit_cube import apart
+from hpo.reporting.plots import thinned
+from hpo.reporting.style import BEST, COLORS
 from hpo.reporting.subject import Subject
 
 if TYPE_CHECKING:

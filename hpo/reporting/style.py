@@ -1,4 +1,4 @@
-"""The style of all pictures (`commons.picture_style`), and the colors of the states of trials."""
+"""The colors of the states of trials, in the style of all pictures (`commons.picture_style`)."""
 
 from __future__ import annotations
 
@@ -6,41 +6,7 @@ from typing import Final
 
 from optuna.trial import TrialState
 
-from commons.picture_style import (
-    BLUE,
-    GRAY,
-    GREEN,
-    INK,
-    ORANGE,
-    RED,
-    Picture,
-    is_logarithmic,
-    key,
-    logarithmic,
-    number,
-    plain,
-    short,
-    value_axis,
-)
-
-__all__ = [
-    "BEST",
-    "BLUE",
-    "COLORS",
-    "GRAY",
-    "GREEN",
-    "INK",
-    "ORANGE",
-    "RED",
-    "Picture",
-    "is_logarithmic",
-    "key",
-    "logarithmic",
-    "number",
-    "plain",
-    "short",
-    "value_axis",
-]
+from commons.picture_style import BLUE, GRAY, GREEN, ORANGE, RED
 
 COLORS: Final = {
     TrialState.PRUNED: GRAY,

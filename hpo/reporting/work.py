@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from commons.picture_style import GREEN, INK, Picture, key, number, short
 from hpo.attributes import added_from, seconds_of
-from hpo.reporting.style import COLORS, GREEN, INK, Picture, key, number, short
+from hpo.reporting.style import COLORS
 from hpo.reporting.subject import Subject, worker_of
 
 _MAX_ROWS = 40  # workers with a row of their own; of more, the number at work is drawn

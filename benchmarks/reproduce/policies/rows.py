@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 import optuna
 
+from benchmarks.depends import HALVING
 from benchmarks.record import hashes
-from benchmarks.reproduce.depends import HALVING, SIMULATED
+from benchmarks.reproduce.depends import SIMULATED
 from benchmarks.reproduce.policies.problems import Problem
 from commons.files import replacing
 from commons.pools import advance, run_tasks

@@ -32,7 +32,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.reproduce.depends import HALVING, PAUSES, SIMULATED
+from benchmarks.depends import HALVING
+from benchmarks.reproduce.depends import PAUSES, SIMULATED
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands
 from benchmarks.reproduce.scaling.measured import measure
 from benchmarks.reproduce.scaling.picture import draw

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from hpo.reporting.style import BLUE, GRAY, GREEN, INK, ORANGE, Picture, logarithmic
+from commons.picture_style import BLUE, GRAY, GREEN, INK, ORANGE, Picture, logarithmic
 
 _COLORS = {"promotion": BLUE, "asha": GREEN}
 _LABELS = {"promotion": "promotion (pauses)", "asha": "ASHA (stops)"}

@@ -4,6 +4,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from optuna.trial import TrialState, create_trial
 
+from commons.picture_style import GRAY
 from hpo.attributes import REPORTED
 from hpo.reporting.plots import (
     draw_curve,
@@ -13,7 +14,7 @@ from hpo.reporting.plots import (
     draw_rungs,
     thinned,
 )
-from hpo.reporting.style import BEST, GRAY
+from hpo.reporting.style import BEST
 
 PNG = b"\x89PNG"
 DRAW = (draw_history, draw_learning_curves, draw_rungs, draw_importances)
