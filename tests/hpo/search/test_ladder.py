@@ -112,6 +112,12 @@ def test_trials_that_have_just_begun_do_not_hold_up_those_at_high_rungs():
     assert chosen(study) == [0, 1, 2, 3]
 
 
+def test_how_many_trials_are_to_come_changes_nothing():
+    waiting = [(WAITING, 3.0 + v, 2.0 + v) for v in np.random.default_rng(0).permutation(20)]
+    one, many = (make_study(LadderPruner(50), *waiting, n_new=n) for n in (1, 100))
+    assert chosen(one) == chosen(many) != []
+
+
 def test_a_stream_of_trials_gets_complete_ones_with_any_number_of_workers():
     levels = np.random.default_rng(0).permutation(400) / 20
     for n_workers in (1, 8, 16):
