@@ -145,7 +145,8 @@ repro-models: $(STAMP)  ## GNN-LSH, GravNet and transformer at equal CPU seconds
 repro-physics: $(STAMP)  ## jets, missing energy and towers of trained networks beside the rules (DELPHES=DIR)
 	$(BIN)/python -m benchmarks.reproduce.physics $(if $(DELPHES),delphes=$(DELPHES))
 
-curves: $(STAMP)  ## fetch the learning curves of 296 MLPF trainings into data/curves
+curves: data/curves/mlpf_delphes.csv  ## fetch the learning curves of 296 MLPF trainings into data/curves
+data/curves/mlpf_delphes.csv: | $(STAMP)
 	$(BIN)/python -m benchmarks.reproduce.curves
 
 CURVES ?= $(or $(wildcard data/curves/mlpf_delphes.csv),$(wildcard ../shared/data/curves/mlpf_delphes.csv),\
@@ -154,19 +155,19 @@ ifeq ($(SCALE),full)
 repro-qsvr repro-pruner:
 	@echo "$@ full: the published size is that of SCALE=small, which two cores can do"
 else ifeq ($(SCALE),tiny)
-repro-qsvr: $(STAMP)
+repro-qsvr: $(STAMP) $(CURVES)
 	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) n_splits=2 out=results/repro_qsvr_tiny
 
-repro-pruner: $(STAMP)
+repro-pruner: $(STAMP) $(CURVES)
 	$(BIN)/python -m hpo.simulate curves=$(CURVES) orders=2 pool_share=1 \
 		"methods=[random,hyperband,asha,ladder]" out=results/repro_pruner_tiny
 else
 OWN ?= benchmarks/results/repro_curves_small.csv
-repro-qsvr: $(STAMP)  ## the R2 table of SVR, Sim-QSVR and QSVR (SCALE= CURVES=FILE, QPU=DIR)
+repro-qsvr: $(STAMP) $(CURVES)  ## the R2 table of SVR, Sim-QSVR and QSVR (SCALE= CURVES=FILE, QPU=DIR)
 	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
 	$(if $(wildcard $(OWN)),$(BIN)/python -m qsvr.benchmark curves=$(OWN) out=results/qsvr_own)
 
-repro-pruner: $(STAMP)  ## pruners on recorded learning curves, in virtual time (SCALE= CURVES=FILE)
+repro-pruner: $(STAMP) $(CURVES)  ## pruners on recorded learning curves, in virtual time (SCALE= CURVES=FILE)
 	$(BIN)/python -m benchmarks.reproduce.pruner curves=$(CURVES)
 	$(if $(wildcard $(OWN)),$(BIN)/python -m hpo.simulate curves=$(OWN) first_order=50 out=results/pruner_own)
 endif
