@@ -13,7 +13,7 @@ SCHEME = "conf/optimizer/adam.yaml"
         ("../../CHANGELOG.md#0", "../repository/CHANGELOG.md#0"),
         ("../../examples", "../repository/examples.md"),
         ("sites", "../repository/docs/howto/sites.md"),
-        ("../results.md", "../results.md"),
+        ("../results/index.md", "../results/index.md"),
         ("join.md#recipes", "join.md#recipes"),
         ("https://example.org/a.md", "https://example.org/a.md"),
         ("../../no_such_file.json", "../../no_such_file.json"),
@@ -31,7 +31,7 @@ def test_a_page_from_outside_of_docs_links_from_its_own_place():
 
 
 def test_the_files_that_a_page_links_to_are_found():
-    text = f"[a](../{SCHEME}) [b](results.md) [c](https://example.org) [d](../nothing.json)"
+    text = f"[a](../{SCHEME}) [b](limits.md) [c](https://example.org) [d](../nothing.json)"
     assert linked("docs/index.md", text) == {f"repository/{SCHEME}.md": ROOT / SCHEME}
 
 
