@@ -1,4 +1,4 @@
-"""The figures of `benchmarks/results` as the tables of docs/results.md, ready to paste.
+"""The figures of `benchmarks/results` as tables; docs/results/engine.md has the main rows.
 
 python -m benchmarks.load.tables [names=[scale,storage]] [results=FOLDER]
 """
