@@ -94,7 +94,7 @@ chaos: $(STAMP)  ## sweeps under faults on a SLURM cluster of this machine (ONLY
 soak: $(STAMP)  ## 100 short sweeps under random faults, over six policies (ROUNDS=100 SEED=0)
 	$(BIN)/python -m benchmarks.soak rounds=$(or $(ROUNDS),100) seed=$(or $(SEED),0)
 
-bench: $(STAMP)  ## CPU time of a train step and of one event (docs/results.md)
+bench: $(STAMP)  ## CPU time of a train step and of one event (docs/results/network.md)
 	$(BIN)/python -m benchmarks.speed.train_step
 	$(BIN)/python -m benchmarks.speed.inference
 

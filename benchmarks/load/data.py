@@ -1,4 +1,4 @@
-"""Memory, start-up and waiting of processes that train on the same events (docs/results.md).
+"""Memory, start-up and waiting of processes that train on the same events.
 
     python -m benchmarks.load.data [n_events=[1000,4000]] [folder=DIR] [out=FILE]
 

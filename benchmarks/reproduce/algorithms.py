@@ -206,7 +206,7 @@ def replayed(path: Path) -> dict[str, Any] | None:
     Returns:
         `pools`: every search trains the same draws of trainings, one worker: the share of
         Hyperband's epochs and P, the share of draws that end as well. `samplers`: a sampler
-        proposes, eight workers: see docs/results.md.
+        proposes, eight workers: see docs/results/policies.md.
     """
     if not path.is_file():
         return None

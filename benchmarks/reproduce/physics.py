@@ -15,7 +15,7 @@ qcd_pu200      two of these networks as they are; 100 of our own QCD events at p
                process that none has seen
 
 A training resumes where it was interrupted; what is there already is not made again. The figures
-that docs/explanation/physics.md shows go to one JSON file, with the limits that were set
+that docs/results/physics.md shows go to one JSON file, with the limits that were set
 beforehand, and some pictures of `own` beside it.
 """
 

@@ -27,6 +27,7 @@ Standard errors and tests are given where the draws have enough different best t
   queue_epochs=0         until the job of a worker starts, in epochs; only durations change
   ladders=3000           random ladders tried on each table
   cap=0.48               largest mean share in the choice of a method with one family left out
+  simulate=true          false: compare the rows that are done
   n_jobs=N               processes; default: one per core
   out=benchmarks/results/policies.json
 
@@ -93,6 +94,7 @@ class Settings:
     queue_epochs: float = 0.0
     ladders: int | None = None
     cap: float = 0.48
+    simulate: bool = True
     n_jobs: int | None = None
     out: Path | None = None
 
@@ -137,8 +139,9 @@ def _compare(settings: Settings) -> None:
     draws = {p.name: make_draws(p.table, settings.numbers, variant) for p in problems}
     store, methods = Store(settings.out), _methods(settings)
     jobs = [job for p in problems for job in make_jobs(settings, p, methods)]
-    jobs = _possible(settings, jobs, store, console)
-    simulate_missing(jobs, store, settings.n_jobs)
+    if settings.simulate:
+        jobs = _possible(settings, jobs, store, console)
+        simulate_missing(jobs, store, settings.n_jobs)
     rows = [row for job in jobs if (row := store.get(job)) is not None]
     tolerances = {problem.name: problem.tolerance for problem in problems}
     fronts = find_all(draws, tolerances, settings.ladders, settings.n_jobs)

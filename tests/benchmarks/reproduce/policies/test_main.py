@@ -19,6 +19,9 @@ def test_all_tables_in_one_go_with_pictures_and_more_rows_later(compare, tmp_pat
     first = compare("methods=[hyperband,asha]", "draws=4")
     assert {row["table"] for row in first["rows"]} == {"slow", "late"}
     methods = "methods=[hyperband,asha,svr,random_asha]"
+    done = compare(methods, "draws=4", "workers=[1,4]", "simulate=false")
+    assert done["rows"] == first["rows"]
+    assert {f["method"] for f in done["overall"]} == {"hyperband", "asha"}
     result = compare(methods, "draws=4", "workers=[1,4]", "sweeps=2")
     text = capsys.readouterr().out
     assert len(result["rows"]) == 2 * (1 + 2 + 2 + 1)
