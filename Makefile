@@ -151,26 +151,13 @@ data/curves/mlpf_delphes.csv: | $(STAMP)
 
 CURVES ?= $(or $(wildcard data/curves/mlpf_delphes.csv),$(wildcard ../shared/data/curves/mlpf_delphes.csv),\
 	data/curves/mlpf_delphes.csv)
-ifeq ($(SCALE),full)
-repro-qsvr repro-pruner:
-	@echo "$@ full: the published size is that of SCALE=small, which two cores can do"
-else ifeq ($(SCALE),tiny)
-repro-qsvr: $(STAMP) $(CURVES)
-	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) n_splits=2 out=results/repro_qsvr_tiny
-
-repro-pruner: $(STAMP) $(CURVES)
-	$(BIN)/python -m hpo.simulate curves=$(CURVES) orders=2 pool_share=1 \
-		"methods=[random,hyperband,asha,ladder]" out=results/repro_pruner_tiny
-else
-OWN ?= benchmarks/results/repro_curves_small.csv
-repro-qsvr: $(STAMP) $(CURVES)  ## the R2 table of SVR, Sim-QSVR and QSVR (SCALE= CURVES=FILE, QPU=DIR)
-	$(BIN)/python -m benchmarks.reproduce.qsvr curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
-	$(if $(wildcard $(OWN)),$(BIN)/python -m qsvr.benchmark curves=$(OWN) out=results/qsvr_own)
+QPU ?= $(wildcard ../shared/data/qpu)
+repro-qsvr: $(STAMP) $(CURVES)  ## the R2 table of SVR, Sim-QSVR and QSVR (SCALE= CURVES=FILE QPU=DIR)
+	$(BIN)/python -m benchmarks.reproduce.qsvr scale=$(or $(SCALE),small) curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
 
 repro-pruner: $(STAMP) $(CURVES)  ## pruners on recorded learning curves, in virtual time (SCALE= CURVES=FILE)
-	$(BIN)/python -m benchmarks.reproduce.pruner curves=$(CURVES)
-	$(if $(wildcard $(OWN)),$(BIN)/python -m hpo.simulate curves=$(OWN) first_order=50 out=results/pruner_own)
-endif
+	$(BIN)/python -m benchmarks.reproduce.pruner scale=$(or $(SCALE),small) curves=$(CURVES) \
+		cifar=$(dir $(CURVES))cifar.csv
 
 TABLES ?= data/curves
 repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])

@@ -27,7 +27,6 @@ from testbed.machine import commit, processor
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("mlpf", "hpo", "qsvr", "commons", "hydra_plugins", "benchmarks", "testbed")
-RECORD_FILE: Final = "record.json"  # beside results that a command of the packages writes
 _CONF: Final = "conf"
 _WITH_TEXT = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _DIGITS: Final = 16

@@ -4,10 +4,9 @@
 
 Lists the JSON files of benchmarks/results: those whose code has changed, with the modules and the
 command that makes them again; those that say nothing of their code (no record); and how many are
-up to date. Git is not needed: each file has the hashes of its code (benchmarks/record.py), or a
-file record.json beside it has them.
+up to date. Git is not needed: each file has the hashes of its code (benchmarks/record.py).
 
-    run   a file, such as `scale` or `pruner/simulate`: run its command again;
+    run   a file, such as `scale` or `repro_hpo_small`: run its command again;
           stale: the commands of all files whose code has changed
 """
 
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.record import RECORD_FILE, ROOT, changed
+from benchmarks.record import ROOT, changed
 from commons.cli import Failure, UsageError, choose, run_command
 
 FOLDER: Final = ROOT / "benchmarks" / "results"
@@ -42,7 +41,7 @@ class Result:
     """A committed file of figures.
 
     Attributes:
-        name: its path below the folder of results, without `.json`.
+        name: of the file, without `.json`.
         record: of `benchmarks.record`; empty: it has none.
         changed: modules and files whose code differs from that of the figures.
     """
@@ -59,21 +58,13 @@ class Result:
 
 def read_results(folder: Path = FOLDER, root: Path = ROOT) -> list[Result]:
     """Return all results in a folder, by name; their code is compared with that below `root`."""
-    files = sorted(file for file in folder.rglob("*.json") if file.name != RECORD_FILE)
-    return [_read(file, folder, root) for file in files]
+    return [_read(file, root) for file in sorted(folder.glob("*.json"))]
 
 
-def _read(file: Path, folder: Path, root: Path) -> Result:
+def _read(file: Path, root: Path) -> Result:
     content = json.loads(file.read_text())
-    record = content.get("record", {}) if isinstance(content, dict) else _beside(file)
-    name = file.relative_to(folder).with_suffix("").as_posix()
-    return Result(name, record, changed(record.get("code", {}), root))
-
-
-def _beside(file: Path) -> dict[str, Any]:
-    record = file.with_name(RECORD_FILE)
-    found: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
-    return found
+    record = content.get("record", {}) if isinstance(content, dict) else {}
+    return Result(file.stem, record, changed(record.get("code", {}), root))
 
 
 def main(arguments: list[str]) -> int:

@@ -129,6 +129,12 @@ def _reproduce(settings: Settings) -> None:
     target.write(figures, depends=DEPENDS, seeds=[1])
 
 
+def own_table(scale: str) -> Path | None:
+    """Return the table of our own curves; None: there is none, or too small a one."""
+    path = Target("curves", scale, 0).results.with_suffix(".csv")
+    return path if scale == "small" and path.is_file() else None
+
+
 def sweep_arguments(scale: Scale, folder: Path, overrides: Sequence[str]) -> list[str]:
     """Return the module and the arguments of the sweep."""
     return [

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +24,11 @@ from typing import Any, Final
 
 from benchmarks.record import write_result
 from commons.cli import Failure, choose
-from commons.files import write_json
+from commons.files import replacing, write_json
 from commons.processes import n_cores
 
 SCALES: Final = ("tiny", "small", "full")
+SMALL_IS_FULL: Final = "the published size is that of SCALE=small, which two cores can do"
 SITE: Final = "jureca"
 _GPUS_PER_NODE: Final = 4
 _CORES_PER_NODE: Final = 128
@@ -112,6 +114,13 @@ class Target:
             Failure: the command ended with another exit code than 0.
         """
         self.step(name, lambda: run(module, *arguments), [module, *arguments])
+
+    def keep_picture(self, picture: Path, name: str) -> None:
+        """Copy a picture that a step has drawn among the results, with the step's name."""
+        path = self.results.with_name(f"{self.results.name}_{name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            shutil.copyfile(picture, partial)
 
     def cost(self) -> dict[str, float]:
         """Return the time (s), core-hours (time x cores of the machine) and CPU time (h)."""

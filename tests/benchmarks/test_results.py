@@ -13,13 +13,13 @@ from benchmarks.results import FOLDER, listing, main, read_results
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Three results: up to date, stale and without a record; commands write a file each."""
+    """Three results: up to date, stale (with a folder) and without a record."""
     code = hashes(["commons.asha", "commons.ranking"])
     about = {"date": "2026-11-28T03:00:00+00:00", "commit": "0123456789ab"}
     command = f"python -c 'import pathlib; pathlib.Path(\"{tmp_path}/{{}}\").touch()'"
     contents = {
         "fresh": {"record": {**about, "code": code, "command": command.format("fresh")}},
-        "pruner/old": {
+        "old": {
             "record": {
                 **about,
                 "code": {**code, "commons.asha": "0" * 16},
@@ -27,8 +27,7 @@ def folder(tmp_path, monkeypatch):
             }
         },
         "rows": [1, 2],
-        "beside/rows": [1, 2],
-        "beside/record": {**about, "code": code, "command": command.format("beside")},
+        "old/part": [1, 2],
     }
     for name, content in contents.items():
         file = tmp_path / "results" / f"{name}.json"
@@ -42,10 +41,10 @@ def test_the_listing_names_stale_files_their_modules_and_the_command(folder, cap
     assert main([]) == 0
     stale, command, without, summary = capsys.readouterr().out.splitlines()
     about = "of 2026-11-28, commit 0123456789ab; changed: commons.asha"
-    assert stale == f"stale      pruner/old: {about}"
+    assert stale == f"stale      old: {about}"
     assert command.lstrip().startswith("python -c ")
     assert without == "no record  rows"
-    assert summary == "2 of 4 results are up to date"
+    assert summary == "1 of 3 results are up to date"
 
 
 @pytest.mark.parametrize(("name", "made"), [("stale", "old"), ("fresh", "fresh")])
@@ -94,5 +93,5 @@ def test_the_readme_marks_each_row_whose_figure_is_stale_as_older():
 
 def test_the_committed_results_can_be_listed():
     found = read_results()
-    assert {file.stem for file in FOLDER.glob("*.json")} <= {each.name for each in found}
+    assert {file.stem for file in FOLDER.glob("*.json")} == {each.name for each in found}
     assert "results are up to date" in listing(found)

@@ -1,81 +1,27 @@
-"""The published R2 table of SVR, Sim-QSVR and QSVR, and the same models by sound protocols.
+"""How well the final loss of a training is forecast, by SVR and QSVR (`make repro-qsvr`).
 
-    python -m benchmarks.reproduce.qsvr [key=value ...]
+    python -m benchmarks.reproduce.qsvr [scale=tiny|small|full] [curves=FILE] [qpu=DIR]
 
-curves    the published table of 296 MLPF trainings, default data/curves/mlpf_delphes.csv
-          (`make curves`)
-qpu       folder with the recorded runs of the annealer, single20.npz and combination4x20.npz
-n_splits  random splits into training and test rows, default 100; ten times as many for the
-          published SVR
-seed      random state of the first split, default 123
-n_jobs    processes, default: one per core
-out       folder for benchmark.json and benchmark.png, default benchmarks/results/qsvr
+1. `published`: the published table of R2 on the published curves, and the same models by sound
+   protocols (`python -m benchmarks.reproduce.qsvr.table`). `qpu` is the folder with the recorded
+   runs of the annealer.
+2. `own`: SVR and QSVR on our own curves (`python -m qsvr.benchmark`), if `make repro-curves` has
+   made them.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from benchmarks.record import write_result
-from benchmarks.reproduce.curves import MLPF_SHA256
-from benchmarks.reproduce.qsvr.models import PUBLISHED_SIM_QSVR, PUBLISHED_SVR
-from benchmarks.reproduce.qsvr.protocols import (
-    PublishedSpace,
-    few_of_pool,
-    first_few,
-    most,
-    swapped_r2,
-)
-from benchmarks.reproduce.qsvr.recorded import (
-    COMBINED,
-    SINGLE,
-    combined_fits,
-    read_runs,
-    single_fits,
-)
-from commons.cli import Failure, run_command
-from commons.files import sha256
-from commons.processes import n_cores
-from qsvr.benchmark.__main__ import check_settings, wide_console
-from qsvr.benchmark.curves import LearningCurves, read_curves
-from qsvr.benchmark.models import CLASSICAL, LIVE, SIMULATED
-from qsvr.benchmark.output import announce, draw, figures, print_tables
-from qsvr.benchmark.protocols import TrainingSpace, grouped_few, grouped_most
-from qsvr.benchmark.rows import Row, make_row
-from qsvr.benchmark.run import (
-    DETAILED_FRACTION,
-    Fits,
-    Part,
-    distinct_fractions,
-    live_jobs,
-    plan,
-    run,
-)
+from benchmarks.reproduce.own_curves import own_table
+from benchmarks.reproduce.scales import SMALL_IS_FULL, Target
+from commons.cli import run_command
 
-# best, worst, mean, standard deviation of R2 at 25 % as printed in the published table
-PUBLISHED = {
-    PUBLISHED_SVR.name: (0.959, 0.318, 0.889, 0.050),
-    PUBLISHED_SIM_QSVR.name: (0.949, 0.383, 0.901, 0.045),
-    SINGLE: (0.948, 0.742, 0.880, 0.056),
-}
-NOTES = """\
-R2; mean over splits ± its standard error (splits overlap: it is somewhat too small).
-untr. = prediction without training, the quantile of the last known loss, on the same splits;
-- untr. and - SVR = paired differences, to it and of an annealed model to the classical one.
-published: R2 with swapped arguments, scalers fitted on all rows, target the last epoch but one,
-  worst training left out, equal configurations on both sides; Sim-QSVR pools seven combination
-  methods, QPU is the best of the seven, chosen on the test scores. Not a protocol to follow.
-quantile: the same rows, splits, scales and target; R2 with the right order of arguments.
-corrected: all rows, scalers fitted on training rows, last epoch, no configuration on both sides.
-"SVR, published", "Sim-QSVR, published": every second known epoch, no hyperparameters, C = 67.61,
-  two-sided encoding. "SVR", "Sim-QSVR": qsvr.predictor, last values and hyperparameters by
-  relevance, C = 1, the same kernel and box for both."""
-
-_DEPENDS = (
+DEPENDS: Final = (
     "benchmarks.reproduce.qsvr",
     "qsvr.annealing.qubo",
     "qsvr.annealing.samplers",
@@ -88,95 +34,43 @@ _DEPENDS = (
     "qsvr.features",
     "qsvr.predictor",
 )
-
-FEW = (PUBLISHED_SVR, PUBLISHED_SIM_QSVR, CLASSICAL, SIMULATED)
-FIRST_FEW = Part(PublishedSpace, first_few, (PUBLISHED_SVR,), n_splits=10)
-FEW_OF_POOL = Part(PublishedSpace, few_of_pool, FEW)
-PARTS = (
-    FIRST_FEW,
-    FEW_OF_POOL,
-    Part(PublishedSpace, most, (CLASSICAL,)),
-    Part(TrainingSpace, grouped_few, FEW),
-    Part(TrainingSpace, grouped_most, (CLASSICAL,)),
-)
-LIVE_PART = Part(PublishedSpace, few_of_pool, (LIVE,), paired=(CLASSICAL,))
+N_SPLITS: Final = {"tiny": 2, "small": 100}
+_SEED: Final = 123
 
 
 @dataclass
 class Settings:
-    """What the command line may set, see above."""
+    """What the command line may set."""
 
+    scale: str = "small"
     curves: Path = Path("data/curves/mlpf_delphes.csv")
     qpu: Path | None = None
-    n_splits: int = 100
-    seed: int = 123
-    n_jobs: int | None = None
-    out: Path = Path("benchmarks/results/qsvr")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; return its exit code."""
+def main(arguments: list[str]) -> int:
+    """Fit the models; see the module's text."""
     return run_command(_reproduce, Settings, arguments, __doc__)
 
 
 def _reproduce(settings: Settings) -> None:
-    check_settings(settings.n_splits, settings.seed, settings.n_jobs)
-    curves = read_curves(settings.curves)
-    if sha256(settings.curves) != MLPF_SHA256:
-        raise Failure(f"curves={settings.curves}: not the published table (make curves)")
-    console = wide_console()
-    context: dict[str, Any] = {
-        "settings": {"n_splits": settings.n_splits, "seed": settings.seed},
-        "notes": NOTES.splitlines(),
-    }
-    rows: list[Row] = []
-    if settings.qpu is not None:
-        rows, difference = _recorded_rows(curves, settings.qpu)
-        context["qpu_largest_difference"] = difference
-        console.print(f"recorded QPU runs: R2 differ from the stored ones by {difference:.1g}")
-    jobs = plan(PARTS, distinct_fractions(curves), settings.n_splits, settings.seed)
-    jobs += live_jobs(LIVE_PART, settings.seed)
-    announce(console, jobs)
-    results = run(curves, jobs, settings.n_jobs or n_cores())
-    rows += [row for part, fits in results for row in _rows_of(part, fits)]
-    print_tables(console, rows, DETAILED_FRACTION, NOTES)
-    for name, printed in PUBLISHED.items():
-        console.print(f"printed in the paper: {name}: {' / '.join(map(str, printed))}")
-    context["rows"] = [_with_printed(row) for row in rows]
-    file, seeds = settings.out / "benchmark.json", [settings.seed]
-    write_result(file, context, command="make repro-qsvr", depends=_DEPENDS, seeds=seeds)
-    draw(settings.out / "benchmark.png", rows, DETAILED_FRACTION)
-    console.print(f"files in {settings.out}", markup=False, highlight=False)
-
-
-def _recorded_rows(curves: LearningCurves, folder: Path) -> tuple[list[Row], float]:
-    """Rows of the recorded runs by both orders of R2, and the largest difference of an R2."""
-    single, combination = read_runs(folder)
-    rows, differences = [], []
-    for name, (fits, difference) in (
-        (SINGLE, single_fits(curves, single)),
-        (COMBINED, combined_fits(curves, combination)),
-    ):
-        rows += [
-            make_row(fits, name, "published", r2=swapped_r2),
-            make_row(fits, name, "quantile"),
-        ]
-        differences.append(difference)
-    return rows, max(differences)
-
-
-def _rows_of(part: Part, fits: Fits) -> list[Row]:
-    published = {FIRST_FEW: FIRST_FEW.models, FEW_OF_POOL: (PUBLISHED_SIM_QSVR,)}.get(part, ())
-    rows = [make_row(fits, m.name, "published", m.classical, swapped_r2) for m in published]
-    if part != FIRST_FEW:
-        protocol = "corrected" if part.space is TrainingSpace else "quantile"
-        rows += [make_row(fits, m.name, protocol, m.classical) for m in part.models]
-    return rows
-
-
-def _with_printed(row: Row) -> dict[str, Any]:
-    is_printed = row.protocol == "published" and row.fraction == DETAILED_FRACTION
-    return {**figures(row), "published": PUBLISHED.get(row.model) if is_printed else None}
+    own = own_table(settings.scale)
+    target = Target("qsvr", settings.scale, 1 if own is None else 2)
+    if settings.scale == "full":
+        print(SMALL_IS_FULL)
+        return
+    sizes = f"n_splits={N_SPLITS[settings.scale]}", f"seed={_SEED}"
+    recorded = [] if settings.qpu is None else [f"qpu={settings.qpu}"]
+    published = f"curves={settings.curves}", *recorded, f"out={target.folder / 'published'}"
+    target.run("published", "benchmarks.reproduce.qsvr.table", *published, *sizes)
+    if own is not None:
+        arguments = f"curves={own}", f"out={target.folder / 'own'}", *sizes
+        target.run("own", "qsvr.benchmark", *arguments)
+    figures = {}
+    for name in target.steps:
+        file = target.folder / name / "benchmark.json"
+        figures[name] = json.loads(file.read_text())
+        target.keep_picture(file.with_suffix(".png"), name)
+    target.write(figures, depends=DEPENDS, seeds=[_SEED])
 
 
 if __name__ == "__main__":

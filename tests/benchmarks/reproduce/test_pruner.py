@@ -1,52 +1,75 @@
-"""The simulations behind `make repro-pruner`: their commands, and the record of their rows."""
+"""The simulations behind `make repro-pruner`: their commands, and where their rows go."""
 
 import json
-import subprocess
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.record import ROOT, changed
-from benchmarks.reproduce import pruner
-from benchmarks.reproduce.pruner import RUNS, main
+from benchmarks.reproduce.pruner import Settings, main, runs_of
 
 
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
-    """The commands of hpo.simulate, which do not run."""
+    """Stand in for hpo.simulate: remember how it was called, write rows and a picture."""
     asked = []
 
-    def run(command, check):
-        asked.append(dict(argument.split("=", 1) for argument in command[3:]))
-        return subprocess.CompletedProcess(command, 0)
+    def run(module, *arguments):
+        assert module == "hpo.simulate"
+        options = dict(argument.split("=", 1) for argument in arguments)
+        asked.append(options)
+        folder = Path(options["out"])
+        folder.mkdir(parents=True)
+        (folder / "simulate.json").write_text(json.dumps([{"method": folder.name}]))
+        (folder / "simulate.png").write_text(folder.name)
 
-    monkeypatch.setattr(pruner, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("benchmarks.reproduce.scales.run", run)
     (tmp_path / "curves.csv").write_text("")
     return asked
 
 
-def test_each_run_has_its_folder_its_arguments_and_a_record(commands, tmp_path):
-    arguments = [f"curves={tmp_path / 'curves.csv'}", f"out={tmp_path / 'out'}"]
-    assert main([*arguments, "only=[all,warm]"]) == 0
-    everything, warm = commands
-    assert everything["first_order"] == "50"
+def test_rows_pictures_and_cost_of_each_simulation_are_kept(commands, tmp_path, capsys):
+    (tmp_path / "cifar.csv").write_text("")
+    arguments = ["curves=curves.csv", "cifar=cifar.csv"]
+    assert main(arguments) == main(arguments) == 0
+    everything, without, warm, cifar = commands  # the second call has simulated nothing
+    assert everything.items() <= {**without, "out": everything["out"]}.items()
+    assert without["drop_best"] == "10"
     assert "freeze_thaw_qsvr" in everything["methods"]
-    assert "drop_best" not in everything
-    assert warm["out"].endswith("/out/warm")
     assert warm.items() >= {"earlier_groups": "60", "tolerance": "0.3"}.items()
-    seeds = {"out/record.json": range(50, 100), "out/warm/record.json": range(40)}
-    for file, numbers in seeds.items():
-        record = json.loads((tmp_path / file).read_text())
-        assert record["seeds"] == list(numbers)
-        assert changed(record["code"]) == []
+    assert cifar["direction"] == "maximize"
+    assert "tolerance" not in cifar
+    stem = tmp_path / "benchmarks/results/repro_pruner_small"
+    result = json.loads(stem.with_suffix(".json").read_text())
+    assert result["rows"]["warm_cifar"] == [{"method": "warm_cifar"}]
+    assert [*result["cost"]["steps"]] == ["all", "without_best", "warm", "warm_cifar"]
+    assert changed(result["record"]["code"]) == []
+    assert stem.with_name("repro_pruner_small_warm.png").read_text() == "warm"
+    assert "make repro-pruner SCALE=small: 0.0 min, 0.00 core-hours" in capsys.readouterr().out
+
+
+def test_our_own_curves_are_simulated_once_they_are_there(commands, tmp_path):
+    own = tmp_path / "benchmarks/results/repro_curves_small.csv"
+    assert "own" not in runs_of(Settings())
+    own.parent.mkdir(parents=True)
+    own.write_text("")
+    assert "curves=benchmarks/results/repro_curves_small.csv" in runs_of(Settings())["own"]
+    assert [*runs_of(Settings("tiny"))] == ["all"]
+
+
+def test_the_published_size_needs_no_cluster(commands, capsys):
+    assert main(["scale=full"]) == 0
+    assert "SCALE=small" in capsys.readouterr().out
+    assert not commands
 
 
 @pytest.mark.parametrize(
     ("argument", "told"),
-    [("only=[magic]", "expected one of"), ("curves=none.csv", "no such file (make curves)")],
+    [("scale=huge", "expected one of"), ("curves=none.csv", "no such file (make curves)")],
 )
-def test_what_cannot_be_simulated_is_one_line(commands, tmp_path, capsys, argument, told):
-    assert main([f"curves={tmp_path / 'curves.csv'}", argument]) == 2
+def test_what_cannot_be_simulated_is_one_line(commands, capsys, argument, told):
+    assert main([argument]) == 2
     assert told in capsys.readouterr().err
     assert not commands
 
@@ -54,8 +77,8 @@ def test_what_cannot_be_simulated_is_one_line(commands, tmp_path, capsys, argume
 def test_the_methods_named_exist():
     known = (ROOT / "hpo/simulate/methods.yaml").read_text()
     known += (ROOT / "benchmarks/reproduce/policies/methods.yaml").read_text()
-    for arguments in RUNS.values():
-        for argument in arguments:
+    for scale in ("tiny", "small"):
+        for argument in (a for run in runs_of(Settings(scale)).values() for a in run):
             key, _, names = argument.partition("=")
             for name in names.strip("[]").split(",") if key == "methods" else ():
                 assert f"\n{name}:" in f"\n{known}", name
