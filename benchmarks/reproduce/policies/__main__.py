@@ -14,8 +14,8 @@ Standard errors and tests are given where the draws have enough different best t
 
   scale=full             tiny: made-up tables and few draws, in seconds
   curves=data/curves     folder of the tables            tables=FILE.yaml   which tables
-  methods=[asha,...]     default: those of hpo/simulate/methods.yaml and peers.yaml that need
-                         neither an earlier study nor another regressor than the default
+  methods=[asha,...]     of hpo/simulate/methods.yaml and peers.yaml; default: those of
+                         docs/results/policies.md, but two slow ones only where they are done
   methods_file=MINE.yaml more methods, in the same form
   draws=100 first=100    draws of each table, and the number of the first
   pool_size=N            trainings of a draw, at most half of the table
@@ -67,8 +67,13 @@ from hpo.simulate.methods import Method, missing_package, read_methods
 _HERE = Path(__file__).parent
 _METHODS = Path(hpo.simulate.__path__[0]) / "methods.yaml"
 _SAMPLER_WORKERS = 8
-# Of minor interest here: Hyperband's bound, and other regressors of a forecast.
-_LEFT_OUT = ("random", *(f"freeze_thaw_{name}" for name in ("linear", "gp", "svr", "qsvr")))
+_COMPARED = (
+    *("hyperband", "random", "sha", "ladder", "asha", "asha_promotion", "svr", "freeze_thaw_last"),
+    *("asha_published", "asha_optuna", "promotion_published", "optuna_hyperband", "optuna_median"),
+    *("optuna_wilcoxon", "syne_stopping", "syne_promotion", "best", "random_ladder", "asha_bo"),
+    *("asha_bo_before", "random_asha", "random_promotion_published", "tpe_hyperband"),
+)
+_SLOW = {"asha_bo_before", "optuna_wilcoxon"}  # hours for a long table
 _TINY: dict[str, Any] = {"draws": 12, "ladders": 100, "sweeps": 2}
 _TINY_METHODS = ["hyperband", "sha", "asha", "asha_promotion", "svr", "random_asha"]
 _AT_LEAST = {"draws": 2, **dict.fromkeys(("ladders", "budget", "pool_size", "n_jobs"), 1)}
@@ -198,14 +203,15 @@ def _methods(settings: Settings) -> list[Method]:
         known |= read_methods(settings.methods_file)
     for name in settings.methods or ():
         choose("methods", name, known)
-    usual = [n for n, m in known.items() if n not in _LEFT_OUT and not m.n_enqueued]
-    return [known[name] for name in settings.methods or usual]
+    return [known[name] for name in settings.methods or _COMPARED]
 
 
 def _possible(
     settings: Settings, jobs: Sequence[Job], store: Store, console: Console
 ) -> list[Job]:
-    """Return the jobs that are done or whose packages are installed."""
+    """Return the jobs that are done, or that are quick and whose packages are installed."""
+    if settings.methods is None:
+        jobs = [j for j in jobs if j.method.name not in _SLOW or store.get(j) is not None]
     open_methods = {job.method.name: job.method for job in jobs if store.get(job) is None}
     values = {"epochs": 10, "seed": 0, "n_workers": 1}
     lacking = {name: missing_package(method, values) for name, method in open_methods.items()}

@@ -2,7 +2,20 @@ import json
 
 import pytest
 
-from benchmarks.reproduce.policies.__main__ import main
+from benchmarks.record import ROOT
+from benchmarks.reproduce.policies.__main__ import (
+    _COMPARED,
+    _SLOW,
+    Settings,
+    _methods,
+    _possible,
+    main,
+    make_jobs,
+)
+from benchmarks.reproduce.policies.problems import made_up
+from benchmarks.reproduce.policies.rows import Store
+from commons.console import Console
+from hpo.simulate.methods import read_methods
 
 
 @pytest.fixture
@@ -63,3 +76,17 @@ def test_wrong_arguments_are_refused(argument, told, tmp_path, capsys):
 def test_without_any_table_the_command_says_where_it_looked(tmp_path, capsys):
     assert main([f"curves={tmp_path}", f"out={tmp_path / 'p.json'}"]) == 2
     assert "none of the tables is there" in capsys.readouterr().err
+
+
+def test_the_methods_compared_exist_and_slow_ones_are_only_shown_where_they_are_done(tmp_path):
+    known = [*read_methods(ROOT / "hpo/simulate/methods.yaml")]
+    known += read_methods(ROOT / "benchmarks/reproduce/policies/peers.yaml")
+    assert set(_COMPARED) <= set(known)
+    assert set(_COMPARED) > _SLOW
+    settings = Settings(scale="tiny", methods=["hyperband"], out=tmp_path / "p.json")
+    settings.methods = None
+    store = Store(tmp_path / "p.json")
+    jobs = [j for p in made_up() for j in make_jobs(settings, p, _methods(settings))]
+    todo = {job.method.name for job in _possible(settings, jobs, store, Console())}
+    assert not todo & _SLOW
+    assert {"best", "ladder", "tpe_hyperband"} <= todo
