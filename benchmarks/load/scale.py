@@ -132,15 +132,21 @@ class Shares:
     cpu: float
 
     @classmethod
-    def of(cls, times: Times) -> Shares:
-        """Return the shares of what a probe has counted."""
+    def of(cls, times: Times, total_s: float | None = None) -> Shares:
+        """Return the shares of what a probe has counted.
+
+        Args:
+            times: of all workers; a wait that is not over does not count.
+            total_s: time of all workers, in which such a wait counts; None: the sum of `times`.
+        """
         training_s = times.parts["training"].wall_s
         lost = Part()
         for kind in ("between", "reporting"):
             lost.add(times.parts[kind])
         own_core_s = min(lost.wall_s, lost.cpu_s + lost.blocked_s)
         seconds = lost.wall_s, own_core_s, lost.cpu_s
-        return cls(*[each / max(each + training_s, 1e-9) for each in seconds])
+        outside, own_core, cpu = (each / max(each + training_s, 1e-9) for each in seconds)
+        return cls(outside if total_s is None else 1 - training_s / total_s, own_core, cpu)
 
 
 KEY = ("launcher", "kind", "workers", "epoch_s", "delay_ms")
@@ -214,10 +220,12 @@ def _figures(
     if settings.launcher == "light":
         window_s = settings.window_s or max(20.0, 5 * settings.epoch_s)
         run = light.run(kind, folder, size, window_s, delay_ms / 1e3)
+        shares = Shares.of(run.times, n_workers * window_s)
     else:
         run = sweep.run(kind, folder, size, settings.trials_per_worker, settings.launcher)
+        shares = Shares.of(run.times)
     return {
-        "shares": asdict(Shares.of(run.times)),
+        "shares": asdict(shares),
         "trial": asdict(Each.of(run.times.parts["between"])),
         "report": asdict(Each.of(run.times.parts["reporting"])),
         "lock": asdict(Each.of(run.times.parts["locked"])),

@@ -26,6 +26,9 @@ def test_the_share_is_told_with_and_without_what_a_worker_waits_for_a_core():
     assert shares.outside == pytest.approx(10 / 100)
     assert shares.own_core == pytest.approx(6 / 96)
     assert shares.cpu == pytest.approx(2 / 92)
+    longer = Shares.of(times(Part(3, 6.0, 1.0, 3.0), Part(9, 4.0, 1.0, 1.0), 90.0), total_s=120.0)
+    assert longer.outside == pytest.approx(30 / 120)  # waits that are not over
+    assert longer.own_core == shares.own_core
 
 
 def test_one_report_is_told_in_milliseconds():
