@@ -160,9 +160,10 @@ repro-pruner: $(STAMP) $(CURVES)  ## pruners on recorded learning curves, in vir
 		cifar=$(dir $(CURVES))cifar.csv
 
 TABLES ?= data/curves
+WORKERS ?= [1,8]
 repro-policies: $(STAMP)  ## search policies on tables of several kinds (SCALE=tiny|full TABLES=DIR WORKERS=[1,8])
 	$(BIN)/python -m benchmarks.reproduce.policies scale=$(or $(SCALE),full) curves=$(TABLES) \
-		"workers=$(or $(WORKERS),[1,8])"
+		"workers=$(WORKERS)"
 
 repro-features: $(STAMP)  ## populations, growing trials, several objectives: live, minutes each
 	$(BIN)/python -m benchmarks.reproduce.features
