@@ -54,10 +54,7 @@ from testbed.machine import commit, load, now, processor
 from testbed.packages import Unavailable
 
 _DEPENDS = (
-    "benchmarks.load.forked",
-    "benchmarks.load.storage",
-    "hpo.study.lease",
-    "hpo.study.trial",
+    *("benchmarks.load.forked", "benchmarks.load.storage", "hpo.study.lease", "hpo.study.trial"),
     *HALVING,
     *JOURNAL,
     *SERVERS,
