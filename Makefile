@@ -155,9 +155,8 @@ QPU ?= $(wildcard ../shared/data/qpu)
 repro-qsvr: $(STAMP) $(CURVES)  ## the R2 table of SVR, Sim-QSVR and QSVR (SCALE= CURVES=FILE QPU=DIR)
 	$(BIN)/python -m benchmarks.reproduce.qsvr scale=$(or $(SCALE),small) curves=$(CURVES) $(if $(QPU),qpu=$(QPU))
 
-repro-pruner: $(STAMP) $(CURVES)  ## pruners on recorded learning curves, in virtual time (SCALE= CURVES=FILE)
-	$(BIN)/python -m benchmarks.reproduce.pruner scale=$(or $(SCALE),small) curves=$(CURVES) \
-		cifar=$(dir $(CURVES))cifar.csv
+repro-pruner: $(STAMP) $(CURVES)  ## pruners on recorded learning curves, and live (SCALE= CURVES=FILE)
+	$(BIN)/python -m benchmarks.reproduce.pruner scale=$(or $(SCALE),small) curves=$(CURVES)
 
 TABLES ?= data/curves
 WORKERS ?= [1,8]

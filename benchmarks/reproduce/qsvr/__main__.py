@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> int:
 
 def _reproduce(settings: Settings) -> None:
     own = own_table(settings.scale)
-    target = Target("qsvr", settings.scale, 1 if own is None else 2)
+    names = ["published"] if own is None else ["published", "own"]
+    target = Target("qsvr", settings.scale, len(names))
     if settings.scale == "full":
         print(SMALL_IS_FULL)
         return
@@ -66,7 +67,7 @@ def _reproduce(settings: Settings) -> None:
         arguments = f"curves={own}", f"out={target.folder / 'own'}", *sizes
         target.run("own", "qsvr.benchmark", *arguments)
     figures = {}
-    for name in target.steps:
+    for name in names:
         file = target.folder / name / "benchmark.json"
         figures[name] = json.loads(file.read_text())
         target.keep_picture(file.with_suffix(".png"), name)

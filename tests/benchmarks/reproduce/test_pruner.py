@@ -6,17 +6,31 @@ from pathlib import Path
 import pytest
 
 from benchmarks.record import ROOT, changed
-from benchmarks.reproduce.pruner import Settings, main, runs_of
+from benchmarks.reproduce.pruner import Settings, main, runs_of, sweep_arguments
+
+SUMMARY = {
+    "n_trials": {"complete": 4, "pruned": 36},
+    "epochs": {"run": 300},
+    "best": {"value": 0.5},
+    "worker_hours": {"used": 0.1},
+    "cost": {"core_h": 0.2},
+}
 
 
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
-    """Stand in for hpo.simulate: remember how it was called, write rows and a picture."""
+    """Stand in for hpo.simulate and live sweeps: remember the calls, write what they would."""
     asked = []
 
     def run(module, *arguments):
+        options = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+        if module == "mlpf.train":
+            assert options["hpo/pruner"] in ("none", "hyperband", "asha", "svr", "qsvr")
+            folder = Path(options["hydra.sweep.dir"])
+            folder.mkdir(parents=True)
+            (folder / "summary.json").write_text(json.dumps(SUMMARY))
+            return
         assert module == "hpo.simulate"
-        options = dict(argument.split("=", 1) for argument in arguments)
         asked.append(options)
         folder = Path(options["out"])
         folder.mkdir(parents=True)
@@ -31,22 +45,31 @@ def commands(monkeypatch, tmp_path):
 
 def test_rows_pictures_and_cost_of_each_simulation_are_kept(commands, tmp_path, capsys):
     (tmp_path / "cifar.csv").write_text("")
-    arguments = ["curves=curves.csv", "cifar=cifar.csv"]
+    (tmp_path / "taskset_lstm.csv").write_text("")
+    arguments = ["curves=curves.csv"]
     assert main(arguments) == main(arguments) == 0
-    everything, without, warm, cifar = commands  # the second call has simulated nothing
+    # The second call has simulated nothing.
+    everything, without, warm, warm_cifar, cifar, taskset = commands
     assert everything.items() <= {**without, "out": everything["out"]}.items()
     assert without["drop_best"] == "10"
     assert "freeze_thaw_qsvr" in everything["methods"]
     assert warm.items() >= {"earlier_groups": "60", "tolerance": "0.3"}.items()
-    assert cifar["direction"] == "maximize"
-    assert "tolerance" not in cifar
+    assert warm_cifar["direction"] == cifar["direction"] == "maximize"
+    assert "tolerance" not in warm_cifar
+    assert "qsvr" in cifar["methods"]
+    assert taskset.items() >= {"curves": "taskset_lstm.csv", "pool_share": "0.1"}.items()
     stem = tmp_path / "benchmarks/results/repro_pruner_small"
     result = json.loads(stem.with_suffix(".json").read_text())
     assert result["rows"]["warm_cifar"] == [{"method": "warm_cifar"}]
-    assert [*result["cost"]["steps"]] == ["all", "without_best", "warm", "warm_cifar"]
+    simulated = ["all", "without_best", "warm", "warm_cifar", "cifar", "taskset"]
+    live = ["live_none", "live_hyperband", "live_asha", "live_svr", "live_qsvr"]
+    assert [*result["cost"]["steps"]] == simulated + live
+    assert result["live"][4].items() >= {"search": "qsvr", "epochs": 300, "complete": 4}.items()
     assert changed(result["record"]["code"]) == []
     assert stem.with_name("repro_pruner_small_warm.png").read_text() == "warm"
-    assert "make repro-pruner SCALE=small: 0.0 min, 0.00 core-hours" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "qsvr             300         0.5000         4    360\n" in out
+    assert "make repro-pruner SCALE=small: 0.0 min, 0.00 core-hours" in out
 
 
 def test_our_own_curves_are_simulated_once_they_are_there(commands, tmp_path):
@@ -56,6 +79,12 @@ def test_our_own_curves_are_simulated_once_they_are_there(commands, tmp_path):
     own.write_text("")
     assert "curves=benchmarks/results/repro_curves_small.csv" in runs_of(Settings())["own"]
     assert [*runs_of(Settings("tiny"))] == ["all"]
+
+
+def test_all_pruners_of_live_sweeps_get_the_same_trainings():
+    one, other = (sweep_arguments("small", pruner, Path("a")) for pruner in ("none", "qsvr"))
+    assert {*one} ^ {*other} == {"hpo/pruner=none", "hpo/pruner=qsvr"}
+    assert {"seed=1", "hpo=random", "hpo.n_workers=1", "hpo.n_trials=40"} <= {*one}
 
 
 def test_the_published_size_needs_no_cluster(commands, capsys):
