@@ -30,6 +30,7 @@ from commons.processes import n_cores
 SCALES: Final = ("tiny", "small", "full")
 SMALL_IS_FULL: Final = "the published size is that of SCALE=small, which two cores can do"
 SITE: Final = "jureca"
+COSTS: Final = ("wall_s", "core_s", "cpu_s")  # of a step
 _GPUS_PER_NODE: Final = 4
 _CORES_PER_NODE: Final = 128
 
@@ -87,7 +88,7 @@ class Target:
         """
         self._begun += 1
         title = f"repro-{self.name} {self.scale} [{self._begun} of {self.n_steps}] {name}"
-        before = self.steps.get(name, {"wall_s": 0.0, "cpu_s": 0.0})
+        before = self.steps.get(name, dict.fromkeys(COSTS, 0.0))
         if not self._rerun and before.get("done") and before["what"] == list(what):
             print(f"{title}: done before", flush=True)
             return
@@ -99,12 +100,10 @@ class Target:
             done = True
         finally:
             end = os.times()
-            self.steps[name] = {
-                "what": list(what),
-                "done": done,
-                "wall_s": before["wall_s"] + end.elapsed - start.elapsed,
-                "cpu_s": before["cpu_s"] + sum(end[:4]) - sum(start[:4]),
-            }
+            wall_s, cpu_s = end.elapsed - start.elapsed, sum(end[:4]) - sum(start[:4])
+            spent = dict(zip(COSTS, (wall_s, wall_s * n_cores(), cpu_s), strict=True))
+            added = {kind: before[kind] + spent[kind] for kind in COSTS}
+            self.steps[name] = {"what": list(what), "done": done, **added}
             write_json(self._file, self.steps)
 
     def run(self, name: str, module: str, *arguments: str) -> None:
@@ -124,8 +123,8 @@ class Target:
 
     def cost(self) -> dict[str, float]:
         """Return the time (s), core-hours (time x cores of the machine) and CPU time (h)."""
-        wall_s, cpu_s = (sum(s[k] for s in self.steps.values()) for k in ("wall_s", "cpu_s"))
-        return {"wall_s": wall_s, "core_h": wall_s * n_cores() / 3600, "cpu_h": cpu_s / 3600}
+        wall_s, core_s, cpu_s = (sum(s[kind] for s in self.steps.values()) for kind in COSTS)
+        return {"wall_s": wall_s, "core_h": core_s / 3600, "cpu_h": cpu_s / 3600}
 
     def write(
         self, figures: Mapping[str, Any], *, depends: Sequence[str], seeds: Sequence[int]
@@ -135,14 +134,14 @@ class Target:
         `depends` and `seeds` are those of `benchmarks.record.write_result`.
         """
         cost = self.cost()
-        steps = {name: {k: s[k] for k in ("wall_s", "cpu_s")} for name, s in self.steps.items()}
+        steps = {name: {kind: s[kind] for kind in COSTS} for name, s in self.steps.items()}
         path = self.results.with_suffix(".json")
         command = f"make repro-{self.name} SCALE={self.scale}"
         content = {**figures, "scale": self.scale, "cost": {**cost, "steps": steps}}
         write_result(path, content, command=command, depends=depends, seeds=seeds)
         print(
-            f"{command}: {cost['wall_s'] / 60:.1f} min, {cost['core_h']:.2f} core-hours "
-            f"({n_cores()} cores), {cost['cpu_h']:.2f} h of CPU time; {path.with_suffix('')}.*"
+            f"{command}: {cost['wall_s'] / 60:.1f} min, {cost['core_h']:.2f} core-hours, "
+            f"{cost['cpu_h']:.2f} h of CPU time; {path.with_suffix('')}.*"
         )
 
 

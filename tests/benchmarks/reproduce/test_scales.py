@@ -44,10 +44,22 @@ def test_an_interrupted_step_is_done_again_and_its_time_counts(tmp_path):
     assert toy.steps["train"]["wall_s"] >= before["wall_s"]
 
 
-def test_cost_is_the_sum_over_the_steps(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.reproduce.scales.n_cores", lambda: 4)
+def test_the_cores_of_a_step_are_those_it_had_not_those_of_the_end(tmp_path, monkeypatch):
+    for n in (1, 4):
+        monkeypatch.setattr("benchmarks.reproduce.scales.n_cores", lambda n=n: n)
+        target(tmp_path).step(f"on {n}", lambda: sum(range(3_000_000)))
+    costs = target(tmp_path).steps
+    for n in (1, 4):
+        assert costs[f"on {n}"]["core_s"] == pytest.approx(n * costs[f"on {n}"]["wall_s"])
+    assert costs["on 1"]["wall_s"] > 0
+
+
+def test_cost_is_the_sum_over_the_steps(tmp_path):
     toy = target(tmp_path)
-    toy.steps = {"a": {"wall_s": 1800, "cpu_s": 3600}, "b": {"wall_s": 900, "cpu_s": 1800}}
+    toy.steps = {
+        "a": {"wall_s": 1800, "core_s": 3600, "cpu_s": 3600},
+        "b": {"wall_s": 900, "core_s": 7200, "cpu_s": 1800},  # on a machine of eight cores
+    }
     assert toy.cost() == {"wall_s": 2700, "core_h": 3.0, "cpu_h": 1.5}
 
 
