@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.attributes import DIVERGED, PAUSED, added_from, seconds_of, stored
+from hpo.reporting.summary import n_epochs
 
 _SHARE = 0.05  # of all stops, at least, are at a rung
 _MAX_RUNGS = 8
@@ -67,7 +68,7 @@ class Lengths:
             return
         last = trial.last_step or 0
         self._ends[last] += 1
-        self.epochs += last
+        self.epochs += n_epochs(trial)
         self.seconds += seconds_of(trial)
         self.has_complete |= trial.state == TrialState.COMPLETE
         if trial.state == TrialState.PRUNED and stored(trial.user_attrs, DIVERGED) is None:

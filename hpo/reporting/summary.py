@@ -15,6 +15,7 @@ from hpo.attributes import (
     DIVERGED,
     FIGURES,
     N_TRIALS,
+    PARENT,
     REPORTED,
     WORKER,
     added_from,
@@ -65,7 +66,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Epochs:
-    """Epochs of all trials, and those that the pruned ones lack to the longest complete one."""
+    """Epochs that all trials have run, and those that pruning has saved, see `epochs_of`."""
 
     run: int
     saved: int
@@ -160,17 +161,37 @@ def _cost(attributes: Mapping[str, Any], trials: Sequence[FrozenTrial], epochs: 
 
 
 def n_epochs(trial: FrozenTrial) -> int:
-    """Return the epochs that a trial has run: its last step, reported or diverged."""
+    """Return the epochs that a trial has run itself; one that was resumed counts each once.
+
+    A trial of population based training begins with the checkpoint of another one. Its first step
+    tells which: that may be one step older than the last report of the parent.
+    """
+    origin = stored(trial.system_attrs, PARENT, {"step": 0})
+    begun: int = min(
+        [origin["step"], *(step - 1 for step in trial.intermediate_values if step > 0)]
+    )
+    return max(0, _last_step(trial) - begun)
+
+
+def _last_step(trial: FrozenTrial) -> int:
+    """Return the last step of a trial, reported or diverged."""
     diverged = stored(trial.user_attrs, DIVERGED)
     return max(trial.last_step or 0, diverged if isinstance(diverged, int) else 0)
 
 
 def epochs_of(trials: Sequence[FrozenTrial]) -> Epochs:
-    """Return the epochs of trials, and those that pruning has saved."""
-    full = max((n_epochs(t) for t in trials if t.state == TrialState.COMPLETE), default=0)
-    pruned = [n_epochs(t) for t in trials if t.state == TrialState.PRUNED]
-    saved = sum(max(full - epochs, 0) for epochs in pruned)
-    return Epochs(run=sum(n_epochs(t) for t in trials), saved=saved)
+    """Return the epochs that trials have run, and those that pruning has saved.
+
+    Saved are the epochs that pruned trials lack to the longest complete one; a trial that ended
+    before its first epoch was not needed and saves none. In population based training a child goes
+    on in the place of a pruned trial, so the epochs of children are not saved.
+    """
+    full = max((_last_step(t) for t in trials if t.state == TrialState.COMPLETE), default=0)
+    children = [trial for trial in trials if PARENT in trial.system_attrs]
+    pruned = [t for t in trials if t.state == TrialState.PRUNED and PARENT not in t.system_attrs]
+    lacking = sum(max(full - end, 0) for end in map(_last_step, pruned) if end > 0)
+    saved = max(lacking - sum(map(n_epochs, children)), 0)
+    return Epochs(run=sum(map(n_epochs, trials)), saved=saved)
 
 
 def _best(front: Front, metrics: Sequence[str], weights: Sequence[float] | None) -> Best | None:

@@ -98,8 +98,8 @@ def test_paused_trials_are_waiting_and_go_on_where_they_are(study, pulse):
     )
     moment = pulse(study).look()
     assert moment.n_trials["waiting"] == 1
-    # Of 3 trials that reached epoch 3, one ended there and two a step later.
-    assert moment.outlook.left_s == pytest.approx(50 / 13)
+    # Of 3 trials that reached epoch 3, one ended there and two a step later; 14 epochs took 50 s.
+    assert moment.outlook.left_s == pytest.approx(50 / 14)
     assert not moment.outlook.is_least
     assert [rung.n_reached for rung in moment.rungs if rung.step == 3] == [5]
 
@@ -115,3 +115,7 @@ def test_of_several_objectives_the_reported_one_says_who_leads(pulse):
     assert [trial.number for trial in moment.running] == [1, 0]
     told = " ".join(live_line(moment).split())
     assert "trial 1 runs (by value_1): epoch 1: 0.7" in told
+
+
+def test_a_child_of_population_based_training_counts_its_own_epochs(lineage, pulse):
+    assert pulse(lineage).look().epochs == 17

@@ -58,3 +58,8 @@ def test_the_host_of_a_trial_is_that_of_its_lease_where_no_worker_is_recorded(su
     study._storage.set_trial_system_attr(trial._trial_id, LEASE, lease)
     (row,) = rows_of(subject(study), None)
     assert row["host"] == "node3"
+
+
+def test_a_child_of_population_based_training_has_its_own_epochs(lineage, subject):
+    rows = rows_of(subject(lineage), None)
+    assert [row["epochs"] for row in rows] == [8, 2, 2, 5, 0]

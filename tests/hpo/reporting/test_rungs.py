@@ -42,7 +42,11 @@ def test_a_finished_trial_is_counted_once(study):
     lengths.add(study.trials)
     lengths.add(study.trials)
     assert lengths.ends == {4: 2, 1: 2, 3: 1}
-    assert (lengths.epochs, lengths.seconds, lengths.has_complete) == (13, 50.0, True)
+    assert (lengths.epochs, lengths.seconds, lengths.has_complete) == (
+        14,
+        50.0,
+        True,
+    )  # one epoch diverged
 
 
 def test_a_trial_stands_by_the_share_that_was_better_at_its_step(study):
@@ -55,3 +59,9 @@ def test_a_trial_stands_by_the_share_that_was_better_at_its_step(study):
     late.intermediate_values = {3: 1.9}
     assert sorted([early, late, new], key=lengths.standing) == [late, early, new]
     assert lengths.standing(early)[0] == pytest.approx(2 / 6)  # 4 and 4 of 4, 4, 9, 9, 900
+
+
+def test_the_time_of_an_epoch_counts_no_epochs_of_a_parent(lineage):
+    lengths = Lengths()
+    lengths.add(lineage.trials)
+    assert (lengths.epochs, lengths.seconds) == (17, 170)

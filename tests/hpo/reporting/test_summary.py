@@ -2,10 +2,10 @@ from datetime import datetime, timedelta
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
-from hpo.attributes import N_TRIALS, WORKER
-from hpo.reporting.summary import summarize
+from hpo.attributes import N_TRIALS, PARENT, WORKER
+from hpo.reporting.summary import n_epochs, summarize
 
 
 def figures(study):
@@ -77,3 +77,34 @@ def test_trials_that_an_old_version_skipped_are_pruned_ones_without_an_epoch(stu
     after = figures(study)[0]
     assert after.n_trials["pruned"] == before.n_trials["pruned"] + 1
     assert after.epochs.run == before.epochs.run
+
+
+def test_a_child_counts_only_the_epochs_that_it_has_run_itself(lineage):
+    summary, trials = figures(lineage)
+    assert [n_epochs(trial) for trial in trials] == [8, 2, 2, 5, 0]
+    assert summary.epochs.run == sum(len(trial.intermediate_values) for trial in trials) == 17
+
+
+def test_what_children_run_in_the_place_of_a_pruned_trial_is_not_saved(lineage, add):
+    assert figures(lineage)[0].epochs.saved == 0  # 8 - 2 of the pruned one, 2 + 5 of children
+    add(lineage, TrialState.PRUNED, [9.0] * 3)
+    assert figures(lineage)[0].epochs.saved == 4  # 5 more
+
+
+def test_a_child_without_a_report_has_run_what_it_diverged_after(add):
+    study = optuna.create_study()
+    add(study, TrialState.FAIL, [], parent=(0, 4))
+    add(study, TrialState.PRUNED, [], parent=(0, 4), diverged=5)
+    add(study, TrialState.PRUNED, [], parent=(0, 4), diverged="end")
+    assert [n_epochs(trial) for trial in study.trials] == [0, 1, 0]
+
+
+def test_reports_every_few_epochs_count_the_epochs_between_them_too():
+    """The step says how far a trial is, and the record of the parent where it began."""
+    trial = create_trial(value=1.0, intermediate_values={10: 2.0, 15: 1.0})
+    child = create_trial(
+        value=1.0,
+        intermediate_values={10: 2.0, 15: 1.0},
+        system_attrs={PARENT: {"trial": 0, "step": 5}},
+    )
+    assert (n_epochs(trial), n_epochs(child)) == (15, 10)
