@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from rich.box import SIMPLE_HEAD
 
 from commons.console import Console, Table
 from commons.picture_labels import label_ends
-from commons.picture_style import CYCLE, INK, LINES, Picture, logarithmic
+from commons.picture_style import CYCLE, INK, MARKERS, Picture, logarithmic
 from qsvr.benchmark.rows import Difference, Row
 from qsvr.benchmark.run import Job
 
 MIN_WIDTH = 140  # of the tables; narrower terminals wrap lines
+_TITLES = {"quantile": "published scales"}  # of protocols whose name says less
 
 
 def announce(console: Console, jobs: Sequence[Job]) -> None:
@@ -95,51 +97,73 @@ def figures(row: Row) -> dict[str, Any]:
 
 
 def draw(path: Path, rows: Sequence[Row], fraction: float) -> None:
-    """Draw mean R2 by fraction for each protocol with SVR, and the fits at one fraction."""
-    protocols = _by_protocol(rows)
-    drawn = {n: own for n, own in protocols.items() if any(r.model == "SVR" for r in own)}
+    """Draw mean R2 by fraction for each protocol with SVR, and the fits at one fraction.
+
+    It needs no more than `figures` returns, so the picture can be drawn from the JSON file.
+    """
+    drawn = {n: r for n, r in _by_protocol(rows).items() if any(x.model == "SVR" for x in r)}
     n_panels = len(drawn) + 1
     picture = Picture(
-        "forecasts of learning curves: R2 of the final loss",
-        columns=n_panels,
-        width=6.4 * n_panels,
-        height=5,
-        label_room=2.1,
+        "Forecasts of learning curves: R2 of the final loss",
+        rows=n_panels,
+        width=9.2,
+        height=4.2 * n_panels,
+        label_room=2.9,
     )
-    *panels, right = picture.panels
-    for axes, (protocol, own) in zip(panels, drawn.items(), strict=True):
-        _draw_fractions(axes, own, protocol)
-    ordered = [row for own in protocols.values() for row in own if row.fraction == fraction]
-    _draw_fits(right, ordered, fraction)
+    picture.figure.subplots_adjust(top=1 - 0.8 / picture.figure.get_figheight(), hspace=0.3)
+    looks = _looks(rows)
+    for axes, (protocol, own) in zip(picture.panels, drawn.items(), strict=False):
+        _draw_fractions(axes, own, looks)
+        axes.set_title(_TITLES.get(protocol, protocol), loc="left", fontsize=10.5)
+    ordered = [r for own in _by_protocol(rows).values() for r in own if r.fraction == fraction]
+    _draw_fits(picture.panels[-1], ordered, looks)
+    title = f"{fraction:.0%} of the curve: mean ± standard deviation, worst to best; |: untrained"
+    picture.panels[-1].set_title(title, loc="left", fontsize=10.5)
     picture.save(path)
 
 
-def _draw_fractions(axes: Axes, rows: Sequence[Row], protocol: str) -> None:
+def _looks(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """Return the color and marker of each model: the same in all panels.
+
+    Later markers are smaller: those of equal models lie on each other.
+    """
+    models = dict.fromkeys(row.model for row in rows)
+    return {
+        model: {"color": color, "marker": marker, "ms": max(9 - i, 3)}
+        for i, (model, color, marker) in enumerate(zip(models, cycle(CYCLE), cycle(MARKERS)))
+    }
+
+
+def _draw_fractions(axes: Axes, rows: Sequence[Row], looks: Mapping[str, dict[str, Any]]) -> None:
     kinds = dict.fromkeys((row.model, row.n_train) for row in rows)
-    for i, (model, n_train) in enumerate(kinds):
+    least = min(n_train for _, n_train in kinds)
+    for model, n_train in kinds:
         own = [row for row in rows if (row.model, row.n_train) == (model, n_train)]
         known, means = [100 * row.fraction for row in own], [row.mean for row in own]
-        color = CYCLE[i % len(CYCLE)]
-        axes.errorbar(known, means, yerr=[row.se for row in own], fmt="none", color=color)
-        axes.plot(known, means, "o", ms=4, ls=LINES[i // len(CYCLE)], color=color)
+        line = "-" if n_train == least else ":"
+        axes.errorbar(known, means, yerr=[row.se for row in own], ls=line, **looks[model])
         axes.lines[-1].set_label(f"{model}, {n_train} trainings")
-    base = [row for row in rows if row.model == "SVR"]
-    few = [row for row in base if row.n_train == min(each.n_train for each in base)]
-    known = [100 * row.fraction for row in few]
-    axes.plot(known, [row.untrained for row in few], "--", color=INK, label="untrained")
+    base = [row for row in rows if row.model == "SVR" and row.n_train == least]
+    known = [100 * row.fraction for row in base]
+    axes.plot(known, [row.untrained for row in base], "--", color=INK, label="untrained")
     logarithmic(axes, "x")
-    axes.set(xlabel="known part of the curve [%]", ylabel="R2", title=protocol)
+    axes.set(xlabel="known part of the curve [%]", ylabel="R2")
     axes.set_xticks(known, [f"{each:g}" for each in known])
     label_ends(axes)
 
 
-def _draw_fits(axes: Axes, rows: Sequence[Row], fraction: float) -> None:
-    axes.boxplot([row.r2 for row in rows], orientation="horizontal")
-    labels = [f"{row.protocol}: {row.model}, {row.n_train}" for row in rows]
+def _draw_fits(axes: Axes, rows: Sequence[Row], looks: Mapping[str, dict[str, Any]]) -> None:
+    for place, row in enumerate(rows):
+        color = looks[row.model]["color"]
+        axes.plot((row.worst, row.best), (place, place), color=color, lw=1)
+        low, high = row.mean - row.std, row.mean + row.std
+        axes.plot((low, high), (place, place), color=color, lw=5, alpha=0.4)
+        axes.plot(row.mean, place, **looks[row.model])
+        axes.plot(row.untrained, place, "|", color=INK, ms=12)
+    names = [f"{_TITLES.get(r.protocol, r.protocol)}: {r.model}, {r.n_train}" for r in rows]
     axes.yaxis.tick_right()  # where there is room for names
-    axes.set_yticks(range(1, len(rows) + 1), labels, fontsize=8)
-    places = range(1, len(rows) + 1)
-    axes.plot([row.untrained for row in rows], places, "|", color=INK, ms=12)
+    axes.set_yticks(range(len(rows)), names, fontsize=8.5)
+    for row, name in zip(rows, axes.get_yticklabels(), strict=True):
+        name.set_color(looks[row.model]["color"])
     axes.invert_yaxis()
-    title = f"{fraction:.0%} of the curve; bar: untrained"
-    axes.set(xlabel="R2 of each fit", title=title)
+    axes.set(xlabel="R2")

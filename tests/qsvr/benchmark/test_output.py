@@ -1,9 +1,11 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from commons.console import Console
+from commons.picture_style import Picture
 from qsvr.benchmark.output import MIN_WIDTH, draw, figures, print_tables
 from qsvr.benchmark.rows import Difference, Row
 
@@ -64,9 +66,39 @@ def test_the_file_holds_figures_without_single_fits():
     assert "r2" not in row
 
 
-def test_the_picture_has_a_panel_per_protocol_of_svr(tmp_path):
-    draw(tmp_path / "one.png", ROWS, 0.25)
-    draw(tmp_path / "two.png", [*ROWS, replace(ROW, protocol="quantile")], 0.25)
-    one, two = ((tmp_path / name).read_bytes() for name in ("one.png", "two.png"))
-    width = [int.from_bytes(png[16:20], "big") for png in (one, two)]
-    assert width == [1536, 2304]
+@pytest.fixture
+def drawn(monkeypatch):
+    """The panels of each picture, in order."""
+    pictures = []
+    monkeypatch.setattr(Picture, "save", lambda picture, _: pictures.append(picture.panels))
+    return pictures
+
+
+def test_the_picture_has_a_panel_per_protocol_of_svr_and_one_of_the_fits(drawn):
+    draw(Path("one.png"), [*ROWS, replace(ROW, protocol="quantile")], 0.25)
+    (panels,) = drawn
+    titles = [axes.get_title("left") for axes in panels]
+    assert titles[:2] == ["grouped", "published scales"]
+    assert titles[2].startswith("25% of the curve")
+
+
+def test_a_model_has_its_color_and_marker_in_all_panels(drawn):
+    first = replace(ROW, model="another", protocol="quantile")
+    draw(Path("one.png"), [*ROWS, first, replace(ROW, protocol="quantile")], 0.25)
+    (panels,) = drawn
+    looks = {
+        (line.get_color(), line.get_marker())
+        for axes in panels[:2]
+        for line in axes.lines
+        if str(line.get_label()).startswith("SVR")
+    }
+    assert len(looks) == 1
+    names = {name.get_text(): name.get_color() for name in panels[2].get_yticklabels()}
+    assert names["published scales: SVR, 20"] == names["grouped: SVR, 20"] == looks.pop()[0]
+    assert names["published scales: another, 20"] != names["grouped: SVR, 20"]
+
+
+def test_the_fits_are_drawn_from_the_figures_of_the_file(drawn):
+    draw(Path("one.png"), [replace(ROW, r2=())], 0.25)
+    lines = [line.get_xdata() for line in drawn[0][1].lines]
+    assert [*map(list, lines)] == [[0.8, 0.9], pytest.approx([0.8, 0.9]), [0.85], [0.7]]
