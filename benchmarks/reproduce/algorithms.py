@@ -32,6 +32,7 @@ from benchmarks.reproduce.depends import EVENTS, PAUSES, PROPOSALS, TRAINING
 from benchmarks.reproduce.scales import ClusterCommand, Target, print_commands, run
 from benchmarks.reproduce.traces import Floats, Trace, mean_on, read_trace
 from commons.cli import run_command
+from commons.picture_labels import label_ends
 from commons.picture_style import BLUE, GRAY, GREEN, INK, ORANGE, RED, Picture
 
 SEARCHES: Final = ("best", "random", "hyperband", "bohb", "asha", "asha_bo", "freeze_thaw", "pbt")
@@ -57,6 +58,7 @@ POLICIES: Final = Path("benchmarks/results/policies.json")
 # The method of the tables that is the live search.
 REPLAYED: Final = {
     "best": "ladder",
+    "random": "random",
     "hyperband": "optuna_hyperband",
     "asha": "asha",
     "freeze_thaw": "freeze_thaw_last",
@@ -240,9 +242,8 @@ def cluster_commands() -> list[ClusterCommand]:
 def draw(path: Path, curves: Mapping[str, dict[str, Any]], n_seeds: int) -> None:
     """Draw the best validation loss so far against epochs and against time."""
     seeds = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
-    picture = Picture(f"Best validation loss so far, one worker, {seeds}", 1, 2)
-    picture.figure.set_size_inches(10.2, 4.2)
-    picture.figure.subplots_adjust(left=0.075, right=0.89, top=0.87, wspace=0.35)
+    title = f"Best validation loss so far, one worker, {seeds}"
+    picture = Picture(title, 1, 2, width=10.8, label_room=0.95)
     for panel, name, unit in zip(picture.panels, ("epochs", "seconds"), (1.0, 60.0), strict=True):
         _lines(panel, {search: c[name] for search, c in curves.items()}, unit)
     picture.panels[0].set(xlabel="epochs of all trials", ylabel="best validation loss so far")
@@ -251,36 +252,15 @@ def draw(path: Path, curves: Mapping[str, dict[str, Any]], n_seeds: int) -> None
 
 
 def _lines(panel: Axes, curves: Mapping[str, dict[str, Any]], unit: float) -> None:
-    ends: dict[str, tuple[float, float]] = {}
+    ends = [(here["at"][-1] / unit, here["best"][-1]) for here in curves.values()]
     for search, here in curves.items():
-        known = [
-            (x / unit, y) for x, y in zip(here["at"], here["best"], strict=True) if y is not None
-        ]
-        if not known:
-            continue
-        panel.plot(*zip(*known, strict=True), color=_COLORS.get(search, INK), lw=1.6)
-        ends[search] = known[-1]
-    low = min((y for _, y in ends.values()), default=1.0)
-    panel.set_ylim(0.98 * low, _TOP * low)  # how a search begins is left out
-    panel.set_xlim(left=0, right=max((x for x, _ in ends.values()), default=1.0))
-    for search, y in zip(ends, _apart([ends[s][1] for s in ends], 0.02), strict=True):
-        panel.annotate(
-            search,
-            (1.01, y),
-            xycoords=panel.get_yaxis_transform(),
-            va="center",
-            fontsize=8.5,
-            color=_COLORS.get(search, INK),
-        )
-
-
-def _apart(values: Sequence[float], share: float) -> list[float]:
-    """Return heights for labels, in the order of the values, at least this share apart."""
-    heights, lowest = list(values), 0.0
-    for place in sorted(range(len(values)), key=lambda i: values[i]):
-        heights[place] = max(values[place], lowest)
-        lowest = heights[place] * (1 + share)
-    return heights
+        best = np.array(here["best"], dtype=float)  # None: before the first value
+        x, color = np.array(here["at"]) / unit, _COLORS.get(search, INK)
+        panel.plot(x, best, color=color, lw=1.6, label=search)
+    low = min((y for _, y in ends if y is not None), default=1.0)
+    panel.set_ylim(0.92 * low, _TOP * low)  # how a search begins is left out
+    panel.set_xlim(0, max(x for x, _ in ends))
+    label_ends(panel)
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:

@@ -17,7 +17,8 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
 from commons.files import write_json
-from commons.picture_style import GRAY, Picture, key
+from commons.picture_labels import label_ends
+from commons.picture_style import GRAY, Picture
 from commons.pools import run_tasks
 from hpo.reporting.style import BEST
 from mlpf.config import config_dir
@@ -148,20 +149,22 @@ def draw_bands(losses: Mapping[str, Array], title: str, path: Path) -> None:
         title: of the picture.
         path: of the PNG file.
     """
-    picture = Picture(title)
+    picture = Picture(title, label_room=0.8)
     (panel,) = picture.panels
     for name, values in losses.items():
         epochs, mean = np.arange(1, values.shape[1] + 1), values.mean(axis=0)
         std, color = values.std(axis=0, ddof=1), COLORS[name]
         panel.plot(epochs, values.T, color=color, linewidth=0.5, alpha=0.6)
         panel.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.35, linewidth=0)
-        label = f"{name}: mean ± standard deviation of {len(values)}"
-        panel.plot(epochs, mean, color=color, linewidth=2, label=label)
+        panel.plot(epochs, mean, color=color, linewidth=2, label=name)
     later = np.concatenate(
         [values[:, values.shape[1] // 8 :].ravel() for values in losses.values()]
     )
     margin = 0.05 * float(np.ptp(later))  # the first epochs may lie above the axis
     panel.set_ylim(later.min() - margin, later.max() + margin)
     panel.set(xlabel="epoch", ylabel=LOSS)
-    key(panel)
+    numbers = " and ".join(f"{len(values)}" for values in losses.values())
+    what = f"thick: mean of {numbers} trainings; band: ± standard deviation"
+    panel.set_title(what, loc="left", fontsize=9)
+    label_ends(panel)
     picture.save(path)

@@ -17,6 +17,7 @@ from benchmarks.reproduce.trainings import (
     gain,
     gains,
 )
+from commons.picture_style import Picture
 
 
 def trained(folder, losses, towers=0.9, met=2.0):
@@ -91,7 +92,15 @@ def test_trainings_of_different_lengths_are_refused(tmp_path):
         curves(runs)
 
 
-def test_the_bands_are_drawn(tmp_path):
+def test_the_bands_are_drawn_with_their_names_beside_them(tmp_path, monkeypatch):
+    kept = []
+    save = Picture.save
+    monkeypatch.setattr(Picture, "save", lambda p, path: kept.append(p) or save(p, path))
     losses = {DEFAULT: np.array([[3.0, 2.0], [3.5, 2.5]]), FOUND: np.array([[2.0, 1.0]] * 2)}
     draw_bands(losses, "equal trainings", tmp_path / "bands.png")
     assert (tmp_path / "bands.png").stat().st_size > 5000
+    (panel,) = kept[0].panels
+    found, default = panel.texts  # from the bottom
+    assert (found.get_text(), default.get_text()) == (FOUND, DEFAULT)
+    assert default.get_position()[1] > found.get_position()[1]
+    assert "mean of 2 and 2 trainings" in panel.get_title("left")
