@@ -1,17 +1,11 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.reproduce import hpo, variability
-from benchmarks.reproduce.scales import Target
 from tests.benchmarks.reproduce.test_trainings import trained
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -121,18 +115,3 @@ def test_full_trainings_that_have_ended_are_reported(commands, tmp_path):
     assert not commands
     result = json.loads((tmp_path / "results/repro_hpo_full.json").read_text())
     assert len(result["gains"]["validation loss"]["found"]["each"]) == 10
-
-
-def test_a_cluster_would_be_sent_the_search(tmp_path):
-    command, *_ = hpo.cluster_commands(Target("hpo", "full", 5, tmp_path))
-    words = [sys.executable, *command.words, "launcher.account=A", "launcher.dry_run=true"]
-    done = subprocess.run(
-        words,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "#SBATCH --gres=gpu:4" in done.stdout
