@@ -4,7 +4,8 @@
 
 1. `stage 1` searches the optimizer's hyperparameters (search_space=stage1), `stage 2` those of the
    architecture with the best of stage 1 (search_space=stage2). The first trial of each is what it
-   begins from: the defaults, then the best of stage 1.
+   begins from: the defaults, then the best of stage 1. At scale full, stage 2 has no such trial,
+   because the default model.bin_size of 640 is not in its search space.
 2. `default` and `found` train with the default and with the found hyperparameters, with seeds that
    the searches have not seen.
 3. `evaluate` measures every network on test events, as `mlpf.evaluate` does.
