@@ -85,10 +85,24 @@ def test_the_readme_marks_each_row_whose_figure_is_stale_as_older():
         re.findall(r"^\[(.+)\]: \S*benchmarks/results/(\S+)\.json$", readme, re.MULTILINE)
     )
     assert files, "the rows of results link to their files"
-    stale = {each.name for each in read_results() if each.is_stale}
+    stale = stale_results()
     for row in re.findall(r"^\|.*", readme, re.MULTILINE):
         cited = {files[key] for key in re.findall(r"\]\[(.+?)\]", row) if key in files}
         assert not cited & stale or row.startswith("| older: "), f"{row}: see `make results`"
+
+
+def test_the_page_of_results_marks_each_row_whose_figure_is_stale_as_older():
+    rows = re.findall(r"^\|.*", (ROOT / "docs/results/index.md").read_text(), re.MULTILINE)
+    cited = {row: {*re.findall(r"benchmarks/results/(\S+?)\.json", row)} for row in rows}
+    assert sum(map(bool, cited.values())) > 20, "the rows of results link to their files"
+    stale = stale_results()
+    for row, files in cited.items():
+        assert not files & stale or "| older: " in row, f"{row}: see `make results`"
+
+
+def stale_results():
+    """Return the names of the committed results whose code has changed since."""
+    return {each.name for each in read_results() if each.is_stale}
 
 
 def test_the_committed_results_can_be_listed():
