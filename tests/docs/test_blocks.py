@@ -29,7 +29,14 @@ from mlpf.reconstruction.reconstruct import reconstruct_files
 
 ROOT = Path(__file__).parents[2]
 RUN_IN_FULL = {ROOT / "docs/start.md", *(ROOT / "docs/tutorials").glob("*.md")}
-PAGES = sorted({*(ROOT / "docs").rglob("*.md")} - RUN_IN_FULL)
+OUTSIDE = (
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
+    "CHANGELOG.md",
+    "examples/README.md",
+)
+PAGES = sorted({*(ROOT / "docs").rglob("*.md"), *(ROOT / page for page in OUTSIDE)} - RUN_IN_FULL)
 FENCE = re.compile(r"^(<!-- not run: .{10,} -->\n)?```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 NOT_RUN = {"text", "console", "csv", "diff"}
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -103,6 +110,9 @@ def test_a_command_can_be_given_as_it_is_written(command, monkeypatch):
             assert not extra or re.search(rf"^{extra} = \[", PROJECT, flags=re.M)
     elif program == "source":
         assert words == [".venv/bin/activate"]
+    elif program == "pre-commit":
+        assert words == ["install"]
+        assert (ROOT / ".pre-commit-config.yaml").is_file()
     else:
         module = f"{program}.{words[0]}" if program in ("mlpf", "hpo") else words[1]
         words = words[1:] if program in ("mlpf", "hpo") else words[2:]
