@@ -126,7 +126,8 @@ class Comparison:
     def _evidence(self, problem: Problem) -> str:
         draws = self._draws[problem.name]
         n_draws, n, _ = draws.losses.shape
-        return f"{n_draws} draws of {n} trainings, as good as {draws.evidence.independent:.1f}"
+        worth = f"worth {draws.evidence.independent:.1f} independent ones"
+        return f"{n_draws} draws of {n} trainings, {worth}"
 
     def print(self, console: Console, cap: float) -> None:
         """Print all tables."""
