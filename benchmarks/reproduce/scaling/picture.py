@@ -34,10 +34,10 @@ def draw(path: Path, result: dict[str, Any]) -> None:
     loads = dict.fromkeys(row["load_epochs"] for row in waiting)
     for load, style in zip(loads, _STYLES, strict=True):
         rows = [row for row in waiting if row["load_epochs"] == load]
-        _line(many, rows, f"waits, load {load:g} epochs", ORANGE, style)
+        _line(many, rows, f"waits for rungs, load {load:g}", ORANGE, style)
     _finish(few, result["study"], nodes, "points: pauses, measured; lines: simulated")
     large_nodes = [row["nodes"] for row in result["simulated_large"]]
-    _finish(many, result["large"], large_nodes, "simulated")
+    _finish(many, result["large"], large_nodes, "simulated, load in epochs")
     picture.save(path)
 
 
