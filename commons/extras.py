@@ -14,7 +14,7 @@ EXTRAS = {
     "qsvr": ("sklearn", "scipy", "dimod", "dwave"),
     "qpu": ("dwave.system", "dwave.cloud"),
     "cmaes": ("cmaes",),
-    "mlpf": ("torch", "pytorch_lightning", "torchmetrics", "pyarrow", "tensorboard", "mplhep"),
+    "mlpf": ("torch", "pytorch_lightning", "torchmetrics", "pyarrow", "tensorboard"),
     "simulation": ("pythia8mc", "awkward"),
     "jets": ("fastjet", "awkward"),
     "root": ("uproot", "awkward"),

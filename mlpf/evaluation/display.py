@@ -17,13 +17,12 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from commons.picture_style import plain, save
-from mlpf.evaluation.style import DPI, label, look, paper_style
+from commons.picture_style import BLUE, CYCLE, GREEN, INK, ORANGE, RED, Picture
+from mlpf.evaluation.style import label, look
 from mlpf.schema import ElementType, Particle
 
 Array = NDArray[np.floating[Any]]
@@ -35,13 +34,13 @@ _MIN_TRACK_PT: Final = 1.0  # softer ones have no line (GeV)
 _CROWDED: Final = 1500  # with more particles markers are smaller and fewer tracks have a line
 _MAX_JETS: Final = 12
 _MET_LENGTH: Final = 2.5  # of the longest arrow, in units of eta
-_WIDTH, _HEIGHT = 5.4, 4.4  # of a panel (inch)
-_MARKS: Final = {  # marker and color of each class, those of style.py's reference
-    Particle.CHARGED_HADRON: ("o", "#5790fc"),
-    Particle.NEUTRAL_HADRON: ("s", "#f89c20"),
-    Particle.PHOTON: ("^", "#e42536"),
-    Particle.ELECTRON: ("D", "#7a21dd"),
-    Particle.MUON: ("X", "black"),
+_WIDTH, _HEIGHT = 5.4, 4.3  # of a panel and of a picture (inch)
+_MARKS: Final = {  # marker and color of each class
+    Particle.CHARGED_HADRON: ("o", BLUE),
+    Particle.NEUTRAL_HADRON: ("s", ORANGE),
+    Particle.PHOTON: ("^", GREEN),
+    Particle.ELECTRON: ("D", CYCLE[3]),
+    Particle.MUON: ("X", INK),
 }
 _EXAMPLES_GEV: Final = (1, 10, 50)  # of the areas in the legend
 
@@ -74,42 +73,48 @@ class Display:
     panels: Mapping[str, Panel]
 
 
-def draw_displays(displays: Sequence[Display], folder: Path) -> list[Path]:
-    """Draw `event_1.png`, `event_2.png` and so on into `folder`; return their paths."""
-    with paper_style():
-        return [
-            save(draw_display(display), folder / f"event_{number}.png", DPI)
-            for number, display in enumerate(displays, 1)
-        ]
+def draw_displays(displays: Sequence[Display], folder: Path, subject: str = "") -> list[Path]:
+    """Draw `event_1.png`, `event_2.png` and so on into `folder`; return their paths.
+
+    The title of a picture is that of its event with the `subject`: what was evaluated.
+    """
+    return [
+        draw_display(display, subject).save(folder / f"event_{number}.png")
+        for number, display in enumerate(displays, 1)
+    ]
 
 
-def draw_display(display: Display) -> Figure:
-    """Return the figure of an event, inside of `paper_style`."""
-    figure = Figure(figsize=(_WIDTH * len(display.panels), _HEIGHT), layout="constrained")
-    figure.suptitle(plain(display.title), x=0.01, ha="left", fontsize="medium")
-    rows = figure.subplots(1, len(display.panels), sharex=True, sharey=True, squeeze=False)
+def draw_display(display: Display, subject: str = "") -> Picture:
+    """Return the picture of an event."""
+    n_panels = len(display.panels)
+    title = f"{display.title}: {subject}" if subject else display.title
+    picture = Picture(title, 1, n_panels, width=_WIDTH * n_panels, height=_HEIGHT)
+    picture.figure.subplots_adjust(bottom=0.9 / _HEIGHT, wspace=0.12)
     mets = {column: missing(panel.particles) for column, panel in display.panels.items()}
     longest = max((float(np.hypot(*met)) for met in mets.values()), default=0.0)
     counts = {c: int(np.count_nonzero(p.particles[:, 0])) for c, p in display.panels.items()}
     crowd = max(1.0, max(counts.values(), default=0) / _CROWDED)
-    for axes, (column, panel) in zip(rows[0], display.panels.items(), strict=True):
+    for axes, (column, panel) in zip(picture.panels, display.panels.items(), strict=True):
         _draw_tracks(axes, panel.particles, display.elements, _MIN_TRACK_PT * crowd)
         _draw_particles(axes, panel.particles, _AREA / crowd)
         if panel.jets is not None:
             _draw_jets(axes, panel.jets)
         _draw_met(axes, mets[column], longest)
-        axes.set_title(f"{look(column).label}: {counts[column]} particles", loc="left")
+        heading = f"{look(column).label}: {counts[column]} particles"
+        axes.set_title(heading, loc="left", fontsize=10)
         axes.set(xlim=(-_MAX_ETA, _MAX_ETA), ylim=(-np.pi, np.pi), xlabel=r"$\eta$")
         axes.set_aspect("equal")
-    rows[0][0].set_ylabel(r"$\phi$")
+    picture.panels[0].set_ylabel(r"$\phi$")
     has_jets = any(panel.jets is not None for panel in display.panels.values())
-    figure.legend(
+    picture.figure.legend(
         handles=_legend(has_jets, _AREA / crowd),
-        loc="outside lower center",
-        ncols=12,
+        loc="lower center",
+        ncols=12 if n_panels > 1 else 4,
+        frameon=False,
+        fontsize=9,
         columnspacing=1.2,
     )
-    return figure
+    return picture
 
 
 def missing(particles: Array) -> NDArray[np.float64]:
@@ -133,7 +138,7 @@ def _draw_particles(axes: Axes, particles: Array, area: float) -> None:
             s=area * some[:, 2],
             marker=marker,
             color=color,
-            alpha=0.6,
+            alpha=0.7,
             linewidths=0.4,
             edgecolors="white",
         )
@@ -154,7 +159,7 @@ def _draw_jets(axes: Axes, jets: Array) -> None:
     for pt, eta, phi in leading.astype(float).tolist():
         for turn in (-2 * np.pi, 0.0, 2 * np.pi):  # a circle may cross phi = pi
             center = (eta, phi + turn)
-            axes.add_patch(Circle(center, _RADIUS, fill=False, edgecolor="black", linewidth=1.1))
+            axes.add_patch(Circle(center, _RADIUS, fill=False, edgecolor=INK, linewidth=1.1))
         right, above = eta < _MAX_ETA - 1, phi < np.pi - 0.6
         axes.annotate(
             f"{pt:.0f}",
@@ -170,13 +175,13 @@ def _draw_met(axes: Axes, met: NDArray[np.float64], longest: float) -> None:
     if value == 0.0:
         return
     tip = -_MAX_ETA + _MET_LENGTH * value / longest
-    style = {"arrowstyle": "-|>", "color": "#964a8b", "linewidth": 2.2, "shrinkA": 0, "shrinkB": 0}
+    style = {"arrowstyle": "-|>", "color": RED, "linewidth": 2.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (tip, phi), (-_MAX_ETA, phi), arrowprops=style)
     below = phi > np.pi - 0.5  # where there is no room above
     axes.annotate(
         f"MET {value:.0f} GeV",
         (-_MAX_ETA + 0.15, phi + (-0.12 if below else 0.1)),
-        color="#964a8b",
+        color=RED,
         fontsize=8.5,
         va="top" if below else "bottom",
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
@@ -194,7 +199,7 @@ def _legend(has_jets: bool, area_per_gev: float) -> list[Line2D]:
         for kind, (marker, color) in _MARKS.items()
     ]
     if has_jets:
-        hollow = {"markerfacecolor": "none", "markeredgecolor": "black"}
-        handles.append(mark("o", "black", 130, "leading jets, pt [GeV]", **hollow))
+        hollow = {"markerfacecolor": "none", "markeredgecolor": INK}
+        handles.append(mark("o", INK, 130, "leading jets, $p_T$ [GeV]", **hollow))
     handles += [mark("o", "0.6", area_per_gev * pt, f"{pt} GeV") for pt in _EXAMPLES_GEV]
     return handles

@@ -50,10 +50,32 @@ def write_report(
     table, page = folder / TABLE, folder / PAGE
     with replacing(table) as partial:
         partial.write_text(markdown(evaluation))
-    plots, events = draw_plots(evaluation, folder), draw_displays(displays, folder)
+    subject = _subject(evaluation["settings"], provenance or {})
+    plots = draw_plots(evaluation, folder, subject)
+    events = draw_displays(displays, folder, subject)
     with replacing(page) as partial:
         partial.write_text(html_page(evaluation, plots, events, provenance))
     return [table, *plots, *events, page]
+
+
+def _subject(settings: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
+    """Return which networks were evaluated on which events, for the titles of pictures.
+
+    >>> settings = {"networks": {"a": "12ab", "b": "34cd"}, "n_events": 2000}
+    >>> _subject(settings, {"split": "test", "data": {"folder": "data/qcd"}})
+    'a, b, 2,000 events of the split test of qcd'
+    >>> _subject(settings, {"split": "test", "files": ["data/x*.parquet"]})
+    'a, b, 2,000 events of x*.parquet'
+    """
+    shown = f"{', '.join(settings['networks'])}, {settings['n_events']:,} events"
+    folder, files = provenance.get("data", {}).get("folder"), provenance.get("files")
+    if files:
+        names = [files] if isinstance(files, str) else files
+        return f"{shown} of {', '.join(Path(name).name for name in names)}"
+    if "split" not in provenance:
+        return shown
+    place = f" of {Path(folder).name}" if folder else ""
+    return f"{shown} of the split {provenance['split']}{place}"
 
 
 def html_page(

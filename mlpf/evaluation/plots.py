@@ -10,41 +10,39 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.gridspec import SubplotSpec
-from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
-from commons.picture_style import save
-from mlpf.evaluation.style import DPI, Look, label, look, paper_style
+from commons.picture_labels import label_ends
+from commons.picture_style import GRAY, INK, Picture, logarithmic
+from mlpf.evaluation.grid import make_grid
+from mlpf.evaluation.style import Look, label, look
 from mlpf.schema import Particle
 
 Curve = Mapping[str, Any]
 
 _CONFUSION: Final = "confusion"
-_WIDTH, _HEIGHT = 4.2, 3.4  # of a panel (inch)
-_LEGEND: Final = 0.3  # height of its line (inch)
-_PER_LINE: Final = 3
+_MATRIX, _NAMES, _MATRIX_WIDTH = 3.1, 1.6, 5.0  # of a matrix, its axes, both side by side (inch)
+_TOP: Final = 0.75  # inches, for the titles
 _FEW_EDGES: Final = 8
 _LOG_FROM: Final = 15.0  # ratio of the largest to the smallest x
 _DARK: Final = 55  # percent, below white numbers
 _WIDTHS: Final = ("resolution", "iqr", "rms")  # small is good, and the ratio to the rules counts
 
 
-def draw_plots(evaluation: Mapping[str, Any], folder: Path) -> list[Path]:
+def draw_plots(evaluation: Mapping[str, Any], folder: Path, subject: str = "") -> list[Path]:
     """Draw all curves into `folder` and return the paths of the pictures, in the order of names.
 
     Args:
         evaluation: the content of an `evaluation.json`.
         folder: is made if needed; a picture is named after its curves.
+        subject: what was evaluated, for the titles.
     """
     pictures: dict[str, list[Curve]] = {}
     for curve in evaluation["curves"]:
         pictures.setdefault(file_name(curve), []).append(curve)
-    with paper_style():
-        return [
-            save(draw_curves(some), folder / f"{name}.png", DPI) for name, some in pictures.items()
-        ]
+    return [
+        draw_curves(some, subject).save(folder / f"{name}.png") for name, some in pictures.items()
+    ]
 
 
 def file_name(curve: Curve) -> str:
@@ -60,31 +58,42 @@ def file_name(curve: Curve) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name)[:100].rstrip("_")
 
 
-def draw_curves(curves: Sequence[Curve]) -> Figure:
-    """Return the figure of curves of one name and variable, inside of `paper_style`.
+def draw_curves(curves: Sequence[Curve], subject: str = "") -> Picture:
+    """Return the picture of curves of one name and variable.
 
     There is one panel per selection, with the columns beside each other in it.
     """
     if curves[0]["name"] == _CONFUSION:
-        return _draw_matrices(curves)
-    panels: dict[str, list[Curve]] = {}
+        return _draw_matrices(curves, subject)
+    cells: dict[str, list[Curve]] = {}
     for curve in curves:
-        panels.setdefault(curve["selection"], []).append(curve)
-    has_ratio = _has_ratio(curves)
-    n_wide = 2 if len(panels) == 4 else min(len(panels), _PER_LINE)
-    n_high = math.ceil(len(panels) / n_wide)
-    height = _HEIGHT * n_high * (1.35 if has_ratio else 1) + _LEGEND
-    figure = Figure(figsize=(_WIDTH * n_wide, height), layout="constrained")
-    grid = figure.add_gridspec(n_high, n_wide)
-    for place, (selection, some) in enumerate(panels.items()):
-        axes = _draw_cell(figure, grid[divmod(place, n_wide)], some, has_ratio)
-        axes.set_title(label(selection), loc="left")
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
-    return figure
+        cells.setdefault(curve["selection"], []).append(curve)
+    title = _title(curves[0]["name"], subject)
+    picture, places = make_grid(title, len(cells), _has_ratio(curves))
+    for (selection, some), (axes, below) in zip(cells.items(), places, strict=True):
+        _draw_panel(axes, some)
+        axes.set_title(label(_without_variable(selection)), loc="left", fontsize=10)
+        if below is not None:
+            _draw_ratio(below, axes, some)
+        label_ends(axes)
+    return picture
 
 
-def _draw_matrices(curves: Sequence[Curve]) -> Figure:
+def _without_variable(selection: str) -> str:
+    """Return a selection without the name of the variable, which the axis has.
+
+    >>> _without_variable("eta<2.5, massless, pt"), _without_variable("photon")
+    ('eta<2.5, massless', 'photon')
+    """
+    return re.sub(r", (pt|abs\(eta\))$", "", selection)
+
+
+def _title(name: str, subject: str) -> str:
+    shown = label(name)
+    return f"{shown[0].upper()}{shown[1:]}: {subject}" if subject else shown
+
+
+def _draw_matrices(curves: Sequence[Curve], subject: str) -> Picture:
     """Draw a matrix per kind of elements and algorithm; a curve is the line of a true class."""
     matrices: dict[tuple[str, str], dict[str, Curve]] = {}
     for curve in curves:
@@ -92,30 +101,20 @@ def _draw_matrices(curves: Sequence[Curve]) -> Figure:
         matrices.setdefault((kind or "all", curve["column"]), {})[particle] = curve
     n_wide = len({column for _, column in matrices})
     n_high = math.ceil(len(matrices) / n_wide)
-    figure = Figure(figsize=(_WIDTH * n_wide, _HEIGHT * n_high), layout="constrained")
-    cells = figure.subplots(n_high, n_wide, squeeze=False).ravel()
-    for axes, ((kind, column), rows) in zip(cells, matrices.items(), strict=False):
+    width = _MATRIX_WIDTH * n_wide
+    height = _TOP + (_MATRIX + _NAMES) * n_high
+    picture = Picture(_title(_CONFUSION, subject), n_high, n_wide, width=width, height=height)
+    picture.figure.subplots_adjust(
+        left=_NAMES / width,
+        top=1 - _TOP / height,
+        bottom=(_NAMES - 0.2) / height,
+        wspace=(_MATRIX_WIDTH - _MATRIX) / _MATRIX,
+        hspace=_NAMES / _MATRIX,
+    )
+    for axes, ((kind, column), rows) in zip(picture.panels, matrices.items(), strict=False):
         _draw_matrix(axes, rows)
-        axes.set_title(label(f"{kind}: {look(column).label}"), loc="left")
-    return figure
-
-
-def _draw_cell(
-    figure: Figure, cell: SubplotSpec, curves: Sequence[Curve], has_ratio: bool
-) -> Axes:
-    if not has_ratio:
-        axes = figure.add_subplot(cell)
-        _draw_panel(axes, curves)
-        return axes
-    parts = cell.subgridspec(2, 1, height_ratios=(3, 1), hspace=0.03)
-    axes = figure.add_subplot(parts[0])
-    below = figure.add_subplot(parts[1], sharex=axes)
-    _draw_panel(axes, curves)
-    _draw_ratio(below, curves)
-    below.set_xlabel(axes.get_xlabel())
-    axes.set_xlabel("")
-    axes.tick_params(which="both", labelbottom=False)
-    return axes
+        axes.set_title(label(f"{kind}: {look(column).label}"), loc="left", fontsize=10)
+    return picture
 
 
 def _has_ratio(curves: Sequence[Curve]) -> bool:
@@ -135,7 +134,7 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
     unit = f" [{first['unit']}]" if first["unit"] else ""
     axes.set(xlabel=label(first["x_label"]), ylabel=label(first["y_label"] + unit))
     if first["name"] == "reliability":
-        axes.plot((0, 1), (0, 1), ":", color="0.5", zorder=0, label="calibrated")
+        axes.plot((0, 1), (0, 1), ":", color=GRAY, zorder=0, label="ideal")
         axes.set(xlim=(0, 1), ylim=(0, 1))
     elif _is_log(first):
         _set_log(axes, first)
@@ -143,32 +142,31 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def _set_log(axes: Axes, curve: Curve) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    logarithmic(axes, "x", (1, 3))
     edges = curve.get("edges") or ()
-    if 0 < len(edges) <= _FEW_EDGES:  # powers of ten would be too few ticks
+    if 0 < len(edges) <= _FEW_EDGES:
         axes.set_xticks(edges, [f"{edge:g}" for edge in edges])
 
 
 def _draw_histogram(axes: Axes, curve: Curve) -> None:
-    style = look(curve["column"])
-    axes.stairs(
-        np.nan_to_num(_numbers(curve["values"])),
-        _numbers(curve["edges"]),
+    style, edges = look(curve["column"]), _numbers(curve["edges"])
+    axes.plot(
+        [edges[0], *edges],
+        [0, *np.nan_to_num(_numbers(curve["values"])), 0],
+        style.line,
+        drawstyle="steps-post",
         color=style.color,
-        linestyle=style.line,
         linewidth=1.6,
         label=style.label,
-        zorder=3 - 0.1 * len(axes.patches),  # the first on top: its line has gaps
+        zorder=3 - 0.1 * len(axes.lines),  # the first on top: its line has gaps
     )
 
 
 def _draw_points(axes: Axes, curve: Curve, shift: float) -> None:
     style, values = look(curve["column"]), _numbers(curve["values"])
     x, half_widths = _centers(curve, shift)
-    axes.errorbar(
-        x, values, _errors(curve), half_widths, label=style.label, **_marks(style, curve)
-    )
+    points = axes.errorbar(x, values, _errors(curve), half_widths, **_marks(style, curve))
+    points.lines[0].set_label(style.label)
 
 
 def _marks(style: Look, curve: Curve) -> dict[str, Any]:
@@ -177,15 +175,22 @@ def _marks(style: Look, curve: Curve) -> dict[str, Any]:
         "marker": style.marker,
         "markerfacecolor": style.color if style.filled else "white",
         "linestyle": "none" if "edges" in curve else style.line,
+        "markersize": 4.5,
+        "linewidth": 1.4,
         "elinewidth": 1.1,
     }
 
 
-def _draw_ratio(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Draw MLPF divided by the rules; the errors are those of MLPF alone."""
+def _draw_ratio(axes: Axes, above: Axes, curves: Sequence[Curve]) -> None:
+    """Draw MLPF divided by the rules below them; the errors are those of MLPF alone."""
+    if _is_log(curves[0]):
+        _set_log(axes, curves[0])
+    axes.set(xlim=above.get_xlim(), xlabel=above.get_xlabel())
+    above.set_xlabel("")
+    above.tick_params(labelbottom=False)
     by_column = {curve["column"]: curve for curve in curves}
-    axes.axhline(1, color="0.5", linestyle=":", linewidth=1)
-    axes.set_ylabel("MLPF / rules", fontsize="small", loc="center")
+    axes.axhline(1, color=GRAY, linestyle=":", linewidth=1)
+    axes.set_ylabel("MLPF / rules", fontsize=8.5)
     if not {"mlpf", "rules"} <= set(by_column):
         return
     mlpf, rules = by_column["mlpf"], by_column["rules"]
@@ -212,12 +217,11 @@ def _draw_matrix(axes: Axes, rows: Mapping[str, Curve]) -> None:
     ticks = [label(name) for name in names]
     axes.set_xticks(range(len(names)), ticks, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), ticks)
-    axes.tick_params(which="both", length=0)
-    axes.minorticks_off()
+    axes.tick_params(length=0)
     axes.set(xlabel="given class [% of the true class]", ylabel="true class")
     for (line, place), share in np.ndenumerate(shares):
         if np.isfinite(share):
-            color = "white" if share > _DARK else "black"
+            color = "white" if share > _DARK else INK
             text = f"{share:.1f}" if share else "0"
             axes.text(place, line, text, ha="center", va="center", color=color, fontsize=8.5)
 
@@ -247,8 +251,12 @@ def _errors(curve: Curve) -> NDArray[np.float64] | None:
 
 
 def _set_limits(axes: Axes, curves: Sequence[Curve]) -> None:
-    if "efficiency" in curves[0]["name"] or "purity" in curves[0]["name"]:
+    if curves[0].get("kind") == "histogram":
+        highest = max(float(np.nanmax(line.get_ydata())) for line in axes.lines)
+        axes.set_ylim(0, 1.05 * max(highest, 1))
+    elif "efficiency" in curves[0]["name"] or "purity" in curves[0]["name"]:
         axes.set_ylim(_lowest(curves), 1.05)
+    axes.autoscale_view()  # else the limits come too late for the names beside the points
 
 
 def _lowest(curves: Iterable[Curve]) -> float:

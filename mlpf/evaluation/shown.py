@@ -28,7 +28,7 @@ def displays(events: Events, found: Predicted) -> list[Display]:
     labels |= ({RULES: events.ycand} if events.has_rules else {}) | {MLPF: found.kept}
     return [
         Display(
-            f"event {number}",
+            f"Event {number}",
             events.x[first:last],
             {column: _panel(rows[first:last]) for column, rows in labels.items()},
         )

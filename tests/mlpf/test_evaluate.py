@@ -17,7 +17,7 @@ def run_folder(compose_tiny, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """They take seconds, and have tests of their own."""
-    monkeypatch.setattr("mlpf.evaluation.page.draw_plots", lambda evaluation, folder: [])
+    monkeypatch.setattr("mlpf.evaluation.page.draw_plots", lambda *_: [])
 
 
 def test_the_command_writes_figures_and_ends_with_eight_lines(run_folder, tmp_path, capsys):

@@ -4,7 +4,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Circle
 
 from mlpf.evaluation.display import Display, Panel, draw_display, draw_displays, missing
-from mlpf.evaluation.style import paper_style
 
 
 def particle(pid, pt, eta, phi):
@@ -34,8 +33,7 @@ def drawn():
         "rules": Panel(PARTICLES * [1, 1, 0.5, 1, 1, 1, 1], np.zeros((0, 3))),
         "mlpf": Panel(np.zeros((4, 7))),
     }
-    with paper_style():
-        yield draw_display(Display("a_$b", ELEMENTS, panels))
+    return draw_display(Display("a_$b", ELEMENTS, panels), "run, 80 events").figure
 
 
 def test_the_missing_momentum_is_minus_the_vector_sum():
@@ -48,7 +46,7 @@ def test_panels_have_the_same_scales_and_say_how_many_particles_there_are(drawn)
     assert titles == ["truth: 3 particles", "rules: 3 particles", "MLPF: 0 particles"]
     assert len({axes.get_xlim() + axes.get_ylim() for axes in drawn.axes}) == 1
     assert len(drawn.legends) == 1
-    assert drawn.get_suptitle() == r"a_\$b"
+    assert drawn.get_suptitle() == r"a_\$b: run, 80 events"
 
 
 def test_areas_are_proportional_to_pt_and_classes_have_their_markers(drawn):
@@ -95,8 +93,7 @@ def test_in_a_crowded_event_markers_are_small_and_only_the_leading_jets_are_draw
     crowd = np.tile(PARTICLES[:2], (3000, 1))  # 6000 particles, four times as many as usual
     elements = np.tile(ELEMENTS[:2], (3000, 1))
     jets = np.array([[20.0 + k, 0.1 * k, 0.0] for k in range(30)])
-    with paper_style():
-        (axes,) = draw_display(Display("", elements, {"mlpf": Panel(crowd, jets)})).axes
+    (axes,) = draw_display(Display("", elements, {"mlpf": Panel(crowd, jets)})).panels
     hadrons = next(c for c in axes.collections if not isinstance(c, LineCollection))
     assert hadrons.get_sizes()[0] == pytest.approx(30)  # 1 point^2 per GeV
     numbers = {text.get_text() for text in axes.texts}

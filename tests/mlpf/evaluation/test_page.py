@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from commons.picture_style import Picture
 from mlpf.evaluation.display import Display, Panel
 from mlpf.evaluation.page import html_page, write_report
 
@@ -70,6 +71,25 @@ def test_a_report_is_a_table_pictures_and_a_page_that_holds_them(evaluation, tmp
     for picture in paths[1:3]:
         assert base64.b64encode(picture.read_bytes()).decode() in page
     assert page.index("event 1</figcaption>") > page.index("efficiency against true energy</fig")
+
+
+def test_the_titles_of_the_pictures_name_the_networks_and_the_events(
+    evaluation, tmp_path, monkeypatch
+):
+    titles = []
+    draw = Picture.save
+    monkeypatch.setattr(
+        Picture, "save", lambda p, path: titles.append(p.figure.get_suptitle()) or draw(p, path)
+    )
+    event = Display("Event 3", np.zeros((0, 12)), {"rules": Panel(np.zeros((0, 7)))})
+    split = {"split": "test", "data": {"folder": "data/qcd"}}
+    write_report(evaluation, tmp_path, [event], split)
+    assert titles == [
+        f"{what}: a, 80 events of the split test of qcd" for what in ("Efficiency", "Event 3")
+    ]
+    write_report(evaluation, tmp_path, [], {**split, "files": "data/some.parquet"})
+    write_report(evaluation, tmp_path)
+    assert titles[2:] == ["Efficiency: a, 80 events of some.parquet", "Efficiency: a, 80 events"]
 
 
 @pytest.mark.parametrize("column", ["rules", "mlpf"])

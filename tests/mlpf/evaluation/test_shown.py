@@ -9,7 +9,7 @@ def test_each_event_is_shown_by_truth_rules_and_network():
     events = random_events(2, 1)
     found = predict(network(), events)
     first, second = displays(events, found)
-    assert first.title == "event 1"
+    assert first.title == "Event 1"
     assert len(first.elements) == events.sizes[0]
     assert list(second.panels) == ["truth", "rules", "mlpf"]
     assert second.panels["mlpf"].particles.tolist() == found.kept[events.offsets[1] :].tolist()
