@@ -23,7 +23,9 @@ def draw(path: Path, title: str, figures: Sequence[Figures], front: Sequence[Fou
     picture = Picture(title, height=5.4)
     axes = picture.panels[0]
     logarithmic(axes, "x")
-    axes.set(xlabel="share of Hyperband's epochs on the same draw", ylim=(-0.04, 1.06))
+    bottom = max(-0.04, min(0.8, min(f["p"] for f in figures) - 0.05))
+    axes.set(xlabel="share of Hyperband's epochs on the same draw")
+    axes.set_ylim(bottom, 1 + 0.06 * (1 - bottom))
     axes.set_ylabel("P: share of draws as good as Hyperband")
     shares = [f.scored.mean_share for f in front]
     axes.plot(shares, [f.scored.p for f in front], color=GRAY, zorder=1)

@@ -1,6 +1,7 @@
 import pytest
 
 from benchmarks.reproduce.policies.picture import draw, pareto
+from commons.picture_style import Picture
 
 
 def figure(method, share, p, p_se=None):
@@ -18,6 +19,14 @@ FIGURES = [
 
 def test_no_method_of_the_front_is_beaten():
     assert [f["method"] for f in pareto(FIGURES)] == ["cheap", "good", "hyperband"]
+
+
+@pytest.mark.parametrize(("worst", "bottom"), [(1.0, 0.8), (0.5, 0.45), (0.0, -0.04)])
+def test_the_axis_begins_below_the_worst_method(tmp_path, monkeypatch, worst, bottom):
+    kept = []
+    monkeypatch.setattr(Picture, "save", lambda picture, _: kept.append(picture.panels[0]))
+    draw(tmp_path / "a.png", "three draws", [FIGURES[0], figure("worst", 0.3, worst)], [])
+    assert kept[0].get_ylim()[0] == pytest.approx(bottom)
 
 
 @pytest.mark.parametrize("figures", [FIGURES, FIGURES[:1]])
