@@ -90,7 +90,9 @@ def _without_variable(selection: str) -> str:
 
 def _title(name: str, subject: str) -> str:
     shown = label(name)
-    return f"{shown[0].upper()}{shown[1:]}: {subject}" if subject else shown
+    if not shown.startswith("ms "):
+        shown = f"{shown[0].upper()}{shown[1:]}"
+    return f"{shown}: {subject}" if subject else shown
 
 
 def _draw_matrices(curves: Sequence[Curve], subject: str) -> Picture:
@@ -131,8 +133,9 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
         else:
             # Beside each other, where points and errors would cover each other.
             _draw_points(axes, curve, shift=place - (len(curves) - 1) / 2)
-    unit = f" [{first['unit']}]" if first["unit"] else ""
-    axes.set(xlabel=label(first["x_label"]), ylabel=label(first["y_label"] + unit))
+    name, unit = label(first["y_label"]), first["unit"]
+    is_told = not unit or name.startswith(f"{unit} ")  # as in "ms per event"
+    axes.set(xlabel=label(first["x_label"]), ylabel=name if is_told else f"{name} [{unit}]")
     if first["name"] == "reliability":
         axes.plot((0, 1), (0, 1), ":", color=GRAY, zorder=0, label="ideal")
         axes.set(xlim=(0, 1), ylim=(0, 1))

@@ -19,9 +19,10 @@ _SYMBOLS: Final = {
     "dr": r"$\Delta R$",
     "dR": r"$\Delta R$",
     "iqr": "IQR",
+    "mb": "MB",
     "met": "MET",
 }
-_NAMES: Final = r"abs\(eta\)|\|eta\||\b(eta|pt|dr|dR|iqr|met)\b"
+_NAMES: Final = r"abs\(eta\)|\|eta\||\b(eta|pt|dr|dR|iqr|mb|met)\b"
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,15 @@ def test_points_without_bins_are_joined_by_a_line(make_curve):
     assert axes.get_ylabel() == "speed [ms]"
 
 
+def test_a_unit_is_told_once(make_curve):
+    curve = make_curve("mb_per_event", "all", "mlpf", [1], x=[1280], unit="MB")
+    picture = draw_curves([curve | {"y_label": "mb per event"}], "a, 1 event")
+    assert picture.panels[0].get_ylabel() == "MB per event"
+    assert picture.figure.get_suptitle() == "MB per event: a, 1 event"
+    times = make_curve("ms_per_event", "all", "mlpf", [1], x=[1280], unit="ms")
+    assert draw_curves([times], "a").figure.get_suptitle() == "ms per event: a"
+
+
 def test_reliability_has_the_diagonal(make_curve):
     (axes,) = draw_curves([make_curve("reliability", "all", "mlpf", [0.1], edges=[0, 0.2])]).panels
     assert names_beside(axes) == ["MLPF", "ideal"]
