@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -24,35 +25,48 @@ _PLACES: Final = (  # of a name beside its point: x and y in points (1/72 inch),
 def label_ends(panel: Axes) -> None:
     """Write the label of each line beside its right end, in its color, instead of a legend.
 
-    To be called when the limits of the axes are final. Labels that would cover each other are
-    moved apart.
+    To be called when all lines are drawn. Labels that would cover each other are moved apart.
     """
     lines = [line for line in panel.lines if not str(line.get_label()).startswith("_")]
-    height = panel.get_position().height * panel.figure.get_figheight()  # type: ignore[union-attr]
-    ends = [_end(panel, line) for line in lines]
-    order = sorted(range(len(lines)), key=lambda i: ends[i])
-    places = apart([ends[i] for i in order], _LINE_OF_TEXT / height)
-    for i, place in zip(order, places, strict=True):
+    places = heights_beside(panel, [_end(line) for line in lines])
+    for line, place in zip(lines, places, strict=True):
         panel.text(
             1.02,
             place,
-            plain(lines[i].get_label()),
+            plain(line.get_label()),
             transform=panel.transAxes,
             va="center",
-            color=lines[i].get_color(),
+            color=line.get_color(),
             fontsize=9,
         )
 
 
-def _end(panel: Axes, line: Line2D) -> float:
-    """Return the height at which a line ends, as a share of the panel's."""
+def _end(line: Line2D) -> tuple[float, float]:
+    """Return the right end of a line; nan: it has no point."""
     points = np.asarray(line.get_xydata(), dtype=float)
     points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
-        return 0.0
-    end = points[np.argmax(points[:, 0])]
-    place = panel.transAxes.inverted().transform(panel.transData.transform(end))
-    return min(max(float(place[1]), 0.0), 1.0)
+    x, y = points[np.argmax(points[:, 0])] if len(points) else (math.nan, math.nan)
+    return float(x), float(y)
+
+
+def heights_beside(
+    panel: Axes, points: Sequence[tuple[float, float]], n_lines: int = 1
+) -> list[float]:
+    """Return where texts beside points are, as shares of the panel's height, each apart.
+
+    Args:
+        panel: with everything drawn.
+        points: in units of the axes; nan: at the bottom.
+        n_lines: of each text.
+    """
+    panel.get_ylim()  # matplotlib fits the limits to what was plotted when it is asked for them
+    shown = panel.transData.transform(np.reshape(points, (-1, 2)))
+    places = np.clip(np.nan_to_num(panel.transAxes.inverted().transform(shown)[:, 1]), 0, 1)
+    height = panel.get_position().height * panel.figure.get_figheight()  # type: ignore[union-attr]
+    order = np.argsort(places, kind="stable")
+    found = np.empty_like(places)
+    found[order] = apart(places[order].tolist(), n_lines * _LINE_OF_TEXT / height)
+    return [float(each) for each in found]
 
 
 def apart(places: Sequence[float], distance: float) -> list[float]:

@@ -54,7 +54,8 @@ def draw_loss_curves(history: History, path: Path) -> None:
     )
     for axes, (title, curves) in zip(picture.panels, panels.items(), strict=True):
         _draw_panel(axes, history, curves)
-        axes.set(title=title, xlabel="epoch")
+        axes.set_title(title, loc="left")
+        axes.set_xlabel("epoch")
     try:
         picture.save(path)
     except OSError as error:

@@ -25,6 +25,16 @@ def test_each_line_has_its_name_at_its_right_end_in_its_color():
     assert shown["c"].get_color() == "#d55e00"
 
 
+def test_names_are_at_the_ends_without_limits_that_were_set():
+    axes = panel()
+    axes.plot([1, 2, 3], [40.0, 20.0, 10.0], label="low")
+    axes.plot([1, 2, 3], [40.0, 35.0, 30.0], label="high")
+    label_ends(axes)
+    for text, end in zip(axes.texts, (10.0, 30.0), strict=True):
+        _, shown = axes.transAxes.inverted().transform(axes.transData.transform((3, end)))
+        assert text.get_position()[1] == pytest.approx(shown, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("places", "expected"),
     [

@@ -38,6 +38,30 @@ def test_figures_of_physics_have_a_panel_where_they_are_logged(names, tmp_path, 
         }
 
 
+def test_each_label_is_beside_the_end_of_its_curve(tmp_path, monkeypatch):
+    pictures = []
+    monkeypatch.setattr(Picture, "save", lambda picture, path: pictures.append(picture))
+    history = [
+        {
+            "epoch": float(e),
+            "train_loss": 0.4 + 1 / e,
+            "val_loss": 0.6 + 1 / e,
+            "val_tower_accuracy": 0.91 - 0.01 / e,
+            "val_rule_based_tower_accuracy": 0.901,
+        }
+        for e in range(1, 21)
+    ]
+    draw_loss_curves(history, tmp_path / "curves.png")
+    losses, _, accuracy = pictures[0].panels
+    for axes in (losses, accuracy):
+        assert axes.get_ylim() != (0, 1)  # fitted to the curves
+        for text, line in zip(axes.texts, axes.lines, strict=True):
+            end = axes.transData.transform(line.get_xydata()[-1])
+            assert text.get_text() == line.get_label()
+            height = axes.transAxes.inverted().transform(end)[1]
+            assert text.get_position()[1] == pytest.approx(height, abs=0.03)
+
+
 def test_a_disk_that_refuses_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileWriteError, match=r"curves\.png"):
