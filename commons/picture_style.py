@@ -10,6 +10,8 @@ figure is made: it takes half a second, which a sweep does not have before its f
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +23,7 @@ from commons.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 GRAY: Final = "#b8b8b8"
@@ -37,7 +40,10 @@ _SIZE = (7.2, 4.2)  # inches
 _LEFT, _RIGHT = 0.85, 0.25  # margins of a panel, inches
 _ROOM = 0.25  # of the height, at least, is for the better half of the values
 _RATIO = 5.0  # from this one of the largest to the smallest value on, an axis is logarithmic
+_MARKS, _MORE_MARKS = (1, 2, 5), (1, 1.5, 2, 3, 5, 7)  # of each power of 10, on a log axis
+_MANY = 20.0  # from this ratio on the fewer ones are enough
 _MAX_CHARACTERS = 60
+_CHARACTERS_PER_INCH = 10.5  # of a title
 _STYLE: Final[dict[Any, Any]] = {
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -80,13 +86,14 @@ class Picture:
         with rc_context(_STYLE):
             self.figure: Figure = Figure(figsize=size)
             self.panels: list[Axes] = [*np.ravel(self.figure.subplots(rows, columns))]
-        self.figure.suptitle(plain(title), x=0.012, ha="left", fontsize=11, fontweight="bold")
+        lines = textwrap.wrap(plain(title), round(_CHARACTERS_PER_INCH * size[0]))
+        self.figure.suptitle("\n".join(lines), x=0.012, ha="left", fontsize=11, fontweight="bold")
         inch_x, inch_y = 1 / size[0], 1 / size[1]
         self.figure.subplots_adjust(
             left=_LEFT * inch_x,
             right=1 - right * inch_x,
-            top=1 - (0.72 if rows == columns == 1 else 0.6) * inch_y,
-            bottom=0.55 * inch_y,
+            top=1 - 0.72 * inch_y,
+            bottom=0.62 * inch_y,
             wspace=(_LEFT + right) / panel if label_room else 0.32,
             hspace=0.55,
         )
@@ -130,13 +137,17 @@ def plain(text: object) -> str:
 
 
 def short(text: object, limit: int = _MAX_CHARACTERS) -> str:
-    """Return the end of a name, which tells more than its beginning.
+    """Return the end of a name, which tells more than its beginning; a dotted one in whole parts.
 
-    >>> short("model.encoder.layers", 12)
-    '...er.layers'
+    >>> short("model.encoder.layers", 12), short("model.n_layers", 12)
+    ('...layers', '...n_layers')
     """
     shown = plain(text)
-    return shown if len(shown) <= limit else f"...{shown[3 - limit :]}"
+    if len(shown) <= limit:
+        return shown
+    end = shown[2 - limit :]  # with the character before, which may be a dot
+    _, *parts = re.split(r"\.(?=\w)", end, maxsplit=1)
+    return f"...{parts[0] if parts else end[1:]}"
 
 
 def number(value: float) -> str:
@@ -165,7 +176,7 @@ def limits(values: Sequence[float], finals: Sequence[float], sign: int) -> tuple
 
     Args:
         values: all that is drawn.
-        finals: the last value of each trial.
+        finals: the last value of each trial; none: all values are shown.
         sign: -1 to maximize, else 1.
 
     >>> limits([9, 5, 1, 2, 1000], [1, 2, 3, 1000], 1)
@@ -175,7 +186,7 @@ def limits(values: Sequence[float], finals: Sequence[float], sign: int) -> tuple
     good = sorted(sign * value for value in finals if math.isfinite(value))
     if not bad:
         return 0.0, 1.0
-    best, median = bad[0], (good or bad)[(len(good or bad) - 1) // 2]
+    best, median = bad[0], good[(len(good) - 1) // 2] if good else bad[0]
     worst = bad[-1]
     if median > best:
         reach = best + (median - best) / _ROOM
@@ -192,17 +203,23 @@ def value_axis(
     low, high = limits(values, finals, sign)
     inside = [value for value in values if low <= value <= high]
     if is_logarithmic(inside):
-        logarithmic(panel, "y")
         low, high = min(inside) / 1.1, max(inside) * 1.1
+        logarithmic(panel, "y", _MARKS if high > _MANY * low else _MORE_MARKS)
     panel.set_ylim(low, high)
     panel.set_ylabel(short(name, 40))
     beyond = sum(not low <= value <= high for value in finals if math.isfinite(value))
     if beyond:
-        text = f"{beyond} of {len(finals)} trials end beyond the axis"
-        panel.figure.text(0.995, 0.015, text, ha="right", fontsize=8, color=INK)
+        note(panel, f"{beyond} of {len(finals)} trials end beyond the axis")
 
 
-def logarithmic(panel: Axes, which: str, marks: Sequence[int] = (1, 2, 5)) -> None:
+def note(panel: Axes, text: str) -> None:
+    """Write a short remark in the lower right corner of a picture, once for all its panels."""
+    figure = panel.figure
+    if text not in [there.get_text() for there in figure.texts]:
+        figure.text(0.995, 0.015, text, ha="right", fontsize=8, color=INK)
+
+
+def logarithmic(panel: Axes, which: str, marks: Sequence[float] = _MARKS) -> None:
     """Make an axis logarithmic with plain numbers as ticks, at these multiples of powers of 10."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -211,6 +228,13 @@ def logarithmic(panel: Axes, which: str, marks: Sequence[int] = (1, 2, 5)) -> No
     axis.set_major_locator(LogLocator(base=10, subs=marks, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axis.set_minor_locator(NullLocator())  # each of its ticks would cost as much as a label
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Have ticks at whole numbers alone, as epochs and counts are."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def key(panel: Axes) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from commons.pages import sortable
-from commons.picture_style import BLUE, Picture, number, value_axis
+from commons.picture_labels import heights_beside
+from commons.picture_style import BLUE, Picture, value_axis, whole_numbers
 from commons.terminal import one_line
-from hpo.reporting.default import compared
+from hpo.reporting.default import compared, value_told
 from hpo.reporting.rows import figures_of
 from hpo.reporting.style import BEST
 from hpo.reporting.subject import Subject
@@ -27,36 +28,45 @@ def has_two_curves(subject: Subject) -> bool:
 
 
 def draw_comparison(subject: Subject, path: Path) -> Path:
-    """Draw the learning curves of the default and of the best trial, each with its name."""
-    from matplotlib.ticker import MaxNLocator
-
+    """Draw the learning curves of the default and of the best trial, each with its value."""
     default, best = default_of(subject), subject.best
     assert default is not None
     assert best is not None
-    picture = Picture(f"{subject.name}: default configuration and best trial")
+    picture = Picture(f"{subject.name}: default configuration and best trial", label_room=1.7)
     (panel,) = picture.panels
     named = (("default", default, BLUE), ("best", best, BEST))
     curves = [sorted(trial.intermediate_values.items()) for _, trial, _ in named]
-    for (name, trial, color), curve in zip(named, curves, strict=True):
+    values = [value for curve in curves for _, value in curve]
+    value_axis(panel, subject.metric, values, (), subject.sign)
+    for (_, _, color), curve in zip(named, curves, strict=True):
         panel.plot(*zip(*curve, strict=True), ".-", color=color, linewidth=2)
+    panel.set_xlabel("epoch (step)")
+    panel.margins(x=0.02)
+    panel.autoscale(axis="x")
+    whole_numbers(panel.xaxis)
+    heights = heights_beside(panel, [curve[-1] for curve in curves], n_lines=2)
+    for (name, trial, color), curve, height in zip(named, curves, heights, strict=True):
+        point = subject.point_of(trial) or curve[-1]
+        panel.plot(*point, "o", color=color, markersize=8)
         panel.annotate(
-            f"{name}: {number(curve[-1][1])}\n(trial {trial.number})",
-            curve[-1],
-            xytext=(7, 0),
+            f"{name} (trial {trial.number}):\n{_told(trial, point)}",
+            (curve[-1][0], height),
+            xycoords=("data", "axes fraction"),
+            xytext=(8, 0),
             textcoords="offset points",
             va="center",
             color=color,
             fontweight="bold",
             fontsize=9,
         )
-    values = [value for curve in curves for _, value in curve]
-    value_axis(panel, subject.metric, values, values, subject.sign)
-    panel.set_xlabel("epoch (step)")
-    panel.margins(x=0.02)
-    panel.autoscale(axis="x")
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    picture.figure.subplots_adjust(right=0.86)  # the names are beside the ends
     return picture.save(path)
+
+
+def _told(trial: FrozenTrial, point: tuple[int, float]) -> str:
+    """Return the value of a trial, with its epoch if it has reported it."""
+    step, value = point
+    is_reported = trial.intermediate_values[step] == value
+    return value_told(value) + (f" at epoch {step}" if is_reported else "")
 
 
 def comparison_table(subject: Subject) -> str:

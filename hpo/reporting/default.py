@@ -36,7 +36,7 @@ class Compared:
     def ends_told(self) -> tuple[str, str]:
         """Both values as text, the second one with the change."""
         change = "" if self.change_told is None else f" ({self.change_told})"
-        texts = ("no value" if v is None else f"{v:.6g}" for v in (self.value, self.best_value))
+        texts = ("no value" if v is None else value_told(v) for v in (self.value, self.best_value))
         default, best = texts
         return default, best + change
 
@@ -109,6 +109,15 @@ def compare_default(
         values = [compared(metrics[reported], *at)]
     is_best, several = best == trial.number, len(metrics) > 1
     return Default(trial.number, _end(trial), step, tuple(values), is_best, several)
+
+
+def value_told(value: float) -> str:
+    """Return the value of an objective as text, the same in tables, pictures and lines.
+
+    >>> value_told(0.41112607), value_told(2.0)
+    ('0.411126', '2')
+    """
+    return f"{value:.6g}"
 
 
 def compared(name: str, value: float | None, best: float | None) -> Compared:

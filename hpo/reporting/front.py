@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from commons.files import replacing
 from commons.pages import sortable
-from commons.picture_style import BLUE, GRAY, INK, Picture, is_logarithmic, key, logarithmic, short
+from commons.picture_labels import label_points
+from commons.picture_style import BLUE, GRAY, Picture, is_logarithmic, key, logarithmic, short
 from commons.terminal import one_line
 from hpo.attributes import APP, RUN, stored
 from hpo.reporting.best import best_config
@@ -22,6 +23,7 @@ from hpo.reporting.pareto import front_of, is_feasible
 from hpo.reporting.rows import figures_of
 from hpo.reporting.style import BEST
 from hpo.reporting.subject import Subject
+from hpo.reporting.summary import values_told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,8 +87,7 @@ def _write_configurations(subject: Subject, best: list[FrozenTrial], folder: Pat
     for trial in best:
         run = stored(trial.user_attrs, RUN)
         if run is not None:
-            values = zip(subject.metrics, trial.values, strict=True)
-            told = ", ".join(f"{name} {value:.6g}" for name, value in values)
+            told = values_told(dict(zip(subject.metrics, trial.values, strict=True)))
             comment = f"Trial {trial.number} of study {subject.name}: {told}."
             with replacing(folder / f"{trial.number:04d}.yaml") as partial:
                 partial.write_text(best_config(app, run["overrides"], comment))
@@ -147,18 +148,16 @@ def _name_trials(
 ) -> None:
     """Write their numbers beside the first trials of the front, and which one is the best."""
     chosen = subject.best
-    shown = trials[:_MOST_LABELS]
-    for trial in [*shown, *([chosen] if chosen is not None and chosen not in shown else [])]:
-        is_best = trial is chosen
-        panel.annotate(
-            f"best: trial {trial.number}" if is_best else str(trial.number),
-            (trial.values[axes[0]], trial.values[axes[1]]),
-            (5, 5),
-            textcoords="offset points",
-            fontsize=9 if is_best else 8,
-            fontweight="bold" if is_best else "normal",
-            color=BEST if is_best else INK,
-        )
+    shown = [*trials[:_MOST_LABELS]]
+    shown += [chosen] if chosen is not None and chosen not in shown else []
+    points = [(trial.values[axes[0]], trial.values[axes[1]]) for trial in shown]
+    best = None if chosen is None else f"best: trial {chosen.number}"
+    names = [best if trial is chosen and best else str(trial.number) for trial in shown]
+    label_points(panel, points, names)
+    for text in panel.texts:
+        text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.5})
+        if text.get_text() == best:
+            text.set(color=BEST, fontweight="bold")
 
 
 def _label(subject: Subject, index: int) -> str:

@@ -28,7 +28,10 @@ from hpo.attributes import DIVERGED
 
 Floats = NDArray[np.float64]
 MIN_TRIALS = 15
-METHOD = "share of the variance of ranks that it predicts alone (leave-one-out)"
+METHOD = (
+    "share of the variance of ranks that the hyperparameter alone predicts (leave-one-out);\n"
+    "shares overlap: they do not add up to 1"
+)
 _MAX_TRIALS = 500  # of more, some are taken: the time grows with the cube
 _COMMON = 0.9  # of the trials have reached the step at which they are compared
 _WIDTHS = (0.1, 0.2, 0.4)  # of the kernel, in units of the range

@@ -15,6 +15,7 @@ from commons.cli import UsageError
 from commons.console import Table
 from commons.picture_style import number
 from hpo.attributes import CODE, RETRIES, stored
+from hpo.reporting.default import value_told
 from hpo.reporting.rerun import program
 from hpo.reporting.rows import figures_of, folder_of, rows_of
 from hpo.reporting.subject import Subject
@@ -86,8 +87,7 @@ def sparkline(values: Mapping[int, float], width: int = _WIDTH) -> str:
     chosen = steps if len(steps) <= width else _spread(steps, width)
     low, span = min(finite), max(finite) - min(finite)
     bars = "".join(_bar(values[step], low, span) for step in chosen)
-    first, last = steps[0], steps[-1]
-    ends = f"epoch {first}: {number(values[first])}", f"epoch {last}: {number(values[last])}"
+    ends = [f"epoch {step}: {value_told(values[step])}" for step in (steps[0], steps[-1])]
     return f"{ends[0]} {bars} {ends[1]}"
 
 
@@ -132,7 +132,7 @@ def _value(subject: Subject, trial: FrozenTrial) -> str:
         ranked = [t for t in reversed(subject.begun) if t.state == TrialState.COMPLETE]
         place = f"rank {ranked.index(trial) + 1} of {len(ranked)} complete trials"
         place += f" by {subject.metric}" if len(subject.metrics) > 1 else ""
-        return f"{', '.join(f'{value:.6g}' for value in trial.values)} ({place})"
+        return f"{', '.join(map(value_told, trial.values))} ({place})"
     return ""
 
 

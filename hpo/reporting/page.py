@@ -16,6 +16,7 @@ from commons.terminal import one_line
 from hpo.attributes import COMMAND_CODE, FIXED, SPACE, stored
 from hpo.reporting.causes import why_none_is_complete
 from hpo.reporting.comparison import comparison_table
+from hpo.reporting.default import value_told
 from hpo.reporting.front import front_table
 from hpo.reporting.ledger import ledger_lines
 from hpo.reporting.pareto import NONE_IS_FEASIBLE
@@ -109,7 +110,7 @@ def _best(subject: Subject, files: Files) -> str:
 
 
 def _short(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+    return value_told(value) if isinstance(value, float) else value
 
 
 def _rungs(subject: Subject) -> str:

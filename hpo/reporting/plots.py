@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import FrozenTrial, TrialState
 
-from commons.picture_style import BLUE, GRAY, INK, Picture, key, number, short, value_axis
+from commons.picture_style import (
+    BLUE,
+    GRAY,
+    INK,
+    Picture,
+    key,
+    short,
+    value_axis,
+    whole_numbers,
+)
+from hpo.reporting.default import value_told
 from hpo.reporting.importances import METHOD, importances
 from hpo.reporting.rungs import rungs_of
-from hpo.reporting.style import BEST, COLORS
+from hpo.reporting.style import BEST, COLORS, NAMES
 from hpo.reporting.subject import Subject
 
 if TYPE_CHECKING:
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
 
 _MAX_CURVES = 600  # of more, the best ones and some of the others are drawn
 _MAX_BARS = 20
+_LEFT, _LOW = 0.4, 0.8  # shares of a panel: left of, or below this a text fits on the other side
+_MAX_WIDE_BARS = 5  # of rungs, whose texts fit on one line
 
 
 def draw_history(subject: Subject, path: Path) -> Path:
@@ -31,17 +43,21 @@ def draw_history(subject: Subject, path: Path) -> Path:
     ]
     for state in (TrialState.PRUNED, TrialState.COMPLETE):
         some = [trial for trial in ended if trial.state == state]
-        numbers, label = [t.number for t in some], f"{len(some)} {state.name.lower()}"
-        panel.plot(numbers, _lasts(subject, some), ".", color=COLORS[state], label=label)
+        if some:
+            numbers, label = [t.number for t in some], f"{len(some)} {NAMES[state]}"
+            panel.plot(numbers, _lasts(subject, some), ".", color=COLORS[state], label=label)
     complete = [t for t in ended if t.state == TrialState.COMPLETE]
     if complete:
         better = max if subject.sign < 0 else min
         best = list(accumulate(_lasts(subject, complete), better))
         numbers = [t.number for t in complete]
         panel.step(numbers, best, where="post", color=BEST, linewidth=2, label="best so far")
-        _name_best(panel, subject)
     value_axis(panel, subject.metric, _lasts(subject, ended), _lasts(subject, ended), subject.sign)
-    panel.set_xlabel("trial (of a pruned one the last value)")
+    whole_numbers(panel.xaxis)
+    panel.set_xlabel("trial number (of pruned trials the last value)")
+    if subject.best is not None:
+        value = subject.last_value(subject.best) or 0.0
+        _name_best(panel, subject.best.number, (subject.best.number, value))
     key(panel)
     return picture.save(path)
 
@@ -58,7 +74,7 @@ def draw_learning_curves(subject: Subject, path: Path) -> Path:
     for state in (*order, TrialState.COMPLETE, TrialState.RUNNING):
         some = [trial for trial in shown if trial.state == state]
         if some:
-            label = f"{sum(t.state == state for t in begun)} {_NAMES[state]}"
+            label = f"{sum(t.state == state for t in begun)} {NAMES[state]}"
             curves = [sorted(trial.intermediate_values.items()) for trial in some]
             lines = LineCollection(curves, colors=COLORS[state], linewidths=0.9, label=label)
             panel.add_collection(lines)
@@ -67,7 +83,6 @@ def draw_learning_curves(subject: Subject, path: Path) -> Path:
     if best is not None and best.intermediate_values:
         curve = sorted(best.intermediate_values.items())
         panel.plot(*zip(*curve, strict=True), color=BEST, linewidth=2.2, label="best")
-        _at(panel, curve[-1], f"trial {best.number}: {number(curve[-1][1])}")
     values = [value for trial in shown for value in trial.intermediate_values.values()]
     value_axis(panel, subject.metric, values, _lasts(subject, shown), subject.sign)
     steps = [step for trial in shown for step in trial.intermediate_values]
@@ -75,17 +90,11 @@ def draw_learning_curves(subject: Subject, path: Path) -> Path:
         panel.set_xlim(min(steps) - 0.5, max(steps) + 0.5)
     some_only = f" ({len(shown)} of {len(begun)} curves)" if len(shown) < len(begun) else ""
     panel.set_xlabel(f"epoch (step){some_only}")
+    whole_numbers(panel.xaxis)
+    if best is not None and (point := subject.point_of(best)) is not None:
+        _name_best(panel, best.number, point)
     key(panel)
     return picture.save(path)
-
-
-_NAMES = {
-    TrialState.PRUNED: "pruned",
-    TrialState.COMPLETE: "complete",
-    TrialState.RUNNING: "running",
-    TrialState.FAIL: "failed",
-    TrialState.WAITING: "paused",
-}
 
 
 def draw_curve(subject: Subject, trial: FrozenTrial, path: Path) -> Path:
@@ -100,12 +109,14 @@ def draw_curve(subject: Subject, trial: FrozenTrial, path: Path) -> Path:
     own = sorted(trial.intermediate_values.items())
     if own:
         panel.plot(*zip(*own, strict=True), ".-", color=BLUE, linewidth=2, label="this trial")
-        _at(panel, own[-1], f"epoch {own[-1][0]}: {number(own[-1][1])}")
     drawn = [value for curve in [*curves, own] for _, value in curve]
     value_axis(panel, subject.metric, drawn, [c[-1][1] for c in [*curves, own] if c], subject.sign)
     panel.set_xlabel("epoch (step)")
     panel.margins(x=0.02)
     panel.autoscale(axis="x")
+    whole_numbers(panel.xaxis)
+    if own:
+        _at(panel, own[-1], f"epoch {own[-1][0]}: {value_told(own[-1][1])}", BLUE)
     key(panel)
     return picture.save(path)
 
@@ -123,12 +134,15 @@ def draw_rungs(subject: Subject, path: Path) -> Path:
     panel.bar(places, went_on, color=BLUE, width=0.7, label="went on or goes on")
     stopped = [rung.n_stopped for rung in rungs]
     panel.bar(places, stopped, bottom=went_on, color=GRAY, width=0.7, label="stopped there")
+    between = " " if len(rungs) <= _MAX_WIDE_BARS else "\n"
     for place, rung in zip(places, rungs, strict=True):
-        best = "" if rung.best is None else f"best {number(rung.best)}"
+        best = "" if rung.best is None else f"best{between}{value_told(rung.best)}"
         text = f"{rung.n_reached}\n{best}"
         panel.text(place, rung.n_reached, text, ha="center", va="bottom", fontsize=8, color=INK)
     panel.set_xticks([*places], [f"epoch {rung.step}" for rung in rungs])
-    panel.set(ylabel="trials that reached it", ylim=(0, 1.25 * max(r.n_reached for r in rungs)))
+    whole_numbers(panel.yaxis)
+    most = max(rung.n_reached for rung in rungs)
+    panel.set(ylabel="trials that reached the rung", ylim=(0, 1.25 * most))
     key(panel)
     return picture.save(path)
 
@@ -141,17 +155,19 @@ def draw_importances(subject: Subject, path: Path) -> Path:
         picture.say(f"not yet: {found}")
         return picture.save(path)
     at = "by their final values" if found.step is None else f"at step {found.step}"
-    title = f"importances, {found.n_trials} trials {at}, pruned ones included"
+    title = f"importances from {found.n_trials} trials {at}"
     names = [*found.shares][:_MAX_BARS][::-1]
-    picture = Picture(f"{subject.name}: {title}", height=max(2.4, 1.4 + 0.26 * len(names)))
+    picture = Picture(f"{subject.name}: {title}", height=max(2.6, 1.6 + 0.26 * len(names)))
     (panel,) = picture.panels
     shares = [found.shares[name] for name in names]
     panel.barh([short(name, 34) for name in names], shares, color=BLUE)
     for place, share in enumerate(shares):
         panel.text(share + 0.01, place, f"{share:.2f}", va="center", fontsize=9, color=INK)
-    panel.set(xlim=(0, 1.05), xlabel=METHOD)
+    panel.set(xlim=(0, 1.05))
+    picture.figure.supxlabel(METHOD, fontsize=9.5, color=INK, y=0.01, va="bottom")
     longest = max(len(short(name, 34)) for name in names)
-    picture.figure.subplots_adjust(left=min(0.42, 0.03 + 0.0118 * longest))
+    bottom = 0.7 / picture.figure.get_figheight()
+    picture.figure.subplots_adjust(left=min(0.42, 0.03 + 0.0118 * longest), bottom=bottom)
     return picture.save(path)
 
 
@@ -168,21 +184,22 @@ def _lasts(subject: Subject, trials: Sequence[FrozenTrial]) -> list[float]:
     return [value for trial in trials if (value := subject.last_value(trial)) is not None]
 
 
-def _name_best(panel: Axes, subject: Subject) -> None:
-    best = subject.best
-    if best is not None and (value := subject.last_value(best)) is not None:
-        _at(panel, (best.number, value), f"trial {best.number}: {number(value)}")
+def _name_best(panel: Axes, trial_number: int, point: tuple[float, float]) -> None:
+    _at(panel, point, f"trial {trial_number}: {value_told(point[1])}", BEST)
 
 
-def _at(panel: Axes, point: tuple[float, float], text: str) -> None:
-    panel.plot(*point, "o", color=BEST, markersize=6)
+def _at(panel: Axes, point: tuple[float, float], text: str, color: str) -> None:
+    """Mark a point and write beside it, towards the middle; the limits of the axes are final."""
+    panel.plot(*point, "o", color=color, markersize=6)
+    x, y = panel.transAxes.inverted().transform(panel.transData.transform(point))
     panel.annotate(
         text,
         point,
-        xytext=(-6, 9),
+        xytext=(6 if x < _LEFT else -6, 9 if y < _LOW else -9),
         textcoords="offset points",
-        ha="right",
-        color=BEST,
+        ha="left" if x < _LEFT else "right",
+        va="bottom" if y < _LOW else "top",
+        color=color,
         fontweight="bold",
         fontsize=9,
         bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},

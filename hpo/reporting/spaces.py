@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _MAX_KEYS = 16
 _MAX_CHOICES = 12  # named on an axis
 _COLUMNS = 3
+_MAX_BESIDE = 66  # characters of names in a line below the panel
+_FEW_TICKS = 50  # from this ratio on powers of 10 are enough
+_BEYOND = 0.03  # of the height: where values outside of their range are drawn
 
 
 def draw_parallel(subject: Subject, path: Path) -> Path:
@@ -47,7 +50,8 @@ def draw_parallel(subject: Subject, path: Path) -> Path:
         picture.say("fewer than two hyperparameters are searched")
         return picture.save(path)
     (panel,) = picture.panels
-    rows = np.array([[place_of(trial, key) for key in keys] for trial in shown])
+    places = np.array([[place_of(trial, key) for key in keys] for trial in shown])
+    rows = np.clip(places, -_BEYOND, 1 + _BEYOND)  # a default may be outside of the range
     lines = np.stack([np.broadcast_to(np.arange(len(keys)), rows.shape), rows], axis=2)
     colors = _colors(len(shown))
     panel.add_collection(LineCollection([*lines], colors=colors, linewidths=0.9))
@@ -58,15 +62,17 @@ def draw_parallel(subject: Subject, path: Path) -> Path:
         )
     for place, name in enumerate(keys):
         _coordinate(panel, place, _latest(shown, name))
-    panel.set(xlim=(-0.1, len(keys) - 0.7), ylim=(-0.04, 1.04), yticks=[])
-    turn = 0 if len(keys) < 5 else 20
-    labels = [short(name, 22) for name in keys]
+    panel.set(xlim=(-0.1, len(keys) - 0.7), ylim=(-_BEYOND - 0.01, 1.01 + _BEYOND), yticks=[])
+    labels = [short(name, 24) for name in keys]
+    turn = 20 if len(keys) * max(map(len, labels)) > _MAX_BESIDE else 0
     panel.set_xticks(range(len(keys)), labels, rotation=turn, ha="right" if turn else "center")
+    panel.tick_params(labelsize=8.5)
     panel.spines["left"].set_visible(False)
     panel.plot([], [], color=colors[-1], label=f"good {subject.metric}"[:60])
     panel.plot([], [], color=colors[0], label="bad")
     key(panel)
-    picture.figure.subplots_adjust(left=0.12, right=0.95, bottom=0.24 if turn else 0.12)
+    left = max(0.12, 0.03 + 0.009 * len(labels[0])) if turn else 0.12
+    picture.figure.subplots_adjust(left=left, right=0.95, bottom=0.24 if turn else 0.12)
     return picture.save(path)
 
 
@@ -76,29 +82,35 @@ def draw_slices(subject: Subject, path: Path) -> Path:
     keys = searched(shown)[:_MAX_KEYS]
     rows = max(1, math.ceil(len(keys) / _COLUMNS))
     columns = min(_COLUMNS, max(1, len(keys)))
-    title = f"{subject.name}: {subject.metric} along each hyperparameter"
-    picture = Picture(title, rows, columns, height=0.9 + 2.1 * rows)
+    title = f"{subject.name}: {short(subject.metric, 30)} along each hyperparameter"
+    picture = Picture(title, rows, columns, height=1.0 + 2.1 * rows)
+    lasts = [value for trial in shown if (value := subject.last_value(trial)) is not None]
     for panel, name in zip(picture.panels, keys, strict=False):
+        value_axis(panel, "", lasts, lasts, subject.sign)
         _slice(panel, subject, [t for t in shown if name in t.params], name)
     for panel in picture.panels[len(keys) :]:
         panel.set_axis_off()
     if not keys:
         picture.say("no trial has a value yet")
+    key(picture.panels[0])
     return picture.save(path)
 
 
 def _slice(panel: Axes, subject: Subject, trials: Sequence[FrozenTrial], name: str) -> None:
-    space = _latest(trials, name)
-    pruned = [t for t in trials if t.state != TrialState.COMPLETE]
-    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    space, (low, high) = _latest(trials, name), panel.get_ylim()
+    inside = [t for t in trials if low <= (subject.last_value(t) or 0.0) <= high]
+    others = [t for t in inside if t.state != TrialState.COMPLETE]
+    complete = [t for t in inside if t.state == TrialState.COMPLETE]
     best = [trial for trial in complete if trial is subject.best]
-    sets = (pruned, GRAY, 3), (complete, COLORS[TrialState.COMPLETE], 4), (best, BEST, 7)
-    for some, color, size in sets:
+    sets = (
+        (others, GRAY, 3, "not complete"),
+        (complete, COLORS[TrialState.COMPLETE], 4, "complete"),
+        (best, BEST, 7, "best"),
+    )
+    for some, color, size, label in sets:
         values = [subject.last_value(trial) or 0.0 for trial in some]
-        panel.plot(_along(some, name, space), values, "o", color=color, markersize=size, mew=0)
-    lasts = [value for trial in trials if (value := subject.last_value(trial)) is not None]
-    value_axis(panel, subject.metric, lasts, lasts, subject.sign)
-    panel.set_ylabel("")
+        along = _along(some, name, space)
+        panel.plot(along, values, "o", color=color, markersize=size, mew=0, label=label)
     panel.set_xlabel(short(name, 26), fontsize=9)
     panel.tick_params(labelsize=8)
     if isinstance(space, CategoricalDistribution):
@@ -106,7 +118,9 @@ def _slice(panel: Axes, subject: Subject, trials: Sequence[FrozenTrial], name: s
         panel.set_xticks(range(len(labels)), labels)
         panel.set_xlim(-0.5, len(space.choices) - 0.5)
     elif getattr(space, "log", False):
-        logarithmic(panel, "x", (1,))
+        panel.set_xscale("log")
+        first, last = panel.get_xlim()
+        logarithmic(panel, "x", (1,) if last > _FEW_TICKS * first else (1, 2, 5))
     panel.tick_params(axis="x", rotation=30 if _is_crowded(space) else 0)
 
 
@@ -175,5 +189,5 @@ def _ticks(space: Any) -> list[tuple[float, str]]:
 def _colors(n: int) -> NDArray[np.float64]:
     """Return n colors from light gray (the worst) to dark blue (the best), shape (n, 4)."""
     share = (np.arange(n) / max(1, n - 1))[:, None] ** 3
-    light, dark = np.array([0.82, 0.82, 0.82, 0.5]), np.array([0.0, 0.27, 0.42, 0.9])
+    light, dark = np.array([0.72, 0.72, 0.72, 0.5]), np.array([0.0, 0.27, 0.42, 0.9])
     return np.asarray(light + share * (dark - light))

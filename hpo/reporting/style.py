@@ -1,4 +1,4 @@
-"""The colors of the states of trials, in the style of all pictures (`commons.picture_style`)."""
+"""Colors and names of the states of trials, in the style of all pictures (`picture_style`)."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ COLORS: Final = {
     TrialState.FAIL: RED,
 }
 BEST: Final = ORANGE
+PALE: Final = "#ececec"  # behind the bars of trials
+NAMES: Final = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.WAITING: "paused",
+    TrialState.RUNNING: "running",
+}

@@ -85,6 +85,17 @@ class Subject:
         step = trial.last_step
         return None if step is None else float(trial.intermediate_values[step])
 
+    def point_of(self, trial: FrozenTrial) -> tuple[int, float] | None:
+        """Return the last step at which a trial had its value, and the value; None: no report.
+
+        The value of a training may be that of its best step, not of its last one.
+        """
+        value, reports = self.last_value(trial), trial.intermediate_values
+        if value is None or not reports:
+            return None
+        steps = [step for step in reports if reports[step] == value]
+        return max(steps or reports), value
+
     def _rank(self, trial: FrozenTrial) -> float:
         value = self.last_value(trial)
         is_number = value is not None and math.isfinite(value)

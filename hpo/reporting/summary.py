@@ -24,7 +24,7 @@ from hpo.attributes import (
     seconds_of,
     stored,
 )
-from hpo.reporting.default import Default, compare_default
+from hpo.reporting.default import Default, compare_default, value_told
 from hpo.reporting.pareto import Front, front_of, rule_of
 from hpo.reporting.spending import Cost, workers_of
 
@@ -245,8 +245,8 @@ def values_told(values: Mapping[str, float]) -> str:
     ('0.5', 'loss 0.5, ms 2')
     """
     if len(values) == 1:
-        return f"{next(iter(values.values())):.6g}"
-    return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+        return value_told(next(iter(values.values())))
+    return ", ".join(f"{name} {value_told(value)}" for name, value in values.items())
 
 
 def intervals(

@@ -37,6 +37,44 @@ def test_values_that_are_not_finite_move_no_limit():
     assert low < 3.0 < high
 
 
+def test_all_values_are_inside_if_no_trial_is_better_than_others():
+    low, high = limits([0.84, 0.66, 0.411, 0.417], [], 1)
+    assert low < 0.411 < 0.84 < high
+
+
+def test_the_trials_beyond_an_axis_are_counted_once_for_all_panels():
+    picture = Picture("s", columns=2)
+    for panel in picture.panels:
+        value_axis(panel, "loss", [1, 1.1, 1.2, 9], [1, 1.1, 1.2, 9], 1)
+    notes = [text.get_text() for text in picture.figure.texts[1:]]
+    assert notes == ["1 of 4 trials end beyond the axis"]
+
+
+def test_a_long_title_has_two_lines_inside_of_the_picture():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    picture = Picture(f"{50 * 'w'}: the learning curves of all trials")
+    renderer = FigureCanvasAgg(picture.figure).get_renderer()
+    title = picture.figure.texts[0]
+    assert title.get_text().count("\n") == 1
+    box = title.get_window_extent(renderer)
+    assert picture.panels[0].get_window_extent(renderer).y1 < box.y0
+    assert box.y1 < picture.figure.bbox.y1
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("scheduler.decay_steps", "scheduler.decay_steps"),
+        ("a.scheduler.decay_steps", "...decay_steps"),
+        ("ab.cde.scheduler.decay", "...scheduler.decay"),
+        ("model.a_long_name_of_one_part", "...g_name_of_one_part"),
+    ],
+)
+def test_a_dotted_name_is_shortened_to_whole_parts(name, shown):
+    assert short(name, 21) == shown
+
+
 def test_an_axis_over_a_large_ratio_is_logarithmic_with_plain_numbers():
     panel = drawn([0.2, 0.3, 2.9], [0.2, 2.9])
     assert panel.get_yscale() == "log"
@@ -53,6 +91,13 @@ def test_an_axis_over_a_large_ratio_is_logarithmic_with_plain_numbers():
 )
 def test_numbers_are_plain(value, text):
     assert number(value) == text
+
+
+def test_a_logarithmic_axis_of_less_than_a_decade_has_several_ticks():
+    panel = drawn([0.55, 2.9], [])
+    low, high = panel.get_ylim()
+    ticks = [tick for tick in panel.get_yticks() if low <= tick <= high]
+    assert ticks == pytest.approx([0.5, 0.7, 1, 1.5, 2, 3])
 
 
 def test_a_name_from_elsewhere_is_shown_as_it_is(tmp_path):

@@ -110,9 +110,35 @@ def test_importances_have_a_bar_per_parameter_and_say_of_what_they_are(subject, 
     widths = [bar.get_width() for bar in axes[0].patches]
     assert names == ["a", "b"]
     assert widths[0] < widths[1]
-    title = axes[0].figure._suptitle.get_text()
-    assert title == "s: importances, 30 trials by their final values, pruned ones included"
-    assert "share of the variance of ranks" in axes[0].get_xlabel()
+    figure = axes[0].figure
+    assert figure._suptitle.get_text() == "s: importances from 30 trials by their final values"
+    label = figure._supxlabel
+    assert "share of the variance of ranks" in label.get_text()
+    assert "do not add up to 1" in label.get_text()
+    shown, ticks = (t.get_window_extent() for t in (label, axes[0].get_xticklabels()[0]))
+    assert figure.bbox.x0 < shown.x0 < shown.x1 < figure.bbox.x1
+    assert figure.bbox.y0 < shown.y0 < shown.y1 < ticks.y0
+
+
+@pytest.mark.parametrize("draw", [draw_history, draw_learning_curves])
+def test_the_best_trial_is_marked_where_it_had_its_value(subject, tmp_path, axes, draw):
+    study = optuna.create_study()
+    curve = {1: 0.9, 2: 0.41112607, 3: 0.5}
+    study.add_trial(create_trial(value=0.41112607, intermediate_values=curve))
+    study.add_trial(create_trial(value=0.7, intermediate_values={1: 0.9, 2: 0.8, 3: 0.7}))
+    draw(subject(study), tmp_path / "p.png")
+    (text,) = axes[0].texts
+    assert text.get_text() == "trial 0: 0.411126"
+    assert text.xy == (0 if draw is draw_history else 2, 0.41112607)
+    inside, shown = axes[0].get_window_extent(), text.get_window_extent()
+    assert inside.x0 < shown.x0 < shown.x1 < inside.x1
+    assert inside.y0 < shown.y0 < shown.y1 < inside.y1
+
+
+@pytest.mark.parametrize("draw", [draw_history, draw_learning_curves])
+def test_numbers_of_trials_and_epochs_are_whole(study, subject, tmp_path, axes, draw):
+    draw(subject(study), tmp_path / "p.png")
+    assert all(tick == int(tick) for tick in axes[0].get_xticks())
 
 
 def test_of_many_trials_the_best_and_some_others_are_drawn():

@@ -28,7 +28,7 @@ def worked(n_workers, n_each=2):
 
 def test_each_worker_has_a_row_with_its_trials(subject, tmp_path, axes):
     draw_timeline(subject(worked(3)), tmp_path / "t.png")
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["w/0", "w/1", "w/2"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["0", "1", "2"]
     bars = [(bar.get_x(), bar.get_width()) for bar in axes[0].patches]
     assert sorted(bars) == [(0.0, 60.0)] * 3 + [(60.0, 60.0)] * 3
     labels = {text.get_text() for text in axes[0].get_legend().get_texts()}
@@ -38,8 +38,69 @@ def test_each_worker_has_a_row_with_its_trials(subject, tmp_path, axes):
 def test_of_many_workers_the_number_at_work_is_drawn(subject, tmp_path, axes):
     draw_timeline(subject(worked(500)), tmp_path / "t.png")
     assert not axes[0].patches
-    assert axes[0].get_ylabel() == "workers at work"
+    assert axes[0].get_ylabel() == "workers"
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["at work"]
     assert axes[0].get_ylim()[1] > 500
+
+
+def paused(study, number, worker, begin, seconds, end=3600):
+    """A trial that waits until the study ends, which prunes it."""
+    run = {"overrides": [], "worker": worker}
+    trial = create_trial(state=TrialState.PRUNED, user_attrs={"run": run, "seconds": seconds})
+    trial.datetime_start = BEGIN + timedelta(seconds=begin)
+    trial.datetime_complete = BEGIN + timedelta(seconds=end)
+    study.add_trial(trial)
+
+
+def test_a_paused_trial_covers_nothing_after_it_was_paused(subject, tmp_path, axes):
+    study = optuna.create_study()
+    for number, (begin, seconds) in enumerate([(0, 600.0), (600, 900.0), (1500, 300.0)]):
+        paused(study, number, "w/0", begin, seconds)
+    draw_timeline(subject(study), tmp_path / "t.png")
+    bars = [(bar.get_x(), bar.get_width()) for bar in axes[0].patches]
+    assert bars == [(0, 10), (10, 15), (25, 5)]  # minutes
+    assert [text.get_text() for text in axes[0].texts] == ["0", "1", "2"]
+    assert axes[0].figure.texts == [axes[0].figure._suptitle]
+
+
+def test_resumed_trials_are_counted_before_the_time_that_their_worker_was_there(
+    subject, tmp_path, axes
+):
+    study = optuna.create_study()
+    paused(study, 0, "w/2", 1200, 1800.0, end=1800)
+    start = BEGIN.timestamp()
+    for name in ("w/2", "w/10"):
+        study.set_user_attr(
+            f"hpo:worker:{name}", {"start": start, "end": start + 1800, "busy_s": 0}
+        )
+    draw_timeline(subject(study), tmp_path / "t.png")
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["2", "10"]
+    present = [path.get_extents() for c in axes[0].collections for path in c.get_paths()]
+    assert [(box.x0, box.x1) for box in present] == [(0, 30), (0, 30)]
+    assert [(bar.get_x(), bar.get_width()) for bar in axes[0].patches] == [(20, 10)]
+    notes = [text.get_text() for text in axes[0].figure.texts]
+    assert "resumed trials, drawn from their last start on: 1" in notes
+
+
+def test_workers_of_several_launches_have_their_whole_names(subject, tmp_path, axes):
+    study = optuna.create_study()
+    paused(study, 0, "20260101-120000-ab12/0", 0, 60.0)
+    paused(study, 1, "20260102-120000-cd34/0", 0, 60.0)
+    draw_timeline(subject(study), tmp_path / "t.png")
+    labels = axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == [
+        "20260101-120000-ab12/0",
+        "20260102-120000-cd34/0",
+    ]
+    assert min(label.get_window_extent().x0 for label in labels) > 0
+
+
+def test_the_time_of_a_paused_trial_is_part_of_the_cost(subject, tmp_path, axes):
+    study = optuna.create_study()
+    study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={"seconds": 7.0}))
+    draw_cost(subject(study), tmp_path / "c.png")
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["paused"]
+    assert [bar.get_width() for bar in axes[0].patches] == [7.0]
 
 
 def test_the_number_of_spans_is_counted_at_each_change():
