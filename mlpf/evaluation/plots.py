@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from commons.picture_labels import label_ends
-from commons.picture_style import GRAY, INK, Picture, logarithmic
+from commons.picture_style import GRAY, INK, Picture, logarithmic, whole_numbers
 from mlpf.evaluation.grid import make_grid
 from mlpf.evaluation.style import Look, label, look
 from mlpf.schema import Particle
@@ -25,6 +25,7 @@ _MATRIX, _NAMES, _MATRIX_WIDTH = 3.1, 1.6, 5.0  # of a matrix, its axes, both si
 _TOP: Final = 0.75  # inches, for the titles
 _FEW_EDGES: Final = 8
 _LOG_FROM: Final = 15.0  # ratio of the largest to the smallest x
+_BELOW: Final = 0.04  # of an efficiency: room for points at 0
 _DARK: Final = 55  # percent, below white numbers
 _WIDTHS: Final = ("resolution", "iqr", "rms")  # small is good, and the ratio to the rules counts
 
@@ -257,15 +258,15 @@ def _set_limits(axes: Axes, curves: Sequence[Curve]) -> None:
     if curves[0].get("kind") == "histogram":
         highest = max(float(np.nanmax(line.get_ydata())) for line in axes.lines)
         axes.set_ylim(0, 1.05 * max(highest, 1))
+        whole_numbers(axes.yaxis)
     elif "efficiency" in curves[0]["name"] or "purity" in curves[0]["name"]:
         axes.set_ylim(_lowest(curves), 1.05)
-    axes.autoscale_view()  # else the limits come too late for the names beside the points
 
 
 def _lowest(curves: Iterable[Curve]) -> float:
     values = np.concatenate([_numbers(curve["values"]) for curve in curves])
     least = np.nanmin(values) if np.isfinite(values).any() else 0.0
-    return float(max(0.0, min(0.9, least - 0.1)))
+    return float(max(-_BELOW, min(0.9, least - 0.1)))
 
 
 def _numbers(values: Iterable[float | None]) -> NDArray[np.float64]:

@@ -44,6 +44,13 @@ def test_rules_and_mlpf_stand_beside_each_other_in_a_panel_per_selection(make_cu
         assert sorted(names_beside(axes)) == ["MLPF", "rules"]
 
 
+def test_a_point_at_zero_lies_inside_of_its_panel(make_curve):
+    curve = make_curve("efficiency", "electron", "mlpf", [0.0, 1.0], edges=[1, 10, 100])
+    low, high = draw_curves([curve]).panels[0].get_ylim()
+    assert low < -0.02
+    assert high > 1.02
+
+
 def test_a_width_has_its_ratio_to_the_rules_below(make_curve):
     values = {"rules": [0.2, 0.0, 0.1], "mlpf": [0.1, 0.1, 0.2]}
     curves = [
@@ -82,6 +89,7 @@ def test_counts_are_drawn_as_steps(make_curve):
     assert mlpf.get_drawstyle() == "steps-post"
     assert rules.get_linestyle() != mlpf.get_linestyle()
     assert axes.get_ylim() == pytest.approx((0, 3.15))
+    assert axes.get_yticks().tolist() == [0, 1, 2, 3, 4]  # no half events
 
 
 def test_points_without_bins_are_joined_by_a_line(make_curve):
