@@ -6,6 +6,9 @@ Run it in any number of processes, on all machines that see the files: together 
 exactly `n_trials`. If one of them is killed, another one takes its trial over with its number,
 parameters and history; the objective may resume from a checkpoint of its own in `trial.folder()`,
 which no other trial and no other study is given.
+
+Every 30 s and at the end a line tells how far the study is. It is logged like Optuna's own lines:
+`optuna.logging.set_verbosity(optuna.logging.WARNING)` turns it off.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from hpo.attributes import LEASE_S, N_TRIALS, STUDY_ID, stored
 from hpo.budgets import budget_of
 from hpo.goals import Goals, directions_of, goals_of
 from hpo.reporting.causes import why_none_is_complete
+from hpo.reporting.live import Lines
 from hpo.search.finite import EXHAUSTED, is_exhausted, most_trials, n_placed
 from hpo.search.objectives import load, set_goals
 from hpo.search.points import Point, given_points
@@ -50,6 +54,10 @@ from hpo.study.tickets import Tickets
 from hpo.study.trial import LeasedTrial
 
 _log = logging.getLogger(__name__)
+_INTERRUPTED = (
+    "study {!r} is interrupted. Finished trials and reported values are kept; a trial in progress "
+    "waits to be continued. The same call resumes the study"
+)
 
 
 def optimize(
@@ -75,7 +83,7 @@ def optimize(
     """Work on a shared study until no trial is left to begin or to take over; return it.
 
     An exception in the objective fails its trial, NaN or infinity prunes it, and the work goes
-    on. An interruption (KeyboardInterrupt) gives the trial back. `hpo.study.life` has all rules.
+    on. An interruption gives the trial back. `hpo.study.life` has all rules.
     If no trial is complete at the end, a warning says why, by cause and number.
 
     Args:
@@ -110,6 +118,7 @@ def optimize(
     Raises:
         ValueError: the storage cannot be opened, or an argument is out of range or no such thing;
             nothing is created.
+        KeyboardInterrupt: after Ctrl-C, or a signal that ends a job; says how to resume.
     """
     end_at_once()
     _check_objects(objective, sampler, pruner)
@@ -174,7 +183,7 @@ def optimize(
     tickets.enter(record)
     if trouble := clock_trouble(Path(folder)):
         _log.warning(trouble)
-    code = code_of(objective)
+    code = _code_of(objective)
 
     def begun(trial: LeasedTrial) -> float | Sequence[float]:
         trial.home, trial.bounds = home, aims.constraints
@@ -183,9 +192,13 @@ def optimize(
 
     spent = tickets.spent if costs.is_set else None
     limits = Limits(trial_timeout, epoch_timeout, tickets.time, spent=spent)
-    with signals.interrupt(once=True), limits, record:
-        while _work_on_next(tickets, study, begun, limits, record):
-            pass
+    lines = Lines(shared, study_id(study))
+    try:
+        with signals.interrupt(once=True), limits, record, lines:
+            while _work_on_next(tickets, study, begun, limits, record):
+                pass
+    except KeyboardInterrupt:  # the traceback of what was interrupted would hide what to do
+        raise KeyboardInterrupt(_INTERRUPTED.format(study_name)) from None
     _say_if_over(tickets)
     _say_if_exhausted(study, n_trials)
     why = why_none_is_complete(tickets.trials())
@@ -234,6 +247,12 @@ def _check_objects(objective: Any, sampler: Any, pruner: Any) -> None:
         if part is not None and not isinstance(part, kind):
             rule = f"{{{name}}} must be None or an object of a subclass of {{}}, got {{!r}}"
             raise SettingError(rule, kind.__name__, part)
+
+
+def _code_of(objective: Callable[..., Any]) -> dict[str, str]:
+    """Do as `code_of`, also for a function without a module, as `exec` may make one."""
+    has_module = getattr(objective, "__module__", None) is not None
+    return code_of(objective if has_module else partial(objective))  # a partial has a module
 
 
 def _say_if_over(tickets: Tickets) -> None:

@@ -76,8 +76,45 @@ def test_an_interrupted_process_gives_its_trial_back(shell, study, tmp_path, wai
     command = shell("plain/study.py", "1", "0.2")
     wait_until(lambda: bool(n_epochs(tmp_path)))
     command.interrupt()
-    command.end()
+    code, output = command.end()
     assert states(study()) == {"WAITING": 1}
+    assert code == -signal.SIGINT
+    *frames, last = output.splitlines()
+    assert last.startswith("KeyboardInterrupt: study 'plain' is interrupted. Finished trials and ")
+    assert last.endswith("The same call resumes the study")
+    assert len(frames) <= 8  # where it was called, and no more
+
+
+def test_the_caller_gets_the_interruption(tmp_path):
+    def objective(trial):
+        trial.report(1.0, 1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^study 's' is interrupted\. Finished trials"):
+        optimized(tmp_path, objective, n_trials=2)
+    study = optimized(tmp_path, lambda trial: 1.0, n_trials=2)
+    assert states(study) == {"COMPLETE": 2}
+    assert study.trials[0].intermediate_values == {1: 1.0}
+
+
+def test_a_function_without_a_module_is_an_objective(tmp_path):
+    names = {}
+    exec("def objective(trial): return 1.0", names)
+    names["objective"].__module__ = None
+    study = optimized(tmp_path, names["objective"], n_trials=1)
+    assert states(study) == {"COMPLETE": 1}
+    assert "python" in study.trials[0].user_attrs[attributes.CODE][0]
+
+
+def test_the_study_is_logged_as_optuna_logs_and_can_be_silenced(tmp_path, monkeypatch):
+    log, lines = optuna.logging.get_logger("optuna.hpo"), []
+    monkeypatch.setattr(log, "handle", lambda record: lines.append(record.getMessage()))
+    optimized(tmp_path, lambda trial: 1.0, n_trials=1)
+    assert lines == []
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    optimized(tmp_path, lambda trial: 1.0, n_trials=2)
+    (line,) = lines
+    assert line.startswith("study 's': 2 of 2 finished: 2 complete, 0 pruned")
 
 
 def optimized(tmp_path, objective, **options):
