@@ -14,6 +14,7 @@ help:  ## list the targets
 
 setup: $(STAMP)  ## virtual environment with the tested versions (constraints.txt)
 $(STAMP): pyproject.toml constraints.txt .ci/make-venv
+	@echo "Installing everything into $(VENV). This takes about five minutes; pip prints nothing meanwhile."
 	.ci/make-venv $(PYTHON) $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[mlpf,simulation,jets,root,onnx,gravnet,wandb,mlflow,qsvr,qpu,gp,postgresql,grpc,redis,energy,dashboard,notebook,docs,dev]'
 	@touch $@
