@@ -5,6 +5,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from hpo.hydra_internals import instantiate
+from hpo.sweep import explain
 from hpo.sweep.explain import first_line, reason, values_at_fault
 
 
@@ -35,6 +36,31 @@ def test_a_package_that_a_class_of_ours_lacks_is_that_of_its_extra():
     error = InstantiationException("x")
     error.__cause__ = ModuleNotFoundError("No module named 'dimod_'", name="dimod_")
     assert reason(error, "qsvr.QSVRPruner").endswith("pip install dimod_")
+
+
+def failing(module, *statements):
+    """An error as Hydra raises it when a module of this name cannot be imported."""
+    error = InstantiationException("x")
+    try:
+        exec("\n".join(statements), {"__name__": module})
+    except ImportError as cause:
+        error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("importer", "target", "extra"),
+    [
+        ("qsvr.forecasting.forecaster", "hpo.LadderPruner", "qsvr"),
+        ("optuna._gp.gp", "optuna.samplers.GPSampler", "gp"),
+        ("hpo.search.points", "hpo.GPSampler", "gp"),
+    ],
+)
+def test_the_extra_is_that_of_the_module_whose_import_failed(monkeypatch, importer, target, extra):
+    monkeypatch.setattr(explain, "_is_installed", lambda module: False)
+    missing = "raise ModuleNotFoundError('No module named scipy', name='scipy.special')"
+    told = explain.reason(failing(importer, missing), target)
+    assert told == f"the package scipy is not installed: pip install 'mlpf-hpo[{extra}]'"
 
 
 def test_of_a_long_message_the_first_line_is_told_and_cannot_steer_the_terminal():
