@@ -32,10 +32,9 @@ class Compared:
         """The change as text; None: it cannot be told."""
         return None if self.change is None else f"{self.change:+.1%}".replace("%", " %")
 
-    @property
-    def ends_told(self) -> tuple[str, str]:
-        """Both values as text, the second one with the change."""
-        change = "" if self.change_told is None else f" ({self.change_told})"
+    def told(self, is_final: bool) -> tuple[str, str]:
+        """Return both values as text, final ones with the change."""
+        change = f" ({self.change_told})" if is_final and self.change_told is not None else ""
         texts = ("no value" if v is None else value_told(v) for v in (self.value, self.best_value))
         default, best = texts
         return default, best + change
@@ -63,12 +62,12 @@ class Default:
     several: bool = False
 
     def __str__(self) -> str:
-        """Return the comparison as a line."""
-        first = self.values[0]
-        (value, best), trial = first.ends_told, f"trial {self.number}"
+        """Return the comparison as a line; a change in the midst of a training is not told."""
+        first, is_final = self.values[0], self.step is None
+        (value, best), trial = first.told(is_final), f"trial {self.number}"
         if self.several:
-            value = ", ".join(f"{each.name} {each.ends_told[0]}" for each in self.values)
-            best = ", ".join(f"{each.name} {each.ends_told[1]}" for each in self.values)
+            value = ", ".join(f"{each.name} {each.told(is_final)[0]}" for each in self.values)
+            best = ", ".join(f"{each.name} {each.told(is_final)[1]}" for each in self.values)
         if self.is_best:
             return f"default {value} ({trial}) is the best"
         if self.end == "infeasible" and first.best_value is None:
@@ -81,7 +80,7 @@ class Default:
             return f"default ({trial}) {self.end} without a value"
         return (
             f"default ({trial}) {self.end} at epoch {self.step} with {value}; "
-            f"there the best had {best}"
+            f"the best trial had {best} at that epoch"
         )
 
 

@@ -29,9 +29,10 @@ def test_a_complete_default_is_compared_by_the_final_values():
     assert str(found) == "default 0.4 (trial 0) -> best 0.3 (-25.0 %)"
 
 
-def test_a_pruned_default_is_compared_at_the_step_where_it_was_pruned():
+def test_a_pruned_default_is_compared_at_the_step_where_it_was_pruned_without_a_gain():
     default = trial(0, TrialState.PRUNED, [0.9, 0.8], DEFAULT, value=0.8)
-    told = "default (trial 0) pruned at epoch 2 with 0.8; there the best had 0.4 (-50.0 %)"
+    assert compare_default([default, BEST], 1, ["loss"]).values[0].change == -0.5
+    told = "default (trial 0) pruned at epoch 2 with 0.8; the best trial had 0.4 at that epoch"
     assert line(default, BEST) == told
 
 
@@ -51,8 +52,8 @@ def test_a_default_that_nothing_beats_is_told():
 
 def test_a_step_that_the_best_has_not_reported_is_not_made_up():
     default = trial(0, TrialState.PRUNED, [0.9] * 4, DEFAULT, value=0.9)
-    assert line(default, BEST).endswith("there the best had no value")
-    assert line(default, best=None).endswith("there the best had no value")
+    assert line(default, BEST).endswith("the best trial had no value at that epoch")
+    assert line(default, best=None).endswith("the best trial had no value at that epoch")
 
 
 def test_no_default_and_one_that_goes_on_are_not_compared():
@@ -91,5 +92,5 @@ def test_a_pruned_default_of_several_objectives_is_compared_by_the_reported_one(
     assert found.values == (Compared("accuracy", 0.2, 0.4, pytest.approx(1.0)),)
     assert str(found) == (
         "default (trial 0) pruned at epoch 1 with accuracy 0.2; "
-        "there the best had accuracy 0.4 (+100.0 %)"
+        "the best trial had accuracy 0.4 at that epoch"
     )
