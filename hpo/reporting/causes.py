@@ -11,6 +11,7 @@ from commons.terminal import one_line
 from hpo.attributes import DIVERGED, FAIL_REASON, stored
 
 _MAX_CAUSES = 5
+_FORECAST = "qsvr:forecast"  # of the trials that `qsvr.SVRPruner` has stopped: why
 
 
 def why_none_is_complete(trials: Iterable[FrozenTrial]) -> str | None:
@@ -37,6 +38,11 @@ def was_outdone(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.PRUNED and is_sound and trial.last_step is not None
 
 
+def was_forecast(trial: FrozenTrial) -> bool:
+    """Tell whether a trial was pruned because of a forecast of its learning curve."""
+    return trial.state == TrialState.PRUNED and _FORECAST in trial.system_attrs
+
+
 def cause_of(trial: FrozenTrial) -> str:
     """Return how a trial ended, or its state."""
     if trial.state == TrialState.FAIL:
@@ -46,4 +52,5 @@ def cause_of(trial: FrozenTrial) -> str:
     if stored(trial.user_attrs, DIVERGED) is not None:
         return "diverged"
     step = trial.last_step
-    return "pruned before a step" if step is None else f"pruned at step {step}"
+    by = " by a forecast" if was_forecast(trial) else ""
+    return "pruned before a step" if step is None else f"pruned at step {step}{by}"

@@ -21,6 +21,7 @@ from hpo.reporting.spending import Cost, Present, cost_of, held, mean_of, worker
 from hpo.reporting.summary import epochs_of, summarize
 
 OUTCOMES = ("complete", "pruned", "failed", "unfinished", "lost", "start-up", "between trials")
+_TOLD = {"lost": "lost or trained twice"}
 _COLUMNS = (
     *("kind", "name", "outcome", "hours", "core_h", "gpu_h", "cpu_h", "cpu_kwh", "gpu_kwh"),
     *("epochs", "lost_core_h", "lost_gpu_h", "lost_epochs", "queued_h"),
@@ -126,7 +127,8 @@ def ledger_lines(ledger: Ledger) -> list[tuple[str, str]]:
     whole = total.cost.core_h
     if whole > 0:
         shares = ((name, cost.core_h / whole) for name, cost in ledger.outcomes.items())
-        lines.append(("", ", ".join(f"{name} {x:.0%}" for name, x in shares if x >= 0.005)))
+        told = (f"{_TOLD.get(name, name)} {x:.0%}" for name, x in shares if x >= 0.005)
+        lines.append(("", ", ".join(told)))
     if ledger.saved.epochs:
         lines.append(("saved", f"about {ledger.saved}, by pruning"))
     return lines

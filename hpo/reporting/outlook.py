@@ -2,15 +2,24 @@
 
 The first trials to end are those that were pruned early. Their mean would promise far too much, so
 the share of trials that goes on at each step counts those that still run (Kaplan-Meier).
+
+A policy that pauses trials resumes few of them and prunes the rest at the very end. So a paused
+trial counts as one that has ended where it is: what it may still run is in the mean length of the
+trials to come. Before a trial is complete, that mean tells nothing.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from optuna.trial import FrozenTrial
+
+from hpo.attributes import seconds_of
 from hpo.reporting.rungs import Lengths
+from hpo.reporting.summary import n_epochs
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Survival:
     """The share of trials that goes on beyond each step.
 
     Args:
-        ends: how many finished trials ended at each step.
+        ends: how many trials ended at each step.
         running: the steps that the others have reached.
     """
 
@@ -58,21 +67,24 @@ class Survival:
 
 
 def outlook(
-    lengths: Lengths, running: Sequence[int], paused: Sequence[int], n_new: int
+    lengths: Lengths, running: Sequence[int], paused: Sequence[FrozenTrial], n_new: int
 ) -> Outlook | None:
-    """Return how long a sweep still takes; None: no trial has ended yet, or none runs.
+    """Return how long a sweep still takes; None: that cannot be told yet, or no trial runs.
 
     Args:
         lengths: of the finished trials.
         running: the steps that running trials have reached, one worker each.
-        paused: those of trials that wait at a rung.
+        paused: trials that wait at a rung.
         n_new: trials that have not begun.
     """
-    if not lengths.epochs or not running:
+    stops = [trial.last_step or 0 for trial in paused]
+    if not lengths.epochs or not running or (paused and not lengths.has_complete):
         return None
-    survival = Survival(lengths.ends, [*running, *paused])
-    begun = [survival.epochs_left(step) for step in (*running, *paused)]
+    survival = Survival(Counter(lengths.ends) + Counter(stops), running)
+    begun = [survival.epochs_left(step) for step in running]
     new = survival.epochs_left(0) if n_new else 0.0
     # The work is shared by the workers, but no trial is shorter for that.
     epochs = max((sum(begun) + n_new * new) / len(running), new, *begun)
-    return Outlook(epochs * lengths.seconds / lengths.epochs, not lengths.has_complete)
+    seconds = lengths.seconds + sum(map(seconds_of, paused))
+    run = lengths.epochs + sum(map(n_epochs, paused))
+    return Outlook(epochs * seconds / run, not lengths.has_complete)

@@ -18,9 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 from hpo.attributes import BEAT, BEST, LEASE, LEASE_S, N_TRIALS, added_from, stored
 from hpo.reporting.outlook import Outlook, outlook
 from hpo.reporting.pareto import Front
-from hpo.reporting.rungs import Lengths, Rung, paused_at
+from hpo.reporting.rungs import Lengths, Rung
 from hpo.reporting.subject import told_goal
 from hpo.reporting.summary import directions_of, metrics_of, n_epochs, reported_of
+from hpo.reporting.waiting import on_hold, paused_at
 from hpo.view import View
 
 _LEASE_S = 60.0
@@ -37,6 +38,7 @@ class Moment:
         reported: name of the one that trials report.
         goal: for example "minimize val_loss".
         n_trials: trials by state, those that were not begun among the waiting ones; and in total.
+        on_hold: waiting trials that have begun, see `on_hold`.
         n_added: finished trials that the study began with.
         best: the best complete trial that is feasible, added ones included; None: there is none.
         running: running trials, the most promising first.
@@ -51,6 +53,7 @@ class Moment:
     reported: str
     goal: str
     n_trials: dict[str, int]
+    on_hold: dict[str, int]
     n_added: int
     best: FrozenTrial | None
     running: Sequence[FrozenTrial]
@@ -100,7 +103,7 @@ class Pulse:
             self._note_end(trial)
         rest = self._within_budget(self._view.unfinished)
         running = [t for t in rest if t.state == TrialState.RUNNING]
-        paused = [at for t in rest if (at := paused_at(t)) is not None]
+        paused = [t for t in rest if paused_at(t) is not None]
         n_trials = self._n_trials(len(running))
         n_new = n_trials["waiting"] - len(paused)
         steps = [trial.last_step or 0 for trial in running]
@@ -111,6 +114,7 @@ class Pulse:
             reported=self._reported,
             goal=self._goal,
             n_trials=n_trials,
+            on_hold=on_hold(rest),
             n_added=self._n_added,
             best=self._front.best(self._weights),
             running=sorted(running, key=self._lengths.standing),

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.attributes import DIVERGED, PAUSED, added_from, seconds_of, stored
+from hpo.attributes import DIVERGED, added_from, seconds_of, stored
 from hpo.reporting.summary import n_epochs
+from hpo.reporting.waiting import paused_at
 
 _SHARE = 0.05  # of all stops, at least, are at a rung
 _MAX_RUNGS = 8
@@ -119,9 +120,3 @@ def rungs_of(trials: Iterable[FrozenTrial], sign: int) -> list[Rung]:
     lengths = Lengths(sign)
     lengths.add(trials)
     return lengths.rungs(trial for trial in trials if not trial.state.is_finished())
-
-
-def paused_at(trial: FrozenTrial) -> int | None:
-    """Return the step at which a waiting trial is paused; None: it is not."""
-    at = stored(trial.system_attrs, PAUSED) if trial.state == TrialState.WAITING else None
-    return at if isinstance(at, int) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +25,12 @@ from hpo.attributes import (
     seconds_of,
     stored,
 )
+from hpo.reporting.busy import busy_fraction
+from hpo.reporting.causes import was_forecast
 from hpo.reporting.default import Default, compare_default, value_told
 from hpo.reporting.pareto import Front, front_of, rule_of
 from hpo.reporting.spending import Cost, workers_of
+from hpo.reporting.waiting import on_hold
 
 VALUE = "value"  # an objective without a name
 
@@ -65,6 +69,23 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Leader:
+    """The best trial among those that are not finished, by their last values.
+
+    Attributes:
+        number: of the trial.
+        step: of its last report.
+        value: that it reported there.
+        params: its hyperparameters.
+    """
+
+    number: int
+    step: int
+    value: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Epochs:
     """Epochs that all trials have run, and those that pruning has saved, see `epochs_of`."""
 
@@ -80,13 +101,17 @@ class Summary:
         direction: "minimize" or "maximize".
         n_trials: trials by state (complete, pruned, fail, running, waiting) and in total; those of
             the budget that no worker has begun are waiting.
+        on_hold: waiting trials that have begun, by what has stopped them: "paused" by the policy,
+            "interrupted".
+        n_forecast: pruned trials that a forecast of their learning curve has stopped.
         n_added: finished trials that the study began with; they are counted here alone.
         best: of all trials, added ones included; None while no trial is complete.
+        leader: while there is no best trial; None: no unfinished trial has reported a number.
         worker_hours: "used" by the trials and "saved" by pruning (epochs saved, at the mean time
             of an epoch).
         wall_s: time with at least one worker, over all commands.
-        worker_busy_fraction: share of the workers' time spent inside the application; None for a
-            study without workers of hpo.
+        worker_busy_fraction: share of the workers' time spent inside the application, as far as
+            it is known; None for a study without workers of hpo, and in their first second.
         n_workers: over all commands.
         cost: what its workers have used; that of a study without workers of hpo is 0.
         default: the trial of the default configuration beside the best; None: there is none.
@@ -96,8 +121,11 @@ class Summary:
     study_name: str
     direction: str
     n_trials: dict[str, int]
+    on_hold: dict[str, int]
+    n_forecast: int
     n_added: int
     best: Best | None
+    leader: Leader | None
     epochs: Epochs
     worker_hours: dict[str, float]
     wall_s: float
@@ -132,16 +160,20 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
     counts = {s.name.lower(): sum(t.state == s for t in own) for s in TrialState}
     to_come = max(0, (budget or 0) - len(trials))  # their tickets are created later
     counts["waiting"] += to_come
+    reported = reported_of(attributes, len(metrics))
     summary = Summary(
         study_name=study.study_name,
         direction=directions[0],
         n_trials={**counts, "total": len(own) + to_come},
+        on_hold=on_hold(own),
+        n_forecast=sum(map(was_forecast, own)),
         n_added=len(trials) - len(own),
         best=best,
+        leader=_leader(own, directions[reported]) if best is None else None,
         epochs=epochs,
         worker_hours={"used": used_s / 3600, "saved": saved_s / 3600},
         wall_s=_union_s(intervals(workers, own)),
-        worker_busy_fraction=_busy_fraction(workers),
+        worker_busy_fraction=busy_fraction(workers, own),
         n_workers=len(workers),
         cost=_cost(attributes, trials, epochs.run),
         front=tuple(trial.number for trial in front.trials) if len(directions) > 1 else (),
@@ -149,7 +181,7 @@ def summarize(storage: BaseStorage, study_id: int) -> tuple[Summary, list[Frozen
             trials,
             best.number if best else None,
             metrics,
-            reported_of(attributes, len(metrics)),
+            reported,
         ),
     )
     return summary, trials
@@ -209,6 +241,17 @@ def _best(front: Front, metrics: Sequence[str], weights: Sequence[float] | None)
     )
 
 
+def _leader(trials: Sequence[FrozenTrial], direction: str) -> Leader | None:
+    known = [
+        Leader(trial.number, step, trial.intermediate_values[step], trial.params)
+        for trial in trials
+        if not trial.state.is_finished() and (step := trial.last_step) is not None
+    ]
+    finite = [each for each in known if math.isfinite(each.value)]
+    sign = -1 if direction == "maximize" else 1
+    return min(finite, key=lambda each: sign * each.value, default=None)
+
+
 def metrics_of(study: optuna.Study) -> list[str]:
     """Return the name of each objective of a study, also of those without a name."""
     return study.metric_names or numbered(len(study.directions))
@@ -262,14 +305,14 @@ def intervals(
     ]
 
 
+def wall_s_of(attributes: Mapping[str, Any]) -> float:
+    """Return the seconds with at least one worker, as the records of the workers tell."""
+    return _union_s(intervals([*all_stored(attributes, WORKER).values()], []))
+
+
 def _union_s(intervals: Iterable[tuple[float, float]]) -> float:
     total, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return total
-
-
-def _busy_fraction(workers: Sequence[Mapping[str, Any]]) -> float | None:
-    present_s = sum(worker["end"] - worker["start"] for worker in workers)
-    return sum(worker["busy_s"] for worker in workers) / present_s if present_s > 0 else None

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from commons.console import Table
 from commons.terminal import printable
 from hpo.attributes import added_from
+from hpo.reporting.default import value_told
 from hpo.reporting.ledger import Ledger, ledger_lines
 from hpo.reporting.outlook import Outlook
 from hpo.reporting.pareto import NONE_IS_FEASIBLE
@@ -22,17 +23,23 @@ def study_table(
     summary: Summary,
     elapsed_s: float | None = None,
     ledger: Ledger | None = None,
+    before_s: float = 0.0,
 ) -> Table:
     """Return the table of a study.
 
-    `elapsed_s` is the time since the command started. With the `ledger` the cost is told by
-    outcome.
+    Args:
+        summary: its figures.
+        elapsed_s: since the command started; None: no command is told of.
+        ledger: with it the cost is told by outcome.
+        before_s: what earlier commands have worked on the study.
     """
     title = f"study {summary.study_name}"
     rows = Table(show_header=False, title=title, title_justify="left")
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column(overflow="fold")
     rows.add_row("trials", counts(summary))
+    if summary.n_forecast:
+        rows.add_row("", f"of the pruned trials, {summary.n_forecast} by a forecast")
     rows.add_row("best", _best(summary))
     if summary.best is not None and summary.best.figures:
         rows.add_row("", _figures(summary.best.figures))
@@ -44,13 +51,13 @@ def study_table(
     if summary.default is not None:
         rows.add_row("", str(summary.default))
     rows.add_row("epochs", _epochs(summary))
-    if (busy := summary.worker_busy_fraction) is not None:
-        rows.add_row("workers", f"{summary.n_workers}, busy {busy:.0%} of their time")
+    if summary.n_workers:
+        rows.add_row("workers", _workers(summary))
     cost = [("cost", str(summary.cost))] if summary.cost.core_h else []
     for heading, text in cost if ledger is None else ledger_lines(ledger):
         rows.add_row(heading, text)
     if elapsed_s is not None:
-        rows.add_row("time", time_line(elapsed_s))
+        rows.add_row("time", _times(elapsed_s, before_s))
     return rows
 
 
@@ -77,7 +84,7 @@ def live_table(
     rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     lines = [*_jobs(jobs, width), *_leaders(moment), ("trials", _short_counts(moment))]
     lines += [("rungs", _rungs(moment))] if moment.rungs else []
-    unknown = ", time left is known when a trial has ended" if moment.outlook is None else ""
+    unknown = ", the time left is not known yet" if moment.outlook is None else ""
     lines.append(("time", time_line(elapsed_s, moment.outlook) + unknown))
     lines.append(("workers", f"{moment.n_alive} at work; {moment.epochs} epochs run"))
     lines += [("ends at", limits)] if limits else []
@@ -124,7 +131,7 @@ def _short_counts(moment: Moment) -> str:
     n = moment.n_trials
     states = {"complete": "complete", "pruned": "pruned", "fail": "failed", "running": "running"}
     shown = ", ".join(f"{n[state]} {name}" for state, name in states.items())
-    return f"{moment.n_finished} of {n['total']} finished: {shown}"
+    return f"{moment.n_finished} of {n['total']} finished: {shown}{_on_hold(moment)}"
 
 
 def _rungs(moment: Moment) -> str:
@@ -159,28 +166,47 @@ def parameters(params: dict[str, Any]) -> str:
 def counts(summary: Summary | Moment) -> str:
     """Return the number of trials by state."""
     n = summary.n_trials
+    n_new = n["waiting"] - sum(summary.on_hold.values())
     added = f"; {summary.n_added} added" if summary.n_added else ""
     return (
         f"{summary.n_finished} of {n['total']} finished: {n['complete']} complete, "
-        f"{n['pruned']} pruned, {n['fail']} failed; {n['running']} running, "
-        f"{n['waiting']} waiting{added}"
+        f"{n['pruned']} pruned, {n['fail']} failed; {n['running']} running"
+        f"{_on_hold(summary)}, {n_new} waiting{added}"
     )
+
+
+def _on_hold(summary: Summary | Moment) -> str:
+    """Return the trials that have begun and are to be continued, as text that follows others."""
+    return "".join(f", {n} {name}" for name, n in summary.on_hold.items() if n)
 
 
 def _epochs(summary: Summary) -> str:
     epochs, hours = summary.epochs, summary.worker_hours
-    return (
-        f"{epochs.run} run, {epochs.saved} saved by pruning "
-        f"({hours['used']:.3g} worker hours used, about {hours['saved']:.3g} saved)"
-    )
+    told = f"{epochs.run} run, {epochs.saved} saved by pruning"
+    if summary.cost.core_h:  # the rows of the cost tell it more precisely
+        return told
+    return f"{told} ({hours['used']:.3g} worker hours used, about {hours['saved']:.3g} saved)"
+
+
+def _workers(summary: Summary) -> str:
+    busy = summary.worker_busy_fraction
+    return str(summary.n_workers) + ("" if busy is None else f", busy {busy:.0%} of their time")
 
 
 def _best(summary: Summary) -> str:
     best = summary.best
     if best is None:
         is_none = not summary.n_trials["complete"]
-        return "no trial is complete yet" if is_none else NONE_IS_FEASIBLE
+        return ("no trial is complete yet" if is_none else NONE_IS_FEASIBLE) + _leader(summary)
     return f"{best.told} (trial {best.number}{best.origin}): {parameters(best.params)}"
+
+
+def _leader(summary: Summary) -> str:
+    leader = summary.leader
+    if leader is None:
+        return ""
+    where = f"trial {leader.number} at epoch {leader.step}"
+    return f"; the leader is {where} with {value_told(leader.value)}: {parameters(leader.params)}"
 
 
 def _figures(figures: dict[str, float]) -> str:
@@ -190,6 +216,12 @@ def _figures(figures: dict[str, float]) -> str:
     'val_accuracy 0.9071, val_ratio 1'
     """
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _times(elapsed_s: float, before_s: float) -> str:
+    """Return the time since the command started, and that of all commands if there were others."""
+    own = _span(elapsed_s)
+    return f"{own} this command, {_span(before_s + elapsed_s)} all commands" if before_s else own
 
 
 def time_line(elapsed_s: float, left: Outlook | None = None) -> str:

@@ -3,7 +3,8 @@
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from hpo.reporting.causes import why_none_is_complete
+from hpo.reporting.causes import cause_of, was_forecast, why_none_is_complete
+from qsvr.pruners import FORECAST
 
 
 def pruned(*steps, **attributes):
@@ -30,6 +31,13 @@ def failed(reason):
 def test_the_causes_are_counted(trials, told):
     assert why_none_is_complete(trials).startswith("no trial is complete: ")
     assert why_none_is_complete(trials).endswith(told)
+
+
+def test_a_forecast_that_has_stopped_a_trial_is_told():
+    stopped = pruned(5)
+    stopped.system_attrs = {FORECAST: {"epoch": 5, "probability": 0.01}}
+    assert cause_of(stopped) == "pruned at step 5 by a forecast"
+    assert [was_forecast(trial) for trial in (stopped, pruned(5))] == [True, False]
 
 
 def test_a_complete_trial_is_a_result():

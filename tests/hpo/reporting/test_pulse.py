@@ -90,18 +90,22 @@ def test_a_worker_whose_heart_does_not_beat_is_not_counted(study, pulse, clock):
 
 
 def test_paused_trials_are_waiting_and_go_on_where_they_are(study, pulse):
-    begin(study, 3.0, 2.0, 1.5, 1.0)
+    begin(study, 3.0, 2.0)
     study.add_trial(
         create_trial(
-            state=TrialState.WAITING, intermediate_values={3: 2.0}, system_attrs={PAUSED: 3}
+            state=TrialState.WAITING,
+            intermediate_values={3: 2.0},
+            system_attrs={PAUSED: 3},
+            user_attrs={"seconds": 14.0},
         )
     )
     moment = pulse(study).look()
     assert moment.n_trials["waiting"] == 1
-    # Of 3 trials that reached epoch 3, one ended there and two a step later; 14 epochs took 50 s.
-    assert moment.outlook.left_s == pytest.approx(50 / 14)
+    assert moment.on_hold == {"paused": 1, "interrupted": 0}
+    # Of 4 trials that reached epoch 3, two ended or are paused there, and two ended a step later.
+    assert moment.outlook.left_s == pytest.approx((1 + 0.5) * (50 + 14) / (14 + 3))
     assert not moment.outlook.is_least
-    assert [rung.n_reached for rung in moment.rungs if rung.step == 3] == [5]
+    assert [rung.n_reached for rung in moment.rungs if rung.step == 3] == [4]
 
 
 def test_of_several_objectives_the_reported_one_says_who_leads(pulse):

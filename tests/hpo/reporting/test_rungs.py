@@ -3,7 +3,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from hpo.attributes import PAUSED
-from hpo.reporting.rungs import Lengths, Rung, paused_at, rungs_of
+from hpo.reporting.rungs import Lengths, Rung, rungs_of
 
 
 def test_rungs_are_where_trials_were_stopped_and_count_those_that_reached_them(study):
@@ -26,7 +26,6 @@ def test_a_paused_trial_makes_a_rung():
     paused = create_trial(
         state=TrialState.WAITING, intermediate_values={4: 0.7}, system_attrs={PAUSED: 4}
     )
-    assert paused_at(paused) == 4
     assert rungs_of([paused], 1) == [Rung(4, 1, 1, 0.7)]
 
 

@@ -1,3 +1,4 @@
+import math
 from datetime import datetime, timedelta
 
 import optuna
@@ -54,6 +55,21 @@ def test_wall_time_is_that_with_at_least_one_worker(study):
     assert summary.wall_s == 25
     assert summary.worker_busy_fraction == pytest.approx(24 / 30)
     assert summary.n_workers == 3
+
+
+@pytest.mark.parametrize(("direction", "leader"), [("minimize", 1), ("maximize", 0)])
+def test_before_a_trial_is_complete_the_best_of_the_unfinished_ones_leads(direction, leader):
+    study = optuna.create_study(direction=direction)
+    assert figures(study)[0].leader is None
+    for curve in ([9.0], [5.0, 3.0], [math.nan], []):
+        trial = study.ask()
+        for step, value in enumerate(curve, 1):
+            trial.report(value, step)
+    study.tell(study.ask(), state=TrialState.PRUNED)
+    found = figures(study)[0].leader
+    assert (found.number, found.step, found.value) == [(0, 1, 9.0), (1, 2, 3.0)][leader]
+    study.tell(study.ask(), 4.0)
+    assert figures(study)[0].leader is None
 
 
 def test_a_study_of_others_is_timed_by_its_trials(study):

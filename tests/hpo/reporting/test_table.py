@@ -2,10 +2,10 @@ import io
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from commons.console import Console
-from hpo.attributes import N_TRIALS, WORKER
+from hpo.attributes import N_TRIALS, PAUSED, WORKER
 from hpo.reporting.outlook import Outlook
 from hpo.reporting.pulse import Pulse
 from hpo.reporting.summary import summarize
@@ -52,6 +52,52 @@ def test_the_table_of_a_finished_study_has_no_time_and_no_trials(study):
 def test_workers_of_ours_are_shown_with_the_share_of_their_time(study):
     study.set_user_attr(WORKER + "a/0", {"start": 0, "end": 10, "busy_s": 9})
     assert "1, busy 90% of their time" in text(study_table(figures(study)))
+
+
+def test_the_hours_of_workers_of_ours_are_told_once(study):
+    study.set_user_attr(WORKER + "a/0", {"start": 0, "end": 3600, "busy_s": 9, "cores": 2.0})
+    shown = text(study_table(figures(study)))
+    assert "2 core-hours" in shown
+    assert "14 run, 6 saved by pruning " in shown
+    assert "worker hours" not in shown
+
+
+def test_paused_and_interrupted_trials_are_told_apart_from_those_that_have_not_begun(study):
+    study.set_user_attr(N_TRIALS, 20)
+    for _ in range(2):
+        begin(study, 3.0, 2.5)
+    for number, step in ((6, 2), (7, None)):
+        trial_id = study.trials[number]._trial_id
+        study._storage.set_trial_system_attr(trial_id, PAUSED, step)
+        study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    told = "6 of 20 finished: 2 complete, 3 pruned, 1 failed; 0 running, 1 paused, 1 interrupted, "
+    assert f"{told}12 waiting" in text(study_table(figures(study)))
+    assert live_line(moment(study)).startswith(f"{told}12 waiting")
+    assert "0 running, 1 paused, 1 interrupted " in text(live_table(moment(study), 1.0, (99, 24)))
+
+
+def test_trials_that_a_forecast_has_stopped_are_counted(study):
+    assert "forecast" not in text(study_table(figures(study)))
+    study.add_trial(create_trial(state=TrialState.PRUNED, system_attrs={"qsvr:forecast": {}}))
+    shown = text(study_table(figures(study))).splitlines()
+    (row,) = (n for n, line in enumerate(shown) if "4 pruned" in line)
+    assert "of the pruned trials, 1 by a forecast" in shown[row + 1]
+
+
+def test_without_a_complete_trial_the_table_says_which_one_leads():
+    study = optuna.create_study(study_name="s")
+    assert "no trial is complete yet " in text(study_table(figures(study)))
+    begin(study, 3.0, 0.25)
+    told = "no trial is complete yet; the leader is trial 0 at epoch 2 with 0.25: x=0.1"
+    assert told in text(study_table(figures(study)))
+
+
+def test_times_of_this_command_and_of_all_are_labeled(study):
+    assert "0:00:10 this command, 0:01:10 all commands" in text(
+        study_table(figures(study), 10.0, before_s=60.0)
+    )
+    shown = text(study_table(figures(study), 10.0))
+    assert "this command" not in shown
 
 
 def test_jobs_and_the_leader_come_first_and_the_best_running_trial_before_the_others(study):
