@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reproduce.trainings import LOSS
 from commons.files import replacing
 from commons.picture_style import BLUE, GRAY, Picture, key, value_axis
 from hpo.reporting.style import BEST
@@ -64,7 +65,7 @@ def draw_history(rows: Rows, title: str, path: Path) -> None:
     ends = [row[_VALUE] if row["state"] == "complete" else math.inf for row in rows]
     best = list(accumulate(ends, min))
     panel.step(range(len(rows)), best, where="post", color=BEST, label="best so far")
-    value_axis(panel, _VALUE, values, values, 1)
+    value_axis(panel, LOSS, values, values, 1)
     for stage in dict.fromkeys(row["stage"] for row in rows):
         start = next(i for i, row in enumerate(rows) if row["stage"] == stage) - 0.5
         panel.axvline(start, color=GRAY, linewidth=0.8, linestyle=":")

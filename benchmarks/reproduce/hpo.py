@@ -255,7 +255,7 @@ def cluster_commands(target: Target) -> list[ClusterCommand]:
         DEFAULT: ("train with the default hyperparameters", size.n_seeds * training_h),
         FOUND: ("train with the hyperparameters found", size.n_seeds * training_h),
     }
-    return [ClusterCommand(what[n][0], tuple(a()), what[n][1]) for n, a in commands(target)]
+    return [ClusterCommand(what[n][0], tuple(a()[1:]), what[n][1]) for n, a in commands(target)]
 
 
 def _basis() -> str:

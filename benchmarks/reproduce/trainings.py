@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from commons.files import write_json
 from commons.picture_labels import label_ends
-from commons.picture_style import GRAY, Picture
+from commons.picture_style import GRAY, Picture, whole_numbers
 from commons.pools import run_tasks
 from hpo.reporting.style import BEST
 from mlpf.config import config_dir
@@ -163,6 +163,7 @@ def draw_bands(losses: Mapping[str, Array], title: str, path: Path) -> None:
     margin = 0.05 * float(np.ptp(later))  # the first epochs may lie above the axis
     panel.set_ylim(later.min() - margin, later.max() + margin)
     panel.set(xlabel="epoch", ylabel=LOSS)
+    whole_numbers(panel.xaxis)
     numbers = " and ".join(f"{len(values)}" for values in losses.values())
     what = f"thick: mean of {numbers} trainings; band: ± standard deviation"
     panel.set_title(what, loc="left", fontsize=9)

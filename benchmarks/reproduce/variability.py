@@ -57,7 +57,7 @@ def report(target: Target, losses: Mapping[str, Array]) -> None:
         target: whose results they are.
         losses: of shape (trainings, epochs) each, by `default` and `found`.
     """
-    title = f"repro-variability {target.scale}: equal trainings, other seeds"
+    title = f"repro-variability {target.scale}: trainings that differ in their seed"
     draw_bands(losses, title, target.results.with_suffix(".png"))
     write_table(losses, target.results.with_suffix(".csv"))
     ends = {name: statistics(values.min(axis=1)) for name, values in losses.items()}

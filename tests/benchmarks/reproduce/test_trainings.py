@@ -100,7 +100,7 @@ def test_the_bands_are_drawn_with_their_names_beside_them(tmp_path, monkeypatch)
     draw_bands(losses, "equal trainings", tmp_path / "bands.png")
     assert (tmp_path / "bands.png").stat().st_size > 5000
     (panel,) = kept[0].panels
-    found, default = panel.texts  # from the bottom
-    assert (found.get_text(), default.get_text()) == (FOUND, DEFAULT)
-    assert default.get_position()[1] > found.get_position()[1]
+    heights = {text.get_text(): text.get_position()[1] for text in panel.texts}
+    assert heights.keys() == {DEFAULT, FOUND}
+    assert heights[DEFAULT] > heights[FOUND]
     assert "mean of 2 and 2 trainings" in panel.get_title("left")
