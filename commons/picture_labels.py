@@ -25,11 +25,12 @@ _PLACES: Final = (  # of a name beside its point: x and y in points (1/72 inch),
 def label_ends(panel: Axes) -> None:
     """Write the label of each line beside its right end, in its color, instead of a legend.
 
-    To be called when all lines are drawn. Labels that would cover each other are moved apart.
+    To be called when all lines are drawn. The lowest label is the first text. Labels that would
+    cover each other are moved apart.
     """
     lines = [line for line in panel.lines if not str(line.get_label()).startswith("_")]
     places = heights_beside(panel, [_end(line) for line in lines])
-    for line, place in zip(lines, places, strict=True):
+    for place, line in sorted(zip(places, lines, strict=True), key=lambda each: each[0]):
         panel.text(
             1.02,
             place,

@@ -27,9 +27,10 @@ def test_each_line_has_its_name_at_its_right_end_in_its_color():
 
 def test_names_are_at_the_ends_without_limits_that_were_set():
     axes = panel()
-    axes.plot([1, 2, 3], [40.0, 20.0, 10.0], label="low")
     axes.plot([1, 2, 3], [40.0, 35.0, 30.0], label="high")
+    axes.plot([1, 2, 3], [40.0, 20.0, 10.0], label="low")
     label_ends(axes)
+    assert [text.get_text() for text in axes.texts] == ["low", "high"]
     for text, end in zip(axes.texts, (10.0, 30.0), strict=True):
         _, shown = axes.transAxes.inverted().transform(axes.transData.transform((3, end)))
         assert text.get_position()[1] == pytest.approx(shown, abs=1e-5)

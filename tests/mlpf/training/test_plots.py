@@ -55,7 +55,8 @@ def test_each_label_is_beside_the_end_of_its_curve(tmp_path, monkeypatch):
     losses, _, accuracy = pictures[0].panels
     for axes in (losses, accuracy):
         assert axes.get_ylim() != (0, 1)  # fitted to the curves
-        for text, line in zip(axes.texts, axes.lines, strict=True):
+        from_below = sorted(axes.lines, key=lambda line: line.get_ydata()[-1])
+        for text, line in zip(axes.texts, from_below, strict=True):
             end = axes.transData.transform(line.get_xydata()[-1])
             assert text.get_text() == line.get_label()
             height = axes.transAxes.inverted().transform(end)[1]
