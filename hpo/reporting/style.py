@@ -21,6 +21,6 @@ NAMES: Final = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
-    TrialState.WAITING: "paused",
+    TrialState.WAITING: "waiting",  # begun, and paused or interrupted
     TrialState.RUNNING: "running",
 }

@@ -95,11 +95,11 @@ def test_workers_of_several_launches_have_their_whole_names(subject, tmp_path, a
     assert min(label.get_window_extent().x0 for label in labels) > 0
 
 
-def test_the_time_of_a_paused_trial_is_part_of_the_cost(subject, tmp_path, axes):
+def test_the_time_of_a_waiting_trial_is_part_of_the_cost(subject, tmp_path, axes):
     study = optuna.create_study()
     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={"seconds": 7.0}))
     draw_cost(subject(study), tmp_path / "c.png")
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["paused"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["waiting"]
     assert [bar.get_width() for bar in axes[0].patches] == [7.0]
 
 
