@@ -216,10 +216,10 @@ class EventDataModule(pl.LightningDataModule):
     def _found(self, split: str) -> list[Path]:
         paths = self.files()[split]
         if not self.patterns[split]:
-            raise ValueError(f"{split} names no files")
+            raise ConfigError(f"data.{split} names no files")
         for pattern in self.patterns[split]:
             if not self._matches(pattern):
-                raise ValueError(f"{split}: no file matches {self.folder / pattern}")
+                raise ConfigError(f"data.{split} matches no file: {self.folder / pattern}")
         return paths
 
     def _loader(self, split: str, shuffle: bool = False) -> BatchLoader:

@@ -56,7 +56,7 @@ def test_help_names_the_groups_and_gives_examples(command):
         (["optimizr.lr=1"], "did you mean optimizer.lr?"),
         (["optimizer=adm"], "optimizer=adm: no such option; did you mean adam?"),
         (["scheduler=cosine", "scheduler.expdecay_decay_steps=10"], "expdecay_decay_steps"),
-        (["data.folder=nowhere"], "data: train: no file matches nowhere/train.parquet"),
+        (["data.folder=nowhere"], "data.train matches no file: nowhere/train.parquet"),
         (["optimizer=ada,sgd"], "optimizer=ada,sgd"),
         (["-m", "seed=1,2", "trainer.max_epochs=ten"], "trainer.max_epochs must be an integer"),
         (["--config-name=nothing"], "nothing"),

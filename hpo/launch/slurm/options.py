@@ -138,9 +138,12 @@ class SlurmOptions:
         """The tasks of an element of the array.
 
         Raises:
-            SettingError: the ranks of a trial do not fill whole nodes.
+            SettingError: the ranks of a trial do not fill whole nodes, or nodes have no GPU.
         """
         ranks, per_node = max(self.gpus_per_trial, 1), self.gpus_per_node
+        if per_node is not None and per_node < 1:
+            rule = "{gpus_per_node} must be >= 1, got {}; without GPUs: {gpus_per_trial}=0"
+            raise SettingError(rule, per_node)
         if self.whole_nodes and not per_node:
             raise SettingError("{whole_nodes} needs {gpus_per_node}")
         uneven = per_node and max(ranks, per_node) % min(ranks, per_node)

@@ -69,7 +69,7 @@ def test_only_the_splits_of_the_stage_are_read(folder):
     (folder / "d.parquet").unlink()
     data = make(folder)
     data.setup("fit")
-    with pytest.raises(ConfigError, match=rf"data: test: no file matches {folder}/d\.parquet"):
+    with pytest.raises(ConfigError, match=rf"data.test matches no file: {folder}/d\.parquet"):
         data.setup("test")
 
 
@@ -92,8 +92,8 @@ def test_a_file_of_two_patterns_of_one_split_is_read_once(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": ["a.parquet", "z*.parquet"]}, r"data: train: no file matches .*/z\*\.parquet"),
-        ({"val": []}, r"data: val names no files"),
+        ({"train": ["a.parquet", "z*.parquet"]}, r"data.train matches no file: .*/z\*\.parquet"),
+        ({"val": []}, r"data.val names no files"),
         (
             {"selection": Selection(min_pt_gev=99)},
             r"data: train: selection\.min_pt_gev=99 removes everything",

@@ -331,7 +331,7 @@ def test_the_error_of_a_rank_is_the_error_of_the_training():
         ("model.bin_size=2.5", "model.bin_size must be an integer"),
         ("loss.weight_pt=abc", "loss.weight_pt must be >= 0, got abc"),
         ("trainer.precision=8-maybe", "trainer.precision must be .*8-maybe"),
-        ("data.train=[nothing.parquet]", "data: train: no file matches"),
+        ("data.train=[nothing.parquet]", "data.train matches no file:"),
         ("callbacks.checkpoint.monitor=val_los", "no val_los among .*val_loss"),
         ("objective.name=val_los", "objective.name: no val_los .*did you mean val_loss.*val_accu"),
         ("seed=4294967296", "seed must be an integer >= 0 and <= 4294967295, got 4294967296"),
