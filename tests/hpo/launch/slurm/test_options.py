@@ -40,7 +40,7 @@ def test_an_element_has_a_task_per_rank_and_whole_nodes_are_packed(settings, sha
         ({**JURECA, "gpus_per_trial": 6}, r"gpus_per_trial=6 does not fit"),
         ({"gpus_per_node": 4, "gpus_per_trial": 6}, "does not fit"),
         ({"whole_nodes": True}, r"whole_nodes needs gpus_per_node"),
-        ({"gpus_per_node": 0}, r"gpus_per_node must be >= 1, got 0; without GPUs: gpus_per_trial=0"),
+        ({"gpus_per_node": 0}, "must be >= 1, got 0; without GPUs: gpus_per_trial=0"),
         ({"gpus_per_trial": 2, "tasks_per_node": 3}, r"tasks_per_node=3"),
         ({"gpu_option": "gpu"}, "gres or gpus-per-node, got gpu"),
         ({"account": "a\n#SBATCH --qos=b"}, r"account: a line break is not allowed"),
