@@ -130,10 +130,10 @@ class SVRPruner(BasePruner):
     def _other(self) -> str:
         return type(self._wrapped).__name__
 
-    def _log_once(self, topic: str, message: str, level: int = logging.WARNING) -> None:
+    def _log_once(self, topic: str, message: str) -> None:
         if topic not in self._logged:
             self._logged.add(topic)
-            _log.log(level, "%s %s", type(self).__name__, message)
+            _log.warning("%s %s", type(self).__name__, message)
 
     def is_due(self, before: int, step: int) -> bool:
         """Tell whether this pruner or the wrapped one may decide anything between two reports."""
@@ -152,10 +152,7 @@ class SVRPruner(BasePruner):
             return False
         self._check_steps(trial, _complete(study))
         forecast = self.forecast(study, trial)
-        if forecast is None:
-            return False
-        self._log_once("first", "forecasts from now on", logging.INFO)
-        if not self._is_hopeless(forecast, study, trial, step):
+        if forecast is None or not self._is_hopeless(forecast, study, trial, step):
             return False
         record = {
             "epoch": step,
