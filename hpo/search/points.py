@@ -88,7 +88,7 @@ def read_points(
 
 
 def _default(space: Space, config: DictConfig, only_inside: bool) -> Point | None:
-    params, outside = {}, {}
+    params = {}
     for key, distribution in space.distributions.items():
         value = _own_value(key, config)
         try:
@@ -102,10 +102,8 @@ def _default(space: Space, config: DictConfig, only_inside: bool) -> Point | Non
             _log.warning("the default is not among the trials: %s %s", key, error)
             return None
         if not is_inside:
-            outside[key] = value
-    for key, value in outside.items():  # told at the end: another key may leave the default out
-        text = "the default of %s, %s, lies outside of the search space; it runs all the same"
-        _log.warning(text, key, value)
+            text = "the default of %s, %s, lies outside of the search space; it runs all the same"
+            _log.warning(text, key, value)
     return Point(DEFAULT, params)
 
 

@@ -47,15 +47,6 @@ def test_a_default_outside_of_a_range_or_between_steps_is_a_point_and_is_told(ca
         assert f"{key}, {value}, lies outside of the search space" in caplog.text
 
 
-def test_of_a_default_that_is_left_out_nothing_else_is_told(caplog):
-    config = changed("optimizer.lr", 0.5)  # outside, and first of the keys
-    OmegaConf.update(config, "act", "gelu")
-    assert read_points(["default"], SPACE, config) == []
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "the default is not among the trials"
-    ]
-
-
 def test_a_sampler_that_knows_its_own_points_only_gets_no_default_outside(caplog):
     config = changed("model.layers", 3)
     assert read_points(["default"], SPACE, config, only_inside=True) == []
