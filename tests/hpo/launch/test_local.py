@@ -44,7 +44,8 @@ def test_an_application_of_twenty_lines_runs_a_pruned_sweep(shell, study, tmp_pa
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["n_trials"]["total"] == 30
     assert summary["n_trials"]["pruned"] == counts["PRUNED"]
-    assert 0 < summary["worker_busy_fraction"] < 1
+    busy = summary["worker_busy_fraction"]
+    assert busy is None or 0 < busy < 1  # None: the workers were there for less than a second
     assert "30 of 30 finished" in output
     for picture in ("history", "learning_curves", "importances"):
         assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
