@@ -50,7 +50,7 @@ _CIFAR: Final = ("prefix=acc_", "direction=maximize")
 _FORECASTS: Final = ("orders=20", "methods=[hyperband,asha,ladder,svr,qsvr]")
 _TINY: Final = ("orders=2", "pool_share=1", "methods=[random,hyperband,asha,ladder]")
 _LIVE: Final = {
-    "tiny": ("none", "qsvr"),
+    "tiny": ("qsvr",),
     "small": ("none", "hyperband", "asha", "svr", "qsvr"),
 }
 _SEED: Final = 1
