@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from commons.extras import remedy
+from commons.extras import importer, remedy
 from commons.terminal import one_line
 
 Settings = TypeVar("Settings")
@@ -119,7 +119,7 @@ def guard(work: Callable[[], int | None]) -> int:
     except UsageError as error:
         return end(f"error: {error}", 2)
     except ModuleNotFoundError as error:
-        return end(f"error: {error}; {remedy(error.name or '')}", 1)
+        return end(f"error: {error}; {remedy(error.name or '', importer(error) or '')}", 1)
     except (Failure, ValueError, OSError) as error:
         return end(f"error: {error}", 1)
 

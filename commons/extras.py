@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from traceback import walk_tb
 
 DISTRIBUTION = "mlpf-hpo"
 # Modules by extra, as pyproject.toml has them.
@@ -29,10 +30,19 @@ EXTRAS = {
 
 def missing_module(error: BaseException) -> str | None:
     """Return the module that could not be found, if that has caused an error."""
-    for cause in _causes(error):
-        if isinstance(cause, ModuleNotFoundError) and cause.name:
-            return cause.name
-    return None
+    failed = _failed_import(error)
+    return None if failed is None else failed.name
+
+
+def importer(error: BaseException) -> str | None:
+    """Return the last module with an extra of its own on the way to a failed import.
+
+    `hpo.LadderPruner`, for example, needs scipy because `qsvr` does.
+    """
+    failed = _failed_import(error)
+    frames = walk_tb(failed.__traceback__) if failed is not None else ()
+    names = [str(frame.f_globals.get("__name__", "")) for frame, _ in frames]
+    return next((name for name in reversed(names) if name.partition(".")[0] in EXTRAS), None)
 
 
 def remedy(module: str, needed_by: str = "") -> str:
@@ -56,6 +66,13 @@ def remedy(module: str, needed_by: str = "") -> str:
 
 def _is_in(module: str, modules: tuple[str, ...]) -> bool:
     return any(module == known or module.startswith(f"{known}.") for known in modules)
+
+
+def _failed_import(error: BaseException) -> ModuleNotFoundError | None:
+    for cause in _causes(error):
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            return cause
+    return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

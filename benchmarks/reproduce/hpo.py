@@ -154,7 +154,7 @@ def is_trained(target: Target) -> bool:
 def train(target: Target) -> dict[str, list[Path]]:
     """Do the steps that train; return the folders of the trainings that are compared."""
     for name, arguments in commands(target):
-        target.run(name, "mlpf.train", *arguments(), "launcher=local")
+        target.run(name, "mlpf.train", "-m", *arguments(), "launcher=local")
     return runs_of(target)
 
 
@@ -179,7 +179,7 @@ def search(target: Target, stage: str, fixed: Sequence[str] = ()) -> list[str]:
     """Return the arguments of a search."""
     size = SIZES[target.scale]
     return [
-        *("-m", *size.overrides, *fixed, "hpo=best", f"search_space={stage}", *size.search),
+        *(*size.overrides, *fixed, "hpo=best", f"search_space={stage}", *size.search),
         "seed=1",
         f"hpo.study_name=repro_hpo_{target.scale}_{stage}",
         f"hpo.n_trials={size.n_trials}",
@@ -191,7 +191,7 @@ def trainings(target: Target, name: str, fixed: Sequence[str] = ()) -> list[str]
     """Return the arguments of the trainings with all seeds."""
     size = SIZES[target.scale]
     seeds = f"seed={','.join(map(str, size.seeds))}"
-    return ["-m", *size.overrides, *fixed, seeds, f"hydra.sweep.dir={target.folder / name}"]
+    return [*size.overrides, *fixed, seeds, f"hydra.sweep.dir={target.folder / name}"]
 
 
 def found(target: Target, *stages: str) -> list[str]:
@@ -255,7 +255,7 @@ def cluster_commands(target: Target) -> list[ClusterCommand]:
         DEFAULT: ("train with the default hyperparameters", size.n_seeds * training_h),
         FOUND: ("train with the hyperparameters found", size.n_seeds * training_h),
     }
-    return [ClusterCommand(what[n][0], tuple(a()[1:]), what[n][1]) for n, a in commands(target)]
+    return [ClusterCommand(what[n][0], tuple(a()), what[n][1]) for n, a in commands(target)]
 
 
 def _basis() -> str:

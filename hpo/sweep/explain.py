@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from traceback import walk_tb
 from typing import Any
 
 from hydra.errors import HydraException
@@ -21,7 +20,7 @@ from omegaconf.errors import (
 )
 
 from commons.cli import did_you_mean
-from commons.extras import EXTRAS, missing_module, remedy
+from commons.extras import importer, missing_module, remedy
 from commons.keys import keys_of
 from commons.terminal import one_line
 from hpo.hydra_internals import Override, OverridesParser, group_options
@@ -36,7 +35,7 @@ def reason(error: BaseException, target: str = "") -> str:
     """Return what has caused an error, in one line; `target` is what was to be built."""
     module = missing_module(error)
     if module is not None and not _is_installed(module):
-        install = remedy(module, _importer(error) or target)
+        install = remedy(module, importer(error) or target)
         return f"the package {module.partition('.')[0]} is not installed: {install}"
     inner = _LOCATED.search(str(error))
     target = inner[1] if inner else target
@@ -52,19 +51,6 @@ def reason(error: BaseException, target: str = "") -> str:
     return (
         text if isinstance(cause, ValueError | OSError | HydraException) else _named(cause, text)
     )
-
-
-def _importer(error: BaseException) -> str | None:
-    """Return the last module with an extra of its own on the way to a failed import.
-
-    `hpo.LadderPruner`, for example, needs scipy because `qsvr` does.
-    """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ModuleNotFoundError):
-        cause = cause.__cause__ or cause.__context__
-    frames = walk_tb(cause.__traceback__) if cause is not None else ()
-    names = [str(frame.f_globals.get("__name__", "")) for frame, _ in frames]
-    return next((name for name in reversed(names) if name.partition(".")[0] in EXTRAS), None)
 
 
 def _is_wrapping(error: BaseException) -> bool:

@@ -147,3 +147,10 @@ def test_an_unknown_subcommand_is_one_line(capsys):
     assert capsys.readouterr().err == (
         "error: dawn: no such command; did you mean down? (see --help)\n"
     )
+
+
+def test_a_package_that_is_missing_is_told_with_the_extra_of_what_needs_it(capsys):
+    names = {"__name__": "qsvr.forecasting"}  # several extras have scipy
+    exec("def load(_): raise ModuleNotFoundError('no scipy', name='scipy')", names)
+    assert run_command(names["load"], Settings, ["storage=x"], "") == 1
+    assert capsys.readouterr().err == "error: no scipy; pip install 'mlpf-hpo[qsvr]'\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commons.extras import DISTRIBUTION, EXTRAS, missing_module, remedy
+from commons.extras import DISTRIBUTION, EXTRAS, importer, missing_module, remedy
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 PACKAGES = {"sklearn": "scikit-learn", "dwave": "dwave-samplers", "google": "protobuf"}
@@ -50,3 +50,19 @@ def test_a_missing_module_is_found_behind_other_errors():
         fails()
     assert missing_module(caught.value) == "no_such_module"
     assert missing_module(ValueError("x")) is None
+
+
+def test_the_importer_is_the_last_module_on_the_way_that_has_an_extra():
+    def fails(module):
+        names = {"__name__": module}
+        exec("def load(): raise ModuleNotFoundError('no scipy', name='scipy')", names)
+        try:
+            names["load"]()
+        except ImportError as error:
+            raise ValueError("cannot build it") from error
+
+    for module, found in (("qsvr.forecasting", "qsvr.forecasting"), ("optuna._gp", None)):
+        with pytest.raises(ValueError, match="cannot") as caught:
+            fails(module)
+        assert importer(caught.value) == found
+    assert importer(ValueError("x")) is None
